@@ -1,0 +1,1 @@
+"""The work of this service, one file per subject."""

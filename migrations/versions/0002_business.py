@@ -1,0 +1,66 @@
+"""The invoice service's own tables."""
+
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.execute(
+        """
+CREATE TABLE api_keys (
+    prefix TEXT NOT NULL,
+    name TEXT NOT NULL,
+    secret_hash BYTEA NOT NULL,
+    scopes TEXT[] NOT NULL,
+    created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+    expires_at TIMESTAMP WITH TIME ZONE,
+    revoked_at TIMESTAMP WITH TIME ZONE,
+    CONSTRAINT api_keys_pkey PRIMARY KEY (prefix)
+);
+CREATE TABLE idempotency_keys (
+    caller TEXT NOT NULL,
+    key TEXT NOT NULL,
+    fingerprint BYTEA NOT NULL,
+    status INTEGER NOT NULL,
+    headers JSONB NOT NULL,
+    body BYTEA NOT NULL,
+    expires_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    CONSTRAINT idempotency_keys_pkey PRIMARY KEY (caller, key)
+);
+CREATE TABLE invoices (
+    id UUID NOT NULL,
+    customer TEXT NOT NULL,
+    email TEXT NOT NULL,
+    currency TEXT NOT NULL,
+    pdf TEXT,
+    created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+    CONSTRAINT invoices_pkey PRIMARY KEY (id)
+);
+CREATE TABLE webhook_endpoints (
+    id UUID NOT NULL,
+    url TEXT NOT NULL,
+    events TEXT[] NOT NULL,
+    secret TEXT NOT NULL,
+    created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+    disabled_at TIMESTAMP WITH TIME ZONE,
+    CONSTRAINT webhook_endpoints_pkey PRIMARY KEY (id)
+);
+CREATE TABLE invoice_lines (
+    invoice_id UUID NOT NULL,
+    position INTEGER NOT NULL,
+    description TEXT NOT NULL,
+    quantity INTEGER NOT NULL,
+    unit_price NUMERIC(12, 2) NOT NULL,
+    CONSTRAINT invoice_lines_pkey PRIMARY KEY (invoice_id, position),
+    CONSTRAINT invoice_lines_invoice_id_fkey FOREIGN KEY(invoice_id) REFERENCES invoices (id)
+);
+"""
+    )
+
+
+def downgrade() -> None:
+    op.execute("DROP TABLE idempotency_keys, api_keys, webhook_endpoints, invoice_lines, invoices")

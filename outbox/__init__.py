@@ -1,0 +1,26 @@
+"""Duly's engine: jobs that commit with the caller's rows, and are not lost afterwards.
+
+Reading order: kinds, submit, relay, publisher, worker, runner, ledger, collector, dead_letters.
+"""
+
+from outbox.actor import Actor, Actors, actor
+from outbox.job import Job, Superseded
+from outbox.kinds import Kind, Kinds, Priority, Work
+from outbox.retry import Retry, Snooze
+from outbox.submit import SubmittedJob, submit
+
+__all__ = [
+    "Actor",
+    "Actors",
+    "Job",
+    "Kind",
+    "Kinds",
+    "Priority",
+    "Retry",
+    "Snooze",
+    "SubmittedJob",
+    "Superseded",
+    "Work",
+    "actor",
+    "submit",
+]

@@ -1,0 +1,131 @@
+"""Dead letters: find them, then replay or discard them, each an audited act of a person."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Select, select
+from sqlalchemy.orm import Session
+
+from outbox import steps
+from outbox.schema import dead_letters as letters
+from outbox.submit import SUBMITTED
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A row of `dead_letters`.
+
+    `reason` is one of exhausted, refused (an error not worth a retry), invalid_payload,
+    timed_out, crashed, unknown_kind, unpublishable; or, for a message that is no job of ours
+    (`job_id` is None), malformed or foreign.
+    """
+
+    id: int
+    job_id: UUID | None
+    dispatch: int | None
+    kind: str | None
+    queue: str
+    reason: str
+    error_type: str | None
+    error_message: str | None
+    message_body: bytes | None
+    message_headers: Any
+    died_at: datetime
+    collected_at: datetime | None
+    closed_at: datetime | None
+    resolution: str | None
+    closed_by: str | None
+    close_reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetterFilter:
+    """Which dead letters; what is None does not restrict. `error` is found in type and message."""
+
+    ids: Sequence[int] | None = None
+    kind: str | None = None
+    queue: str | None = None
+    error: str | None = None
+    since: datetime | None = None
+    open: bool | None = True
+
+    def conditions(self) -> list[ColumnElement[bool]]:
+        """The filter as SQL."""
+        found: list[ColumnElement[bool]] = []
+        if self.ids is not None:
+            found.append(letters.c.id.in_(self.ids))
+        if self.kind is not None:
+            found.append(letters.c.kind == self.kind)
+        if self.queue is not None:
+            found.append(letters.c.queue == self.queue)
+        if self.error is not None:
+            found.append(_mentions(self.error))
+        if self.since is not None:
+            found.append(letters.c.died_at >= self.since)
+        if self.open is not None:
+            found.append(letters.c.closed_at.is_(None) == self.open)
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """A dead letter that this call closed, and its job."""
+
+    id: int
+    job_id: UUID | None
+
+
+def get(session: Session, letter_id: int) -> DeadLetter | None:
+    """The dead letter, open or closed, or None."""
+    row = session.execute(_columns().where(letters.c.id == letter_id)).mappings().first()
+    return DeadLetter(**row) if row else None
+
+
+def find(
+    session: Session, wanted: DeadLetterFilter, *, limit: int = 50, before: int | None = None
+) -> list[DeadLetter]:
+    """The newest first, from those with an id below `before`."""
+    query = _columns().where(*wanted.conditions()).order_by(letters.c.id.desc()).limit(limit)
+    if before is not None:
+        query = query.where(letters.c.id < before)
+    return [DeadLetter(**row) for row in session.execute(query).mappings()]
+
+
+def replay(
+    session: Session, ids: Sequence[int], *, by: str, reason: str | None = None
+) -> list[Closed]:
+    """Queue the letters' jobs again, each with a fresh budget of attempts, and close the letters.
+
+    Returns those it replayed; a letter that was closed meanwhile, or that belongs to no job, is
+    left as it is. Nothing runs before the caller's transaction commits.
+    """
+    closed = _close(session, steps.REPLAY, ids, by, reason)
+    session.info[SUBMITTED] = bool(closed) or session.info.get(SUBMITTED, False)
+    return closed
+
+
+def discard(
+    session: Session, ids: Sequence[int], *, by: str, reason: str | None = None
+) -> list[Closed]:
+    """Close the letters without another run; job and history stay. Returns those it closed."""
+    return _close(session, steps.DISCARD, ids, by, reason)
+
+
+def _close(
+    session: Session, step: str, ids: Sequence[int], by: str, reason: str | None
+) -> list[Closed]:
+    parameters = {"ids": list(ids), "by": by, "reason": reason}
+    return [Closed(*row) for row in session.connection().exec_driver_sql(step, parameters)]
+
+
+def _columns() -> Select[Any]:
+    return select(*(letters.c[name] for name in DeadLetter.__dataclass_fields__))
+
+
+def _mentions(text: str) -> ColumnElement[bool]:
+    return letters.c.error_type.icontains(
+        text, autoescape=True
+    ) | letters.c.error_message.icontains(text, autoescape=True)

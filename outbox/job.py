@@ -1,0 +1,64 @@
+"""What an actor knows of the job that it does, and the transaction that completes it."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from outbox import steps
+from outbox.submit import PARENT, SUBMITTED
+
+
+class Superseded(Exception):
+    """This worker no longer holds the job: it was replaced, and may finish nothing."""
+
+
+@dataclass(slots=True)
+class Job:
+    """The running job, as its actor sees it.
+
+    `id` is the idempotency key for effects outside Postgres: it is the same in every attempt.
+    """
+
+    id: UUID
+    kind: str
+    dispatch: int
+    attempt: int
+    attempt_limit: int
+    subject: str | None
+    sessions: Callable[[], Session] = field(repr=False)
+    nudge: Callable[[], None] = field(repr=False)
+    completed: bool = False
+
+    @contextmanager
+    def transaction(self, result: Any = None) -> Iterator[Session]:
+        """The one transaction of the effect, the job's completion and the jobs that follow.
+
+        The job is `succeeded`, with `result` (any JSON value), when the block ends; what the actor
+        returns afterwards is ignored. If the process dies before the commit, or the worker was
+        replaced (then `Superseded` is raised), none of it happened.
+        """
+        if self.completed:
+            raise RuntimeError("a job is completed once: put all effects into one transaction")
+        with self.sessions() as session, session.begin():
+            session.info[PARENT] = self
+            yield session
+            self._succeed(session, result)
+        self.completed = True
+        if session.info.get(SUBMITTED):
+            self.nudge()
+
+    def _succeed(self, session: Session, result: Any) -> None:
+        session.flush()
+        row = {
+            "id": [self.id],
+            "dispatch": [self.dispatch],
+            "attempt": [self.attempt],
+            "result": [None if result is None else json.dumps(result)],
+        }
+        if session.connection().exec_driver_sql(steps.SUCCEED, row).first() is None:
+            raise Superseded(f"job {self.id} was taken from this worker")

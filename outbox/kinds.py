@@ -1,0 +1,88 @@
+"""What both ends know of a sort of job: declared once, submitted by handlers, done by actors."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import IntEnum
+from typing import Any, Generic, ParamSpec, TypeVar, cast
+
+from pydantic import BaseModel
+
+from outbox.retry import Retry
+
+P = ParamSpec("P")
+M = TypeVar("M", bound=BaseModel)
+
+
+class Priority(IntEnum):
+    """The order in which a queue's backlog is published; a lower number goes first."""
+
+    HIGH = 0
+    NORMAL = 1
+    LOW = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Kind(Generic[P, M]):
+    """A sort of job, such as `invoice.render`. Calling it makes the work to submit.
+
+    The call takes the payload model's own arguments, so that a wrong or missing one is a type
+    error where the job is submitted. `sensitive` names payload fields that no log, listing or
+    command line shows.
+    """
+
+    name: str
+    payload: Callable[P, M]
+    queue: str = "default"
+    priority: Priority = Priority.NORMAL
+    time_limit: timedelta = timedelta(minutes=10)
+    retry: Retry = field(default_factory=Retry)
+    sensitive: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        unknown = set(self.sensitive) - set(self.model.model_fields)
+        if unknown:
+            raise ValueError(f"{self.name}: its payload has no field {', '.join(sorted(unknown))}")
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> "Work[M]":
+        return Work(self, self.payload(*args, **kwargs))
+
+    @property
+    def model(self) -> type[M]:
+        """The payload's class."""
+        return cast("type[M]", self.payload)
+
+    def parse(self, payload: object) -> "Work[M]":
+        """The work for a payload that came as data. Raises pydantic.ValidationError."""
+        return Work(self, self.model.model_validate(payload))
+
+
+@dataclass(frozen=True, slots=True)
+class Work(Generic[M]):
+    """A kind with a valid payload: what `submit` takes."""
+
+    kind: Kind[..., M]
+    payload: M
+
+
+class Kinds(Mapping[str, Kind[..., Any]]):
+    """All kinds of a service, by name."""
+
+    def __init__(self, *kinds: Kind[..., Any]) -> None:
+        self._by_name = {kind.name: kind for kind in kinds}
+        if len(self._by_name) != len(kinds):
+            raise ValueError("two kinds have the same name")
+
+    def __getitem__(self, name: str) -> Kind[..., Any]:
+        return self._by_name[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._by_name)
+
+    def __len__(self) -> int:
+        return len(self._by_name)
+
+    @property
+    def queues(self) -> list[str]:
+        """Every queue that some kind uses."""
+        return sorted({kind.queue for kind in self._by_name.values()})

@@ -1,0 +1,37 @@
+"""Keeps sensitive payload fields out of what people and logs see."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from outbox.kinds import Kind
+
+HIDDEN = "[redacted]"
+SHORTEST_SECRET = 4
+"""Shorter values are left in error texts: hiding every "no" would make the text unreadable."""
+
+
+def redact(kind: Kind[..., Any] | None, payload: Mapping[str, Any]) -> dict[str, Any]:
+    """The payload with its sensitive fields hidden; all of them where the kind is unknown."""
+    return {
+        name: HIDDEN if kind is None or name in kind.sensitive else value
+        for name, value in payload.items()
+    }
+
+
+def scrub(text: str, kind: Kind[..., Any], payload: Mapping[str, Any]) -> str:
+    """An error's text without the sensitive values that it quotes."""
+    secrets = {s for name in kind.sensitive for s in _strings(payload.get(name))}
+    for secret in sorted(secrets, key=len, reverse=True):
+        text = text.replace(secret, HIDDEN)
+    return text
+
+
+def _strings(value: object) -> Iterator[str]:
+    if isinstance(value, str) and len(value) >= SHORTEST_SECRET:
+        yield value
+    elif isinstance(value, Mapping):
+        for inner in value.values():
+            yield from _strings(inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _strings(inner)

@@ -1,0 +1,58 @@
+"""When a failed attempt is tried again, and when it is not."""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+
+class Snooze(Exception):
+    """Raised by an actor to be run again after `delay` without spending an attempt.
+
+    For work that is not ready yet (a report still being made elsewhere), not for work that failed.
+    """
+
+    def __init__(self, delay: timedelta, reason: str = "") -> None:
+        super().__init__(reason or f"snoozed for {delay}")
+        self.delay = delay
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """A kind's retry policy: how often, how far apart, and for which errors.
+
+    `attempts` counts every run, the first included. An error of a class in `never`, or of no class
+    in `only`, makes the job dead at once. An error that carries `retry_in: timedelta` (a server's
+    Retry-After, say) sets its own delay, up to `longest`.
+    """
+
+    attempts: int = 8
+    first: timedelta = timedelta(seconds=5)
+    longest: timedelta = timedelta(hours=1)
+    only: tuple[type[BaseException], ...] = (Exception,)
+    never: tuple[type[BaseException], ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.attempts < 1:
+            raise ValueError("a job needs at least one attempt")
+
+    def allows(self, error: BaseException) -> bool:
+        """Whether an error of this class is worth another attempt."""
+        return isinstance(error, self.only) and not isinstance(error, self.never)
+
+    def delay(
+        self,
+        spent: int,
+        error: BaseException,
+        uniform: Callable[[float, float], float] | None = None,
+    ) -> timedelta:
+        """How long to wait after `spent` attempts: exponential backoff with full jitter.
+
+        Full jitter (a uniform draw from zero to the exponential bound) spreads a crowd of jobs that
+        failed together best; see "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
+        """
+        asked = getattr(error, "retry_in", None)
+        if isinstance(asked, timedelta):
+            return min(max(asked, timedelta()), self.longest)
+        bound = min(self.first * 2 ** min(spent - 1, 40), self.longest)
+        return timedelta(seconds=(uniform or random.uniform)(0, bound.total_seconds()))

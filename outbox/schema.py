@@ -1,0 +1,141 @@
+"""The engine's tables, in a Postgres schema of their own.
+
+An application adds `metadata` to its Alembic target, or creates the tables with
+`metadata.create_all`. There are no foreign keys between them: each step writes its rows in one
+statement, and a key check on the hot path would cost every job a lookup and a row lock.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+    Uuid,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+SCHEMA = "duly"
+STATES = ("queued", "running", "succeeded", "dead", "cancelled")
+
+metadata = MetaData(schema=SCHEMA)
+
+
+def _moment(name: str, *, now: bool = False) -> "Column[object]":
+    return Column(
+        name,
+        DateTime(timezone=True),
+        nullable=not now,
+        server_default=func.now() if now else None,
+    )
+
+
+def _in(column: str, values: tuple[str, ...]) -> str:
+    return f"{column} IN ({', '.join(repr(value) for value in values)})"
+
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("queue", Text, nullable=False),
+    Column("priority", SmallInteger, nullable=False),
+    Column("payload", JSONB, nullable=False),
+    Column("state", Text, nullable=False, server_default="queued"),
+    Column("dispatch", Integer, nullable=False, server_default="1"),
+    Column("attempt", Integer, nullable=False, server_default="0"),
+    Column("attempt_limit", Integer, nullable=False),
+    Column("attempt_budget", Integer, nullable=False),
+    Column("worker", Text),
+    Column("result", JSONB),
+    Column("subject", Text),
+    Column("parent_id", Uuid),
+    Column("submitted_by", Text),
+    _moment("created_at", now=True),
+    _moment("run_at", now=True),
+    _moment("started_at"),
+    _moment("cancel_requested_at"),
+    _moment("finished_at"),
+    CheckConstraint(_in("state", STATES), name="jobs_state"),
+    Index("jobs_by_subject", "subject", postgresql_where=text("subject IS NOT NULL")),
+    Index("jobs_queued", "run_at", postgresql_where=text("state = 'queued'")),
+    Index("jobs_running", "worker", postgresql_where=text("state = 'running'")),
+)
+
+outbox_events = Table(
+    "outbox_events",
+    metadata,
+    Column("job_id", Uuid, primary_key=True),
+    Column("dispatch", Integer, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("queue", Text, nullable=False),
+    Column("priority", SmallInteger, nullable=False),
+    Column("available_at", DateTime(timezone=True), nullable=False),
+    Column("failures", SmallInteger, nullable=False, server_default="0"),
+    Index("outbox_events_in_order", "queue", "priority", "available_at"),
+)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("job_id", Uuid, primary_key=True),
+    Column("attempt", Integer, primary_key=True),
+    Column("outcome", Text, nullable=False),
+    Column("error_type", Text, nullable=False),
+    Column("error_message", Text, nullable=False),
+    Column("traceback", Text),
+    Column("worker", Text),
+    _moment("started_at"),
+    _moment("finished_at", now=True),
+    CheckConstraint(_in("outcome", ("failed", "timed_out", "crashed")), name="attempts_outcome"),
+)
+
+dead_letters = Table(
+    "dead_letters",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("job_id", Uuid),
+    Column("dispatch", Integer),
+    Column("kind", Text),
+    Column("queue", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("error_type", Text),
+    Column("error_message", Text),
+    Column("message_body", LargeBinary),
+    Column("message_headers", JSONB),
+    _moment("died_at", now=True),
+    _moment("collected_at"),
+    _moment("closed_at"),
+    Column("resolution", Text),
+    Column("closed_by", Text),
+    Column("close_reason", Text),
+    CheckConstraint(_in("resolution", ("replayed", "discarded")), name="dead_letters_resolution"),
+    Index(
+        "dead_letters_by_dispatch",
+        "job_id",
+        "dispatch",
+        unique=True,
+        postgresql_where=text("job_id IS NOT NULL"),
+    ),
+    Index("dead_letters_open", "id", postgresql_where=text("closed_at IS NULL")),
+)
+
+workers = Table(
+    "workers",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("queues", JSONB, nullable=False),
+    Column("threads", Integer, nullable=False),
+    _moment("started_at", now=True),
+    _moment("heartbeat_at", now=True),
+)

@@ -1,0 +1,339 @@
+"""Every step of a job's life, each one SQL statement, so that a crash leaves it done or not done.
+
+    queued --claim--> running --succeed--> succeeded
+       ^                 |----retry/snooze/rescue----> queued (a later dispatch)
+       |                 |----die/rescue-------------> dead (a dead letter)
+       |----replay-------------------------------------'
+    queued --cancel--> cancelled        queued --bury--> dead
+
+A step is fenced: it names the dispatch (and the attempt, once claimed) that its caller knows, and
+does nothing when the job has moved on. Parameters are psycopg's named ones. Steps that workers
+take many of at once take arrays and return the number `n` of each row that took effect, counted
+from 1. The database's clock is the only clock.
+"""
+
+# Handler or actor -> queued. Commits or rolls back with the caller's transaction.
+SUBMIT = """
+WITH job AS (
+    INSERT INTO duly.jobs (id, kind, queue, priority, payload, run_at, attempt_limit,
+                           attempt_budget, subject, parent_id, submitted_by)
+    SELECT new.id, new.kind, new.queue, new.priority, new.payload::jsonb,
+           coalesce(new.run_at, now()), new.budget, new.budget, new.subject,
+           %(parent_id)s::uuid, %(submitted_by)s::text
+    FROM unnest(%(id)s::uuid[], %(kind)s::text[], %(queue)s::text[], %(priority)s::smallint[],
+                %(payload)s::text[], %(run_at)s::timestamptz[], %(budget)s::int[],
+                %(subject)s::text[])
+         AS new (id, kind, queue, priority, payload, run_at, budget, subject)
+    RETURNING id, dispatch, kind, queue, priority, run_at, created_at
+), event AS (
+    INSERT INTO duly.outbox_events (job_id, dispatch, kind, queue, priority, available_at)
+    SELECT id, dispatch, kind, queue, priority, run_at FROM job
+)
+SELECT id, run_at, created_at FROM job
+"""
+
+# Relay: locks what each queue has room for, highest priority first, oldest first within it.
+# Each level is its own index range, so rows scheduled for later are never walked.
+LOCK_EVENTS = """
+SELECT event.*
+FROM unnest(%(queues)s::text[], %(rooms)s::int[]) AS wanted (queue, room)
+CROSS JOIN LATERAL (
+    SELECT due.*
+    FROM unnest('{0,1,2}'::smallint[]) AS level (priority)
+    CROSS JOIN LATERAL (
+        SELECT job_id, dispatch, kind, queue
+        FROM duly.outbox_events
+        WHERE queue = wanted.queue AND priority = level.priority AND available_at <= now()
+        ORDER BY available_at
+        LIMIT wanted.room
+        FOR UPDATE SKIP LOCKED
+    ) AS due
+    LIMIT wanted.room
+) AS event
+"""
+
+# Relay: the broker confirmed these; their messages are its business now.
+DELETE_EVENTS = """
+DELETE FROM duly.outbox_events AS event
+USING unnest(%(job_id)s::uuid[], %(dispatch)s::int[]) AS sent (job_id, dispatch)
+WHERE event.job_id = sent.job_id AND event.dispatch = sent.dispatch
+"""
+
+# Relay: the broker returned or refused these; each backs off alone, 1 s to 5 min.
+DEFER_EVENTS = """
+UPDATE duly.outbox_events AS event
+SET failures = failures + 1,
+    available_at = now() + least(power(2, failures), 300) * interval '1 second'
+FROM unnest(%(job_id)s::uuid[], %(dispatch)s::int[]) AS refused (job_id, dispatch)
+WHERE event.job_id = refused.job_id AND event.dispatch = refused.dispatch
+RETURNING event.job_id, event.dispatch, event.failures
+"""
+
+# queued -> dead without having run: its message cannot be published, or no worker can take it.
+BURY = """
+WITH buried AS (
+    UPDATE duly.jobs
+    SET state = 'dead', finished_at = now()
+    WHERE id = %(job_id)s AND dispatch = %(dispatch)s AND state = 'queued'
+    RETURNING id, dispatch, kind, queue
+), event AS (
+    DELETE FROM duly.outbox_events USING buried WHERE job_id = buried.id
+)
+INSERT INTO duly.dead_letters (job_id, dispatch, kind, queue, reason, error_type, error_message,
+                               message_body, message_headers, collected_at)
+SELECT id, dispatch, kind, queue, %(reason)s::text, %(error_type)s::text, %(error_message)s::text,
+       %(body)s::bytea, %(headers)s::jsonb, CASE WHEN %(body)s::bytea IS NOT NULL THEN now() END
+FROM buried
+ON CONFLICT (job_id, dispatch) WHERE job_id IS NOT NULL DO NOTHING
+RETURNING id
+"""
+
+# queued -> running. A job that this very worker already runs is claimed again, without a new
+# attempt: its first claim committed but the answer was lost with the connection. (The worker
+# itself drops a message of a job that it is busy with.)
+CLAIM = """
+UPDATE duly.jobs AS job
+SET state = 'running', worker = %(worker)s, started_at = now(),
+    attempt = job.attempt + CASE job.state WHEN 'queued' THEN 1 ELSE 0 END
+FROM unnest(%(id)s::uuid[], %(dispatch)s::int[]) WITH ORDINALITY AS asked (id, dispatch, n)
+WHERE job.id = asked.id AND job.dispatch = asked.dispatch
+  AND (job.state = 'queued' OR job.state = 'running' AND job.worker = %(worker)s)
+RETURNING asked.n, job.attempt, job.attempt_limit, job.attempt_budget, job.subject, job.payload
+"""
+
+# running -> succeeded. The only step that a worker also takes inside an actor's transaction.
+SUCCEED = """
+UPDATE duly.jobs AS job
+SET state = 'succeeded', finished_at = now(), result = done.result::jsonb
+FROM unnest(%(id)s::uuid[], %(dispatch)s::int[], %(attempt)s::int[], %(result)s::text[])
+     WITH ORDINALITY AS done (id, dispatch, attempt, result, n)
+WHERE job.id = done.id AND job.dispatch = done.dispatch AND job.attempt = done.attempt
+  AND job.state = 'running'
+RETURNING done.n
+"""
+
+# running -> queued after a failed attempt; cancelled where that was asked for meanwhile.
+RETRY = """
+WITH failed AS (
+    UPDATE duly.jobs AS job
+    SET state = CASE WHEN job.cancel_requested_at IS NULL THEN 'queued' ELSE 'cancelled' END,
+        finished_at = CASE WHEN job.cancel_requested_at IS NULL THEN NULL ELSE now() END,
+        dispatch = job.dispatch + 1,
+        run_at = now() + error.delay_seconds * interval '1 second'
+    FROM unnest(%(id)s::uuid[], %(dispatch)s::int[], %(attempt)s::int[], %(outcome)s::text[],
+                %(error_type)s::text[], %(error_message)s::text[], %(traceback)s::text[],
+                %(delay_seconds)s::float8[])
+         WITH ORDINALITY AS error (id, dispatch, attempt, outcome, error_type, error_message,
+                                   traceback, delay_seconds, n)
+    WHERE job.id = error.id AND job.dispatch = error.dispatch AND job.attempt = error.attempt
+      AND job.state = 'running'
+    RETURNING job.id, job.state, job.dispatch, job.kind, job.queue, job.priority, job.run_at,
+              job.worker, job.started_at, error.attempt, error.outcome, error.error_type,
+              error.error_message, error.traceback, error.n
+), attempt AS (
+    INSERT INTO duly.attempts (job_id, attempt, outcome, error_type, error_message, traceback,
+                               worker, started_at)
+    SELECT id, attempt, outcome, error_type, error_message, traceback, worker, started_at
+    FROM failed
+), event AS (
+    INSERT INTO duly.outbox_events (job_id, dispatch, kind, queue, priority, available_at)
+    SELECT id, dispatch, kind, queue, priority, run_at FROM failed WHERE state = 'queued'
+    ON CONFLICT (job_id) DO UPDATE
+    SET dispatch = excluded.dispatch, available_at = excluded.available_at, failures = 0
+)
+SELECT n FROM failed
+"""
+
+# running -> queued with the attempt given back: snoozed, or handed back by a worker that stops.
+SNOOZE = """
+WITH snoozed AS (
+    UPDATE duly.jobs AS job
+    SET state = CASE WHEN job.cancel_requested_at IS NULL THEN 'queued' ELSE 'cancelled' END,
+        finished_at = CASE WHEN job.cancel_requested_at IS NULL THEN NULL ELSE now() END,
+        dispatch = job.dispatch + 1,
+        attempt = job.attempt - 1,
+        run_at = now() + nap.delay_seconds * interval '1 second'
+    FROM unnest(%(id)s::uuid[], %(dispatch)s::int[], %(attempt)s::int[],
+                %(delay_seconds)s::float8[])
+         WITH ORDINALITY AS nap (id, dispatch, attempt, delay_seconds, n)
+    WHERE job.id = nap.id AND job.dispatch = nap.dispatch AND job.attempt = nap.attempt
+      AND job.state = 'running'
+    RETURNING job.id, job.state, job.dispatch, job.kind, job.queue, job.priority, job.run_at, nap.n
+), event AS (
+    INSERT INTO duly.outbox_events (job_id, dispatch, kind, queue, priority, available_at)
+    SELECT id, dispatch, kind, queue, priority, run_at FROM snoozed WHERE state = 'queued'
+    ON CONFLICT (job_id) DO UPDATE
+    SET dispatch = excluded.dispatch, available_at = excluded.available_at, failures = 0
+)
+SELECT n FROM snoozed
+"""
+
+# running -> dead after the last attempt, or an error not worth another.
+DIE = """
+WITH died AS (
+    UPDATE duly.jobs AS job
+    SET state = 'dead', finished_at = now()
+    FROM unnest(%(id)s::uuid[], %(dispatch)s::int[], %(attempt)s::int[], %(reason)s::text[],
+                %(outcome)s::text[], %(error_type)s::text[], %(error_message)s::text[],
+                %(traceback)s::text[])
+         WITH ORDINALITY AS error (id, dispatch, attempt, reason, outcome, error_type,
+                                   error_message, traceback, n)
+    WHERE job.id = error.id AND job.dispatch = error.dispatch AND job.attempt = error.attempt
+      AND job.state = 'running'
+    RETURNING job.id, job.dispatch, job.kind, job.queue, job.worker, job.started_at,
+              error.attempt, error.reason, error.outcome, error.error_type, error.error_message,
+              error.traceback, error.n
+), attempt AS (
+    INSERT INTO duly.attempts (job_id, attempt, outcome, error_type, error_message, traceback,
+                               worker, started_at)
+    SELECT id, attempt, outcome, error_type, error_message, traceback, worker, started_at
+    FROM died
+), letter AS (
+    INSERT INTO duly.dead_letters (job_id, dispatch, kind, queue, reason, error_type,
+                                   error_message)
+    SELECT id, dispatch, kind, queue, reason, error_type, error_message FROM died
+)
+SELECT n FROM died
+"""
+
+# running, but its worker is gone -> queued, or dead when its attempts are used up. A second crash
+# in a row waits a little, so that a job that kills its worker does not kill them all at once.
+RESCUE = """
+WITH orphan AS (
+    SELECT job.id
+    FROM duly.jobs AS job
+    LEFT JOIN duly.workers AS worker
+           ON worker.name = job.worker
+          AND worker.heartbeat_at > now() - %(silence_seconds)s * interval '1 second'
+    WHERE job.state = 'running' AND worker.name IS NULL
+    LIMIT 1000
+    FOR UPDATE OF job SKIP LOCKED
+), rescued AS (
+    UPDATE duly.jobs AS job
+    SET state = CASE WHEN job.cancel_requested_at IS NOT NULL THEN 'cancelled'
+                     WHEN job.attempt < job.attempt_limit THEN 'queued'
+                     ELSE 'dead' END,
+        dispatch = job.dispatch
+                 + CASE WHEN job.cancel_requested_at IS NULL AND job.attempt < job.attempt_limit
+                        THEN 1 ELSE 0 END,
+        run_at = now() + (least(power(2, job.attempt + job.attempt_budget - job.attempt_limit - 1)
+                                - 1, 300)) * interval '1 second',
+        finished_at = CASE WHEN job.cancel_requested_at IS NULL AND job.attempt < job.attempt_limit
+                           THEN NULL ELSE now() END
+    FROM orphan
+    WHERE job.id = orphan.id
+    RETURNING job.id, job.state, job.dispatch, job.attempt, job.kind, job.queue, job.priority,
+              job.run_at, job.worker, job.started_at,
+              'its worker ' || job.worker || ' stopped without a word' AS error_message
+), attempt AS (
+    INSERT INTO duly.attempts (job_id, attempt, outcome, error_type, error_message, worker,
+                               started_at)
+    SELECT id, attempt, 'crashed', 'WorkerGone', error_message, worker, started_at FROM rescued
+), event AS (
+    INSERT INTO duly.outbox_events (job_id, dispatch, kind, queue, priority, available_at)
+    SELECT id, dispatch, kind, queue, priority, run_at FROM rescued WHERE state = 'queued'
+    ON CONFLICT (job_id) DO UPDATE
+    SET dispatch = excluded.dispatch, available_at = excluded.available_at, failures = 0
+), letter AS (
+    INSERT INTO duly.dead_letters (job_id, dispatch, kind, queue, reason, error_type,
+                                   error_message)
+    SELECT id, dispatch, kind, queue, 'crashed', 'WorkerGone', error_message
+    FROM rescued WHERE state = 'dead'
+)
+SELECT id, kind, worker, state FROM rescued
+"""
+
+# queued -> cancelled, at once; a running job is asked, and not run again.
+CANCEL = """
+WITH cancelled AS (
+    UPDATE duly.jobs
+    SET state = CASE state WHEN 'queued' THEN 'cancelled' ELSE state END,
+        finished_at = CASE state WHEN 'queued' THEN now() END,
+        cancel_requested_at = coalesce(cancel_requested_at, now())
+    WHERE id = %(id)s AND state IN ('queued', 'running')
+    RETURNING id, state
+), event AS (
+    DELETE FROM duly.outbox_events USING cancelled
+    WHERE job_id = cancelled.id AND cancelled.state = 'cancelled'
+)
+SELECT state FROM cancelled
+"""
+
+# dead -> queued with a fresh budget of attempts; the letter keeps who and why.
+REPLAY = """
+WITH letter AS (
+    SELECT id, job_id, dispatch FROM duly.dead_letters
+    WHERE id = ANY (%(ids)s) AND closed_at IS NULL
+    ORDER BY id
+    FOR UPDATE
+), replayed AS (
+    UPDATE duly.jobs AS job
+    SET state = 'queued', dispatch = job.dispatch + 1, run_at = now(), finished_at = NULL,
+        cancel_requested_at = NULL, attempt_limit = job.attempt + job.attempt_budget
+    FROM letter
+    WHERE job.id = letter.job_id AND job.dispatch = letter.dispatch AND job.state = 'dead'
+    RETURNING letter.id AS letter_id, job.id, job.dispatch, job.kind, job.queue, job.priority,
+              job.run_at
+), event AS (
+    INSERT INTO duly.outbox_events (job_id, dispatch, kind, queue, priority, available_at)
+    SELECT id, dispatch, kind, queue, priority, run_at FROM replayed
+    ON CONFLICT (job_id) DO UPDATE
+    SET dispatch = excluded.dispatch, available_at = excluded.available_at, failures = 0
+)
+UPDATE duly.dead_letters AS closed
+SET closed_at = now(), resolution = 'replayed', closed_by = %(by)s, close_reason = %(reason)s
+FROM replayed
+WHERE closed.id = replayed.letter_id
+RETURNING closed.id, closed.job_id
+"""
+
+# The letter is closed; the job stays dead, and its history stays.
+DISCARD = """
+UPDATE duly.dead_letters
+SET closed_at = now(), resolution = 'discarded', closed_by = %(by)s, close_reason = %(reason)s
+WHERE id = ANY (%(ids)s) AND closed_at IS NULL
+RETURNING id, job_id
+"""
+
+# Relay, from <queue>.XQ: the message's bytes join the letter that the worker wrote.
+ATTACH_MESSAGE = """
+UPDATE duly.dead_letters
+SET message_body = %(body)s, message_headers = %(headers)s::jsonb, collected_at = now()
+WHERE job_id = %(job_id)s AND dispatch = %(dispatch)s
+RETURNING id
+"""
+
+# Relay, from <queue>.XQ: a message that belongs to no job of ours.
+KEEP_FOREIGN = """
+INSERT INTO duly.dead_letters (kind, queue, reason, error_type, error_message, message_body,
+                               message_headers, collected_at)
+VALUES (%(kind)s, %(queue)s, %(reason)s, %(error_type)s, %(error_message)s, %(body)s,
+        %(headers)s::jsonb, now())
+RETURNING id
+"""
+
+# Relay, from <queue>.XQ: a good message that was turned away before any attempt (redelivered too
+# often by dying consumers, say) is dispatched once more.
+REDISPATCH = """
+WITH again AS (
+    UPDATE duly.jobs
+    SET dispatch = dispatch + 1
+    WHERE id = %(job_id)s AND dispatch = %(dispatch)s AND state = 'queued'
+    RETURNING id, dispatch, kind, queue, priority
+)
+INSERT INTO duly.outbox_events (job_id, dispatch, kind, queue, priority, available_at)
+SELECT id, dispatch, kind, queue, priority, now() FROM again
+ON CONFLICT (job_id) DO UPDATE
+SET dispatch = excluded.dispatch, available_at = excluded.available_at, failures = 0
+RETURNING job_id
+"""
+
+# Worker: I am alive.
+BEAT = """
+INSERT INTO duly.workers (name, queues, threads) VALUES (%(name)s, %(queues)s::jsonb, %(threads)s)
+ON CONFLICT (name) DO UPDATE SET heartbeat_at = now()
+"""
+LEAVE = "DELETE FROM duly.workers WHERE name = %(name)s"
+
+# Relay: names of workers long gone need not be kept.
+FORGET_WORKERS = "DELETE FROM duly.workers WHERE heartbeat_at < now() - interval '1 hour'"

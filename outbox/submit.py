@@ -1,0 +1,107 @@
+"""Submitting jobs inside the caller's transaction: the first station of the line."""
+
+from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, overload
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Session
+from uuid_utils.compat import uuid7
+
+from outbox import steps
+from outbox.kinds import Priority, Work
+
+SUBMITTED = "duly.submitted"
+"""Set in `Session.info` once the transaction holds an event that the relay should hear of."""
+PARENT = "duly.parent"
+"""In `Session.info` of an actor's transaction: the running job, parent of what it submits."""
+
+
+@dataclass(frozen=True, slots=True)
+class SubmittedJob:
+    """A job as submitted; it exists once the caller's transaction has committed."""
+
+    id: UUID
+    kind: str
+    queue: str
+    run_at: datetime
+    created_at: datetime
+
+
+@overload
+def submit(
+    session: Session,
+    work: Work[Any],
+    *,
+    run_at: datetime | None = None,
+    priority: Priority | None = None,
+    subject: str | None = None,
+    by: str | None = None,
+) -> SubmittedJob: ...
+@overload
+def submit(
+    session: AsyncSession,
+    work: Work[Any],
+    *,
+    run_at: datetime | None = None,
+    priority: Priority | None = None,
+    subject: str | None = None,
+    by: str | None = None,
+) -> Awaitable[SubmittedJob]: ...
+def submit(
+    session: Session | AsyncSession,
+    work: Work[Any],
+    *,
+    run_at: datetime | None = None,
+    priority: Priority | None = None,
+    subject: str | None = None,
+    by: str | None = None,
+) -> SubmittedJob | Awaitable[SubmittedJob]:
+    """Write a job and its outbox event in the session's transaction, in one round trip.
+
+    `run_at` (with a time zone) holds the job back, for any time; `subject` says what it is about,
+    such as `invoice:<id>`, for finding it again; `by` says who asked. In an actor's transaction
+    the job's parent, and its subject unless given, are those of the running job.
+
+    Nothing is sent anywhere: if the transaction rolls back, or the process dies before its commit,
+    there is no job; once it has committed, the job runs. An AsyncSession's answer is awaited.
+    """
+    if isinstance(session, AsyncSession):
+        return session.run_sync(_submit, work, run_at, priority, subject, by)
+    return _submit(session, work, run_at, priority, subject, by)
+
+
+def _submit(
+    session: Session,
+    work: Work[Any],
+    run_at: datetime | None,
+    priority: Priority | None,
+    subject: str | None,
+    by: str | None,
+) -> SubmittedJob:
+    if run_at is not None and run_at.tzinfo is None:
+        raise ValueError("run_at needs a time zone")
+    parent = session.info.get(PARENT)
+    row = {
+        "id": uuid7(),
+        "kind": work.kind.name,
+        "queue": work.kind.queue,
+        "priority": work.kind.priority if priority is None else priority,
+        "payload": work.payload.model_dump_json(),
+        "run_at": run_at,
+        "budget": work.kind.retry.attempts,
+        "subject": subject or (parent.subject if parent else None),
+    }
+    return _insert(session, [row], parent_id=parent.id if parent else None, submitted_by=by)[0]
+
+
+def _insert(
+    session: Session, rows: Sequence[dict[str, Any]], **common: object
+) -> list[SubmittedJob]:
+    arrays = {name: [row[name] for row in rows] for name in rows[0]}
+    inserted = session.connection().exec_driver_sql(steps.SUBMIT, arrays | common)
+    session.info[SUBMITTED] = True
+    moments = {id_: (run_at, created_at) for id_, run_at, created_at in inserted}
+    return [SubmittedJob(row["id"], row["kind"], row["queue"], *moments[row["id"]]) for row in rows]

@@ -1,0 +1,1 @@
+"""The invoice service: HTTP handlers, what they write, and the management command."""

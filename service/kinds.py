@@ -1,0 +1,82 @@
+"""The jobs of this service: what handlers submit and actors do."""
+
+from datetime import timedelta
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, EmailStr, Field
+
+from outbox import Kind, Kinds, Retry
+
+
+class Payload(BaseModel):
+    """What all payloads have in common: no unknown fields, no change once made."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class RenderInvoice(Payload):
+    """Draw the invoice's PDF, then mail it and tell the webhook endpoints."""
+
+    invoice_id: UUID
+
+
+class SendEmail(Payload):
+    """One mail to one person; attachments are names in the document store."""
+
+    to: EmailStr
+    subject: Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\r\n]*$")]
+    text: Annotated[str, Field(max_length=100_000)]
+    attachments: Annotated[tuple[str, ...], Field(max_length=10)] = ()
+
+
+class DeliverWebhook(Payload):
+    """One event to one webhook endpoint."""
+
+    endpoint_id: UUID
+    event: Annotated[str, Field(pattern=r"^[a-z0-9_]+(\.[a-z0-9_]+)+$", max_length=100)]
+    data: dict[str, Any]
+
+
+class InvoiceGone(Exception):
+    """The invoice does not exist (any more)."""
+
+
+class MailRefused(Exception):
+    """The mail server refused this mail for good (a 5xx answer)."""
+
+
+class EndpointGone(Exception):
+    """The webhook endpoint was deleted or switched off."""
+
+
+class AddressRefused(Exception):
+    """The webhook's address is not one that this service may call."""
+
+
+RENDER_INVOICE = Kind(
+    "invoice.render",
+    RenderInvoice,
+    queue="documents",
+    time_limit=timedelta(minutes=1),
+    retry=Retry(attempts=8, never=(InvoiceGone,)),
+)
+SEND_EMAIL = Kind(
+    "email.send",
+    SendEmail,
+    queue="email",
+    time_limit=timedelta(minutes=1),
+    retry=Retry(attempts=8, never=(MailRefused,)),
+    sensitive=("to", "text"),
+)
+DELIVER_WEBHOOK = Kind(
+    "webhook.deliver",
+    DeliverWebhook,
+    queue="webhooks",
+    time_limit=timedelta(minutes=1),
+    retry=Retry(attempts=8, never=(EndpointGone, AddressRefused)),
+    sensitive=("data",),
+)
+
+KINDS = Kinds(RENDER_INVOICE, SEND_EMAIL, DELIVER_WEBHOOK)
+OPEN_TO_CLIENTS = Kinds(SEND_EMAIL, DELIVER_WEBHOOK)

@@ -1,0 +1,110 @@
+"""The business's own tables; the engine's are in outbox.schema."""
+
+from datetime import datetime
+from decimal import Decimal
+from uuid import UUID
+
+from sqlalchemy import DateTime, ForeignKey, MetaData, Numeric, Text, func
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+from uuid_utils.compat import uuid7
+
+
+class Base(DeclarativeBase):
+    """All business tables; moments have a time zone."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "%(column_0_label)s_ix",
+            "uq": "%(table_name)s_%(column_0_name)s_key",
+            "fk": "%(table_name)s_%(column_0_name)s_fkey",
+            "pk": "%(table_name)s_pkey",
+        }
+    )
+    type_annotation_map = {datetime: DateTime(timezone=True), str: Text}  # noqa: RUF012
+
+
+class Invoice(Base):
+    """What a customer owes, with its lines."""
+
+    __tablename__ = "invoices"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
+    customer: Mapped[str]
+    email: Mapped[str]
+    currency: Mapped[str]
+    pdf: Mapped[str | None]
+    """The PDF's name in the document store, once it was drawn."""
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    lines: Mapped[list["InvoiceLine"]] = relationship(
+        order_by="InvoiceLine.position", cascade="all, delete-orphan"
+    )
+
+    @property
+    def total(self) -> Decimal:
+        """The sum of the lines, in the invoice's currency."""
+        return sum((line.amount for line in self.lines), Decimal(0))
+
+    @property
+    def subject(self) -> str:
+        """What the invoice's jobs are about."""
+        return f"invoice:{self.id}"
+
+
+class InvoiceLine(Base):
+    """One thing on an invoice."""
+
+    __tablename__ = "invoice_lines"
+
+    invoice_id: Mapped[UUID] = mapped_column(ForeignKey("invoices.id"), primary_key=True)
+    position: Mapped[int] = mapped_column(primary_key=True)
+    description: Mapped[str]
+    quantity: Mapped[int]
+    unit_price: Mapped[Decimal] = mapped_column(Numeric(12, 2))
+
+    @property
+    def amount(self) -> Decimal:
+        """Quantity times price."""
+        return self.quantity * self.unit_price
+
+
+class WebhookEndpoint(Base):
+    """An address that wants to hear of events; `secret` signs what is sent to it."""
+
+    __tablename__ = "webhook_endpoints"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
+    url: Mapped[str]
+    events: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    secret: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    disabled_at: Mapped[datetime | None]
+    """When the endpoint answered 410 Gone and was switched off."""
+
+
+class ApiKey(Base):
+    """Who may call the API, and what for. Only the secret's hash is kept."""
+
+    __tablename__ = "api_keys"
+
+    prefix: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    secret_hash: Mapped[bytes]
+    scopes: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    expires_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+
+
+class IdempotencyKey(Base):
+    """The first answer to a request, kept to be given again."""
+
+    __tablename__ = "idempotency_keys"
+
+    caller: Mapped[str] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(primary_key=True)
+    fingerprint: Mapped[bytes]
+    status: Mapped[int]
+    headers: Mapped[dict[str, str]] = mapped_column(JSONB)
+    body: Mapped[bytes]
+    expires_at: Mapped[datetime]

@@ -1,0 +1,44 @@
+"""Every setting, read from the environment; docs/reference.md lists them."""
+
+from datetime import timedelta
+from functools import lru_cache
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """The service's settings. Each is read from `DULY_<NAME>`, two from their usual names."""
+
+    model_config = SettingsConfigDict(env_prefix="DULY_")
+
+    database_url: str = Field(validation_alias="DATABASE_URL")
+    """`postgresql://…`, as libpq reads it."""
+    amqp_url: str = Field(validation_alias="AMQP_URL")
+    """`amqp://…`, as pika reads it."""
+
+    actors: str = "actors:ACTORS"
+    """Where `duly worker` finds the actors, as `module:name`."""
+    documents_url: str = "file:///tmp/duly-documents"
+    """The document store: `file:///folder` or `s3://bucket/prefix`."""
+    smtp_url: str = "smtp://127.0.0.1:25"
+    """`smtp://[user:password@]host[:port][?starttls=require]`, or `smtps://`."""
+    mail_from: str = "Duly <invoices@localhost>"
+    webhooks_may_reach_private: bool = False
+    """Whether webhooks may be delivered to addresses that are not public (for development)."""
+
+    window: int = Field(1000, ge=1)
+    """How many messages the relay keeps in each broker queue; the rest waits in Postgres."""
+    worker_silence: timedelta = timedelta(seconds=10)
+    """A worker that sent no heartbeat for so long is taken for dead, and its jobs are rescued."""
+    largest_body: int = Field(1_000_000, ge=1000)
+    """Request bodies over so many bytes are refused with 413."""
+    idempotency_hours: int = Field(24, ge=1)
+    """How long an Idempotency-Key's first answer is kept."""
+    log_format: str = Field("console", pattern="^(console|json)$")
+
+
+@lru_cache
+def settings() -> Settings:
+    """The process's settings, read once. Raises pydantic.ValidationError where one is wrong."""
+    return Settings()
