@@ -32,6 +32,20 @@ WITH job AS (
 SELECT id, run_at, created_at FROM job
 """
 
+# Relay: the queues that have events, also those that no setting names. A loose index scan: one
+# probe of the index for each queue, however long the backlog.
+QUEUES_WITH_EVENTS = """
+WITH RECURSIVE seen AS (
+    (SELECT queue FROM duly.outbox_events ORDER BY queue LIMIT 1)
+    UNION ALL
+    SELECT (SELECT event.queue FROM duly.outbox_events AS event
+            WHERE event.queue > seen.queue ORDER BY event.queue LIMIT 1)
+    FROM seen
+    WHERE seen.queue IS NOT NULL
+)
+SELECT queue FROM seen WHERE queue IS NOT NULL
+"""
+
 # Relay: locks what each queue has room for, highest priority first, oldest first within it.
 # Each level is its own index range, so rows scheduled for later are never walked.
 LOCK_EVENTS = """
@@ -311,6 +325,9 @@ VALUES (%(kind)s, %(queue)s, %(reason)s, %(error_type)s, %(error_message)s, %(bo
         %(headers)s::jsonb, now())
 RETURNING id
 """
+
+# Relay, from <queue>.XQ: is there such a job at all?
+JOB_EXISTS = "SELECT 1 FROM duly.jobs WHERE id = %(job_id)s"
 
 # Relay, from <queue>.XQ: a good message that was turned away before any attempt (redelivered too
 # often by dying consumers, say) is dispatched once more.

@@ -1,0 +1,129 @@
+"""Dramatiq's RabbitMQ broker with Duly's queues, and consumers that trust nothing.
+
+Workers only consume: what is published comes from the outbox, by the relay. So there is no delay
+queue, and no middleware that enqueues.
+"""
+
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+import structlog
+from dramatiq import Middleware
+from dramatiq.brokers.rabbitmq import RabbitmqBroker, _RabbitmqConsumer
+from pika.exceptions import AMQPError
+
+from outbox import topology, wire
+from outbox.link import parameters
+
+log = structlog.get_logger(__name__)
+
+
+class Dead(Exception):
+    """The job is dead and its letter written: its message goes to `<queue>.XQ`."""
+
+
+class GiveBack(Exception):
+    """This worker cannot take the message now: the broker gives it to another."""
+
+
+class Broker(RabbitmqBroker):
+    """Consumes quorum queues; declares what `outbox.topology` says."""
+
+    def __init__(self, amqp_url: str) -> None:
+        super().__init__(confirm_delivery=True, middleware=[Disposition()])
+        self.parameters = [parameters(amqp_url)]
+
+    @property
+    def consumer_class(self) -> "type[Consumer]":
+        """The consumer that Dramatiq's worker uses."""
+        return Consumer
+
+    def declare_queue(self, queue_name: str, *, ensure: bool = False) -> None:
+        """As Dramatiq's, without the delay queue: what is delayed waits in Postgres."""
+        if queue_name not in self.queues:
+            self.emit_before("declare_queue", queue_name)
+            self.queues.add(queue_name)
+            self.queues_pending.add(queue_name)
+            self.emit_after("declare_queue", queue_name)
+        if ensure:
+            self._ensure_queue(queue_name)
+
+    def _build_queue_arguments(self, queue_name: str) -> dict[str, object]:
+        return topology.work_queue(queue_name)
+
+    def _declare_dq_queue(self, queue_name: str) -> None:
+        """There is none."""
+
+    def _declare_xq_queue(self, queue_name: str) -> Any:
+        return self.channel.queue_declare(
+            topology.dead_letter_queue(queue_name),
+            durable=True,
+            arguments=topology.dead_letter_intake(),
+        )
+
+
+class Disposition(Middleware):
+    """Does with a message what the runner decided.
+
+    An error here is swallowed and the message acknowledged, which loses nothing: the decision is
+    already in Postgres (for `GiveBack` the job is still queued there, or rescued).
+    """
+
+    def after_process_message(
+        self,
+        broker: Any,  # noqa: ARG002 - the signature is Dramatiq's
+        message: Any,
+        *,
+        result: Any = None,  # noqa: ARG002
+        exception: BaseException | None = None,
+    ) -> None:
+        """Mark the message for the consumer."""
+        if isinstance(exception, Dead):
+            message.fail()
+        elif exception is not None:
+            message.give_back = True
+
+
+class Consumer(_RabbitmqConsumer):
+    """Refuses what is no message of ours, and acknowledges only what it received itself.
+
+    After a reconnect Dramatiq acknowledges through the new consumer, whose tags begin at 1 again:
+    the tag of a message from before would hit another one. Such a message is left alone: the
+    broker has given it back already.
+    """
+
+    def __next__(self) -> Any:
+        message = super().__next__()
+        if message is None:
+            return None
+        message.consumer = self
+        try:
+            wire.parse(message.asdict(), self.queue_name)
+        except wire.Malformed as why:
+            log.warning("malformed message refused", queue=self.queue_name, why=str(why))
+            self.nack(message)
+            return None
+        return message
+
+    def ack(self, message: Any) -> None:
+        """Acknowledge, or give back; nothing at all for a message of another consumer."""
+        if message.consumer is not self:
+            return
+        if getattr(message, "give_back", False):
+            self._requeue(message)
+        else:
+            super().ack(message)
+
+    def nack(self, message: Any) -> None:
+        """Send to `<queue>.XQ`; nothing at all for a message of another consumer."""
+        if message.consumer is self:
+            super().nack(message)
+
+    def _requeue(self, message: Any) -> None:
+        tag = message._tag  # noqa: SLF001 - Dramatiq keeps it nowhere else
+        self.known_tags.discard(tag)
+        with suppress(AMQPError):  # without its connection the broker gives it back by itself
+            self.connection.add_callback_threadsafe(
+                partial(self.channel.basic_nack, tag, requeue=True)
+            )

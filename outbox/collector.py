@@ -1,0 +1,145 @@
+"""Collects every `<queue>.XQ` into the table dead_letters, whatever put a message there.
+
+A message is acknowledged only after its row has committed. If the relay dies between the two, it
+comes again: a job's letter is written once all the same; a foreign message may be listed twice.
+"""
+
+import asyncio
+import json
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from pika import BasicProperties
+from pika.channel import Channel
+from pika.spec import Basic
+from psycopg import AsyncConnection
+
+from outbox import steps, topology, wire
+from outbox.link import Link, connect
+
+log = structlog.get_logger(__name__)
+
+PREFETCH = 100
+LOOK_SECONDS = 1.0
+"""How soon a queue that the relay discovered is collected from."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeadMessage:
+    """A message as it lay in a `.XQ`."""
+
+    queue: str
+    tag: int
+    body: bytes
+    headers: dict[str, Any]
+
+    @property
+    def cause(self) -> str:
+        """Why RabbitMQ dead-lettered it: rejected, expired, maxlen or delivery_limit."""
+        deaths = self.headers.get("x-death") or [{}]
+        return str(deaths[0].get("reason", "unknown"))
+
+    @property
+    def headers_json(self) -> str:
+        """The headers, with what JSON does not know as text."""
+        return json.dumps(self.headers, default=str).replace("\\u0000", "\\ufffd")
+
+
+class Collector:
+    """Consumes the dead-letter queues of `queues`, a collection that may grow meanwhile."""
+
+    def __init__(self, database_url: str, amqp_url: str, queues: Collection[str]) -> None:
+        self._database_url = database_url
+        self._amqp_url = amqp_url
+        self._queues = queues
+
+    async def run(self) -> None:
+        """Collect for ever. Raises BrokerGone or psycopg's errors; call it again then."""
+        inbox: asyncio.Queue[DeadMessage] = asyncio.Queue()
+        consumed: set[str] = set()
+        async with (
+            await AsyncConnection.connect(self._database_url, autocommit=True) as database,
+            connect(self._amqp_url) as link,
+        ):
+            link.channel.basic_qos(prefetch_count=PREFETCH)
+            link.channel.add_on_cancel_callback(lambda _: link.lose("an intake was deleted"))
+            while True:
+                for queue in set(self._queues) - consumed:
+                    await _consume(link, queue, inbox)
+                    consumed.add(queue)
+                message = await _next(inbox, link)
+                if message is not None:
+                    await keep(database, message)
+                    link.channel.basic_ack(message.tag)
+
+
+async def keep(database: AsyncConnection[Any], message: DeadMessage) -> None:
+    """Write the message down: as part of its job's letter, as a new letter, or not at all.
+
+    A message of a job that has moved on since says nothing any more, and is forgotten.
+    """
+    try:
+        dispatch = wire.decode(message.body, message.queue)
+    except wire.Malformed as why:
+        await _keep_foreign(database, message, str(why))
+        return
+    parameters: dict[str, Any] = {
+        "job_id": dispatch.job_id,
+        "dispatch": dispatch.dispatch,
+        "body": message.body,
+        "headers": message.headers_json,
+    }
+    if await _one(database, steps.ATTACH_MESSAGE, parameters):
+        return
+    if message.cause == "delivery_limit":
+        await _one(database, steps.REDISPATCH, parameters)
+        return
+    reason = {
+        "reason": "unknown_kind",
+        "error_type": "UnknownKind",
+        "error_message": f"no worker of queue {message.queue} does {dispatch.kind}",
+    }
+    if await _one(database, steps.BURY, parameters | reason):
+        log.warning("job buried: no worker does its kind", kind=dispatch.kind, job=dispatch.job_id)
+    elif not await _one(database, steps.JOB_EXISTS, parameters):
+        await _keep_foreign(database, message, "it names a job that does not exist")
+
+
+async def _keep_foreign(database: AsyncConnection[Any], message: DeadMessage, why: str) -> None:
+    log.warning("foreign message quarantined", queue=message.queue, why=why, cause=message.cause)
+    parameters = {
+        "kind": None,
+        "queue": message.queue,
+        "reason": "malformed",
+        "error_type": "Malformed",
+        "error_message": f"{why} (RabbitMQ: {message.cause})",
+        "body": message.body,
+        "headers": message.headers_json,
+    }
+    await _one(database, steps.KEEP_FOREIGN, parameters)
+
+
+async def _one(database: AsyncConnection[Any], step: str, parameters: dict[str, Any]) -> Any:
+    return await (await database.execute(step, parameters)).fetchone()
+
+
+async def _consume(link: Link, queue: str, inbox: "asyncio.Queue[DeadMessage]") -> None:
+    def arrived(
+        _channel: Channel, deliver: Basic.Deliver, properties: BasicProperties, body: bytes
+    ) -> None:
+        inbox.put_nowait(DeadMessage(queue, deliver.delivery_tag, body, properties.headers or {}))
+
+    intake = topology.dead_letter_queue(queue)
+    await link.declare(intake, topology.dead_letter_intake())
+    link.channel.basic_consume(intake, arrived)
+
+
+async def _next(inbox: "asyncio.Queue[DeadMessage]", link: Link) -> DeadMessage | None:
+    """The next message, or None for a look at the queues. Raises BrokerGone."""
+    link.check()
+    try:
+        return await asyncio.wait_for(inbox.get(), LOOK_SECONDS)
+    except TimeoutError:
+        return None

@@ -1,0 +1,170 @@
+"""The worker's ledger: claims jobs and records what became of them, many threads in one commit.
+
+Threads hand in entries and wait; one thread writes all that have gathered meanwhile, one statement
+for each step and one commit for all (group commit). While Postgres is away the entries wait, and
+with them the jobs' messages, unacknowledged.
+"""
+
+import queue
+import threading
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import psycopg
+import structlog
+from psycopg.rows import namedtuple_row
+
+from outbox.database import is_unreachable
+from outbox.nudge import NOTIFY
+
+log = structlog.get_logger(__name__)
+
+LARGEST_GROUP = 500
+RETRY_SECONDS = 0.5
+
+
+class LedgerClosed(Exception):
+    """The worker stops and Postgres is away: whether the entry was written is unknown."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Entry:
+    step: str
+    row: Mapping[str, Any]
+    answer: "Future[Any]" = field(default_factory=Future)
+
+
+_NUDGE = _Entry("nudge", {})
+_CLOSE = _Entry("close", {})
+
+
+class Ledger:
+    """Writes steps for the worker `name`, on one connection and one thread of its own."""
+
+    def __init__(self, database_url: str, name: str) -> None:
+        self._database_url = database_url
+        self._name = name
+        self._connection: psycopg.Connection[Any] | None = None
+        self._entries: queue.SimpleQueue[_Entry] = queue.SimpleQueue()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
+
+    def start(self) -> None:
+        """Begin to write."""
+        self._thread.start()
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it still writes; it ends only when closed, or by a bug."""
+        return self._thread.is_alive()
+
+    def write(self, step: str, row: Mapping[str, Any]) -> Any:
+        """Take the step; returns its row once committed, or None where the fence kept it out.
+
+        Waits while Postgres is away; once the worker stops it raises LedgerClosed instead. Raises
+        psycopg's errors for a row that Postgres refuses.
+        """
+        entry = _Entry(step, row)
+        self._entries.put(entry)
+        return entry.answer.result()
+
+    def nudge(self) -> None:
+        """Tell the relays that there is work. Does not wait, and may come to nothing."""
+        self._entries.put(_NUDGE)
+
+    def stop_waiting(self) -> None:
+        """From now on do not wait for a Postgres that is away."""
+        self._stopping.set()
+
+    def close(self) -> None:
+        """Write what was handed in, and end."""
+        self.stop_waiting()
+        self._entries.put(_CLOSE)
+        self._thread.join()
+        self._disconnect()
+
+    def _run(self) -> None:
+        group: list[_Entry] = []
+        while _CLOSE not in group:
+            group = self._gather()
+            self._settle([entry for entry in group if entry not in (_NUDGE, _CLOSE)])
+            if _NUDGE in group:
+                self._notify()
+
+    def _gather(self) -> list[_Entry]:
+        group = [self._entries.get()]
+        with suppress(queue.Empty):
+            while len(group) < LARGEST_GROUP:
+                group.append(self._entries.get_nowait())
+        return group
+
+    def _settle(self, entries: Sequence[_Entry]) -> None:
+        """Write the entries, however long Postgres is away, and answer them."""
+        while entries:
+            try:
+                self._commit(entries)
+            except psycopg.Error as error:
+                if not is_unreachable(error):
+                    return self._settle_alone(entries, error)
+                self._disconnect()
+                if self._stopping.is_set():
+                    return _refuse(entries, LedgerClosed("Postgres is away and the worker stops"))
+                log.warning("waiting for Postgres", why=str(error).strip().partition("\n")[0])
+                self._stopping.wait(RETRY_SECONDS)
+            else:
+                return None
+        return None
+
+    def _settle_alone(self, entries: Sequence[_Entry], error: psycopg.Error) -> None:
+        """One bad row spoils a group: then each entry has a transaction of its own."""
+        if len(entries) == 1:
+            return _refuse(entries, error)
+        for entry in entries:
+            self._settle([entry])
+        return None
+
+    def _commit(self, entries: Sequence[_Entry]) -> None:
+        groups: dict[str, list[_Entry]] = defaultdict(list)
+        for entry in entries:
+            groups[entry.step].append(entry)
+        connection = self._connect()
+        with connection.pipeline(), connection.transaction():
+            cursors = [
+                connection.execute(step, {"worker": self._name} | _columns(group))
+                for step, group in groups.items()
+            ]
+        for group, cursor in zip(groups.values(), cursors, strict=True):
+            rows = {row.n: row for row in cursor}
+            for n, entry in enumerate(group, start=1):
+                entry.answer.set_result(rows.get(n))
+
+    def _connect(self) -> "psycopg.Connection[Any]":
+        if self._connection is None:
+            self._connection = psycopg.connect(
+                self._database_url, autocommit=True, row_factory=namedtuple_row, connect_timeout=10
+            )
+        return self._connection
+
+    def _disconnect(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _notify(self) -> None:
+        try:
+            self._connect().execute(NOTIFY)
+        except psycopg.Error:
+            self._disconnect()  # the relays look by themselves before long
+
+
+def _columns(entries: Sequence[_Entry]) -> dict[str, list[Any]]:
+    return {name: [entry.row[name] for entry in entries] for name in entries[0].row}
+
+
+def _refuse(entries: Sequence[_Entry], error: Exception) -> None:
+    for entry in entries:
+        entry.answer.set_exception(error)

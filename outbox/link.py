@@ -1,0 +1,121 @@
+"""A connection to RabbitMQ with one channel, awaited instead of called back.
+
+pika's AsyncioConnection is its SelectConnection on asyncio's loop: the relay's broker and database
+I/O share one thread, so nothing needs a lock and nothing is handed from thread to thread.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+import pika
+from pika.adapters.asyncio_connection import AsyncioConnection
+from pika.channel import Channel
+from pika.frame import Method
+from pika.spec import Queue
+
+T = TypeVar("T")
+
+ANSWER_TIMEOUT_SECONDS = 10
+HEARTBEAT_SECONDS = 15
+
+
+class BrokerGone(Exception):
+    """The broker cannot be reached, or the connection to it was lost."""
+
+
+class Link:
+    """An open connection and its channel; when either closes, both are `lost`."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self.lost: asyncio.Future[str] = self._loop.create_future()
+        self.unblocked = asyncio.Event()
+        self.unblocked.set()
+        self._connection: AsyncioConnection
+        self.channel: Channel
+
+    async def open(self, amqp_url: str) -> None:
+        """Connect and open the channel. Raises BrokerGone."""
+        opened: asyncio.Future[AsyncioConnection] = self._loop.create_future()
+        self._connection = AsyncioConnection(
+            parameters(amqp_url),
+            on_open_callback=opened.set_result,
+            on_open_error_callback=self._closed,
+            on_close_callback=self._closed,
+        )
+        await self.answer(opened)
+        self._connection.add_on_connection_blocked_callback(lambda *_: self.unblocked.clear())
+        self._connection.add_on_connection_unblocked_callback(lambda *_: self.unblocked.set())
+        self.channel = await self._call(
+            lambda done: self._connection.channel(on_open_callback=done)
+        )
+        self.channel.add_on_close_callback(self._closed)
+
+    async def declare(self, queue: str, arguments: dict[str, object]) -> int:
+        """Make sure that the durable queue exists; returns how many messages wait in it.
+
+        Raises BrokerGone, also where the queue exists with other arguments.
+        """
+        declared: Method[Queue.DeclareOk] = await self._call(
+            lambda done: self.channel.queue_declare(
+                queue, durable=True, arguments=arguments, callback=done
+            )
+        )
+        count: int = declared.method.message_count
+        return count
+
+    async def answer(self, future: "asyncio.Future[T]") -> T:
+        """The future's result, or BrokerGone where the link is lost or silent for too long."""
+        waiting: set[asyncio.Future[Any]] = {future, self.lost}
+        await asyncio.wait(
+            waiting, timeout=ANSWER_TIMEOUT_SECONDS, return_when=asyncio.FIRST_COMPLETED
+        )
+        if future.done():
+            return future.result()
+        raise BrokerGone(self.lost.result() if self.lost.done() else "it does not answer")
+
+    def close(self) -> None:
+        """Close the connection; what the broker did not confirm is unknown."""
+        if self._connection.is_open:
+            self._connection.close()
+
+    def check(self) -> None:
+        """Raise BrokerGone where the link is lost."""
+        if self.lost.done():
+            raise BrokerGone(self.lost.result())
+
+    def lose(self, why: str) -> None:
+        """Give the link up: whoever waits on it gets BrokerGone."""
+        if not self.lost.done():
+            self.lost.set_result(why)
+            self.close()
+
+    async def _call(self, method: Callable[[Callable[[T], None]], object]) -> T:
+        self.check()
+        done: asyncio.Future[T] = self._loop.create_future()
+        method(lambda result: None if done.done() else done.set_result(result))
+        return await self.answer(done)
+
+    def _closed(self, _: object, error: BaseException | str) -> None:
+        self.lose(str(error) or type(error).__name__)
+
+
+@asynccontextmanager
+async def connect(amqp_url: str) -> AsyncIterator[Link]:
+    """An open link, closed at the end. Raises BrokerGone where none can be had."""
+    link = Link()
+    try:
+        await link.open(amqp_url)
+        yield link
+    finally:
+        link.close()
+
+
+def parameters(amqp_url: str) -> pika.URLParameters:
+    """The URL, with a heartbeat short enough to notice a half-open connection in time."""
+    given = pika.URLParameters(amqp_url)
+    if "heartbeat" not in amqp_url:
+        given.heartbeat = HEARTBEAT_SECONDS
+    return given

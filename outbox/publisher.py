@@ -1,0 +1,120 @@
+"""Publishes to RabbitMQ with pipelined confirms: many on their way, each accounted for."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pika
+from pika.channel import Channel
+from pika.frame import Method
+from pika.spec import Basic
+
+from outbox import topology, wire
+from outbox.link import Link
+from outbox.wire import Dispatch
+
+CONFIRM_TIMEOUT_SECONDS = 15
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of a batch. A dispatch in neither list is unknown: publish it again."""
+
+    confirmed: list[Dispatch] = field(default_factory=list)
+    refused: list[Dispatch] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Batch:
+    left: int
+    outcome: Outcome
+    settled: "asyncio.Future[None]"
+
+
+class Publisher:
+    """Publishes batches over one link, several at a time if asked.
+
+    Every message is mandatory and persistent. The broker acknowledges even what it could not
+    route, after returning it, so a returned message counts as refused.
+    """
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._tag = 0
+        self._oldest = 1
+        self._pending: dict[int, tuple[Dispatch, _Batch]] = {}
+        self._returned: set[str] = set()
+        self._declared: set[str] = set()
+        link.channel.add_on_return_callback(self._on_return)
+        link.channel.confirm_delivery(self._on_confirm)
+
+    async def depth(self, queue: str) -> int:
+        """How many messages wait in the queue; it and its `.XQ` exist afterwards."""
+        if queue not in self._declared:
+            intake = topology.dead_letter_queue(queue)
+            await self._link.declare(intake, topology.dead_letter_intake())
+            self._declared.add(queue)
+        return await self._link.declare(queue, topology.work_queue(queue))
+
+    async def publish(self, dispatches: Sequence[Dispatch]) -> Outcome:
+        """Publish all and wait for the broker's word on each.
+
+        Returns early with what is known when the link is lost; waits CONFIRM_TIMEOUT_SECONDS at
+        the most, then gives the link up unless the broker said that it blocks publishers.
+        """
+        settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        batch = _Batch(len(dispatches), Outcome(), settled)
+        for dispatch in dispatches:
+            self._send(dispatch, batch)
+        either: set[asyncio.Future[Any]] = {settled, self._link.lost}
+        await asyncio.wait(
+            either,
+            timeout=CONFIRM_TIMEOUT_SECONDS,
+            return_when=asyncio.FIRST_COMPLETED,
+        )
+        if not settled.done() and self._link.unblocked.is_set():
+            self._link.close()
+        return batch.outcome
+
+    def _send(self, dispatch: Dispatch, batch: _Batch) -> None:
+        if self._link.lost.done():
+            return
+        self._tag += 1
+        self._pending[self._tag] = (dispatch, batch)
+        self._link.channel.basic_publish(
+            exchange="",
+            routing_key=dispatch.queue,
+            body=wire.encode(dispatch),
+            properties=pika.BasicProperties(
+                content_type="application/json", delivery_mode=2, message_id=dispatch.message_id
+            ),
+            mandatory=True,
+        )
+
+    def _on_return(
+        self,
+        _channel: Channel,
+        _method: Basic.Return,
+        properties: pika.BasicProperties,
+        _body: bytes,
+    ) -> None:
+        self._returned.add(properties.message_id or "")
+
+    def _on_confirm(self, frame: Method[Basic.Ack | Basic.Nack]) -> None:
+        method = frame.method
+        first = self._oldest if method.multiple else method.delivery_tag
+        for tag in range(first, method.delivery_tag + 1):
+            if tag in self._pending:
+                self._settle(*self._pending.pop(tag), acked=isinstance(method, Basic.Ack))
+        while self._oldest <= self._tag and self._oldest not in self._pending:
+            self._oldest += 1
+
+    def _settle(self, dispatch: Dispatch, batch: _Batch, *, acked: bool) -> None:
+        returned = dispatch.message_id in self._returned
+        self._returned.discard(dispatch.message_id)
+        taken = acked and not returned
+        (batch.outcome.confirmed if taken else batch.outcome.refused).append(dispatch)
+        batch.left -= 1
+        if batch.left == 0 and not batch.settled.done():
+            batch.settled.set_result(None)

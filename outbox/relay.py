@@ -1,0 +1,143 @@
+"""The relay: moves outbox events to RabbitMQ, as far as its queues have room.
+
+It locks a batch (SKIP LOCKED, so any number of relays share the work without a leader), publishes
+it, deletes what was confirmed, and commits. If it dies before the commit the rows are there for
+the next relay, and a worker drops the second message of a dispatch. Nothing is locked while the
+broker is away or blocked, so an outage is no event's failure.
+"""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from typing import Any
+
+import structlog
+from psycopg import AsyncConnection
+from psycopg.rows import class_row
+
+from outbox import steps
+from outbox.link import connect
+from outbox.publisher import Publisher
+from outbox.wire import Dispatch
+
+log = structlog.get_logger(__name__)
+
+LARGEST_BATCH = 1000
+IDLE_SECONDS = 0.5
+"""How long an idle relay waits for a nudge before it looks by itself."""
+FULL_SECONDS = 0.05
+"""How long it waits for workers to make room."""
+FAILURES_ALLOWED = 10
+"""How often the broker may refuse one event before its job is buried."""
+
+
+class Relay:
+    """Publishes due events, highest priority first, keeping `window` messages in each queue."""
+
+    def __init__(
+        self, database_url: str, amqp_url: str, queues: Iterable[str], window: int
+    ) -> None:
+        self._database_url = database_url
+        self._amqp_url = amqp_url
+        self._window = window
+        self._work = asyncio.Event()
+        self._stopping = False
+        self.queues = set(queues)
+
+    def nudge(self) -> None:
+        """There is work: do not wait for the next look."""
+        self._work.set()
+
+    def stop(self) -> None:
+        """Finish the batch in hand, then let `run` return."""
+        self._stopping = True
+        self._work.set()
+
+    async def run(self) -> None:
+        """Relay until stopped. Raises BrokerGone or psycopg's errors; call it again then."""
+        if self._stopping:
+            return
+        async with (
+            await AsyncConnection.connect(self._database_url, autocommit=True) as database,
+            connect(self._amqp_url) as link,
+        ):
+            publisher = Publisher(link)
+            log.info("relay ready", queues=sorted(self.queues), window=self._window)
+            while not self._stopping:
+                self._work.clear()
+                if not link.unblocked.is_set():
+                    link.check()
+                    await self._pause(IDLE_SECONDS)
+                    continue
+                await self._discover(database)
+                rooms = await self._rooms(publisher)
+                if not await self._move(database, publisher, rooms):
+                    await self._pause(IDLE_SECONDS if any(rooms.values()) else FULL_SECONDS)
+
+    async def _discover(self, database: AsyncConnection[Any]) -> None:
+        found = await database.execute(steps.QUEUES_WITH_EVENTS)
+        self.queues.update([queue async for (queue,) in found])
+
+    async def _rooms(self, publisher: Publisher) -> dict[str, int]:
+        rooms = {}
+        for queue in self.queues:
+            room = self._window - await publisher.depth(queue)
+            rooms[queue] = min(max(room, 0), LARGEST_BATCH)
+        return rooms
+
+    async def _move(
+        self, database: AsyncConnection[Any], publisher: Publisher, rooms: dict[str, int]
+    ) -> int:
+        """One batch, in one transaction; returns how many events it took up."""
+        exhausted: list[Dispatch] = []
+        async with database.transaction():
+            batch = await _lock(database, rooms)
+            if batch:
+                outcome = await publisher.publish(batch)
+                await database.execute(steps.DELETE_EVENTS, _keys(outcome.confirmed))
+                exhausted = await _defer(database, outcome.refused)
+        # In a transaction of its own: burying locks jobs, and cancel locks a job before its event.
+        for dispatch in exhausted:
+            await _bury(database, dispatch)
+        return len(batch)
+
+    async def _pause(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._work.wait(), seconds)
+
+
+async def _lock(database: AsyncConnection[Any], rooms: dict[str, int]) -> list[Dispatch]:
+    async with database.cursor(row_factory=class_row(Dispatch)) as cursor:
+        wanted = {"queues": list(rooms), "rooms": list(rooms.values())}
+        await cursor.execute(steps.LOCK_EVENTS, wanted)
+        return await cursor.fetchall()
+
+
+async def _defer(database: AsyncConnection[Any], refused: Sequence[Dispatch]) -> list[Dispatch]:
+    """Let the refused back off; returns those that were refused too often."""
+    if not refused:
+        return []
+    log.warning("broker refused messages", count=len(refused), first=refused[0].message_id)
+    deferred = await database.execute(steps.DEFER_EVENTS, _keys(refused))
+    failures = {job_id: count async for job_id, _, count in deferred}
+    return [each for each in refused if failures.get(each.job_id, 0) >= FAILURES_ALLOWED]
+
+
+async def _bury(database: AsyncConnection[Any], dispatch: Dispatch) -> None:
+    grave = {
+        "job_id": dispatch.job_id,
+        "dispatch": dispatch.dispatch,
+        "reason": "unpublishable",
+        "error_type": None,
+        "error_message": f"the broker refused its message {FAILURES_ALLOWED} times",
+        "body": None,
+        "headers": None,
+    }
+    await database.execute(steps.BURY, grave)
+
+
+def _keys(dispatches: Sequence[Dispatch]) -> dict[str, list[Any]]:
+    return {
+        "job_id": [each.job_id for each in dispatches],
+        "dispatch": [each.dispatch for each in dispatches],
+    }

@@ -1,0 +1,79 @@
+"""The relay process: relays, collects dead letters, rescues, and listens for nudges.
+
+Each duty holds its own connections, so that none waits for another; one that loses Postgres or
+RabbitMQ starts again with a growing pause, and an error that is a bug ends the process.
+"""
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable, Iterable
+from datetime import timedelta
+
+import psycopg
+import structlog
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_exponential_jitter
+
+from outbox.collector import Collector
+from outbox.database import is_unreachable
+from outbox.link import BrokerGone
+from outbox.nudge import listen
+from outbox.relay import Relay
+from outbox.rescuer import Rescuer
+
+log = structlog.get_logger(__name__)
+
+
+async def run(
+    *,
+    database_url: str,
+    amqp_url: str,
+    queues: Iterable[str],
+    window: int,
+    silence: timedelta,
+) -> None:
+    """Do all duties until SIGTERM or SIGINT; the batch in hand is finished first.
+
+    `queues` are served from the start, others as soon as they have events. `silence` is how long a
+    worker may send no heartbeat before its jobs are rescued.
+    """
+    relay = Relay(database_url, amqp_url, queues, window)
+    collector = Collector(database_url, amqp_url, relay.queues)
+    rescuer = Rescuer(database_url, silence, on_rescue=relay.nudge)
+    loop = asyncio.get_running_loop()
+    for stop in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(stop, relay.stop)
+    async with asyncio.TaskGroup() as duties:
+        others = [
+            duties.create_task(_keep("collector", collector.run)),
+            duties.create_task(_keep("rescuer", rescuer.run)),
+            duties.create_task(_keep("listener", lambda: listen(database_url, relay.nudge))),
+        ]
+        await _keep("relay", relay.run)
+        for other in others:
+            other.cancel()
+    log.info("relay stopped")
+
+
+async def _keep(duty: str, run: Callable[[], Awaitable[None]]) -> None:
+    def say(state: RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        pause = state.next_action.sleep if state.next_action else 0
+        log.warning("waiting", duty=duty, why=_line(error), again_in=round(pause, 1))
+
+    async for attempt in AsyncRetrying(
+        retry=retry_if_exception(_is_outage),
+        wait=wait_exponential_jitter(initial=0.2, max=2),
+        before_sleep=say,
+        reraise=True,
+    ):
+        with attempt:
+            await run()
+
+
+def _is_outage(error: BaseException) -> bool:
+    return isinstance(error, BrokerGone) or is_unreachable(error)
+
+
+def _line(error: BaseException | None) -> str:
+    lost = "Postgres: " if isinstance(error, psycopg.Error) else "RabbitMQ: "
+    return lost + str(error).strip().partition("\n")[0]

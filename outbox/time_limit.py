@@ -1,0 +1,82 @@
+"""Ends work that runs past its time limit, by an exception raised inside its thread."""
+
+import ctypes
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+LOOK_SECONDS = 0.1
+
+
+class TimeLimitExceeded(BaseException):
+    """The attempt ran past its kind's time limit.
+
+    Not an `Exception`, so that an actor's own `except Exception` does not swallow it.
+    """
+
+
+@dataclass(slots=True, eq=False)
+class _Watch:
+    thread: int
+    deadline: float
+    fired: bool = False
+
+
+class TimeLimits:
+    """Watches the threads of a worker. One thread looks after all of them.
+
+    The exception reaches a thread between two of its bytecodes: a call into C (a driver waiting
+    for its socket) is not interrupted, so actors set timeouts on their drivers too.
+    """
+
+    def __init__(self) -> None:
+        self._watches: set[_Watch] = set()
+        self._lock = threading.Lock()
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="time limits", daemon=True)
+
+    def start(self) -> None:
+        """Begin to watch."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop watching."""
+        self._closing.set()
+        self._thread.join()
+
+    @contextmanager
+    def limit(self, limit: timedelta) -> Iterator[None]:
+        """Raise TimeLimitExceeded inside the block once it has run for `limit`, never after it."""
+        watch = _Watch(threading.get_ident(), time.monotonic() + limit.total_seconds())
+        with self._lock:
+            self._watches.add(watch)
+        try:
+            yield
+        finally:
+            self._end(watch)
+
+    def _end(self, watch: _Watch) -> None:
+        with self._lock:
+            self._watches.discard(watch)
+        if watch.fired:
+            # Sent, but perhaps not delivered yet: take it back, or it would hit what comes next.
+            _raise_in(watch.thread, None)
+
+    def _run(self) -> None:
+        while not self._closing.wait(LOOK_SECONDS):
+            self._fire(time.monotonic())
+
+    def _fire(self, now: float) -> None:
+        with self._lock:
+            for watch in [watch for watch in self._watches if watch.deadline <= now]:
+                self._watches.discard(watch)
+                watch.fired = True
+                _raise_in(watch.thread, TimeLimitExceeded)
+
+
+def _raise_in(thread: int, error: type[BaseException] | None) -> None:
+    exception = ctypes.py_object(error) if error else None
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), exception)

@@ -1,0 +1,37 @@
+"""The queues in RabbitMQ, declared alike by relay and worker.
+
+A queue's arguments never change once it exists (RabbitMQ refuses another declaration), so what
+may want changing is left to policies.
+"""
+
+from dramatiq.common import xq_name
+
+DELIVERY_LIMIT = 20
+"""How often dying consumers may drop a message; the collector then dispatches its job again."""
+NO_LIMIT = 2**31 - 1
+"""RabbitMQ 4 drops a dead letter after 20 deliveries unless told a number; 3.10 refuses -1."""
+
+
+def work_queue(queue: str) -> dict[str, object]:
+    """Arguments of a work queue: replicated, and dead-lettering at least once.
+
+    At-least-once dead-lettering needs `reject-publish`; see "Quorum Queues" in RabbitMQ's docs.
+    """
+    return {
+        "x-queue-type": "quorum",
+        "x-dead-letter-exchange": "",
+        "x-dead-letter-routing-key": dead_letter_queue(queue),
+        "x-dead-letter-strategy": "at-least-once",
+        "x-overflow": "reject-publish",
+        "x-delivery-limit": DELIVERY_LIMIT,
+    }
+
+
+def dead_letter_intake() -> dict[str, object]:
+    """Arguments of a `<queue>.XQ`: no time to live, nothing ages out of it."""
+    return {"x-queue-type": "quorum", "x-delivery-limit": NO_LIMIT}
+
+
+def dead_letter_queue(queue: str) -> str:
+    """The queue's `<queue>.XQ`."""
+    return str(xq_name(queue))

@@ -1,0 +1,83 @@
+"""The message: Dramatiq's own JSON, holding a reference to the job and nothing of its payload."""
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+LARGEST_DISPATCH = 2**31 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Dispatch:
+    """One publication of a job: what an outbox event asks for and a message carries."""
+
+    job_id: UUID
+    dispatch: int
+    kind: str
+    queue: str
+
+    @property
+    def message_id(self) -> str:
+        """The same however often this dispatch is published."""
+        return f"{self.job_id}.{self.dispatch}"
+
+
+class Malformed(Exception):
+    """The message is none of ours; the text says why, and quotes nothing of it."""
+
+
+def encode(dispatch: Dispatch) -> bytes:
+    """The message's body. Dramatiq refuses one with a key more or less."""
+    body = {
+        "queue_name": dispatch.queue,
+        "actor_name": dispatch.kind,
+        "args": [str(dispatch.job_id), dispatch.dispatch],
+        "kwargs": {},
+        "options": {},
+        "message_id": dispatch.message_id,
+        "message_timestamp": time.time_ns() // 1_000_000,
+    }
+    return json.dumps(body, separators=(",", ":")).encode()
+
+
+def decode(body: bytes, queue: str) -> Dispatch:
+    """What a message from `queue` asks for. Raises Malformed."""
+    try:
+        fields = json.loads(body)
+    except (ValueError, RecursionError):
+        raise Malformed("it is not JSON") from None
+    if not isinstance(fields, dict):
+        raise Malformed("it is not a JSON object")
+    return parse(fields, queue)
+
+
+def parse(fields: Mapping[str, Any], queue: str) -> Dispatch:
+    """What a decoded message from `queue` asks for. Raises Malformed.
+
+    As strict as `encode` writes: Dramatiq would kill its worker thread over a message that names
+    another queue, hold one with the option `eta` in memory, and call the actor with any `kwargs`.
+    """
+    if fields.get("queue_name") != queue:
+        raise Malformed("its queue_name is not the queue that it came from")
+    if fields.get("kwargs") != {} or fields.get("options") != {}:
+        raise Malformed("it has kwargs or options, and a job's message has none")
+    match fields:
+        case {"actor_name": str(kind), "message_id": str(), "args": [str(job_id), int(dispatch)]}:
+            return Dispatch(_uuid(job_id), _dispatch(dispatch), kind, queue)
+    raise Malformed("its args are not a job's id and dispatch")
+
+
+def _uuid(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise Malformed("its job id is no UUID") from None
+
+
+def _dispatch(number: int) -> int:
+    if isinstance(number, bool) or not 0 < number <= LARGEST_DISPATCH:
+        raise Malformed("its dispatch is out of range")
+    return number

@@ -1,0 +1,94 @@
+"""What all tests share: a really committing database for each, and a real RabbitMQ.
+
+The servers are those of DATABASE_URL and AMQP_URL where set, else found or started like for
+`make test`.
+"""
+
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+import pytest
+from psycopg import sql
+from sqlalchemy import Engine, create_engine
+from sqlalchemy.orm import Session
+from sqlalchemy.pool import NullPool
+
+from dev.servers import Servers, up
+from migrations.run import upgrade
+from outbox.database import sqlalchemy_url
+
+
+@pytest.fixture(scope="session")
+def servers() -> Servers:
+    """A real Postgres and a real RabbitMQ."""
+    return up("test")
+
+
+@pytest.fixture(scope="session")
+def amqp_url(servers: Servers) -> str:
+    """The broker; tests use queues of their own."""
+    return servers.amqp_url
+
+
+@pytest.fixture(scope="session")
+def template(servers: Servers) -> Iterator[str]:
+    """A migrated database that each test's own is copied from."""
+    with _database(servers.database_url, "template0") as url:
+        upgrade(url)
+        yield url
+
+
+@pytest.fixture
+def database_url(servers: Servers, template: str) -> Iterator[str]:
+    """A fresh, migrated database, dropped afterwards."""
+    with _database(servers.database_url, sqlalchemy_url(template).database or "") as url:
+        yield url
+
+
+@pytest.fixture
+def empty_database_url(servers: Servers) -> Iterator[str]:
+    """A database with nothing in it."""
+    with _database(servers.database_url, "template0") as url:
+        yield url
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    """SQLAlchemy on the test's database."""
+    engine = create_engine(sqlalchemy_url(database_url), poolclass=NullPool)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def session(engine: Engine) -> Iterator[Session]:
+    """A session on the test's database; what it does not commit is gone."""
+    with Session(engine, expire_on_commit=False) as session:
+        yield session
+
+
+@pytest.fixture
+def sql_now(database_url: str) -> Iterator[psycopg.Connection]:
+    """A connection that commits each statement, to look at the tables from outside."""
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        yield connection
+
+
+@contextmanager
+def _database(server_url: str, template: str) -> Iterator[str]:
+    name = f"test_{os.getpid()}_{uuid.uuid4().hex[:8]}"
+    create = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
+        sql.Identifier(name), sql.Identifier(template)
+    )
+    drop = sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name))
+    with psycopg.connect(server_url, autocommit=True) as admin:
+        admin.execute(create)
+        try:
+            yield sqlalchemy_url(server_url).set(
+                drivername="postgresql", database=name
+            ).render_as_string(hide_password=False)
+        finally:
+            admin.execute(drop)
