@@ -86,7 +86,7 @@ class Publisher:
             exchange="",
             routing_key=dispatch.queue,
             body=wire.encode(dispatch),
-            properties=pika.BasicProperties(
+            properties=pika.BasicProperties(  # type: ignore[no-untyped-call]
                 content_type="application/json", delivery_mode=2, message_id=dispatch.message_id
             ),
             mandatory=True,

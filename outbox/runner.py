@@ -184,10 +184,16 @@ class _Attempt:
 
 
 def _trace(error: BaseException) -> str:
-    """The traceback; for a validation error without its text, which quotes the input shortened."""
+    """The traceback from the actor on.
+
+    For a validation error without its text, which quotes the input shortened, beyond `scrub`.
+    """
+    frames = error.__traceback__
+    while frames and frames.tb_frame.f_globals["__name__"] == __name__:
+        frames = frames.tb_next
     if isinstance(error, ValidationError):
-        return "".join(traceback.format_tb(error.__traceback__))
-    return "".join(traceback.format_exception(error))
+        return "".join(traceback.format_tb(frames))
+    return "".join(traceback.format_exception(type(error), error, frames))
 
 
 def _storable(result: Any) -> str | None:

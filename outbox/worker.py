@@ -66,7 +66,10 @@ class Worker:
     ) -> None:
         self.name = worker_name()
         self._engine = create_engine(
-            sqlalchemy_url(database_url), pool_size=threads, max_overflow=threads
+            sqlalchemy_url(database_url),
+            pool_size=threads,
+            max_overflow=threads,
+            hide_parameters=True,  # an error's text is stored and shown
         )
         self._ledger = Ledger(database_url, self.name)
         self._limits = TimeLimits()
