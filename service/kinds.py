@@ -7,12 +7,15 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, EmailStr, Field
 
 from outbox import Kind, Kinds, Retry
+from service.documents import LONGEST_NAME, NAME
+
+DocumentName = Annotated[str, Field(pattern=f"^(?:{NAME.pattern})$", max_length=LONGEST_NAME)]
 
 
 class Payload(BaseModel):
-    """What all payloads have in common: no unknown fields, no change once made."""
+    """What all payloads have in common: no unknown fields, no change, no input in error texts."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 class RenderInvoice(Payload):
@@ -27,7 +30,7 @@ class SendEmail(Payload):
     to: EmailStr
     subject: Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\r\n]*$")]
     text: Annotated[str, Field(max_length=100_000)]
-    attachments: Annotated[tuple[str, ...], Field(max_length=10)] = ()
+    attachments: Annotated[tuple[DocumentName, ...], Field(max_length=10)] = ()
 
 
 class DeliverWebhook(Payload):

@@ -1,0 +1,70 @@
+"""Renders an invoice, then has it mailed and told to the webhook endpoints."""
+
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session, selectinload
+
+from actors.pdf import draw
+from outbox import Job, actor, submit
+from service.documents import documents
+from service.kinds import (
+    DELIVER_WEBHOOK,
+    RENDER_INVOICE,
+    SEND_EMAIL,
+    InvoiceGone,
+    RenderInvoice,
+)
+from service.models import Invoice, WebhookEndpoint
+
+RENDERED = "invoice.rendered"
+"""The event that endpoints hear of; they ask for it by name or for everything by `*`."""
+
+
+@actor(RENDER_INVOICE)
+def render(work: RenderInvoice, job: Job) -> None:
+    """Store the invoice's PDF, and submit its mail and its webhooks as the job completes.
+
+    If the process dies before that, the next attempt stores the same bytes under the same name.
+    """
+    with job.sessions() as session:
+        invoice = _invoice(session, work.invoice_id)
+    name, pdf = f"invoices/{invoice.id}.pdf", draw(invoice)
+    documents().put(name, pdf)
+    with job.transaction(result={"pdf": name, "bytes": len(pdf)}) as session:
+        _invoice(session, work.invoice_id).pdf = name
+        _submit_mail(session, invoice, name)
+        _submit_webhooks(session, invoice, name)
+
+
+def _invoice(session: Session, invoice_id: UUID) -> Invoice:
+    invoice = session.get(Invoice, invoice_id, options=[selectinload(Invoice.lines)])
+    if invoice is None:
+        raise InvoiceGone(f"there is no invoice {invoice_id}")
+    return invoice
+
+
+def _submit_mail(session: Session, invoice: Invoice, pdf: str) -> None:
+    mail = SEND_EMAIL(
+        to=invoice.email,
+        subject=f"Invoice {invoice.id}",
+        text=f"Dear {invoice.customer},\n\n"
+        f"your invoice over {invoice.total:,.2f} {invoice.currency} is attached.\n",
+        attachments=(pdf,),
+    )
+    submit(session, mail)
+
+
+def _submit_webhooks(session: Session, invoice: Invoice, pdf: str) -> None:
+    data = {
+        "invoice_id": str(invoice.id),
+        "total": f"{invoice.total:.2f}",
+        "currency": invoice.currency,
+        "pdf": pdf,
+    }
+    listening = select(WebhookEndpoint.id).where(
+        WebhookEndpoint.disabled_at.is_(None),
+        WebhookEndpoint.events.bool_op("&&")([RENDERED, "*"]),
+    )
+    for endpoint_id in session.scalars(listening):
+        submit(session, DELIVER_WEBHOOK(endpoint_id=endpoint_id, event=RENDERED, data=data))

@@ -1,0 +1,88 @@
+"""Delivers one event to one webhook endpoint, signed as Standard Webhooks has it.
+
+See standardwebhooks.com: the receiver tells a repeated delivery by its `webhook-id`.
+"""
+
+import json
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import func, update
+from standardwebhooks import Webhook
+
+from actors.addresses import check
+from actors.post import Answer, post
+from actors.retry_after import retry_in
+from outbox import Job, actor
+from service.kinds import DELIVER_WEBHOOK, DeliverWebhook, EndpointGone
+from service.models import WebhookEndpoint
+from service.settings import settings
+
+GONE = 410
+
+
+class DeliveryFailed(Exception):
+    """The endpoint's answer was no 2xx. `retry_in` is how long it asked to be left alone."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(f"the endpoint answered {answer.status}")
+        self.retry_in = retry_in(answer.retry_after, datetime.now(UTC))
+
+
+@actor(DELIVER_WEBHOOK)
+def deliver(work: DeliverWebhook, job: Job) -> dict[str, int]:
+    """POST the event; the result is the endpoint's 2xx status.
+
+    Each attempt sends the same body and the same id (the job's). Raises AddressRefused and
+    EndpointGone, which are final, and DeliveryFailed or NoAnswer, which are retried. If the
+    process dies after the endpoint answered, the event is delivered again.
+    """
+    endpoint = _endpoint(job, work.endpoint_id)
+    to = check(endpoint.url, may_be_private=settings().webhooks_may_reach_private)
+    body = _body(work, job.id)
+    answer = post(to, body.encode(), _headers(endpoint.secret, job.id, body))
+    if answer.status == GONE:
+        _switch_off(job, endpoint.id)
+        raise EndpointGone("the endpoint answered 410 Gone and was switched off")
+    if not 200 <= answer.status < 300:
+        raise DeliveryFailed(answer)
+    return {"status": answer.status}
+
+
+def _endpoint(job: Job, endpoint_id: UUID) -> WebhookEndpoint:
+    with job.sessions() as session:
+        endpoint = session.get(WebhookEndpoint, endpoint_id)
+    if endpoint is None or endpoint.disabled_at is not None:
+        raise EndpointGone("the endpoint was deleted or switched off")
+    return endpoint
+
+
+def _switch_off(job: Job, endpoint_id: UUID) -> None:
+    with job.sessions() as session, session.begin():
+        session.execute(
+            update(WebhookEndpoint)
+            .where(WebhookEndpoint.id == endpoint_id, WebhookEndpoint.disabled_at.is_(None))
+            .values(disabled_at=func.now())
+        )
+
+
+def _body(work: DeliverWebhook, job_id: UUID) -> str:
+    return json.dumps(
+        {"type": work.event, "timestamp": _made_at(job_id).isoformat(), "data": work.data}
+    )
+
+
+def _made_at(job_id: UUID) -> datetime:
+    # A UUIDv7 begins with its time in milliseconds: a moment that is the same in every attempt.
+    return datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=job_id.int >> 80)
+
+
+def _headers(secret: str, job_id: UUID, body: str) -> dict[str, str]:
+    now = datetime.now(UTC)
+    return {
+        "Content-Type": "application/json",
+        "User-Agent": "Duly",
+        "webhook-id": str(job_id),
+        "webhook-timestamp": str(int(now.timestamp())),
+        "webhook-signature": Webhook(secret).sign(str(job_id), now, body),
+    }

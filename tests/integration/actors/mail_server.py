@@ -1,0 +1,71 @@
+"""A real SMTP server that keeps what it is sent and answers as a test tells it to."""
+
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from typing import Any
+
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
+
+from dev.ports import free_port
+
+USER, PASSWORD = b"duly", b"p@ss:word/"
+
+
+class Inbox:
+    """What arrived, and what to answer: `to_recipient` after RCPT, `to_message` after DATA."""
+
+    def __init__(self) -> None:
+        self.envelopes: list[Envelope] = []
+        self.secured: list[bool] = []
+        self.to_recipient = "250 OK"
+        self.to_message = "250 OK"
+
+    @property
+    def messages(self) -> list[EmailMessage]:
+        contents = (envelope.original_content or b"" for envelope in self.envelopes)
+        return [message_from_bytes(content, policy=policy.default) for content in contents]
+
+    async def handle_RCPT(  # noqa: N802 - aiosmtpd's name
+        self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: Any
+    ) -> str:
+        envelope.rcpt_tos.append(address)
+        return self.to_recipient
+
+    async def handle_DATA(  # noqa: N802 - aiosmtpd's name
+        self, _server: SMTP, session: Session, envelope: Envelope
+    ) -> str:
+        self.envelopes.append(envelope)
+        self.secured.append(session.ssl is not None)
+        return self.to_message
+
+
+@contextmanager
+def mail_server(inbox: Inbox, **options: Any) -> Iterator[str]:
+    """Runs the server for a while and gives its `host:port`; options are aiosmtpd's."""
+    controller = Controller(inbox, hostname="127.0.0.1", port=free_port(), **options)
+    controller.start()
+    try:
+        yield f"127.0.0.1:{controller.port}"
+    finally:
+        controller.stop()
+
+
+def secured(context: ssl.SSLContext) -> dict[str, Any]:
+    """Options for a server that wants STARTTLS and a login."""
+    return {
+        "tls_context": context,
+        "require_starttls": True,
+        "auth_required": True,
+        "authenticator": _authenticate,
+    }
+
+
+def _authenticate(
+    server: SMTP, session: Session, envelope: Envelope, mechanism: str, data: Any
+) -> AuthResult:
+    right = LoginPassword(USER, PASSWORD)
+    return AuthResult(success=data == right, handled=False)

@@ -1,0 +1,87 @@
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Thread
+from uuid import uuid4
+
+import httpx2
+import pytest
+
+from service.documents import BadDocumentName, DocumentMissing, Documents
+from tests.integration.s3 import s3_server
+
+
+@pytest.fixture(scope="module")
+def s3() -> Iterator[str]:
+    with s3_server() as address:
+        yield address
+
+
+@pytest.fixture(params=["folder", "s3"])
+def store(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Documents:
+    """A store of each sort."""
+    if request.param == "folder":
+        return Documents((tmp_path / "made if missing").as_uri())
+    address = request.getfixturevalue("s3")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", address)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    bucket = f"bucket-{uuid4().hex[:8]}"
+    httpx2.put(f"{address}/{bucket}").raise_for_status()
+    return Documents(f"s3://{bucket}/some/prefix")
+
+
+def test_what_was_put_is_got(store: Documents) -> None:
+    content = bytes(range(256)) * 5000
+    store.put("invoices/1.pdf", content)
+    assert store.get("invoices/1.pdf") == content
+
+
+def test_putting_again_replaces(store: Documents) -> None:
+    store.put("invoices/1.pdf", b"a longer first version")
+    store.put("invoices/1.pdf", b"second")
+    assert store.get("invoices/1.pdf") == b"second"
+
+
+def test_a_document_that_is_not_there_is_missing(store: Documents) -> None:
+    with pytest.raises(DocumentMissing, match=r"invoices/2\.pdf"):
+        store.get("invoices/2.pdf")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", "/a", "../a", "a/../b", "a//b", "a/", ".a", "a/.", "a\\b", "a b", "é", "a\n", "a" * 501],
+)
+def test_a_name_that_could_lead_elsewhere_is_refused(tmp_path: Path, name: str) -> None:
+    store = Documents(tmp_path.as_uri())
+    with pytest.raises(BadDocumentName):
+        store.put(name, b"")
+    with pytest.raises(BadDocumentName):
+        store.get(name)
+
+
+@pytest.mark.parametrize("url", ["", "folder", "file://relative", "http://example.com/"])
+def test_a_url_of_another_form_is_refused(url: str) -> None:
+    with pytest.raises(ValueError, match="document store"):
+        Documents(url)
+
+
+def test_a_reader_never_sees_half_a_document(tmp_path: Path) -> None:
+    store = Documents(tmp_path.as_uri())
+    versions = {bytes([n]) * 2_000_000 for n in range(2)}
+    store.put("a", next(iter(versions)))
+
+    def write() -> None:
+        for _ in range(20):
+            for content in versions:
+                store.put("a", content)
+
+    writer = Thread(target=write)
+    writer.start()
+    seen = set()
+    while writer.is_alive():
+        seen.add(store.get("a"))
+    writer.join()
+    assert seen <= versions
