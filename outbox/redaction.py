@@ -1,5 +1,6 @@
 """Keeps sensitive payload fields out of what people and logs see."""
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -19,16 +20,23 @@ def redact(kind: Kind[..., Any] | None, payload: Mapping[str, Any]) -> dict[str,
 
 
 def scrub(text: str, kind: Kind[..., Any], payload: Mapping[str, Any]) -> str:
-    """An error's text without the sensitive values that it quotes."""
+    """An error's text without the sensitive values that it quotes, as such or escaped."""
     secrets = {s for name in kind.sensitive for s in _strings(payload.get(name))}
-    for secret in sorted(secrets, key=len, reverse=True):
-        text = text.replace(secret, HIDDEN)
+    quotes = {quote for secret in secrets for quote in _quotes(secret)}
+    for quote in sorted(quotes, key=len, reverse=True):
+        text = text.replace(quote, HIDDEN)
     return text
 
 
+def _quotes(secret: str) -> tuple[str, str, str]:
+    """The text itself, and as `repr` and JSON write it."""
+    return secret, repr(secret)[1:-1], json.dumps(secret)[1:-1]
+
+
 def _strings(value: object) -> Iterator[str]:
-    if isinstance(value, str) and len(value) >= SHORTEST_SECRET:
-        yield value
+    if isinstance(value, str | int | float) and not isinstance(value, bool):
+        if len(str(value)) >= SHORTEST_SECRET:
+            yield str(value)
     elif isinstance(value, Mapping):
         for inner in value.values():
             yield from _strings(inner)

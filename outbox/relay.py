@@ -7,8 +7,10 @@ broker is away or blocked, so an outage is no event's failure.
 """
 
 import asyncio
+import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from datetime import timedelta
 from typing import Any
 
 import structlog
@@ -32,14 +34,26 @@ FAILURES_ALLOWED = 10
 
 
 class Relay:
-    """Publishes due events, highest priority first, keeping `window` messages in each queue."""
+    """Publishes due events, highest priority first, keeping `window` messages in each queue.
+
+    What no worker has claimed `patience` after its publication, and the broker does not hold any
+    more, is published again: at most a window's worth, however long the backlog.
+    """
 
     def __init__(
-        self, database_url: str, amqp_url: str, queues: Iterable[str], window: int
+        self,
+        database_url: str,
+        amqp_url: str,
+        queues: Iterable[str],
+        *,
+        window: int,
+        patience: timedelta,
     ) -> None:
         self._database_url = database_url
         self._amqp_url = amqp_url
         self._window = window
+        self._patience = patience
+        self._next_look = 0.0
         self._work = asyncio.Event()
         self._stopping = False
         self.queues = set(queues)
@@ -70,7 +84,9 @@ class Relay:
                     await self._pause(IDLE_SECONDS)
                     continue
                 await self._discover(database)
-                rooms = await self._rooms(publisher)
+                depths = {queue: await publisher.depth(queue) for queue in self.queues}
+                await self._redispatch_lost(database, depths)
+                rooms = {queue: self._room(depth) for queue, depth in depths.items()}
                 if not await self._move(database, publisher, rooms):
                     await self._pause(IDLE_SECONDS if any(rooms.values()) else FULL_SECONDS)
 
@@ -78,12 +94,24 @@ class Relay:
         found = await database.execute(steps.QUEUES_WITH_EVENTS)
         self.queues.update([queue async for (queue,) in found])
 
-    async def _rooms(self, publisher: Publisher) -> dict[str, int]:
-        rooms = {}
-        for queue in self.queues:
-            room = self._window - await publisher.depth(queue)
-            rooms[queue] = min(max(room, 0), LARGEST_BATCH)
-        return rooms
+    async def _redispatch_lost(
+        self, database: AsyncConnection[Any], depths: dict[str, int]
+    ) -> None:
+        """Now and then, publish again what was published and is nowhere: a broker was wiped."""
+        if time.monotonic() < self._next_look:
+            return
+        self._next_look = time.monotonic() + min(self._patience.total_seconds() / 4, 5)
+        asked = {
+            "queues": list(depths),
+            "depths": list(depths.values()),
+            "patience_seconds": self._patience.total_seconds(),
+        }
+        lost = await database.execute(steps.REDISPATCH_LOST, asked)
+        if lost.rowcount:
+            log.warning("messages lost by the broker, to be published again", count=lost.rowcount)
+
+    def _room(self, depth: int) -> int:
+        return min(max(self._window - depth, 0), LARGEST_BATCH)
 
     async def _move(
         self, database: AsyncConnection[Any], publisher: Publisher, rooms: dict[str, int]

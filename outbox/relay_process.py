@@ -29,14 +29,16 @@ async def run(
     amqp_url: str,
     queues: Iterable[str],
     window: int,
-    silence: timedelta,
+    silence: timedelta = timedelta(seconds=10),
+    patience: timedelta = timedelta(seconds=30),
 ) -> None:
     """Do all duties until SIGTERM or SIGINT; the batch in hand is finished first.
 
-    `queues` are served from the start, others as soon as they have events. `silence` is how long a
-    worker may send no heartbeat before its jobs are rescued.
+    `queues` are served from the start, others as soon as they have events. `silence` is how long
+    a worker may send no heartbeat before its jobs are rescued, `patience` how long a published
+    job may go unclaimed before the relay looks whether the broker lost it.
     """
-    relay = Relay(database_url, amqp_url, queues, window)
+    relay = Relay(database_url, amqp_url, queues, window=window, patience=patience)
     collector = Collector(database_url, amqp_url, relay.queues)
     rescuer = Rescuer(database_url, silence, on_rescue=relay.nudge)
     loop = asyncio.get_running_loop()
@@ -62,7 +64,7 @@ async def _keep(duty: str, run: Callable[[], Awaitable[None]]) -> None:
 
     async for attempt in AsyncRetrying(
         retry=retry_if_exception(_is_outage),
-        wait=wait_exponential_jitter(initial=0.2, max=2),
+        wait=wait_exponential_jitter(multiplier=0.2, max=2),
         before_sleep=say,
         reraise=True,
     ):

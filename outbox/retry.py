@@ -5,6 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
+from outbox.time_limit import TimeLimitExceeded
+
 
 class Snooze(Exception):
     """Raised by an actor to be run again after `delay` without spending an attempt.
@@ -29,7 +31,7 @@ class Retry:
     attempts: int = 8
     first: timedelta = timedelta(seconds=5)
     longest: timedelta = timedelta(hours=1)
-    only: tuple[type[BaseException], ...] = (Exception,)
+    only: tuple[type[BaseException], ...] = (Exception, TimeLimitExceeded)
     never: tuple[type[BaseException], ...] = ()
 
     def __post_init__(self) -> None:
@@ -54,5 +56,7 @@ class Retry:
         asked = getattr(error, "retry_in", None)
         if isinstance(asked, timedelta):
             return min(max(asked, timedelta()), self.longest)
-        bound = min(self.first * 2 ** min(spent - 1, 40), self.longest)
-        return timedelta(seconds=(uniform or random.uniform)(0, bound.total_seconds()))
+        # In floats: a timedelta overflows long before the exponent does.
+        bound = self.first.total_seconds() * 2.0 ** min(spent - 1, 40)
+        longest = self.longest.total_seconds()
+        return timedelta(seconds=(uniform or random.uniform)(0, min(bound, longest)))

@@ -22,7 +22,7 @@ from sqlalchemy import (
     func,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 SCHEMA = "duly"
 STATES = ("queued", "running", "succeeded", "dead", "cancelled")
@@ -83,6 +83,17 @@ outbox_events = Table(
     Column("available_at", DateTime(timezone=True), nullable=False),
     Column("failures", SmallInteger, nullable=False, server_default="0"),
     Index("outbox_events_in_order", "queue", "priority", "available_at"),
+)
+
+publications = Table(
+    "publications",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("queue", Text, nullable=False),
+    _moment("published_at", now=True),
+    Column("job_ids", ARRAY(Uuid), nullable=False),
+    Column("dispatches", ARRAY(Integer), nullable=False),
+    Index("publications_in_order", "queue", "id"),
 )
 
 attempts = Table(

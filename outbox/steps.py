@@ -66,11 +66,69 @@ CROSS JOIN LATERAL (
 ) AS event
 """
 
-# Relay: the broker confirmed these; their messages are its business now.
+# Relay: the broker confirmed these; their messages are its business now. One row for the batch
+# remembers which they were, until they have been claimed.
 DELETE_EVENTS = """
-DELETE FROM duly.outbox_events AS event
-USING unnest(%(job_id)s::uuid[], %(dispatch)s::int[]) AS sent (job_id, dispatch)
-WHERE event.job_id = sent.job_id AND event.dispatch = sent.dispatch
+WITH sent AS (
+    DELETE FROM duly.outbox_events AS event
+    USING unnest(%(job_id)s::uuid[], %(dispatch)s::int[]) AS sent (job_id, dispatch)
+    WHERE event.job_id = sent.job_id AND event.dispatch = sent.dispatch
+    RETURNING event.queue, event.job_id, event.dispatch
+)
+INSERT INTO duly.publications (queue, job_ids, dispatches)
+SELECT queue, array_agg(job_id), array_agg(dispatch) FROM sent GROUP BY queue
+"""
+
+# Relay: publications whose time has come are forgotten when all their jobs were claimed. What was
+# not claimed is lost if the broker's queue is empty, or if a job of a later publication has been
+# claimed: queues are first in, first out. Lost ones go back to the outbox, with the same dispatch:
+# if one is not lost after all but waits inside a busy worker, whichever message is read first
+# claims the job and the other is dropped.
+REDISPATCH_LOST = """
+WITH due AS (
+    SELECT oldest.*, asked.depth
+    FROM unnest(%(queues)s::text[], %(depths)s::int[]) AS asked (queue, depth)
+    CROSS JOIN LATERAL (
+        SELECT id, queue, published_at, job_ids, dispatches
+        FROM duly.publications
+        WHERE queue = asked.queue
+          AND published_at < now() - %(patience_seconds)s * interval '1 second'
+        ORDER BY id
+        LIMIT 50
+        FOR UPDATE SKIP LOCKED
+    ) AS oldest
+), unclaimed AS (
+    SELECT due.id AS publication_id, job.id, job.dispatch, job.kind, job.queue, job.priority
+    FROM due
+    CROSS JOIN unnest(due.job_ids, due.dispatches) AS sent (job_id, dispatch)
+    JOIN duly.jobs AS job
+      ON job.id = sent.job_id AND job.dispatch = sent.dispatch AND job.state = 'queued'
+    WHERE NOT EXISTS (SELECT FROM duly.outbox_events WHERE job_id = job.id)
+), overtaken AS (
+    SELECT due.id
+    FROM due
+    WHERE due.depth = 0 OR EXISTS (
+        SELECT
+        FROM duly.publications AS later
+        CROSS JOIN unnest(later.job_ids, later.dispatches) AS sent (job_id, dispatch)
+        JOIN duly.jobs AS job ON job.id = sent.job_id
+        WHERE later.queue = due.queue
+          AND later.published_at > due.published_at + interval '1 second'
+          AND (job.state <> 'queued' OR job.dispatch <> sent.dispatch)
+    )
+), settled AS (
+    DELETE FROM duly.publications AS publication
+    USING due
+    WHERE publication.id = due.id
+      AND (due.id IN (SELECT id FROM overtaken)
+           OR due.id NOT IN (SELECT publication_id FROM unclaimed))
+)
+INSERT INTO duly.outbox_events (job_id, dispatch, kind, queue, priority, available_at)
+SELECT id, dispatch, kind, queue, priority, now()
+FROM unclaimed
+WHERE publication_id IN (SELECT id FROM overtaken)
+ON CONFLICT (job_id) DO NOTHING
+RETURNING job_id
 """
 
 # Relay: the broker returned or refused these; each backs off alone, 1 s to 5 min.
@@ -330,18 +388,13 @@ RETURNING id
 JOB_EXISTS = "SELECT 1 FROM duly.jobs WHERE id = %(job_id)s"
 
 # Relay, from <queue>.XQ: a good message that was turned away before any attempt (redelivered too
-# often by dying consumers, say) is dispatched once more.
+# often by dying consumers, say) is published once more.
 REDISPATCH = """
-WITH again AS (
-    UPDATE duly.jobs
-    SET dispatch = dispatch + 1
-    WHERE id = %(job_id)s AND dispatch = %(dispatch)s AND state = 'queued'
-    RETURNING id, dispatch, kind, queue, priority
-)
 INSERT INTO duly.outbox_events (job_id, dispatch, kind, queue, priority, available_at)
-SELECT id, dispatch, kind, queue, priority, now() FROM again
-ON CONFLICT (job_id) DO UPDATE
-SET dispatch = excluded.dispatch, available_at = excluded.available_at, failures = 0
+SELECT id, dispatch, kind, queue, priority, now()
+FROM duly.jobs
+WHERE id = %(job_id)s AND dispatch = %(dispatch)s AND state = 'queued'
+ON CONFLICT (job_id) DO NOTHING
 RETURNING job_id
 """
 

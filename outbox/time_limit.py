@@ -42,6 +42,11 @@ class TimeLimits:
         """Begin to watch."""
         self._thread.start()
 
+    @property
+    def is_alive(self) -> bool:
+        """Whether it still watches; it ends only when closed, or by a bug."""
+        return self._thread.is_alive()
+
     def close(self) -> None:
         """Stop watching."""
         self._closing.set()

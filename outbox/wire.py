@@ -66,7 +66,7 @@ def parse(fields: Mapping[str, Any], queue: str) -> Dispatch:
         raise Malformed("it has kwargs or options, and a job's message has none")
     match fields:
         case {"actor_name": str(kind), "message_id": str(), "args": [str(job_id), int(dispatch)]}:
-            return Dispatch(_uuid(job_id), _dispatch(dispatch), kind, queue)
+            return Dispatch(_uuid(job_id), _dispatch(dispatch), _kind(kind), queue)
     raise Malformed("its args are not a job's id and dispatch")
 
 
@@ -75,6 +75,12 @@ def _uuid(text: str) -> UUID:
         return UUID(text)
     except ValueError:
         raise Malformed("its job id is no UUID") from None
+
+
+def _kind(name: str) -> str:
+    if not name.isprintable():  # NUL and lone surrogates are more than Postgres can keep
+        raise Malformed("its actor_name is not the name of a kind")
+    return name
 
 
 def _dispatch(number: int) -> int:

@@ -44,6 +44,10 @@ def run(
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
+    worker.register()
+    while not worker.is_registered(LOOK_SECONDS):
+        if stop.is_set():
+            return 0
     worker.start()
     while not stop.wait(LOOK_SECONDS):
         if not worker.is_whole:
@@ -83,10 +87,16 @@ class Worker:
         )
         self._worker = dramatiq.Worker(self._broker, worker_threads=threads)
 
-    def start(self) -> None:
-        """Begin to work; jobs are claimed only once the database knows of this worker."""
+    def register(self) -> None:
+        """Make this worker known to the database, as soon as that is there."""
         self._heartbeat.start()
-        self._heartbeat.registered.wait()
+
+    def is_registered(self, seconds: float) -> bool:
+        """Whether the database knows of this worker, waiting so long for it."""
+        return self._heartbeat.registered.wait(seconds)
+
+    def start(self) -> None:
+        """Begin to work. Only once registered: a job claimed by a worker unknown is rescued."""
         self._ledger.start()
         self._limits.start()
         self._worker.start()
@@ -100,6 +110,7 @@ class Worker:
             all(thread.is_alive() for thread in threads)
             and self._ledger.is_alive
             and self._heartbeat.is_alive
+            and self._limits.is_alive
         )
 
     def stop(self, grace: timedelta) -> None:

@@ -31,6 +31,8 @@ class Settings(BaseSettings):
     """How many messages the relay keeps in each broker queue; the rest waits in Postgres."""
     worker_silence: timedelta = timedelta(seconds=10)
     """A worker that sent no heartbeat for so long is taken for dead, and its jobs are rescued."""
+    redispatch_after: timedelta = timedelta(seconds=30)
+    """When a published job that no worker has claimed is looked for, in case the broker lost it."""
     largest_body: int = Field(1_000_000, ge=1000)
     """Request bodies over so many bytes are refused with 413."""
     idempotency_hours: int = Field(24, ge=1)

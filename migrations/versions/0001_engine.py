@@ -87,6 +87,15 @@ CREATE TABLE duly.outbox_events (
     PRIMARY KEY (job_id)
 );
 CREATE INDEX outbox_events_in_order ON duly.outbox_events (queue, priority, available_at);
+CREATE TABLE duly.publications (
+    id BIGINT GENERATED ALWAYS AS IDENTITY,
+    queue TEXT NOT NULL,
+    published_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+    job_ids UUID[] NOT NULL,
+    dispatches INTEGER[] NOT NULL,
+    PRIMARY KEY (id)
+);
+CREATE INDEX publications_in_order ON duly.publications (queue, id);
 CREATE TABLE duly.workers (
     name TEXT NOT NULL,
     queues JSONB NOT NULL,

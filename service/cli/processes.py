@@ -1,0 +1,95 @@
+"""`duly api`, `relay` and `worker`: the processes. Each imports only what it runs."""
+
+import asyncio
+from contextlib import suppress
+from importlib import import_module
+from typing import Annotated, Any
+
+import typer
+
+from service.cli.errors import Code, Stop
+from service.kinds import KINDS
+from service.settings import settings
+
+app = typer.Typer()
+
+
+@app.command()
+def api(
+    *,
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on.")] = 8000,
+) -> None:
+    """Serve the HTTP API, until SIGTERM or Ctrl-C."""
+    import uvicorn
+
+    from service import logs
+    from service.app import create_app
+
+    logs.configure(settings())
+    server = uvicorn.Server(
+        uvicorn.Config(create_app(settings()), host=host, port=port, log_config=None)
+    )
+    with suppress(SystemExit):  # with a code of uvicorn's own, where it could not start
+        server.run()
+    if not server.started:
+        raise Stop(f"the API could not start on {host}:{port}")
+
+
+@app.command()
+def relay() -> None:
+    """Publish what waits in Postgres, collect dead letters, rescue jobs of workers that died."""
+    from outbox import relay_process
+    from service import logs
+
+    logs.configure(settings())
+    asyncio.run(
+        relay_process.run(
+            database_url=settings().database_url,
+            amqp_url=settings().amqp_url,
+            queues=KINDS.queues,
+            window=settings().window,
+            silence=settings().worker_silence,
+            patience=settings().redispatch_after,
+        )
+    )
+
+
+@app.command()
+def worker(
+    *,
+    queues: Annotated[
+        str | None, typer.Option(metavar="A,B", help="Only these queues, instead of all.")
+    ] = None,
+    threads: Annotated[int, typer.Option(min=1, max=1000, help="Jobs done at once.")] = 8,
+) -> None:
+    """Do jobs, until SIGTERM or Ctrl-C; what runs then is finished or handed back."""
+    from outbox import worker as engine
+    from service import logs
+
+    wanted = None if queues is None else _known(queues.split(","))
+    logs.configure(settings())
+    code = engine.run(
+        actors=_load(settings().actors),
+        database_url=settings().database_url,
+        amqp_url=settings().amqp_url,
+        queues=wanted,
+        threads=threads,
+    )
+    raise typer.Exit(code)
+
+
+def _known(queues: list[str]) -> list[str]:
+    if unknown := set(queues) - set(KINDS.queues):
+        there_are = f"there are {', '.join(KINDS.queues)}"
+        raise Stop(f"no queue {', '.join(sorted(unknown))}; {there_are}", Code.USAGE)
+    return queues
+
+
+def _load(reference: str) -> Any:
+    """What `module:name` names. Raises Stop."""
+    module, _, name = reference.partition(":")
+    try:
+        return getattr(import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise Stop(f"setting DULY_ACTORS: {error}", Code.USAGE) from None
