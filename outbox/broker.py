@@ -11,6 +11,7 @@ from typing import Any
 import structlog
 from dramatiq import Middleware
 from dramatiq.brokers.rabbitmq import RabbitmqBroker, _RabbitmqConsumer
+from dramatiq.errors import BrokerConnectionError
 from pika.exceptions import AMQPError
 
 from outbox import topology, wire
@@ -107,23 +108,26 @@ class Consumer(_RabbitmqConsumer):
         return message
 
     def ack(self, message: Any) -> None:
-        """Acknowledge, or give back; nothing at all for a message of another consumer."""
+        """Acknowledge, or give back; nothing at all for a message of another consumer.
+
+        Without its connection there is nothing to be done either: the broker has taken the
+        message back, and what became of the job is in Postgres.
+        """
         if message.consumer is not self:
             return
-        if getattr(message, "give_back", False):
-            self._requeue(message)
-        else:
-            super().ack(message)
+        with suppress(BrokerConnectionError, AMQPError):
+            if getattr(message, "give_back", False):
+                self._give_back(message)
+            else:
+                super().ack(message)
 
     def nack(self, message: Any) -> None:
         """Send to `<queue>.XQ`; nothing at all for a message of another consumer."""
         if message.consumer is self:
-            super().nack(message)
+            with suppress(BrokerConnectionError):
+                super().nack(message)
 
-    def _requeue(self, message: Any) -> None:
+    def _give_back(self, message: Any) -> None:
         tag = message._tag  # noqa: SLF001 - Dramatiq keeps it nowhere else
         self.known_tags.discard(tag)
-        with suppress(AMQPError):  # without its connection the broker gives it back by itself
-            self.connection.add_callback_threadsafe(
-                partial(self.channel.basic_nack, tag, requeue=True)
-            )
+        self.connection.add_callback_threadsafe(partial(self.channel.basic_nack, tag, requeue=True))

@@ -6,7 +6,7 @@ I/O share one thread, so nothing needs a lock and nothing is handed from thread 
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar
 
 import pika
@@ -19,6 +19,7 @@ T = TypeVar("T")
 
 ANSWER_TIMEOUT_SECONDS = 10
 HEARTBEAT_SECONDS = 15
+FAREWELL_SECONDS = 2
 
 
 class BrokerGone(Exception):
@@ -33,6 +34,7 @@ class Link:
         self.lost: asyncio.Future[str] = self._loop.create_future()
         self.unblocked = asyncio.Event()
         self.unblocked.set()
+        self._ended = asyncio.Event()
         self._connection: AsyncioConnection
         self.channel: Channel
 
@@ -42,8 +44,8 @@ class Link:
         self._connection = AsyncioConnection(
             parameters(amqp_url),
             on_open_callback=opened.set_result,
-            on_open_error_callback=self._closed,
-            on_close_callback=self._closed,
+            on_open_error_callback=self._connection_ended,
+            on_close_callback=self._connection_ended,
         )
         await self.answer(opened)
         self._connection.add_on_connection_blocked_callback(lambda *_: self.unblocked.clear())
@@ -78,8 +80,14 @@ class Link:
 
     def close(self) -> None:
         """Close the connection; what the broker did not confirm is unknown."""
-        if self._connection.is_open:
+        if not (self._connection.is_closing or self._connection.is_closed):
             self._connection.close()
+
+    async def end(self) -> None:
+        """Close, and wait a little for the broker's farewell, so that no socket is left open."""
+        self.close()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._ended.wait(), FAREWELL_SECONDS)
 
     def check(self) -> None:
         """Raise BrokerGone where the link is lost."""
@@ -98,6 +106,10 @@ class Link:
         method(lambda result: None if done.done() else done.set_result(result))
         return await self.answer(done)
 
+    def _connection_ended(self, connection: AsyncioConnection, error: BaseException | str) -> None:
+        self._ended.set()
+        self._closed(connection, error)
+
     def _closed(self, _: object, error: BaseException | str) -> None:
         self.lose(str(error) or type(error).__name__)
 
@@ -110,7 +122,7 @@ async def connect(amqp_url: str) -> AsyncIterator[Link]:
         await link.open(amqp_url)
         yield link
     finally:
-        link.close()
+        await link.end()
 
 
 def parameters(amqp_url: str) -> pika.URLParameters:

@@ -1,11 +1,14 @@
 """The worker process: Dramatiq's worker threads around our runners."""
 
+import faulthandler
+import queue
 import signal
 import threading
-from collections.abc import Collection
+import time
+from collections.abc import Collection, Iterable
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
-from uuid import UUID
 
 import dramatiq
 import structlog
@@ -13,16 +16,20 @@ from sqlalchemy import create_engine
 from sqlalchemy.orm import sessionmaker
 
 from outbox.actor import Actor, Actors
+from outbox.attempt import Attempt
 from outbox.broker import Broker, Dead, GiveBack
 from outbox.database import sqlalchemy_url
+from outbox.desk import Desk
 from outbox.heartbeat import Heartbeat, worker_name
-from outbox.ledger import Ledger
+from outbox.ledger import Ledger, LedgerClosed
 from outbox.runner import Runner
 from outbox.time_limit import TimeLimits
 
 log = structlog.get_logger(__name__)
 
 LOOK_SECONDS = 1.0
+FROZEN_SECONDS = 30
+"""How long the process may stand still, in C code that never lets go of the interpreter."""
 
 
 def run(
@@ -33,12 +40,16 @@ def run(
     queues: Collection[str] | None = None,
     threads: int = 8,
     grace: timedelta = timedelta(seconds=60),
+    margin: timedelta = timedelta(seconds=30),
 ) -> int:
     """Work until SIGTERM or SIGINT; returns the exit code for the process.
 
     Only jobs of `queues` are done, by default of all that the actors have. When told to stop, what
-    runs may finish within `grace`. Returns 1 at once when a thread has died: a supervisor starts
-    the process again, where a worker short of threads would look alive and do ever less.
+    runs may finish within `grace`, and the rest is given back, no attempt spent.
+
+    Returns 1 when a thread has died, or an actor is stuck `margin` past its time limit: a
+    supervisor starts the process again, where a worker short of threads would look alive and do
+    ever less. A process whose every thread stands still ends itself, saying where it stood.
     """
     worker = Worker(actors, database_url, amqp_url, queues, threads)
     stop = threading.Event()
@@ -50,9 +61,15 @@ def run(
             return 0
     worker.start()
     while not stop.wait(LOOK_SECONDS):
+        faulthandler.dump_traceback_later(FROZEN_SECONDS, exit=True)
         if not worker.is_whole:
             log.critical("a thread of this worker has died")
+            worker.stop(grace)
             return 1
+        if stuck := worker.stuck(margin):
+            worker.replace(stuck)
+            return 1
+    faulthandler.cancel_dump_traceback_later()
     worker.stop(grace)
     return 0
 
@@ -77,7 +94,7 @@ class Worker:
         )
         self._ledger = Ledger(database_url, self.name)
         self._limits = TimeLimits()
-        self._held: dict[UUID, object] = {}
+        self._desk = Desk()
         self._broker = Broker(amqp_url)
         chosen = [each for each in actors.values() if not queues or each.kind.queue in queues]
         for actor in chosen:
@@ -113,11 +130,54 @@ class Worker:
             and self._limits.is_alive
         )
 
+    def stuck(self, margin: timedelta) -> list[Attempt]:
+        """The attempts that go on although their time was over `margin` ago."""
+        return [attempt for attempt in self._desk.attempts if attempt.is_stuck(margin)]
+
+    def replace(self, stuck: Iterable[Attempt]) -> None:
+        """Give these up and all others back: the process must end, the threads cannot be ended."""
+        for attempt in stuck:
+            log.critical(
+                "stuck past its time limit", job=str(attempt.job.id), stack=attempt.where()
+            )
+            attempt.give_up()
+        self._stop_taking()
+        self._leave(set(self._desk.attempts) - set(stuck))
+
     def stop(self, grace: timedelta) -> None:
-        """Let what runs finish within `grace`; the rest goes back to the broker and the relay."""
+        """Take no more; let what runs finish within `grace`, and give back what does not."""
         log.info("worker stopping", worker=self.name)
+        self._stop_taking()
+        deadline = time.monotonic() + grace.total_seconds()
+        for thread in self._worker.workers:
+            thread.join(max(0, deadline - time.monotonic()))
+        self._leave(self._desk.attempts)
+
+    def _stop_taking(self) -> None:
+        """Close the consumers first, so that others get at once what was only prefetched.
+
+        That takes back the messages of running jobs too; whoever gets them finds the jobs running,
+        and drops them.
+        """
         self._ledger.stop_waiting()
-        self._worker.stop(timeout=int(grace.total_seconds() * 1000))
+        consumers = self._worker.consumers.values()
+        for worker in self._worker.workers:
+            worker.stop()
+        for consumer in consumers:
+            consumer.stop()
+        with suppress(queue.Empty):
+            while True:
+                self._worker.work_queue.get_nowait()
+        for consumer in consumers:
+            consumer.join()
+            consumer.close()
+
+    def _leave(self, unfinished: Iterable[Attempt]) -> None:
+        for attempt in unfinished:
+            log.warning("handed back unfinished", job=str(attempt.job.id))
+            with suppress(LedgerClosed):
+                attempt.hand_back()
+        self._ledger.nudge()
         self._ledger.close()
         self._heartbeat.close()
         self._limits.close()
@@ -127,7 +187,7 @@ class Worker:
     def _register(self, actor: Actor) -> None:
         sessions = sessionmaker(self._engine, expire_on_commit=False)
         dramatiq.Actor(
-            Runner(actor, self._ledger, sessions, self._limits, self._held),
+            Runner(actor, self._ledger, sessions, self._limits, self._desk),
             broker=self._broker,
             actor_name=actor.kind.name,
             queue_name=actor.kind.queue,

@@ -1,0 +1,190 @@
+"""One attempt at a job: validate, run, record. What happens between the claim and the ack.
+
+Everything is written inside the call that Dramatiq makes, never in its after-hooks, which swallow
+exceptions and then acknowledge. So when the message is acknowledged, Postgres knows the outcome;
+and if the process dies before, the job is still running there, to be rescued.
+"""
+
+import json
+import sys
+import threading
+import time
+import traceback
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any, NoReturn
+
+import psycopg
+import structlog
+from pydantic import ValidationError
+
+from outbox import steps
+from outbox.actor import Actor
+from outbox.broker import Dead
+from outbox.database import is_unreachable
+from outbox.job import Job, Superseded
+from outbox.kinds import Work
+from outbox.ledger import Ledger, LedgerClosed
+from outbox.redaction import scrub
+from outbox.retry import Snooze
+from outbox.time_limit import TimeLimitExceeded, TimeLimits
+
+log = structlog.get_logger(__name__)
+
+DATABASE_AWAY_SECONDS = 1.0
+LONGEST_MESSAGE = 10_000
+LONGEST_TRACEBACK = 50_000
+
+
+class UnstorableResult(Exception):
+    """What the actor returned is no JSON value that Postgres can keep."""
+
+
+class Attempt:
+    """One run of one job, and the record of how it ended."""
+
+    def __init__(
+        self, actor: Actor, ledger: Ledger, limits: TimeLimits, job: Job, claim: Any
+    ) -> None:
+        self._actor = actor
+        self._kind = actor.kind
+        self._ledger = ledger
+        self._limits = limits
+        self.job = job
+        self._claim = claim
+        self._thread = threading.get_ident()
+        self._acting_since: float | None = None
+
+    def run(self) -> None:
+        """Run the actor and record the outcome. Raises Dead where the job is dead now."""
+        log.info("started", attempt=self.job.attempt)
+        try:
+            work = self._kind.parse(self._claim.payload)
+        except ValidationError as error:
+            self._die("invalid_payload", "failed", error)
+        try:
+            self._do(work)
+        except Snooze as snooze:
+            self._snooze(snooze.delay.total_seconds(), str(snooze))
+        except Superseded as superseded:
+            log.warning("superseded", why=str(superseded))
+        except LedgerClosed:
+            raise
+        except BaseException as error:  # noqa: BLE001 - SystemExit, too, is how an attempt ended
+            self._failed(error)
+
+    def hand_back(self) -> None:
+        """Give the job to another worker at once, the attempt not spent.
+
+        For a worker that stops while the actor still runs: what that does from now on is fenced.
+        """
+        self._snooze(0, "its worker stops")
+
+    def give_up(self) -> None:
+        """Record that the actor did not even react to its time limit.
+
+        For a worker about to be replaced because of it.
+        """
+        with suppress(Dead):
+            self._retry_or_die(TimeLimitExceeded("it did not react to its time limit"))
+
+    def is_stuck(self, margin: timedelta) -> bool:
+        """Whether the actor has ignored the end of its time for `margin`, in some call into C."""
+        if self._acting_since is None:
+            return False
+        end = self._acting_since + (self._kind.time_limit + margin).total_seconds()
+        return time.monotonic() > end
+
+    def where(self) -> str:
+        """The stack of the actor's thread, for the log."""
+        frame = sys._current_frames().get(self._thread)  # noqa: SLF001 - documented, despite its name
+        return "".join(traceback.format_stack(frame)) if frame else ""
+
+    def _do(self, work: Work[Any]) -> None:
+        self._acting_since = time.monotonic()
+        try:
+            with self._limits.limit(self._kind.time_limit):
+                result = self._actor.function(work.payload, self.job)
+        finally:
+            self._acting_since = None
+        if not self.job.completed:
+            self._write(steps.SUCCEED, {"result": _storable(result)})
+        log.info("succeeded", attempt=self.job.attempt)
+
+    def _failed(self, error: BaseException) -> None:
+        if self.job.completed:
+            log.error("failed after its transaction had completed it", error=self._text(error))
+        elif is_unreachable(error):
+            self._snooze(DATABASE_AWAY_SECONDS, "Postgres is away")
+        else:
+            self._retry_or_die(error)
+
+    def _retry_or_die(self, error: BaseException) -> None:
+        outcome = "timed_out" if isinstance(error, TimeLimitExceeded) else "failed"
+        policy = self._kind.retry
+        if not policy.allows(error) or isinstance(error, UnstorableResult | psycopg.DataError):
+            self._die("refused", outcome, error)
+        if self.job.attempt >= self.job.attempt_limit:
+            self._die("exhausted", outcome, error)
+        spent = self.job.attempt - self.job.attempt_limit + self._claim.attempt_budget
+        delay = policy.delay(spent, error).total_seconds()
+        log.warning("failed, to be retried", error=self._text(error), delay_seconds=round(delay, 1))
+        self._write(steps.RETRY, self._error(outcome, error) | {"delay_seconds": delay})
+        self._ledger.nudge()
+
+    def _die(self, reason: str, outcome: str, error: BaseException) -> NoReturn:
+        log.error("dead", reason=reason, attempt=self.job.attempt, error=self._text(error))
+        self._write(steps.DIE, self._error(outcome, error) | {"reason": reason})
+        raise Dead(reason)
+
+    def _snooze(self, seconds: float, why: str) -> None:
+        log.info("snoozed", delay_seconds=seconds, why=why)
+        self._write(steps.SNOOZE, {"delay_seconds": seconds})
+
+    def _write(self, step: str, row: dict[str, Any]) -> None:
+        fence = {"id": self.job.id, "dispatch": self.job.dispatch, "attempt": self.job.attempt}
+        if self._ledger.write(step, fence | row) is None:
+            log.warning("superseded", why="the job was taken from this worker")
+
+    def _error(self, outcome: str, error: BaseException) -> dict[str, Any]:
+        return {
+            "outcome": outcome,
+            "error_type": type(error).__qualname__,
+            "error_message": self._text(error),
+            "traceback": self._clean(_trace(error))[-LONGEST_TRACEBACK:],
+        }
+
+    def _text(self, error: BaseException) -> str:
+        if isinstance(error, ValidationError):
+            error = ValueError(error.errors(include_input=False, include_url=False))
+        return self._clean(str(error))[:LONGEST_MESSAGE]
+
+    def _clean(self, text: str) -> str:
+        """Without sensitive values, and without what Postgres cannot keep in a text."""
+        storable = text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
+        return scrub(storable, self._kind, self._claim.payload)
+
+
+def _trace(error: BaseException) -> str:
+    """The traceback from the actor on.
+
+    For a validation error without its text, which quotes the input shortened, beyond `scrub`.
+    """
+    frames = error.__traceback__
+    while frames and frames.tb_frame.f_globals["__name__"] == __name__:
+        frames = frames.tb_next
+    if isinstance(error, ValidationError):
+        return "".join(traceback.format_tb(frames))
+    return "".join(traceback.format_exception(type(error), error, frames))
+
+
+def _storable(result: Any) -> str | None:
+    if result is None:
+        return None
+    try:
+        text = json.dumps(result, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise UnstorableResult(str(error)) from None
+    if "\\u0000" in text:
+        raise UnstorableResult("Postgres keeps no NUL in a text")
+    return text
