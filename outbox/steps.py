@@ -359,12 +359,20 @@ WHERE closed.id = replayed.letter_id
 RETURNING closed.id, closed.job_id
 """
 
-# The letter is closed; the job stays dead, and its history stays.
+# The letter is closed; the job stays dead, and its history stays. Letters are locked in the same
+# order as in REPLAY, so that two people's bulk actions wait for each other and do not deadlock.
 DISCARD = """
-UPDATE duly.dead_letters
+WITH letter AS (
+    SELECT id FROM duly.dead_letters
+    WHERE id = ANY (%(ids)s) AND closed_at IS NULL
+    ORDER BY id
+    FOR UPDATE
+)
+UPDATE duly.dead_letters AS closed
 SET closed_at = now(), resolution = 'discarded', closed_by = %(by)s, close_reason = %(reason)s
-WHERE id = ANY (%(ids)s) AND closed_at IS NULL
-RETURNING id, job_id
+FROM letter
+WHERE closed.id = letter.id
+RETURNING closed.id, closed.job_id
 """
 
 # Relay, from <queue>.XQ: the message's bytes join the letter that the worker wrote.

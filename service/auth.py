@@ -1,0 +1,53 @@
+"""Who may call what: an API key as bearer token, and the scope that each route asks for."""
+
+from typing import Annotated
+
+import structlog
+from fastapi import Depends, Security
+from fastapi.security import HTTPBearer, SecurityScopes
+from starlette.requests import Request
+
+from service import api_keys
+from service import problem_types as types
+from service.api_keys import Caller, Scope
+from service.database import Tx
+from service.problems import Problem
+
+in_openapi = HTTPBearer(
+    auto_error=False,
+    scheme_name="API key",
+    bearerFormat="duly_<prefix>_<secret>",
+    description="A key made by `duly keys create`. Scopes: `submit` posts invoices and jobs; "
+    "`read` sees them, and dead letters; `operate` cancels, replays and discards; `admin` does "
+    "all this and manages webhook endpoints; `payloads` shows what is redacted otherwise.",
+)
+
+
+async def identified(request: Request, tx: Tx) -> Caller:
+    """The caller. Raises `Problem` 401 without a valid key."""
+    scheme, _, key = request.headers.get("authorization", "").partition(" ")
+    caller = (
+        await tx.run_sync(api_keys.identify, key.strip()) if scheme.lower() == "bearer" else None
+    )
+    if caller is None:
+        detail = "there is no valid API key in the Authorization header"
+        raise Problem(types.UNAUTHENTICATED, detail, headers={"WWW-Authenticate": "Bearer"})
+    structlog.contextvars.bind_contextvars(api_key=caller.prefix)
+    return caller
+
+
+async def _allowed(
+    wanted: SecurityScopes,
+    caller: Annotated[Caller, Depends(identified)],
+    _: Annotated[object, Depends(in_openapi)],
+) -> Caller:
+    for scope in wanted.scopes:
+        if not caller.may(Scope(scope)):
+            raise Problem(types.FORBIDDEN, f"the API key lacks the scope {scope}")
+    return caller
+
+
+Submitter = Annotated[Caller, Security(_allowed, scopes=[Scope.SUBMIT])]
+Reader = Annotated[Caller, Security(_allowed, scopes=[Scope.READ])]
+Operator = Annotated[Caller, Security(_allowed, scopes=[Scope.OPERATE])]
+Admin = Annotated[Caller, Security(_allowed, scopes=[Scope.ADMIN])]

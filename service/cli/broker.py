@@ -1,0 +1,51 @@
+"""A look at RabbitMQ: is it there, and how much waits in its queues?"""
+
+import logging
+from collections.abc import Iterable
+
+import pika
+from pika.adapters.blocking_connection import BlockingConnection
+from pika.exceptions import AMQPError, ChannelClosedByBroker
+
+TIMEOUT_SECONDS = 3.0
+
+
+class Unreachable(Exception):
+    """RabbitMQ cannot be reached, or does not answer; the text says why."""
+
+
+def depths(amqp_url: str, queues: Iterable[str]) -> dict[str, int | None]:
+    """How many messages wait in each queue; None for one that does not exist yet.
+
+    Raises Unreachable, after a few seconds at most.
+    """
+    logging.getLogger("pika").setLevel(logging.CRITICAL)  # it says on stderr what it raises
+    try:
+        connection = BlockingConnection(_impatient(amqp_url))
+        with connection:
+            return {queue: _depth(connection, queue) for queue in queues}
+    except (AMQPError, OSError, ValueError) as error:
+        raise Unreachable(_why(error)) from None
+
+
+def _impatient(amqp_url: str) -> pika.URLParameters:
+    parameters = pika.URLParameters(amqp_url)
+    parameters.connection_attempts = 1
+    parameters.socket_timeout = TIMEOUT_SECONDS
+    parameters.stack_timeout = TIMEOUT_SECONDS
+    parameters.blocked_connection_timeout = TIMEOUT_SECONDS
+    return parameters
+
+
+def _depth(connection: BlockingConnection, queue: str) -> int | None:
+    channel = connection.channel()
+    try:
+        count: int = channel.queue_declare(queue, passive=True).method.message_count
+    except ChannelClosedByBroker:
+        return None
+    channel.close()
+    return count
+
+
+def _why(error: BaseException) -> str:
+    return str(error).strip().partition("\n")[0] or type(error).__name__

@@ -1,0 +1,25 @@
+"""The commands' way to Postgres."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import create_engine
+from sqlalchemy.orm import Session
+from sqlalchemy.pool import NullPool
+
+from outbox.database import sqlalchemy_url
+from service.settings import settings
+
+CONNECT_SECONDS = 5
+
+
+@contextmanager
+def session() -> Iterator[Session]:
+    """A session that connects when first used and keeps what it read after a commit."""
+    engine = create_engine(
+        sqlalchemy_url(settings().database_url),
+        poolclass=NullPool,
+        connect_args={"connect_timeout": CONNECT_SECONDS},
+    )
+    with Session(engine, expire_on_commit=False) as opened:
+        yield opened

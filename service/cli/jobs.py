@@ -1,0 +1,150 @@
+"""`duly jobs`: submit, list, show, cancel and watch jobs."""
+
+import time
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+import typer
+from sqlalchemy.orm import Session
+
+from outbox import Priority, jobs, submit
+from outbox.jobs import JobFilter, JobRecord
+from service.cli.database import session
+from service.cli.errors import Code, Stop
+from service.cli.output import Output, OutputOption, plain, show, show_rows
+from service.cli.payloads import work_from
+from service.cli.person import ByOption
+from service.cli.times import moment
+from service.cli.views import PayloadsOption, attempt_views, job_view
+
+app = typer.Typer(help="Submit, list, show, cancel and watch jobs.", no_args_is_help=True)
+
+COLUMNS = ("id", "kind", "queue", "state", "attempt", "run_at", "subject")
+LOOK_SECONDS = 0.5
+"""How often `jobs watch` looks."""
+
+State = Literal["queued", "running", "succeeded", "dead", "cancelled"]
+JobId = Annotated[UUID, typer.Argument(metavar="ID", help="The job's id.")]
+
+
+@app.command("submit")
+def submit_job(
+    kind: Annotated[str, typer.Argument(help="The kind, such as email.send.")],
+    *,
+    payload: Annotated[str, typer.Option(help="JSON, or @FILE with it, or - for stdin.")],
+    run_at: Annotated[
+        datetime | None, typer.Option(parser=moment, metavar="ISO", help="Not before then.")
+    ] = None,
+    priority: Annotated[
+        Literal["high", "normal", "low"] | None, typer.Option(help="Otherwise the kind's own.")
+    ] = None,
+    by: ByOption,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Submit a job. Once its id is printed it is committed, and will run."""
+    work = work_from(kind, payload)
+    level = None if priority is None else Priority[priority.upper()]
+    with session() as db, db.begin():
+        job = submit(db, work, run_at=run_at, priority=level, by=by)
+    show({"id": job.id, "kind": job.kind, "queue": job.queue, "run_at": job.run_at}, output)
+
+
+@app.command("list")
+def list_jobs(
+    *,
+    state: Annotated[State | None, typer.Option(help="Only those in this state.")] = None,
+    kind: Annotated[str | None, typer.Option(help="Only those of this kind.")] = None,
+    queue: Annotated[str | None, typer.Option(help="Only those of this queue.")] = None,
+    subject: Annotated[str | None, typer.Option(help="Only those about this.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=jobs.LARGEST_PAGE, help="How many.")] = 50,
+    payloads: PayloadsOption = False,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """List jobs, the newest first."""
+    wanted = JobFilter(state=state, kind=kind, queue=queue, subject=subject)
+    with session() as db:
+        found = jobs.find(db, wanted, limit=limit)
+    show_rows([job_view(job, payloads=payloads) for job in found], COLUMNS, output)
+
+
+@app.command("show")
+def show_job(
+    job_id: JobId, *, payloads: PayloadsOption = False, output: OutputOption = Output.TABLE
+) -> None:
+    """Show a job with its failed attempts and their errors."""
+    with session() as db:
+        job = _get(db, job_id)
+        attempts = attempt_views(jobs.attempts(db, job_id))
+    show(job_view(job, payloads=payloads) | {"attempts": attempts}, output)
+
+
+@app.command("cancel")
+def cancel_jobs(
+    job_ids: Annotated[list[UUID], typer.Argument(metavar="ID", help="The jobs' ids.")],
+    *,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Cancel queued jobs at once, and ask that running ones be not run again."""
+    with session() as db:
+        rows = [{"id": job_id, "outcome": _cancel(db, job_id)} for job_id in job_ids]
+    show_rows(rows, ("id", "outcome"), output)
+    _check_outcomes([str(row["outcome"]) for row in rows])
+
+
+@app.command("watch")
+def watch_job(job_id: JobId) -> None:
+    """Print each change of a job's state as a line, until it ends: 0 if it succeeded, else 1."""
+    said = ""
+    for job in _looks(job_id):
+        if (line := _line(job)) != said:
+            typer.echo(line)
+        said = line
+    if job.state != "succeeded":
+        raise Stop(f"job {job_id} is {job.state}")
+
+
+def _get(db: Session, job_id: UUID) -> JobRecord:
+    job = jobs.get(db, job_id)
+    if job is None:
+        raise Stop(f"there is no job {job_id}", Code.NOTHING)
+    return job
+
+
+def _cancel(db: Session, job_id: UUID) -> str:
+    """What became of it: `cancelled`, `asked` (it runs), `ended` before, or `unknown`."""
+    with db.begin():
+        match jobs.cancel(db, job_id):
+            case "cancelled":
+                return "cancelled"
+            case "running":
+                return "asked"
+        return "ended" if jobs.get(db, job_id) else "unknown"
+
+
+def _check_outcomes(outcomes: Sequence[str]) -> None:
+    missed = sum(outcome in ("ended", "unknown") for outcome in outcomes)
+    if not missed:
+        return
+    code = Code.PARTLY if missed < len(outcomes) else Code.FAILED
+    if set(outcomes) == {"unknown"}:
+        code = Code.NOTHING
+    raise Stop(f"{missed} of {len(outcomes)} could not be cancelled", code)
+
+
+def _looks(job_id: UUID) -> Iterator[JobRecord]:
+    """The job as it is now, and again after each pause, until it has ended."""
+    with session() as db:
+        while True:
+            with db.begin():
+                job = _get(db, job_id)
+            yield job
+            if job.finished_at is not None:
+                return
+            time.sleep(LOOK_SECONDS)
+
+
+def _line(job: JobRecord) -> str:
+    shown = job_view(job, payloads=False)
+    return f"{shown['state']}  attempt {job.attempt} of {job.attempt_limit}  {plain(job.kind)}"

@@ -1,0 +1,58 @@
+"""`duly migrate`: waits for Postgres, then brings the database up to date."""
+
+import time
+from typing import Annotated
+
+import psycopg
+import typer
+
+from service.cli.database import CONNECT_SECONDS
+from service.cli.errors import Code, Stop
+from service.cli.output import talk
+from service.settings import settings
+
+app = typer.Typer()
+
+PAUSE_SECONDS = 0.5
+
+
+@app.command()
+def migrate(
+    *,
+    to: Annotated[str, typer.Option(metavar="REVISION", help="No further than this.")] = "head",
+    wait: Annotated[
+        float, typer.Option(min=0, metavar="SECONDS", help="How long to wait for Postgres.")
+    ] = 60,
+) -> None:
+    """Bring the database up to date. Any number may start at once: they take turns."""
+    from alembic.util import CommandError
+
+    from migrations.run import upgrade
+
+    _wait_for_postgres(wait)
+    try:
+        upgrade(settings().database_url, to)
+    except CommandError as error:
+        raise Stop(f"cannot migrate: {error}") from None
+    talk("the database is up to date")
+
+
+def _wait_for_postgres(seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    said = False
+    while error := _refusal():
+        if time.monotonic() > deadline:
+            raise Stop(f"Postgres cannot be reached: {error}", Code.UNREACHABLE)
+        if not said:
+            talk(f"waiting for Postgres: {error}")
+            said = True
+        time.sleep(PAUSE_SECONDS)
+
+
+def _refusal() -> str | None:
+    """Why Postgres lets nobody in, or None when it does."""
+    try:
+        psycopg.connect(settings().database_url, connect_timeout=CONNECT_SECONDS).close()
+    except psycopg.OperationalError as error:
+        return str(error).strip().partition("\n")[0]
+    return None

@@ -1,0 +1,137 @@
+"""What commands print: data on stdout, talk on stderr, and neither commands the terminal."""
+
+import json
+import sys
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+NO_TERMINAL_WIDTH = 2000
+"""Columns where stdout is no terminal: a pipe wants whole ids, not folded ones."""
+
+
+class Output(StrEnum):
+    """How data is printed."""
+
+    TABLE = "table"
+    JSON = "json"
+    NDJSON = "ndjson"
+
+
+OutputOption = Annotated[
+    Output,
+    typer.Option(
+        "--output", "-o", help="For people, or for programs: one JSON value, or one a line."
+    ),
+]
+
+STATES = {
+    "succeeded": "green",
+    "running": "cyan",
+    "scheduled": "blue",
+    "dead": "bold red",
+    "cancelled": "dim",
+}
+
+
+def talk(message: str) -> None:
+    """Say something on stderr, each line marked as ours."""
+    for line in message.splitlines():
+        typer.echo(f"duly: {plain(line)}", err=True)
+
+
+def plain(text: str) -> str:
+    r"""The text with everything that a terminal may obey written out, such as `\x1b`."""
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
+    )
+
+
+def show_rows(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], output: Output) -> None:
+    """Print the rows: as a table these columns of them, as JSON all they hold."""
+    match output:
+        case Output.TABLE:
+            _console().print(_table(rows, columns))
+        case Output.JSON:
+            _write(_json(rows, indent=2))
+        case Output.NDJSON:
+            _write("\n".join(_json(row) for row in rows))
+
+
+def show(record: Mapping[str, Any], output: Output) -> None:
+    """Print one thing with all it holds."""
+    match output:
+        case Output.TABLE:
+            _console().print(_tree(record))
+        case Output.JSON:
+            _write(_json(record, indent=2))
+        case Output.NDJSON:
+            _write(_json(record))
+
+
+def _console() -> Console:
+    width = None if sys.stdout.isatty() else NO_TERMINAL_WIDTH
+    return Console(width=width, highlight=False, markup=False, emoji=False)
+
+
+def _table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column.replace("_", " "), no_wrap=column != "error", overflow="fold")
+    for row in rows:
+        table.add_row(*(_cell(row[column]) for column in columns))
+    return table
+
+
+def _cell(value: object) -> Text:
+    return _text(value.partition("\n")[0] if isinstance(value, str) else value)
+
+
+def _tree(value: object) -> RenderableType:
+    if isinstance(value, Mapping) and value:
+        grid = Table.grid(padding=(0, 2))
+        for name, inner in value.items():
+            grid.add_row(Text(plain(str(name)), style="bold"), _tree(inner))
+        return grid
+    if isinstance(value, list | tuple) and value:
+        return Group(*(_tree(inner) for inner in value))
+    return _text(value)
+
+
+def _text(value: object) -> Text:
+    words = _words(value)
+    return Text("\n".join(map(plain, words.splitlines())), style=STATES.get(words, ""))
+
+
+def _words(value: object) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, str):
+        return value
+    if isinstance(value, datetime):
+        return f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S}Z"
+    return _json(value).strip('"')
+
+
+def _json(value: object, indent: int | None = None) -> str:
+    return json.dumps(value, default=_encode, indent=indent)
+
+
+def _encode(value: object) -> str:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat()
+    if isinstance(value, bytes):
+        return b64encode(value).decode()
+    return str(value)
+
+
+def _write(text: str) -> None:
+    if text:
+        typer.echo(text)

@@ -1,0 +1,44 @@
+"""A job's payload from the command line: read, and checked as its kind says."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import from_json
+
+from outbox import Work
+from service.cli.errors import Code, Stop, field_errors
+from service.kinds import KINDS
+
+
+def work_from(kind: str, payload: str) -> Work[Any]:
+    """The work for a payload that is JSON, `@FILE` or `-` for stdin.
+
+    Raises Stop with one line for each field that is wrong.
+    """
+    if kind not in KINDS:
+        raise Stop(f"{kind!r} is no kind; there are {', '.join(KINDS)}", Code.USAGE)
+    try:
+        return KINDS[kind].parse(_decode(_read(payload)))
+    except ValidationError as error:
+        raise Stop(field_errors(error, lambda field: f"payload.{field}"), Code.USAGE) from None
+
+
+def _read(payload: str) -> bytes:
+    if payload == "-":
+        return sys.stdin.buffer.read()
+    if not payload.startswith("@"):
+        return payload.encode(errors="surrogateescape")
+    try:
+        return Path(payload[1:]).read_bytes()
+    except OSError as error:
+        raise Stop(f"payload: {payload[1:]}: {error.strerror}", Code.USAGE) from None
+
+
+def _decode(text: bytes) -> Any:
+    # Not json.loads: it lets NaN, half surrogates and any depth through, which Postgres refuses.
+    try:
+        return from_json(text, allow_inf_nan=False)
+    except ValueError as error:
+        raise Stop(f"payload is no JSON: {error}", Code.USAGE) from None

@@ -1,0 +1,66 @@
+"""Jobs and dead letters as the commands show them: sensitive values hidden unless asked for."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+
+from outbox import Priority
+from outbox.dead_letters import DeadLetter
+from outbox.jobs import AttemptRecord, JobRecord
+from outbox.redaction import HIDDEN, redact
+from service.kinds import KINDS
+
+LETTER_COLUMNS = ("id", "kind", "queue", "reason", "died_at", "job_id", "error")
+
+PayloadsOption = Annotated[
+    bool, typer.Option("--payloads", help="Show sensitive values instead of hiding them.")
+]
+
+
+def job_view(job: JobRecord, *, payloads: bool) -> dict[str, Any]:
+    """The job; one that is queued for later reads as scheduled."""
+    waits = job.state == "queued" and job.run_at > datetime.now(UTC)
+    shown = asdict(job) | {
+        "state": "scheduled" if waits else job.state,
+        "priority": Priority(job.priority).name.lower(),
+    }
+    if not payloads:
+        shown |= {name: _hide(job.kind, shown[name]) for name in ("payload", "result")}
+    return shown
+
+
+def attempt_views(attempts: Sequence[AttemptRecord]) -> list[dict[str, Any]]:
+    """The failed attempts, first to last; workers have removed sensitive values from errors."""
+    return [asdict(attempt) for attempt in attempts]
+
+
+def letter_view(letter: DeadLetter, *, payloads: bool) -> dict[str, Any]:
+    """The dead letter; a message's body as text where it is text.
+
+    What a message of somebody else holds is unknown, so that it counts as sensitive.
+    """
+    shown = asdict(letter) | {"error": _error(letter)}
+    if letter.message_body is not None:
+        hidden = letter.job_id is None and not payloads
+        shown["message_body"] = HIDDEN if hidden else _readable(letter.message_body)
+    return shown
+
+
+def _hide(kind: str, value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return redact(KINDS.get(kind), value)
+    return HIDDEN if value is not None and kind not in KINDS else value
+
+
+def _error(letter: DeadLetter) -> str:
+    return ": ".join(filter(None, (letter.error_type, letter.error_message)))
+
+
+def _readable(body: bytes) -> str | bytes:
+    try:
+        return body.decode()
+    except UnicodeDecodeError:
+        return body

@@ -1,0 +1,58 @@
+"""How the API reaches Postgres: asynchronously, and never waiting long."""
+
+from typing import Annotated
+
+from fastapi import Depends
+from sqlalchemy.ext.asyncio import (
+    AsyncEngine,
+    AsyncSession,
+    async_sessionmaker,
+    create_async_engine,
+)
+from starlette.requests import Request
+
+from outbox.database import sqlalchemy_url
+
+CONNECTIONS = 10
+CONNECT_SECONDS = 3
+"""How long a request waits for a connection to be made, or for another request to free one."""
+STATEMENT_SECONDS = 10
+
+Sessions = async_sessionmaker[AsyncSession]
+
+
+def create_engine(database_url: str) -> AsyncEngine:
+    """The process's connections; the first is made when the first request needs it.
+
+    A server that went silent is noticed by TCP; error messages do not quote parameters.
+    """
+    return create_async_engine(
+        sqlalchemy_url(database_url),
+        pool_size=CONNECTIONS,
+        max_overflow=0,
+        pool_timeout=CONNECT_SECONDS,
+        connect_args={
+            "application_name": "duly-api",
+            "connect_timeout": CONNECT_SECONDS,
+            "tcp_user_timeout": STATEMENT_SECONDS * 1000,
+            "keepalives_idle": STATEMENT_SECONDS,
+            "options": f"-c statement_timeout={STATEMENT_SECONDS}s"
+            f" -c idle_in_transaction_session_timeout={3 * STATEMENT_SECONDS}s",
+        },
+    )
+
+
+def create_sessions(engine: AsyncEngine) -> Sessions:
+    """Sessions that take a connection at their first statement, and keep rows after a commit."""
+    return async_sessionmaker(engine, expire_on_commit=False)
+
+
+async def _transaction(request: Request) -> AsyncSession:
+    session = getattr(request.state, "session", None)
+    if not isinstance(session, AsyncSession):
+        raise TypeError("Tx needs a router with route_class=TransactionalRoute")
+    return session
+
+
+Tx = Annotated[AsyncSession, Depends(_transaction)]
+"""The request's transaction: handlers write in it, and leave the commit to their route."""

@@ -1,0 +1,97 @@
+"""Handlers for dead letters: find them, understand one, then replay or discard it."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query
+from pydantic import AwareDatetime
+
+from outbox import dead_letters, jobs
+from outbox.dead_letters import DeadLetter, DeadLetterFilter
+from service import cursors
+from service import problem_types as types
+from service.auth import Operator, Reader
+from service.cursors import Cursor, Limit
+from service.database import Tx
+from service.dead_letter_shapes import LetterInFull, LetterPage, LetterShown, Why
+from service.problems import ANY_REQUEST, POST_REQUEST, Problem, documented
+from service.strict_json import Word
+from service.transaction import TransactionalRoute
+
+router = APIRouter(
+    prefix="/v1/dead-letters",
+    tags=["Dead letters"],
+    route_class=TransactionalRoute,
+    responses=documented(*ANY_REQUEST),
+)
+ACT = documented(*POST_REQUEST, types.NOT_FOUND, types.CONFLICT)
+
+LetterId = Annotated[int, Path(ge=1, lt=2**63)]
+
+
+@router.get("", summary="List dead letters")
+async def list_letters(
+    *,
+    tx: Tx,
+    _: Reader,
+    kind: Word | None = None,
+    queue: Word | None = None,
+    error: Annotated[Word | None, Query(description="Part of the error's type or text.")] = None,
+    since: AwareDatetime | None = None,
+    is_open: Annotated[
+        bool, Query(alias="open", description="False lists those replayed or discarded.")
+    ] = True,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> LetterPage:
+    """Dead letters, the newest first."""
+    wanted = DeadLetterFilter(kind=kind, queue=queue, error=error, since=since, open=is_open)
+    before = cursors.read(cursor, "dead-letters", int)
+    found = await tx.run_sync(dead_letters.find, wanted, limit=limit + 1, before=before)
+    rows, next_cursor = cursors.page(found, "dead-letters", limit)
+    return LetterPage(dead_letters=[LetterShown.of(row) for row in rows], next_cursor=next_cursor)
+
+
+@router.get("/{letter_id}", summary="Look at a dead letter", responses=documented(types.NOT_FOUND))
+async def get_letter(letter_id: LetterId, tx: Tx, by: Reader) -> LetterInFull:
+    """A dead letter with its message, and with the error and traceback of every attempt."""
+    letter = await _get(tx, letter_id)
+    attempts = await tx.run_sync(jobs.attempts, letter.job_id) if letter.job_id else []
+    return LetterInFull.told(letter, attempts, by)
+
+
+@router.post("/{letter_id}/replay", summary="Replay a dead letter", responses=ACT)
+async def replay_letter(
+    letter_id: LetterId, tx: Tx, by: Operator, why: Why | None = None
+) -> LetterShown:
+    """Queue its job again with a fresh budget of attempts, and close the letter."""
+    reason = why.reason if why else None
+    if not await tx.run_sync(dead_letters.replay, [letter_id], by=str(by), reason=reason):
+        raise _refused(await _get(tx, letter_id))
+    return LetterShown.of(await _get(tx, letter_id))
+
+
+@router.post("/{letter_id}/discard", summary="Discard a dead letter", responses=ACT)
+async def discard_letter(
+    letter_id: LetterId, tx: Tx, by: Operator, why: Why | None = None
+) -> LetterShown:
+    """Close the letter without another run; the job stays dead, and its history stays."""
+    reason = why.reason if why else None
+    if not await tx.run_sync(dead_letters.discard, [letter_id], by=str(by), reason=reason):
+        raise _refused(await _get(tx, letter_id))
+    return LetterShown.of(await _get(tx, letter_id))
+
+
+async def _get(tx: Tx, letter_id: int) -> DeadLetter:
+    letter = await tx.run_sync(dead_letters.get, letter_id)
+    if letter is None:
+        raise Problem(types.NOT_FOUND, f"there is no dead letter {letter_id}")
+    return letter
+
+
+def _refused(letter: DeadLetter) -> Problem:
+    if letter.closed_at is not None:
+        return Problem(types.CONFLICT, f"{letter.closed_by} has {letter.resolution} it already")
+    if letter.job_id is None:
+        detail = "its message is no job of this service: it can be discarded, not replayed"
+        return Problem(types.CONFLICT, detail)
+    return Problem(types.CONFLICT, "its job is not dead any more")

@@ -1,0 +1,77 @@
+"""The API's documentation: OpenAPI, a page to try it on, and what each problem means."""
+
+from typing import Any
+
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.openapi.docs import get_swagger_ui_html
+from fastapi.staticfiles import StaticFiles
+from pydantic import BaseModel
+from starlette.responses import HTMLResponse
+
+from service import problem_types as types
+from service.problem_types import PROBLEM_TYPES
+from service.problems import Problem, ProblemBody, documented
+
+DESCRIPTION = """
+Submits jobs that do not get lost. A 2xx answer means that what it says has been committed.
+
+Every POST takes an `Idempotency-Key`, which makes it safe to repeat. Errors are
+`application/problem+json`; their `type` is an address below `/problems` that explains them.
+"""
+
+ASSETS = "/docs/assets"
+
+router = APIRouter(tags=["Documentation"])
+
+
+class ProblemMeaning(BaseModel):
+    """What a problem's `type` stands for, and what to do about it."""
+
+    type: str
+    status: int
+    title: str
+    meaning: str
+
+
+class DocumentedApi(FastAPI):
+    """FastAPI whose OpenAPI has the schema of problems, and whose page needs no other server."""
+
+    def __init__(self, **options: Any) -> None:
+        # FastAPI's own page loads its script from a CDN.
+        super().__init__(docs_url=None, redoc_url=None, description=DESCRIPTION, **options)
+        self.mount(ASSETS, StaticFiles(packages=[("fastapi_offline", "static")]))
+        self.include_router(router)
+
+    def openapi(self) -> dict[str, Any]:
+        """The API as OpenAPI describes it."""
+        described = super().openapi()
+        schemas: dict[str, Any] = described["components"]["schemas"]
+        if "ProblemBody" not in schemas:
+            schema = ProblemBody.model_json_schema(ref_template="#/components/schemas/{model}")
+            schemas.update(schema.pop("$defs"), ProblemBody=schema)
+        return described
+
+
+@router.get("/docs", include_in_schema=False)
+async def try_it(request: Request) -> HTMLResponse:
+    """A page that shows the API and sends requests to it."""
+    return get_swagger_ui_html(
+        openapi_url="/openapi.json",
+        title=request.app.title,
+        swagger_js_url=f"{ASSETS}/swagger-ui-bundle.js",
+        swagger_css_url=f"{ASSETS}/swagger-ui.css",
+        swagger_favicon_url=f"{ASSETS}/favicon.png",
+    )
+
+
+@router.get(
+    "/problems/{name}", summary="What a problem means", responses=documented(types.NOT_FOUND)
+)
+async def explain(name: str) -> ProblemMeaning:
+    """The sort of problem that an error's `type` names."""
+    if name not in PROBLEM_TYPES:
+        raise Problem(types.NOT_FOUND, "there is no such problem type")
+    type_ = PROBLEM_TYPES[name]
+    return ProblemMeaning(
+        type=type_.uri, status=type_.status, title=type_.title, meaning=type_.meaning
+    )

@@ -1,0 +1,118 @@
+"""Is the process alive, and can it work? Both may be asked without a key, and say little."""
+
+import asyncio
+import time
+from typing import Literal
+
+import pika
+from fastapi import APIRouter, Request, Response
+from pika.exceptions import AMQPError
+from pydantic import BaseModel
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from service.kinds import KINDS
+
+router = APIRouter(tags=["Health"])
+
+FRESH_SECONDS = 2
+"""A report is given again for so long, so that asking often costs the servers nothing."""
+PATIENCE_SECONDS = 3
+
+# The oldest due event is the first of some queue's level: no backlog is walked to find it.
+OLDEST_DUE = text("""
+SELECT extract(epoch FROM now() - min(oldest.available_at))::float8
+FROM unnest(CAST(:queues AS text[])) AS queue
+CROSS JOIN unnest('{0,1,2}'::smallint[]) AS level
+CROSS JOIN LATERAL (
+    SELECT available_at FROM duly.outbox_events
+    WHERE queue = queue.queue AND priority = level AND available_at <= now()
+    ORDER BY available_at LIMIT 1
+) AS oldest
+""")
+
+State = Literal["ok", "unreachable"]
+
+
+class Alive(BaseModel):
+    """The process answers."""
+
+    status: Literal["alive"] = "alive"
+
+
+class Report(BaseModel):
+    """What a request would find; `outbox_lag_seconds` is the age of the oldest due event."""
+
+    status: Literal["ready", "not ready"]
+    postgres: State
+    broker: State
+    outbox_lag_seconds: float | None
+
+
+class Readiness:
+    """Asks Postgres and the broker, and remembers for a moment what they said."""
+
+    def __init__(self, engine: AsyncEngine, amqp_url: str) -> None:
+        self._engine = engine
+        self._amqp_url = amqp_url
+        self._one_at_a_time = asyncio.Lock()
+        self._report: Report | None = None
+        self._asked_at = 0.0
+
+    async def report(self) -> Report:
+        """The newest report, at most some seconds old."""
+        async with self._one_at_a_time:
+            if self._report is None or time.monotonic() - self._asked_at > FRESH_SECONDS:
+                self._report = await self._ask()
+                self._asked_at = time.monotonic()
+            return self._report
+
+    async def _ask(self) -> Report:
+        (postgres, lag), broker = await asyncio.gather(
+            self._ask_postgres(), asyncio.to_thread(self._ask_broker)
+        )
+        well = postgres == broker == "ok"
+        status: Literal["ready", "not ready"] = "ready" if well else "not ready"
+        return Report(status=status, postgres=postgres, broker=broker, outbox_lag_seconds=lag)
+
+    async def _ask_postgres(self) -> tuple[State, float | None]:
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS), self._engine.connect() as connection:
+                lag = await connection.scalar(OLDEST_DUE, {"queues": KINDS.queues})
+        except (SQLAlchemyError, TimeoutError):
+            return "unreachable", None
+        return "ok", lag or 0.0
+
+    def _ask_broker(self) -> State:
+        parameters = pika.URLParameters(self._amqp_url)
+        parameters.socket_timeout = parameters.stack_timeout = PATIENCE_SECONDS
+        parameters.blocked_connection_timeout = PATIENCE_SECONDS
+        parameters.connection_attempts = 1
+        try:
+            pika.BlockingConnection(parameters).close()
+        except (AMQPError, OSError):
+            return "unreachable"
+        return "ok"
+
+
+@router.get("/healthz", summary="Is the process alive?")
+async def alive() -> Alive:
+    """Answers as long as the process does; asks no other server."""
+    return Alive()
+
+
+@router.get(
+    "/readyz",
+    summary="Can it work?",
+    responses={503: {"model": Report, "description": "Some part cannot be reached"}},
+)
+async def ready(request: Request, response: Response) -> Report:
+    """Whether Postgres and RabbitMQ can be reached, and how far the outbox lags behind.
+
+    POSTs need Postgres only: while just the broker is away they succeed, and their jobs wait.
+    """
+    report: Report = await request.app.state.readiness.report()
+    if report.status != "ready":
+        response.status_code = 503
+    return report

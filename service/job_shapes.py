@@ -1,0 +1,159 @@
+"""Jobs as the API takes and shows them. Sensitive payload fields are shown to some keys only."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from fastapi.exceptions import RequestValidationError
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+
+from outbox import Priority, SubmittedJob, Work
+from outbox.jobs import AttemptRecord, JobRecord
+from outbox.redaction import redact
+from service.api_keys import Caller, Scope
+from service.kinds import KINDS, OPEN_TO_CLIENTS
+
+LATEST = datetime(2200, 1, 1, tzinfo=UTC)
+
+
+def _open_kind(kind: str) -> str:
+    if kind not in OPEN_TO_CLIENTS:
+        raise ValueError(f"is no kind open to clients; these are: {', '.join(OPEN_TO_CLIENTS)}")
+    return kind
+
+
+def _before_latest(moment: datetime) -> datetime:
+    if moment >= LATEST:
+        raise ValueError(f"must be before the year {LATEST.year}")
+    return moment
+
+
+class NewJob(BaseModel):
+    """A job to submit. A `run_at` in the past means now; `priority` is the kind's own if absent."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    kind: Annotated[str, AfterValidator(_open_kind), Field(examples=["email.send"])]
+    payload: dict[str, Any]
+    run_at: Annotated[AwareDatetime, AfterValidator(_before_latest)] | None = None
+    priority: Literal["high", "normal", "low"] | None = None
+
+    def work(self) -> Work[Any]:
+        """The kind with its payload. Raises RequestValidationError, as FastAPI does for a body."""
+        try:
+            return OPEN_TO_CLIENTS[self.kind].parse(self.payload)
+        except ValidationError as error:
+            found = error.errors(include_url=False, include_context=False, include_input=False)
+            located = [{**each, "loc": ("body", "payload", *each["loc"])} for each in found]
+            raise RequestValidationError(located) from None
+
+    def held_back_until(self) -> datetime | None:
+        """When to run it; None for now."""
+        return self.run_at if self.run_at and self.run_at > datetime.now(UTC) else None
+
+    def level(self) -> Priority | None:
+        """The priority; None for the kind's own."""
+        return Priority[self.priority.upper()] if self.priority else None
+
+
+class JobSummary(BaseModel):
+    """A job in brief. `scheduled` is queued for later, be it by `run_at` or by a retry."""
+
+    id: UUID
+    kind: str
+    queue: str
+    state: Literal["scheduled", "queued", "running", "succeeded", "dead", "cancelled"]
+    created_at: datetime
+    run_at: datetime
+    links: dict[str, str]
+
+    @classmethod
+    def of(cls, job: JobRecord | SubmittedJob) -> "JobSummary":
+        """The job in brief."""
+        return cls.model_validate(_summary(job))
+
+
+class JobShown(JobSummary):
+    """A job with what is known of it."""
+
+    priority: Literal["high", "normal", "low"]
+    payload: dict[str, Any]
+    subject: str | None
+    parent_id: UUID | None
+    submitted_by: str | None
+    attempt: int
+    attempt_limit: int
+    worker: str | None
+    started_at: datetime | None
+    cancel_requested_at: datetime | None
+    finished_at: datetime | None
+    result: Any
+
+    @classmethod
+    def seen(cls, job: JobRecord, by: Caller) -> "JobShown":
+        """The job as this caller may see it."""
+        return cls.model_validate(_details(job, by))
+
+
+class Attempt(BaseModel):
+    """One run of a job, the first being 1."""
+
+    attempt: int
+    outcome: Literal["failed", "timed_out", "crashed", "running", "succeeded"]
+    worker: str | None
+    started_at: datetime | None
+    finished_at: datetime | None
+    error_type: str | None = None
+    error_message: str | None = None
+    traceback: str | None = None
+
+
+class JobInFull(JobShown):
+    """A job with all its attempts."""
+
+    attempts: list[Attempt]
+
+    @classmethod
+    def told(cls, job: JobRecord, failed: Sequence[AttemptRecord], by: Caller) -> "JobInFull":
+        """The job's whole story as this caller may see it."""
+        runs = [*map(asdict, failed), *_current_run(job)]
+        return cls.model_validate(_details(job, by) | {"attempts": runs})
+
+
+class JobPage(BaseModel):
+    """Some jobs, the newest first."""
+
+    jobs: list[JobShown]
+    next_cursor: str | None
+
+
+def job_path(job_id: UUID) -> str:
+    """Where the job is."""
+    return f"/v1/jobs/{job_id}"
+
+
+def _summary(job: JobRecord | SubmittedJob) -> dict[str, Any]:
+    state = job.state if isinstance(job, JobRecord) else "queued"
+    later = state == "queued" and job.run_at > datetime.now(UTC)
+    links = {"self": job_path(job.id), "cancel": f"{job_path(job.id)}/cancel"}
+    return asdict(job) | {"state": "scheduled" if later else state, "links": links}
+
+
+def _details(job: JobRecord, by: Caller) -> dict[str, Any]:
+    hidden = {} if by.may(Scope.PAYLOADS) else _redacted(job)
+    return _summary(job) | {"priority": Priority(job.priority).name.lower()} | hidden
+
+
+def _redacted(job: JobRecord) -> dict[str, Any]:
+    kind = KINDS.get(job.kind)
+    result = redact(kind, job.result) if isinstance(job.result, dict) else job.result
+    return {"payload": redact(kind, job.payload), "result": result}
+
+
+def _current_run(job: JobRecord) -> list[dict[str, Any]]:
+    """The run that the table of failed attempts does not have."""
+    if job.state not in ("running", "succeeded"):
+        return []
+    return [asdict(job) | {"outcome": job.state}]

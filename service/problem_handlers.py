@@ -1,0 +1,70 @@
+"""Makes a problem of every error that a request can run into."""
+
+from typing import cast
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import DataError, DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+
+from outbox.database import is_unreachable
+from service import problem_types as types
+from service.problems import Problem, answer, field_errors, invalid
+
+OF_STATUS = {404: types.NOT_FOUND, 405: types.METHOD}
+"""For what Starlette and FastAPI raise themselves."""
+TRY_AGAIN = ("57014", "55P03", "40001", "40P01")
+"""SQLSTATEs of statements that took too long, or got in each other's way."""
+
+
+def handle_problems(app: FastAPI) -> None:
+    """Make every error of the application a problem."""
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(RequestValidationError, _validation_error)
+    app.add_exception_handler(DBAPIError, _database_error)
+    app.add_exception_handler(PoolTimeout, _database_error)
+    app.add_exception_handler(TimeoutError, _deadline_passed)
+    app.add_exception_handler(Exception, _internal_error)
+
+
+async def _http_error(_: Request, error: Exception) -> JSONResponse:
+    if isinstance(error, Problem):
+        return answer(error)
+    http = cast("HTTPException", error)
+    type_ = OF_STATUS.get(http.status_code, types.BAD_REQUEST)
+    return answer(Problem(type_, http.detail, headers=http.headers))
+
+
+async def _validation_error(_: Request, error: Exception) -> JSONResponse:
+    found = cast("RequestValidationError", error).errors()
+    # A location starts with body, query, path or header, which is no part of the field's name.
+    located = [{**each, "loc": each["loc"][1:] or each["loc"]} for each in found]
+    return answer(invalid(field_errors(located)))
+
+
+async def _database_error(_: Request, error: Exception) -> JSONResponse:
+    if is_unreachable(error):
+        return answer(_busy("the database is away, or has no connection to spare"))
+    if isinstance(error, DataError):
+        return answer(Problem(types.INVALID, "a value is out of the range that can be stored"))
+    if getattr(getattr(error, "orig", None), "sqlstate", None) in TRY_AGAIN:
+        return answer(_busy("the database took too long"))
+    raise error
+
+
+async def _deadline_passed(_: Request, __: Exception) -> JSONResponse:
+    detail = "the database did not answer in time"
+    return answer(Problem(types.OUTCOME_UNKNOWN, detail, headers={"Retry-After": "2"}))
+
+
+async def _internal_error(request: Request, _: Exception) -> JSONResponse:
+    request_id = request.state.request_id
+    problem = Problem(types.INTERNAL, "see the service's log", headers={"X-Request-Id": request_id})
+    return answer(problem, request_id)
+
+
+def _busy(detail: str) -> Problem:
+    return Problem(types.UNAVAILABLE, detail, headers={"Retry-After": "2"})

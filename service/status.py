@@ -1,0 +1,86 @@
+"""How the line is doing, as Postgres knows it: backlog, jobs, dead letters and workers."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+LATE = timedelta(minutes=5)
+"""A queued job whose time came longer ago than this is overdue."""
+
+EVENTS = """
+SELECT queue,
+       count(*) FILTER (WHERE available_at <= now() AND priority = 0) AS high,
+       count(*) FILTER (WHERE available_at <= now() AND priority = 1) AS normal,
+       count(*) FILTER (WHERE available_at <= now() AND priority = 2) AS low,
+       count(*) FILTER (WHERE available_at > now()) AS scheduled,
+       round(extract(epoch FROM now() - min(available_at) FILTER (WHERE available_at <= now())), 1)
+           ::float8 AS oldest_seconds
+FROM duly.outbox_events GROUP BY queue
+"""
+JOBS = """
+SELECT queue,
+       count(*) FILTER (WHERE state = 'queued') AS queued,
+       count(*) FILTER (WHERE state = 'running') AS running,
+       count(*) FILTER (WHERE state = 'queued' AND run_at < now() - :late) AS overdue
+FROM duly.jobs WHERE state IN ('queued', 'running') GROUP BY queue
+"""
+LETTERS = """
+SELECT queue, count(*) AS dead FROM duly.dead_letters WHERE closed_at IS NULL GROUP BY queue
+"""
+WORKERS = """
+SELECT name, queues, threads,
+       round(extract(epoch FROM now() - heartbeat_at), 1)::float8 AS silent_seconds
+FROM duly.workers ORDER BY name
+"""
+
+
+@dataclass(slots=True)
+class QueueStatus:
+    """One queue. `high`, `normal` and `low` are due and not yet published, `scheduled` not due."""
+
+    queue: str
+    high: int = 0
+    normal: int = 0
+    low: int = 0
+    scheduled: int = 0
+    oldest_seconds: float | None = None
+    """For how long the oldest due event has waited to be published."""
+    queued: int = 0
+    """All queued jobs: those that wait in Postgres, and those published to the broker."""
+    running: int = 0
+    overdue: int = 0
+    dead: int = 0
+    """Open dead letters."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerStatus:
+    """One worker process, and for how long nothing was heard of it."""
+
+    worker: str
+    queues: list[str]
+    threads: int
+    silent_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Everything at one look."""
+
+    queues: list[QueueStatus]
+    workers: list[WorkerStatus]
+
+
+def read(session: Session, queues: Iterable[str]) -> Status:
+    """The status of these queues and of all others that hold something."""
+    found = {queue: QueueStatus(queue) for queue in queues}
+    for query in (EVENTS, JOBS, LETTERS):
+        for row in session.execute(text(query), {"late": LATE} if query is JOBS else {}).mappings():
+            status = found.setdefault(row["queue"], QueueStatus(row["queue"]))
+            for name, value in row.items():
+                setattr(status, name, value)
+    workers = [WorkerStatus(*row) for row in session.execute(text(WORKERS))]
+    return Status(sorted(found.values(), key=lambda each: each.queue), workers)

@@ -1,0 +1,74 @@
+"""One request, one transaction: a 2xx answer means that everything it promises has committed.
+
+The commit is in the route and not in a dependency, because FastAPI runs what follows a
+dependency's `yield` after the response was sent.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from fastapi import Depends
+from fastapi.routing import APIRoute
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncSession
+from starlette.background import BackgroundTask
+from starlette.requests import Request
+from starlette.responses import Response
+
+from outbox.database import is_unreachable
+from outbox.submit import SUBMITTED
+from service import problem_types as types
+from service.idempotency import AlreadyAnswered, keep_answer, take_turn
+from service.problems import Problem
+from service.strict_json import StrictRequest
+
+LONGEST_SECONDS = 20
+"""After so long a request is given up, even if Postgres neither answers nor goes away."""
+
+
+class TransactionalRoute(APIRoute):
+    """Runs the handler in a transaction, and answers after the commit; a POST takes a key.
+
+    An exception or an answer from 400 on rolls back. If the process dies, the transaction has
+    committed with all it holds, the answer under its Idempotency-Key included, or not at all.
+    """
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        if "POST" in (options.get("methods") or ()):
+            options["dependencies"] = [*(options.get("dependencies") or ()), Depends(take_turn)]
+        super().__init__(path, endpoint, **options)
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """FastAPI's handler with the transaction around it."""
+        handle = super().get_route_handler()
+
+        async def in_transaction(request: Request) -> Response:
+            request = StrictRequest(request.scope, request.receive)
+            await request.body()  # a slow upload holds no connection and is not timed
+            if self.body_field:
+                await request.require_json()
+            async with asyncio.timeout(LONGEST_SECONDS), request.app.state.sessions() as session:
+                request.state.session = session
+                try:
+                    response = await handle(request)
+                except AlreadyAnswered as earlier:
+                    return earlier.response
+                if response.status_code < 400:
+                    await keep_answer(request, session, response)
+                    await _commit(request, session, response)
+            return response
+
+        return in_transaction
+
+
+async def _commit(request: Request, session: AsyncSession, response: Response) -> None:
+    try:
+        await session.commit()
+    except DBAPIError as error:
+        if is_unreachable(error):
+            detail = "the connection to the database broke"
+            raise Problem(types.OUTCOME_UNKNOWN, detail, headers={"Retry-After": "2"}) from error
+        raise
+    if session.info.get(SUBMITTED):
+        response.background = BackgroundTask(request.app.state.nudge.send)

@@ -1,0 +1,117 @@
+"""Handlers for webhook endpoints: addresses that want to hear of events."""
+
+import secrets
+from base64 import b64encode
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Body
+from pydantic import AfterValidator, AnyUrl, BaseModel, ConfigDict, Field, UrlConstraints
+from sqlalchemy import delete, select
+
+from service import cursors
+from service import problem_types as types
+from service.auth import Admin, Reader
+from service.cursors import Cursor, Limit
+from service.database import Tx
+from service.examples import NEW_ENDPOINTS
+from service.models import WebhookEndpoint
+from service.problems import ANY_REQUEST, POST_REQUEST, Problem, documented
+from service.transaction import TransactionalRoute
+
+router = APIRouter(
+    prefix="/v1/webhook-endpoints",
+    tags=["Webhook endpoints"],
+    route_class=TransactionalRoute,
+    responses=documented(*ANY_REQUEST),
+)
+
+
+def _without_password(url: AnyUrl) -> AnyUrl:
+    if url.username or url.password:
+        raise ValueError("must not contain a user name or password")
+    return url
+
+
+Address = Annotated[
+    AnyUrl,
+    UrlConstraints(max_length=2000, allowed_schemes=["http", "https"], host_required=True),
+    AfterValidator(_without_password),
+]
+Event = Annotated[str, Field(pattern=r"^(\*|[a-z0-9_]+(\.[a-z0-9_]+)+)$", max_length=100)]
+
+
+class NewEndpoint(BaseModel):
+    """An address to call, and the events to tell it; `*` is all of them."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    url: Address
+    events: Annotated[list[Event], Field(min_length=1, max_length=50)]
+
+
+class EndpointShown(BaseModel):
+    """A webhook endpoint; `disabled_at` is set once it answered 410 Gone."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: UUID
+    url: str
+    events: list[str]
+    created_at: datetime
+    disabled_at: datetime | None
+
+
+class EndpointMade(EndpointShown):
+    """A new webhook endpoint with its secret, which is never shown again."""
+
+    secret: str
+
+
+class EndpointPage(BaseModel):
+    """Some webhook endpoints, the newest first."""
+
+    webhook_endpoints: list[EndpointShown]
+    next_cursor: str | None
+
+
+@router.post(
+    "", status_code=201, summary="Add a webhook endpoint", responses=documented(*POST_REQUEST)
+)
+async def create_endpoint(
+    new: Annotated[NewEndpoint, Body(openapi_examples=NEW_ENDPOINTS)], tx: Tx, _: Admin
+) -> EndpointMade:
+    """Deliveries are signed as Standard Webhooks has it, with the secret that is shown once."""
+    secret = "whsec_" + b64encode(secrets.token_bytes(32)).decode()
+    endpoint = WebhookEndpoint(url=str(new.url), events=new.events, secret=secret)
+    tx.add(endpoint)
+    await tx.flush()
+    return EndpointMade.model_validate(endpoint)
+
+
+@router.get("", summary="List webhook endpoints")
+async def list_endpoints(
+    tx: Tx, _: Reader, limit: Limit = 50, cursor: Cursor = None
+) -> EndpointPage:
+    """Webhook endpoints, the newest first, without their secrets."""
+    query = select(WebhookEndpoint).order_by(WebhookEndpoint.id.desc()).limit(limit + 1)
+    if before := cursors.read(cursor, "webhook-endpoints", UUID):
+        query = query.where(WebhookEndpoint.id < before)
+    found = (await tx.scalars(query)).all()
+    rows, next_cursor = cursors.page(found, "webhook-endpoints", limit)
+    shown = [EndpointShown.model_validate(endpoint) for endpoint in rows]
+    return EndpointPage(webhook_endpoints=shown, next_cursor=next_cursor)
+
+
+@router.delete(
+    "/{endpoint_id}",
+    status_code=204,
+    summary="Delete a webhook endpoint",
+    responses=documented(types.NOT_FOUND),
+)
+async def delete_endpoint(endpoint_id: UUID, tx: Tx, _: Admin) -> None:
+    """Nothing more is delivered to it; deliveries that are still waiting become dead letters."""
+    gone = delete(WebhookEndpoint).where(WebhookEndpoint.id == endpoint_id)
+    if await tx.scalar(gone.returning(WebhookEndpoint.id)) is None:
+        raise Problem(types.NOT_FOUND, f"there is no webhook endpoint {endpoint_id}")

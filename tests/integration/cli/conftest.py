@@ -1,0 +1,116 @@
+"""The real command, run as a process on the test's database."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import pytest
+from sqlalchemy.orm import Session
+
+from outbox import Work, steps, submit
+from service.kinds import SEND_EMAIL
+
+COMMAND = [sys.executable, "-m", "service.cli"]
+MISSING = UUID(int=0)
+
+
+class Duly:
+    """Runs `duly` with the settings of a test."""
+
+    def __init__(self, database_url: str, amqp_url: str) -> None:
+        self.environment = os.environ | {"DATABASE_URL": database_url, "AMQP_URL": amqp_url}
+
+    def __call__(self, *arguments: object, **options: Any) -> subprocess.CompletedProcess[str]:
+        """The ended process, with its exit code and what it printed."""
+        given = {"stdin": subprocess.DEVNULL} if "input" not in options else {}
+        return subprocess.run(
+            [*COMMAND, *map(str, arguments)],
+            **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | given | options,
+            env=self.environment,
+            text=True,
+            timeout=60,
+        )
+
+    def json(self, *arguments: object, code: int = 0, **options: Any) -> Any:
+        """What it prints as JSON, when it ended with this exit code."""
+        done = self(*arguments, "--output", "json", **options)
+        assert done.returncode == code, done.stderr
+        return json.loads(done.stdout)
+
+    def start(self, *arguments: object, **options: Any) -> subprocess.Popen[str]:
+        """The running process."""
+        return subprocess.Popen(
+            [*COMMAND, *map(str, arguments)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            **options,
+            env=self.environment,
+            text=True,
+        )
+
+
+@pytest.fixture
+def duly(database_url: str, amqp_url: str) -> Duly:
+    """The command on the test's own database."""
+    return Duly(database_url, amqp_url)
+
+
+def email(subject: str = "Hello") -> Work[Any]:
+    """A job with sensitive fields."""
+    return SEND_EMAIL(to="anna@example.org", subject=subject, text="between us")
+
+
+@pytest.fixture
+def job(session: Session) -> UUID:
+    """A queued job."""
+    submitted = submit(session, email(), subject="invoice:1")
+    session.commit()
+    return submitted.id
+
+
+@pytest.fixture
+def die(session: Session, sql_now: psycopg.Connection) -> Callable[..., UUID]:
+    """Makes a job that failed once and is dead; returns its id."""
+
+    def dead_job(error_type: str = "SMTPError", error_message: str = "mailbox full") -> UUID:
+        submitted = submit(session, email())
+        session.commit()
+        run = {"id": [submitted.id], "dispatch": [1]}
+        sql_now.execute(steps.CLAIM, {**run, "worker": "w1"})
+        error = {
+            "attempt": [1],
+            "reason": ["exhausted"],
+            "outcome": ["failed"],
+            "error_type": [error_type],
+            "error_message": [error_message],
+            "traceback": [f"Traceback:\n  {error_type}: {error_message}"],
+        }
+        assert sql_now.execute(steps.DIE, run | error).rowcount == 1
+        return submitted.id
+
+    return dead_job
+
+
+@pytest.fixture
+def foreign(sql_now: psycopg.Connection) -> int:
+    """A dead letter that is a message of somebody else; returns its id."""
+    row = sql_now.execute(
+        steps.KEEP_FOREIGN,
+        {
+            "kind": None,
+            "queue": "email",
+            "reason": "malformed",
+            "error_type": "Malformed",
+            "error_message": "no JSON",
+            "body": b"\xff password",
+            "headers": "{}",
+        },
+    ).fetchone()
+    assert row
+    return int(row[0])

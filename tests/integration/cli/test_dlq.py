@@ -1,0 +1,110 @@
+"""`duly dlq` on a real database: what it finds, and what it needs to be told before it acts."""
+
+import os
+import pty
+from collections.abc import Callable
+from uuid import UUID
+
+import psycopg
+import pytest
+
+from tests.integration.cli.conftest import Duly
+
+OPEN = "SELECT count(*) FROM duly.dead_letters WHERE closed_at IS NULL"
+
+
+@pytest.fixture
+def letters(die: Callable[..., UUID]) -> list[UUID]:
+    """Three jobs that died, with ids 1 to 3 of their dead letters; the first of another error."""
+    return [die("BadAddress", "no such user"), die(), die()]
+
+
+def test_list_filters_and_show_has_the_job_and_each_error(duly: Duly, letters: list[UUID]) -> None:
+    (found,) = duly.json("dlq", "list", "--error", "such USER", "--since", "1h", "--queue", "email")
+    assert found["job_id"] == str(letters[0])
+    shown = duly.json("dlq", "show", found["id"])
+    assert shown["job"]["payload"]["to"] == "[redacted]"
+    assert shown["attempts"][0]["error_type"] == "BadAddress"
+    assert duly.json("dlq", "list", "--since", "2100-01-01T00:00:00Z") == []
+
+
+def test_replay_by_id_queues_the_job_and_records_who_and_why(
+    duly: Duly, letters: list[UUID], sql_now: psycopg.Connection
+) -> None:
+    replayed = duly.json("dlq", "replay", 1, "--by", "anna", "--reason", "mended")
+    assert replayed == [{"id": 1, "job_id": str(letters[0])}]
+    state = "SELECT state, dispatch FROM duly.jobs WHERE id = %s"
+    assert sql_now.execute(state, [letters[0]]).fetchone() == ("queued", 2)
+    (closed,) = duly.json("dlq", "list", "--closed")
+    assert closed["resolution"] == "replayed"
+    assert (closed["closed_by"], closed["close_reason"]) == ("anna", "mended")
+
+
+def test_discard_by_filter_takes_only_what_matches(
+    duly: Duly, letters: list[UUID], sql_now: psycopg.Connection
+) -> None:
+    done = duly("dlq", "discard", "--error", "mailbox", "--limit", 1, "--yes")
+    assert (done.returncode, done.stderr) == (0, "duly: 1 of 1 discarded\n")
+    closed = "SELECT array_agg(id) FROM duly.dead_letters WHERE resolution = 'discarded'"
+    assert sql_now.execute(closed).fetchone() == ([3],)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--yes"],
+        ["--all"],
+        ["--kind", "email.send"],
+        ["1", "--all", "--yes"],
+        ["--all", "--yes", "--since", "soon"],
+    ],
+    ids=["no filter", "not asked", "filter, not asked", "ids and all", "no moment"],
+)
+def test_an_unclear_bulk_action_is_refused(
+    duly: Duly, letters: list[UUID], sql_now: psycopg.Connection, arguments: list[str]
+) -> None:
+    assert duly("dlq", "replay", *arguments).returncode == 2
+    assert sql_now.execute(OPEN).fetchone() == (3,)
+
+
+def test_a_dry_run_counts_and_changes_nothing(
+    duly: Duly, letters: list[UUID], sql_now: psycopg.Connection
+) -> None:
+    preview = duly.json("dlq", "replay", "--all", "--limit", 2, "--dry-run")
+    assert preview["matched"] == 2
+    assert [row["id"] for row in preview["sample"]] == [3, 2]
+    assert sql_now.execute(OPEN).fetchone() == (3,)
+
+
+def test_what_was_missing_or_no_job_of_ours_is_said(
+    duly: Duly, letters: list[UUID], foreign: int
+) -> None:
+    done = duly("dlq", "replay", 1, foreign, 99)
+    assert done.returncode == 4
+    assert done.stderr.splitlines() == [
+        "duly: not there, or not open: 99",
+        f"duly: no job of ours, to discard and not to replay: {foreign}",
+        "duly: 1 of 3 replayed",
+    ]
+    assert duly("dlq", "replay", foreign).returncode == 1
+    assert duly("dlq", "replay", 1).returncode == 3
+
+
+def test_a_message_of_somebody_else_is_shown_only_when_asked_for(duly: Duly, foreign: int) -> None:
+    assert duly.json("dlq", "show", foreign)["message_body"] == "[redacted]"
+    assert "password" not in duly("dlq", "show", foreign).stdout
+    assert duly.json("dlq", "show", foreign, "--payloads")["message_body"] == "/yBwYXNzd29yZA=="
+
+
+@pytest.mark.parametrize(("answer", "left"), [("y", 0), ("n", 3)])
+def test_on_a_terminal_it_asks(
+    duly: Duly, letters: list[UUID], sql_now: psycopg.Connection, answer: str, left: int
+) -> None:
+    ours, theirs = pty.openpty()
+    os.write(ours, f"{answer}\n".encode())
+    done = duly("dlq", "discard", "--all", stdin=theirs, stderr=theirs)
+    os.close(theirs)
+    assert b"Discard 3 dead letters? [y/N]:" in os.read(ours, 10_000)
+    os.close(ours)
+    assert done.returncode == (0 if answer == "y" else 1)
+    assert sql_now.execute(OPEN).fetchone() == (left,)

@@ -1,0 +1,101 @@
+"""`duly jobs` on a real database."""
+
+import signal
+from collections.abc import Callable
+from datetime import UTC, datetime
+from uuid import UUID
+
+import psycopg
+from sqlalchemy.orm import Session
+
+from outbox import submit
+from tests.integration.cli.conftest import MISSING, Duly, email
+
+PAYLOAD = '{"to": "bob@example.org", "subject": "Grüße", "text": "between us"}'
+
+
+def test_submit_commits_a_job_with_its_event(duly: Duly, sql_now: psycopg.Connection) -> None:
+    run_at = "2100-01-01T00:00:00+00:00"
+    options = ("--payload", "-", "--run-at", run_at, "--priority", "high", "--by", "anna")
+    printed = duly.json("jobs", "submit", "email.send", *options, input=PAYLOAD)
+    query = """
+        SELECT job.payload ->> 'subject', job.submitted_by, event.priority, event.available_at
+        FROM duly.jobs AS job JOIN duly.outbox_events AS event ON event.job_id = job.id
+        WHERE job.id = %s
+    """
+    row = sql_now.execute(query, [printed["id"]]).fetchone()
+    assert row == ("Grüße", "anna", 0, datetime(2100, 1, 1, tzinfo=UTC))
+
+
+def test_submit_names_each_wrong_field_and_writes_nothing(
+    duly: Duly, sql_now: psycopg.Connection
+) -> None:
+    done = duly("jobs", "submit", "email.send", "--payload", '{"to": "?", "subject": "Hello"}')
+    assert done.returncode == 2
+    to, text = done.stderr.splitlines()
+    assert to.startswith("duly: payload.to: ")
+    assert text == "duly: payload.text: Field required"
+    assert sql_now.execute("SELECT count(*) FROM duly.jobs").fetchone() == (0,)
+
+
+def test_list_filters_and_hides_sensitive_fields(duly: Duly, session: Session, job: UUID) -> None:
+    submit(session, email(), subject="invoice:2")
+    session.commit()
+    (listed,) = duly.json("jobs", "list", "--subject", "invoice:1", "--state", "queued")
+    assert listed["id"] == str(job)
+    assert listed["payload"]["to"] == "[redacted]"
+    (shown,) = duly.json("jobs", "list", "--limit", 1, "--payloads")
+    assert shown["subject"] == "invoice:2"
+    assert shown["payload"]["to"] == "anna@example.org"
+
+
+def test_show_prints_every_attempt_and_lets_no_text_command_the_terminal(
+    duly: Duly, die: Callable[..., UUID]
+) -> None:
+    job_id = die(error_message="[bold]\x1b[2J\x9bboo")
+    shown = duly.json("jobs", "show", job_id)
+    assert (shown["state"], shown["payload"]["text"]) == ("dead", "[redacted]")
+    assert shown["attempts"][0]["error_message"] == "[bold]\x1b[2J\x9bboo"
+    table = duly("jobs", "show", job_id).stdout
+    assert r"[bold]\x1b[2J\x9bboo" in table
+    assert not {"\x1b", "\x9b"} & set(table)
+
+
+def test_an_unknown_job_is_said_to_be_unknown(duly: Duly) -> None:
+    done = duly("jobs", "show", MISSING)
+    assert (done.returncode, done.stdout) == (3, "")
+    assert done.stderr == f"duly: there is no job {MISSING}\n"
+
+
+def test_cancel_tells_what_became_of_each_job(duly: Duly, job: UUID) -> None:
+    first = duly.json("jobs", "cancel", job, MISSING, code=4)
+    assert [row["outcome"] for row in first] == ["cancelled", "unknown"]
+    (again,) = duly.json("jobs", "cancel", job, code=1)
+    assert again["outcome"] == "ended"
+
+
+def test_watch_prints_changes_until_the_job_ends(
+    duly: Duly, job: UUID, sql_now: psycopg.Connection
+) -> None:
+    with duly.start("jobs", "watch", job) as watching:
+        assert watching.stdout
+        assert watching.stdout.readline().startswith("queued  attempt 0 of 8")
+        sql_now.execute("UPDATE duly.jobs SET state = 'running', attempt = 1")
+        assert watching.stdout.readline().startswith("running  attempt 1 of 8")
+        sql_now.execute("UPDATE duly.jobs SET state = 'succeeded', finished_at = now()")
+        rest, talk = watching.communicate(timeout=30)
+    assert rest.startswith("succeeded")
+    assert (watching.returncode, talk) == (0, "")
+
+
+def test_watch_ends_quietly_on_interrupt_and_with_1_for_a_dead_job(
+    duly: Duly, job: UUID, die: Callable[..., UUID]
+) -> None:
+    with duly.start("jobs", "watch", job) as watching:
+        assert watching.stdout
+        watching.stdout.readline()
+        watching.send_signal(signal.SIGINT)
+        _, talk = watching.communicate(timeout=30)
+    assert (watching.returncode, talk) == (130, "")
+    dead = die()
+    assert duly("jobs", "watch", dead).returncode == 1

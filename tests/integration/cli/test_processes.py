@@ -1,0 +1,38 @@
+"""`duly api` and `worker` as far as they need no broker; tests/acceptance runs the whole line."""
+
+import signal
+
+import httpx2
+
+from dev.ports import free_port
+from dev.wait import wait_until
+from tests.integration.cli.conftest import Duly
+
+
+def _is_up(port: int) -> bool:
+    try:
+        return httpx2.get(f"http://127.0.0.1:{port}/healthz").is_success
+    except httpx2.TransportError:
+        return False
+
+
+def test_the_api_serves_until_it_is_interrupted(duly: Duly) -> None:
+    port = free_port()
+    with duly.start("api", "--port", port) as serving:
+        assert wait_until(lambda: _is_up(port), seconds=30)
+        taken = duly("api", "--port", port)
+        serving.send_signal(signal.SIGINT)
+        _, talk = serving.communicate(timeout=30)
+    assert (serving.returncode, "Traceback" in talk) == (130, False)
+    assert taken.returncode == 1
+    assert taken.stderr.endswith(f"duly: the API could not start on 127.0.0.1:{port}\n")
+
+
+def test_a_worker_says_which_queue_or_actor_it_cannot_find(duly: Duly) -> None:
+    unknown = duly("worker", "--queues", "email,mail")
+    assert unknown.returncode == 2
+    assert unknown.stderr == "duly: no queue mail; there are documents, email, webhooks\n"
+    duly.environment["DULY_ACTORS"] = "actors:NOTHING"
+    missing = duly("worker")
+    assert missing.returncode == 2
+    assert missing.stderr.splitlines()[-1].startswith("duly: setting DULY_ACTORS: ")

@@ -1,0 +1,64 @@
+"""`duly status`: what it counts, and when it says that something is down."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import psycopg
+import pytest
+from sqlalchemy.orm import Session
+
+from outbox import Priority, steps, submit
+from service.kinds import KINDS
+from tests.integration.cli.conftest import Duly, email
+
+
+@pytest.fixture
+def _worker(sql_now: psycopg.Connection) -> None:
+    queues = json.dumps(KINDS.queues)
+    sql_now.execute(steps.BEAT, {"name": "w1", "queues": queues, "threads": 8})
+
+
+def _email_queue(status: Any) -> Any:
+    return next(each for each in status["queues"] if each["queue"] == "email")
+
+
+@pytest.mark.usefixtures("_worker", "foreign")
+def test_it_counts_what_waits_and_ends_with_0(duly: Duly, session: Session) -> None:
+    for priority in (Priority.HIGH, Priority.LOW, Priority.LOW):
+        submit(session, email(), priority=priority)
+    submit(session, email(), run_at=datetime(2100, 1, 1, tzinfo=UTC))
+    session.commit()
+    status = duly.json("status")
+    waiting = _email_queue(status)
+    assert {name: waiting[name] for name in ("high", "normal", "low", "scheduled", "dead")} == {
+        "high": 1,
+        "normal": 0,
+        "low": 2,
+        "scheduled": 1,
+        "dead": 1,
+    }
+    assert (waiting["queued"], waiting["running"], waiting["overdue"]) == (4, 0, 0)
+    assert waiting["oldest_seconds"] < 60
+    assert status["workers"][0]["alive"]
+    assert status["down"] == []
+
+
+@pytest.mark.usefixtures("_worker")
+def test_jobs_that_nobody_publishes_tell_of_a_missing_relay(duly: Duly, session: Session) -> None:
+    submit(session, email(), run_at=datetime.now(UTC) - timedelta(hours=1))
+    session.commit()
+    status = duly.json("status", code=1)
+    assert _email_queue(status)["overdue"] == 1
+    (down,) = status["down"]
+    assert down.startswith("no relay publishes email: ")
+
+
+def test_without_broker_and_workers_it_still_tells_what_it_knows(duly: Duly) -> None:
+    duly.environment["AMQP_URL"] = "amqp://127.0.0.1:1"
+    done = duly("status")
+    assert done.returncode == 1
+    assert done.stdout.startswith("queue ")
+    broker, *workers = done.stderr.splitlines()
+    assert broker.startswith("duly: RabbitMQ cannot be reached: ")
+    assert workers == [f"duly: no worker serves {queue}" for queue in KINDS.queues]

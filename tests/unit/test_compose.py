@@ -1,0 +1,60 @@
+"""docker-compose.yml says what it means in the words of the compose specification."""
+
+import re
+from typing import Any
+
+import pytest
+import yaml
+from compose_spec import PyCompose
+
+from dev.say import CHECKOUT
+
+# compose_spec reads a file after interpolation, here with every default, and after merging. It
+# knows no host-gateway, Docker's own word for an address.
+TEXT = re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", (CHECKOUT / "docker-compose.yml").read_text())
+COMPOSE: dict[str, Any] = yaml.safe_load(TEXT.replace("host-gateway", "127.0.0.1"))
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+SERVERS = {"postgres", "rabbitmq", "api"}
+
+
+def test_it_follows_the_specification() -> None:
+    read = PyCompose.from_yaml(yaml.safe_dump(COMPOSE))
+    assert set(read.service_names()) == set(SERVICES)
+
+
+@pytest.mark.parametrize("wrong", ["restart: sometimes", "port: 80", "depends_on: {b: {wait: 1}}"])
+def test_what_does_not_follow_it_is_noticed(wrong: str) -> None:
+    with pytest.raises(ValueError, match=r"services\.a"):
+        PyCompose.from_yaml(f"services:\n  a:\n    image: a\n    {wrong}\n")
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_every_service_is_started_again_after_a_crash(name: str) -> None:
+    assert SERVICES[name]["restart"] == ("on-failure" if name == "migrate" else "unless-stopped")
+
+
+def test_every_server_has_a_health_check() -> None:
+    assert {name for name in SERVICES if "healthcheck" in SERVICES[name]} == SERVERS
+
+
+def test_whoever_waits_for_a_server_waits_until_it_is_healthy() -> None:
+    waits = [
+        each for service in SERVICES.values() for each in service.get("depends_on", {}).items()
+    ]
+    conditions = {name: wait["condition"] for name, wait in waits}
+    assert conditions == {
+        "migrate": "service_completed_successfully",
+        "postgres": "service_healthy",
+        "rabbitmq": "service_healthy",
+    }
+
+
+def test_ports_are_open_on_this_machine_only() -> None:
+    ports = [port for service in SERVICES.values() for port in service.get("ports", [])]
+    assert ports
+    assert all(port.startswith("127.0.0.1:") for port in ports)
+
+
+def test_the_api_and_the_worker_share_the_documents() -> None:
+    sharing = {name for name in SERVICES if "documents:" in str(SERVICES[name].get("volumes"))}
+    assert sharing == {"api", "worker"}

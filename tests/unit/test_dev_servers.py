@@ -1,0 +1,84 @@
+"""The developer environment finds servers, and touches no process that is not its own."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from dev import amqp, ports, processes
+from dev.postgres import PrivatePostgres
+from dev.rabbitmq import PrivateRabbitmq
+from dev.say import CHECKOUT
+from dev.servers import Servers, up
+
+Start = Callable[..., "subprocess.Popen[bytes]"]
+
+
+@pytest.fixture
+def sleeper() -> Iterator[Start]:
+    """Starts processes that do nothing, and ends them."""
+    running: list[subprocess.Popen[bytes]] = []
+
+    def start(**variables: str) -> subprocess.Popen[bytes]:
+        running.append(subprocess.Popen(["sleep", "60"], env=os.environ | variables))
+        return running[-1]
+
+    yield start
+    for process in running:
+        process.kill()
+        process.wait()
+
+
+def test_servers_in_the_environment_are_used_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://there/theirs")
+    monkeypatch.setenv("AMQP_URL", "amqp://there/theirs")
+    assert up() == Servers("postgresql://there/theirs", "amqp://there/theirs", "environment")
+
+
+def test_a_name_that_would_need_quoting_is_refused_in_one_line() -> None:
+    command = [sys.executable, "-m", "dev.servers", "up", "--name", 'a"b']
+    done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_port_is_chosen_once(tmp_path: Path) -> None:
+    chosen = ports.remembered_port(tmp_path / "port")
+    assert ports.is_free(chosen)
+    assert ports.remembered_port(tmp_path / "port") == chosen
+
+
+def test_a_stale_pid_file_is_not_believed(tmp_path: Path, sleeper: Start) -> None:
+    innocent = sleeper()
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "postmaster.pid").write_text(f"{innocent.pid}\n{tmp_path}\n")
+    server = PrivatePostgres(tmp_path, ports.free_port())
+    assert server.pid() is None
+    assert not server.is_up()
+    server.stop()
+    server.kill()
+    assert innocent.poll() is None
+
+
+def test_a_node_is_all_processes_with_its_mark_and_no_other(tmp_path: Path, sleeper: Start) -> None:
+    node = PrivateRabbitmq(tmp_path, ports.free_port())
+    mine = sleeper(RABBITMQ_MNESIA_BASE=str(node.data))
+    other = sleeper(RABBITMQ_MNESIA_BASE=f"{node.data}2")
+    node.kill()
+    assert mine.wait(timeout=5) < 0
+    assert other.poll() is None
+
+
+def test_a_process_that_has_ended_is_nobodys(sleeper: Start) -> None:
+    zombie = sleeper(MARK="zombie")
+    zombie.kill()
+    os.waitid(os.P_PID, zombie.pid, os.WEXITED | os.WNOWAIT)
+    assert not processes.find(lambda process: processes.has_variable(process, "MARK=zombie"))
+
+
+def test_where_nobody_listens_nothing_opens() -> None:
+    assert not amqp.opens(f"amqp://duly:secret@127.0.0.1:{ports.free_port()}/duly")

@@ -1,0 +1,63 @@
+"""docs/reference.md names every command, option, exit code and setting."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from service.cli import app
+from service.cli.errors import Code
+from service.settings import Settings
+
+REFERENCE = (Path(__file__).parents[2] / "docs" / "reference.md").read_text()
+
+
+def _commands(command: Any, path: str) -> Iterator[tuple[str, Any]]:
+    if not hasattr(command, "commands"):
+        yield path, command
+        return
+    for name, inner in command.commands.items():
+        yield from _commands(inner, f"{path} {name}")
+
+
+COMMANDS = dict(_commands(typer.main.get_command(app), "duly"))
+
+
+def _section(path: str) -> str:
+    sections = REFERENCE.split("\n### `")
+    return next((each for each in sections if each.startswith((f"{path}`", f"{path} "))), "")
+
+
+@pytest.mark.parametrize("path", COMMANDS)
+def test_every_command_and_its_options_are_in_the_reference(path: str) -> None:
+    section = _section(path)
+    assert section
+    options = [name for parameter in COMMANDS[path].params for name in parameter.opts]
+    assert [name for name in options if name.startswith("--") and f"`{name}" not in section] == []
+
+
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_every_setting_is_in_the_reference_with_its_default(name: str) -> None:
+    field = Settings.model_fields[name]
+    variable = field.validation_alias or f"DULY_{name.upper()}"
+    rows = [line for line in REFERENCE.splitlines() if line.startswith(f"| `{variable}` | ")]
+    assert len(rows) == 1
+    assert rows[0].split(" | ")[1] == _shown(field.default)
+
+
+def _shown(default: object) -> str:
+    match default:
+        case bool():
+            return f"`{str(default).lower()}`"
+        case timedelta():
+            return f"`{default.total_seconds():.0f}` seconds"
+        case str() | int():
+            return f"`{default}`"
+    return "needed"
+
+
+def test_every_exit_code_is_in_the_reference() -> None:
+    assert [code for code in Code if f"\n| {code.value} | " not in REFERENCE] == []
