@@ -1,0 +1,51 @@
+# What a developer types. Everything made here lies below the checkout: .venv, .servers, .demo.
+
+PYTHON := $(shell for python in python3.13 python3.12 python3.11 python3; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	&& echo $$python && break; done)
+BIN := .venv/bin
+ARGS :=
+
+.PHONY: help venv demo down test check format lock clean python
+
+help: ## Say what there is
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+
+venv: .venv/complete ## Make .venv, again only when what it is made from changed
+
+demo: venv ## Show Duly at work: servers, processes, jobs
+	@$(BIN)/python -m dev.demo $(ARGS)
+
+down: python ## Stop what demo and test started; data stays
+	@if [ -x $(BIN)/python ]; then $(BIN)/python -m dev.demo down; fi
+	@$(PYTHON) -m dev.servers down
+
+test: venv ## Run all tests, against real servers; ARGS="-k name" goes to pytest
+	@urls=$$($(BIN)/python -m dev.servers up --name test) && env $$urls $(BIN)/pytest $(ARGS)
+
+check: venv ## Run what needs no server: format, lint, types, imports, unit tests
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/pytest tests/unit
+
+format: venv ## Format the code and mend what ruff can mend
+	@$(BIN)/ruff check --quiet --fix .
+	@$(BIN)/ruff format --quiet .
+
+lock: python ## Lock the dependencies of pyproject.toml; ARGS=--upgrade takes the newest
+	@$(PYTHON) -m dev.lock $(ARGS)
+
+clean: down ## Remove all that was made here, data of the servers included
+	@if [ -f .servers/elsewhere ]; then rm -rf "$$(cat .servers/elsewhere)"; fi
+	@rm -rf .venv .servers .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis \
+		.import_linter_cache
+	@find . -name __pycache__ -type d -exec rm -rf {} +
+
+.venv/complete: requirements-dev.txt pyproject.toml | python
+	@$(PYTHON) -m dev.venv
+	@touch $@
+
+python:
+	@[ "$(PYTHON)" ] || { echo "Python 3.11 or newer is needed: apt install python3" >&2; exit 1; }

@@ -1,0 +1,1 @@
+"""The developer environment: servers to work against, and the demonstration."""

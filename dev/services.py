@@ -1,0 +1,90 @@
+"""Duly's own processes for the demo, each kept running by a supervisor."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from dev.ports import remembered_port
+from dev.processes import find, has_variable, kill_all, send
+from dev.say import CHECKOUT, Failure, say, shown
+from dev.servers import Servers
+from dev.wait import wait_until
+
+HOME = CHECKOUT / ".demo"
+MARK = f"DULY_DEMO={HOME}"
+DULY = [sys.executable, "-m", "service.cli"]
+
+
+def port(name: str) -> int:
+    """The port of `api`, `mail` or `hooks`; chosen once for this checkout."""
+    HOME.mkdir(exist_ok=True)
+    return remembered_port(HOME / f"{name}.port")
+
+
+def environment(servers: Servers) -> dict[str, str]:
+    """What the processes are told."""
+    mark, _, home = MARK.partition("=")
+    return os.environ | {
+        mark: home,
+        "DATABASE_URL": servers.database_url,
+        "AMQP_URL": servers.amqp_url,
+        "DULY_DOCUMENTS_URL": (HOME / "documents").as_uri(),
+        "DULY_SMTP_URL": f"smtp://127.0.0.1:{port('mail')}?starttls=never",
+        "DULY_WEBHOOKS_MAY_REACH_PRIVATE": "true",
+    }
+
+
+def start(variables: Mapping[str, str]) -> None:
+    """Start api, relay, worker and the demo's outside world, each in its own session."""
+    commands = {
+        "api": [*DULY, "api", "--port", str(port("api"))],
+        "relay": [*DULY, "relay"],
+        "worker": [*DULY, "worker"],
+        "sink": [sys.executable, "-m", "dev.sink", str(port("mail")), str(port("hooks"))],
+    }
+    for name, command in commands.items():
+        _supervise(log(name), command, variables)
+
+
+def stop() -> None:
+    """End them: first asked, and killed if they do not go."""
+    supervisors = find(lambda process: _is_supervisor(process) and _is_ours(process))
+    send(supervisors, signal.SIGTERM)
+    if not wait_until(lambda: not find(_is_ours), seconds=30):
+        say("demo: some processes did not stop in 30 s; killing them")
+        kill_all(_is_ours)
+
+
+def log(name: str) -> Path:
+    """Where a process writes."""
+    return HOME / f"{name}.log"
+
+
+def wait_for(name: str, ready: Callable[[], bool], seconds: float = 30) -> None:
+    """Wait until `ready`. Raises Failure with the log's name."""
+    if not wait_until(ready, seconds):
+        raise Failure(f"{name} did not start; see {shown(log(name))}")
+
+
+def _supervise(log: Path, command: list[str], variables: Mapping[str, str]) -> None:
+    with log.open("ab") as output:
+        subprocess.Popen(
+            [sys.executable, "-m", "dev.supervise", *command],
+            cwd=CHECKOUT,
+            env=dict(variables),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+
+
+def _is_ours(process: Path) -> bool:
+    return has_variable(process, MARK) and int(process.name) != os.getpid()
+
+
+def _is_supervisor(process: Path) -> bool:
+    return b"dev.supervise" in (process / "cmdline").read_bytes().split(b"\0")
