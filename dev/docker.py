@@ -22,9 +22,8 @@ def engine_runs() -> bool:
 def urls(kinds: list[str], name: str) -> dict[str, str]:
     """Start the servers of these kinds where they do not run, and say where each is found."""
     say(f"{', '.join(kinds)}: with Docker (log: {shown(LOG)}) ...")
-    before = _running()
+    _remember({*kinds} - {*_running()})
     _compose("up", "--wait", *kinds)
-    _remember([kind for kind in kinds if kind not in before])
     services = json.loads(_compose("config", "--format", "json"))["services"]
     return {kind: URLS[kind](services[kind], name) for kind in kinds}
 
@@ -74,8 +73,8 @@ def _started() -> list[str]:
     return STARTED.read_text().split() if STARTED.exists() else []
 
 
-def _remember(kinds: list[str]) -> None:
-    STARTED.write_text(" ".join({*_started(), *kinds}))
+def _remember(kinds: set[str]) -> None:
+    STARTED.write_text(" ".join(sorted(kinds | {*_started()})))
 
 
 def _answers(*command: str) -> bool:

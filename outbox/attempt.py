@@ -5,7 +5,6 @@ exceptions and then acknowledge. So when the message is acknowledged, Postgres k
 and if the process dies before, the job is still running there, to be rescued.
 """
 
-import json
 import sys
 import threading
 import time
@@ -26,6 +25,7 @@ from outbox.job import Job, Superseded
 from outbox.kinds import Work
 from outbox.ledger import Ledger, LedgerClosed
 from outbox.redaction import scrub
+from outbox.result import UnstorableResult, storable
 from outbox.retry import Snooze
 from outbox.time_limit import TimeLimitExceeded, TimeLimits
 
@@ -34,10 +34,6 @@ log = structlog.get_logger(__name__)
 DATABASE_AWAY_SECONDS = 1.0
 LONGEST_MESSAGE = 10_000
 LONGEST_TRACEBACK = 50_000
-
-
-class UnstorableResult(Exception):
-    """What the actor returned is no JSON value that Postgres can keep."""
 
 
 class Attempt:
@@ -108,7 +104,7 @@ class Attempt:
         finally:
             self._acting_since = None
         if not self.job.completed:
-            self._write(steps.SUCCEED, {"result": _storable(result)})
+            self._write(steps.SUCCEED, {"result": storable(result)})
         log.info("succeeded", attempt=self.job.attempt)
 
     def _failed(self, error: BaseException) -> None:
@@ -157,12 +153,19 @@ class Attempt:
     def _text(self, error: BaseException) -> str:
         if isinstance(error, ValidationError):
             error = ValueError(error.errors(include_input=False, include_url=False))
-        return self._clean(str(error))[:LONGEST_MESSAGE]
+        return self._clean(_said(error))[:LONGEST_MESSAGE]
 
     def _clean(self, text: str) -> str:
         """Without sensitive values, and without what Postgres cannot keep in a text."""
         storable = text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
         return scrub(storable, self._kind, self._claim.payload)
+
+
+def _said(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception as no_words:  # noqa: BLE001 - an error that cannot be told is still an error
+        return f"its text raises {type(no_words).__qualname__}"
 
 
 def _trace(error: BaseException) -> str:
@@ -176,15 +179,3 @@ def _trace(error: BaseException) -> str:
     if isinstance(error, ValidationError):
         return "".join(traceback.format_tb(frames))
     return "".join(traceback.format_exception(type(error), error, frames))
-
-
-def _storable(result: Any) -> str | None:
-    if result is None:
-        return None
-    try:
-        text = json.dumps(result, allow_nan=False)
-    except (TypeError, ValueError) as error:
-        raise UnstorableResult(str(error)) from None
-    if "\\u0000" in text:
-        raise UnstorableResult("Postgres keeps no NUL in a text")
-    return text

@@ -1,6 +1,5 @@
 """What an actor knows of the job that it does, and the transaction that completes it."""
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -10,6 +9,7 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from outbox import steps
+from outbox.result import storable
 from outbox.submit import PARENT, SUBMITTED
 
 
@@ -58,7 +58,7 @@ class Job:
             "id": [self.id],
             "dispatch": [self.dispatch],
             "attempt": [self.attempt],
-            "result": [None if result is None else json.dumps(result)],
+            "result": [storable(result)],
         }
         if session.connection().exec_driver_sql(steps.SUCCEED, row).first() is None:
             raise Superseded(f"job {self.id} was taken from this worker")

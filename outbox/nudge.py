@@ -15,6 +15,7 @@ from psycopg import AsyncConnection
 
 CHANNEL = "duly_relay"
 NOTIFY = f"NOTIFY {CHANNEL}"
+LONGEST_SECONDS = 5
 
 
 class Nudge:
@@ -37,8 +38,9 @@ class Nudge:
         async with self._sending:
             self._waiting = False
             try:
-                await (await self._connected()).execute(NOTIFY)
-            except (psycopg.Error, OSError):
+                async with asyncio.timeout(LONGEST_SECONDS):
+                    await (await self._connected()).execute(NOTIFY)
+            except (psycopg.Error, OSError, TimeoutError):
                 await self._disconnect()
 
     async def close(self) -> None:

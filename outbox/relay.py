@@ -88,7 +88,7 @@ class Relay:
                 await self._redispatch_lost(database, depths)
                 rooms = {queue: self._room(depth) for queue, depth in depths.items()}
                 if not await self._move(database, publisher, rooms):
-                    await self._pause(IDLE_SECONDS if any(rooms.values()) else FULL_SECONDS)
+                    await self._pause(IDLE_SECONDS if all(rooms.values()) else FULL_SECONDS)
 
     async def _discover(self, database: AsyncConnection[Any]) -> None:
         found = await database.execute(steps.QUEUES_WITH_EVENTS)

@@ -29,8 +29,10 @@ class Rescuer:
         self._on_rescue = on_rescue
 
     async def run(self) -> None:
-        """Rescue for ever. Raises psycopg's errors; call it again then."""
+        """Rescue for ever, after a first silence. Raises psycopg's errors; call it again then."""
         async with await AsyncConnection.connect(self._database_url, autocommit=True) as database:
+            # Perhaps Postgres was away, and all workers were silent for want of it: let them speak.
+            await asyncio.sleep(self._silence.total_seconds())
             while True:
                 await self._rescue(database)
                 await database.execute(steps.FORGET_WORKERS)

@@ -7,6 +7,9 @@ from datetime import timedelta
 
 from outbox.time_limit import TimeLimitExceeded
 
+LONGEST_SNOOZE = timedelta(days=36_525)
+"""A century: Python's dates end before Postgres's do, and a job must stay readable."""
+
 
 class Snooze(Exception):
     """Raised by an actor to be run again after `delay` without spending an attempt.
@@ -16,7 +19,7 @@ class Snooze(Exception):
 
     def __init__(self, delay: timedelta, reason: str = "") -> None:
         super().__init__(reason or f"snoozed for {delay}")
-        self.delay = delay
+        self.delay = min(delay, LONGEST_SNOOZE)
 
 
 @dataclass(frozen=True, slots=True)

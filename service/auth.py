@@ -42,9 +42,14 @@ async def _allowed(
     _: Annotated[object, Depends(in_openapi)],
 ) -> Caller:
     for scope in wanted.scopes:
-        if not caller.may(Scope(scope)):
-            raise Problem(types.FORBIDDEN, f"the API key lacks the scope {scope}")
+        demand(caller, Scope(scope))
     return caller
+
+
+def demand(caller: Caller, scope: Scope) -> None:
+    """Raise `Problem` 403 where the key does not allow it."""
+    if not caller.may(scope):
+        raise Problem(types.FORBIDDEN, f"the API key lacks the scope {scope}")
 
 
 Submitter = Annotated[Caller, Security(_allowed, scopes=[Scope.SUBMIT])]

@@ -31,6 +31,7 @@ def create_engine(database_url: str) -> AsyncEngine:
         pool_size=CONNECTIONS,
         max_overflow=0,
         pool_timeout=CONNECT_SECONDS,
+        hide_parameters=True,
         connect_args={
             "application_name": "duly-api",
             "connect_timeout": CONNECT_SECONDS,

@@ -44,7 +44,7 @@ class Alive(BaseModel):
 class Report(BaseModel):
     """What a request would find; `outbox_lag_seconds` is the age of the oldest due event."""
 
-    status: Literal["ready", "not ready"]
+    status: Literal["ready", "degraded", "not ready"]
     postgres: State
     broker: State
     outbox_lag_seconds: float | None
@@ -72,9 +72,12 @@ class Readiness:
         (postgres, lag), broker = await asyncio.gather(
             self._ask_postgres(), asyncio.to_thread(self._ask_broker)
         )
-        well = postgres == broker == "ok"
-        status: Literal["ready", "not ready"] = "ready" if well else "not ready"
-        return Report(status=status, postgres=postgres, broker=broker, outbox_lag_seconds=lag)
+        return Report(
+            status="not ready" if postgres != "ok" else "ready" if broker == "ok" else "degraded",
+            postgres=postgres,
+            broker=broker,
+            outbox_lag_seconds=lag,
+        )
 
     async def _ask_postgres(self) -> tuple[State, float | None]:
         try:
@@ -105,14 +108,15 @@ async def alive() -> Alive:
 @router.get(
     "/readyz",
     summary="Can it work?",
-    responses={503: {"model": Report, "description": "Some part cannot be reached"}},
+    responses={503: {"model": Report, "description": "Postgres cannot be reached"}},
 )
 async def ready(request: Request, response: Response) -> Report:
     """Whether Postgres and RabbitMQ can be reached, and how far the outbox lags behind.
 
-    POSTs need Postgres only: while just the broker is away they succeed, and their jobs wait.
+    Requests need Postgres only. While just the broker is away they succeed and their jobs wait:
+    that is `degraded` and no 503, which would take the API out of its load balancer for nothing.
     """
     report: Report = await request.app.state.readiness.report()
-    if report.status != "ready":
+    if report.status == "not ready":
         response.status_code = 503
     return report

@@ -32,7 +32,17 @@ LEFT JOIN idempotency_keys AS stored
        ON stored.caller = :caller AND stored.key = :key AND stored.expires_at > now()
 """)
 
+# Each answer kept takes two that have expired with it, so that the table needs no other cleaning.
 KEEP_ANSWER = text("""
+WITH expired AS (
+    SELECT caller, key FROM idempotency_keys
+    WHERE expires_at <= now() AND (caller, key) <> (:caller, :key)
+    ORDER BY expires_at LIMIT 2
+    FOR UPDATE SKIP LOCKED
+), pruned AS (
+    DELETE FROM idempotency_keys AS old USING expired
+    WHERE old.caller = expired.caller AND old.key = expired.key
+)
 INSERT INTO idempotency_keys AS stored (caller, key, fingerprint, status, headers, body, expires_at)
 VALUES (:caller, :key, :fingerprint, :status, :headers, :body, now() + :lifetime)
 ON CONFLICT (caller, key) DO UPDATE

@@ -9,7 +9,8 @@ from outbox import jobs, submit
 from outbox.jobs import JobFilter, JobRecord
 from service import cursors
 from service import problem_types as types
-from service.auth import Operator, Reader, Submitter
+from service.api_keys import Scope
+from service.auth import Operator, Reader, Submitter, demand
 from service.cursors import Cursor, Limit
 from service.database import Tx
 from service.examples import NEW_JOBS
@@ -39,10 +40,14 @@ async def submit_job(
     by: Submitter,
     response: Response,
 ) -> JobSummary:
-    """Store a job of a kind that is open to clients. It runs although this process may die."""
-    job = await submit(
-        tx, new.work(), run_at=new.held_back_until(), priority=new.level(), by=str(by)
-    )
+    """Store a job of a kind that is open to clients. It runs although this process may die.
+
+    Who attaches documents to a mail needs the scope `read`, as for downloading them.
+    """
+    work = new.work()
+    if getattr(work.payload, "attachments", None):
+        demand(by, Scope.READ)
+    job = await submit(tx, work, run_at=new.held_back_until(), priority=new.level(), by=str(by))
     response.headers.update({"Location": job_path(job.id), "Retry-After": "1"})
     return JobSummary.of(job)
 

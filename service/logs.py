@@ -1,10 +1,13 @@
 """One log for everything a process says: structured, on stderr."""
 
 import logging
+import re
 import sys
+import traceback
+from typing import TextIO
 
 import structlog
-from structlog.typing import Processor
+from structlog.typing import EventDict, ExcInfo, Processor, WrappedLogger
 
 from service.settings import Settings
 
@@ -37,14 +40,32 @@ def configure(settings: Settings) -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
-    for chatty in ("pika", "uvicorn.access", "httpx"):
+    for chatty in ("pika", "uvicorn.access", "httpx2"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
 
 
 def _rendered(log_format: str) -> list[Processor]:
     if log_format == "json":
-        return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
-    # The renderer's usual tracebacks show local variables, and so payloads and secrets.
-    plain = structlog.dev.plain_traceback
+        return [
+            structlog.processors.format_exc_info,
+            _without_rows,
+            structlog.processors.JSONRenderer(),
+        ]
     colors = sys.stderr.isatty()
-    return [structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=plain)]
+    return [structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=_plain_traceback)]
+
+
+def _without_rows(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    if "exception" in event:
+        event["exception"] = _hide_rows(event["exception"])
+    return event
+
+
+def _plain_traceback(out: TextIO, error: ExcInfo) -> None:
+    """The renderer's usual tracebacks show local variables, and so payloads and secrets."""
+    out.write("\n" + _hide_rows("".join(traceback.format_exception(*error))))
+
+
+def _hide_rows(text: str) -> str:
+    """Without the row that Postgres quotes in an error's DETAIL."""
+    return re.sub(r"(?m)^(DETAIL:).*$", r"\1 (not logged)", text)

@@ -31,6 +31,7 @@ CREATE TABLE idempotency_keys (
     expires_at TIMESTAMP WITH TIME ZONE NOT NULL,
     CONSTRAINT idempotency_keys_pkey PRIMARY KEY (caller, key)
 );
+CREATE INDEX idempotency_keys_expires_at_ix ON idempotency_keys (expires_at);
 CREATE TABLE invoices (
     id UUID NOT NULL,
     customer TEXT NOT NULL,

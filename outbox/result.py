@@ -1,0 +1,22 @@
+"""A job's result as Postgres keeps it."""
+
+import json
+from typing import Any
+
+
+class UnstorableResult(Exception):
+    """What the actor made is no JSON value that Postgres can keep."""
+
+
+def storable(result: Any) -> str | None:
+    """The result as text for a jsonb column. Raises UnstorableResult."""
+    if result is None:
+        return None
+    try:
+        text = json.dumps(result, allow_nan=False, ensure_ascii=False)
+        text.encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise UnstorableResult(str(error)) from None
+    if "\\u0000" in text.replace("\\\\", ""):  # without the backslashes that are only text
+        raise UnstorableResult("Postgres keeps no NUL in a text")
+    return text

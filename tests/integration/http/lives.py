@@ -1,0 +1,59 @@
+"""Takes jobs through the steps that a worker and a relay would take."""
+
+from typing import Any
+
+import psycopg
+
+from outbox import steps
+
+FAILED = {
+    "outcome": ["failed"],
+    "error_type": ["SMTPError"],
+    "error_message": ["mailbox full"],
+    "traceback": ["Traceback: mailbox full"],
+}
+
+
+def claim(database: psycopg.Connection, job_id: str, dispatch: int = 1) -> dict[str, Any]:
+    """A worker takes the job; what names its run."""
+    asked = {"id": [job_id], "dispatch": [dispatch]}
+    row = database.execute(steps.CLAIM, {**asked, "worker": "w1"}).fetchone()
+    assert row
+    return {**asked, "attempt": [row[1]]}
+
+
+def succeed(database: psycopg.Connection, run: dict[str, Any], result: str) -> None:
+    """The run succeeds with a result in JSON."""
+    assert database.execute(steps.SUCCEED, {**run, "result": [result]}).rowcount == 1
+
+
+def retry(database: psycopg.Connection, run: dict[str, Any], delay_seconds: float = 0) -> None:
+    """The run fails, and the job waits for its next."""
+    assert (
+        database.execute(steps.RETRY, {**run, **FAILED, "delay_seconds": [delay_seconds]}).rowcount
+        == 1
+    )
+
+
+def die(database: psycopg.Connection, run: dict[str, Any]) -> int:
+    """The run fails, and the job is dead; its dead letter's id."""
+    assert database.execute(steps.DIE, {**run, **FAILED, "reason": ["exhausted"]}).rowcount == 1
+    row = database.execute("SELECT max(id) FROM duly.dead_letters").fetchone()
+    assert row
+    return int(row[0])
+
+
+def foreign(database: psycopg.Connection, body: bytes) -> int:
+    """The relay finds a message that is no job of ours; its dead letter's id."""
+    letter = {
+        "kind": None,
+        "queue": "email",
+        "reason": "malformed",
+        "error_type": "Malformed",
+        "error_message": "no JSON",
+        "body": body,
+        "headers": "{}",
+    }
+    row = database.execute(steps.KEEP_FOREIGN, letter).fetchone()
+    assert row
+    return int(row[0])

@@ -1,0 +1,116 @@
+"""Whatever is sent, the answer is a problem that says what is wrong, and never a 500."""
+
+import json
+from typing import Any
+
+import httpx2
+import pytest
+
+from service.examples import NEW_JOBS
+
+JSON = {"Content-Type": "application/json"}
+MAIL = json.dumps(NEW_JOBS["a mail"]["value"])
+EVENT: Any = NEW_JOBS["an event"]["value"]
+BODIES: dict[str, tuple[bytes, int]] = {
+    "nothing": (b"", 422),
+    "no JSON": (b"{", 400),
+    "more than JSON": (b"{} {}", 400),
+    "no object": (b"[1]", 422),
+    "null": (b"null", 422),
+    "not UTF-8": (b'{"kind": "\xff"}', 400),
+    "UTF-16": (MAIL.encode("utf-16"), 400),
+    "byte order mark": (b"\xef\xbb\xbf" + MAIL.encode(), 400),
+    "NaN": (b'{"kind": NaN}', 400),
+    "lone surrogate": (MAIL.replace("Hello", "\\ud800").encode(), 400),
+    "raw NUL": (MAIL.replace("Hello", "\0").encode(), 400),
+    "escaped NUL": (MAIL.replace("Hello", "\\u0000").encode(), 422),
+    "NUL in a name": (b'{"kind\\u0000": 1}', 422),
+    "deep": (b"[" * 50_000, 400),
+    "huge integer": (b'{"kind": ' + b"9" * 50_000 + b"}", 400),
+}
+DATA = ["1e999", '"\\u0000"', '{"\\u0000": 1}', "9" * 4301, "[" * 300 + "]" * 300, '"\\udfff"']
+
+
+@pytest.mark.parametrize("name", BODIES)
+@pytest.mark.parametrize("path", ["/v1/jobs", "/v1/invoices", "/v1/webhook-endpoints"])
+def test_a_bad_body_is_refused(lasting_client: httpx2.Client, path: str, name: str) -> None:
+    body, status = BODIES[name]
+
+    _is_problem(lasting_client.post(path, content=body, headers=JSON), status)
+
+
+@pytest.mark.parametrize("data", DATA)
+def test_what_jsonb_cannot_hold_is_refused(lasting_client: httpx2.Client, data: str) -> None:
+    body = json.dumps(EVENT).replace('{"order": 1042}', f'{{"x": {data}}}')
+
+    answer = lasting_client.post("/v1/jobs", content=body, headers=JSON)
+
+    assert answer.status_code in (400, 422)
+
+
+@pytest.mark.parametrize("media_type", ["text/plain", "multipart/form-data; boundary=x", "json"])
+def test_a_body_that_is_not_declared_as_json_is_refused(
+    lasting_client: httpx2.Client, media_type: str
+) -> None:
+    answer = lasting_client.post("/v1/jobs", content=MAIL, headers={"Content-Type": media_type})
+
+    _is_problem(answer, 415)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/v1/jobs/1", 422),
+        ("GET", "/v1/jobs/%00", 422),
+        ("GET", "/v1/jobs?kind=%00", 422),
+        ("GET", "/v1/jobs?kind=" + "x" * 201, 422),
+        ("GET", "/v1/jobs?kind=%ff%fe", 200),
+        ("GET", "/v1/jobs?state=lost", 422),
+        ("GET", "/v1/dead-letters?error=%00", 422),
+        ("GET", "/v1/dead-letters?error=%25_%5c", 200),
+        ("GET", "/v1/dead-letters?since=9999-12-31T23:59:59-14:00", 200),
+        ("GET", "/v1/dead-letters?since=0001-01-01T00:00:00%2B14:00", 200),
+        ("GET", "/v1/dead-letters?since=yesterday", 422),
+        ("GET", "/v1/dead-letters/0", 422),
+        ("GET", f"/v1/dead-letters/{2**63}", 422),
+        ("GET", "/v1/dead-letters/" + "9" * 5000, 422),
+        ("GET", "/v1/nothing", 404),
+        ("GET", "/%00%ff", 404),
+        ("PUT", "/v1/jobs", 405),
+        ("DELETE", "/v1/jobs", 405),
+        ("TRACE", "/v1/jobs", 405),
+    ],
+)
+def test_an_odd_address_gets_a_plain_answer(
+    lasting_client: httpx2.Client, method: str, path: str, status: int
+) -> None:
+    answer = lasting_client.request(method, path)
+
+    assert answer.status_code == status
+    if status >= 400:
+        _is_problem(answer, status)
+
+
+def test_many_errors_do_not_make_a_large_answer(lasting_client: httpx2.Client) -> None:
+    body = {f"{'x' * 1000}{number}": number for number in range(90)}
+    answer = lasting_client.post("/v1/jobs", json=body)
+
+    _is_problem(answer, 422)
+    assert len(answer.content) < 40_000
+
+
+def test_a_problem_type_explains_itself(lasting_client: httpx2.Client) -> None:
+    problem = lasting_client.get("/v1/nothing").json()
+
+    meaning = lasting_client.get(problem["type"]).json()
+
+    assert (meaning["status"], meaning["title"]) == (404, problem["title"])
+
+
+def _is_problem(answer: httpx2.Response, status: int) -> None:
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem = answer.json()
+    assert answer.status_code == problem["status"] == status, problem
+    assert problem["type"].startswith("/problems/")
+    assert problem["title"]
+    assert problem["detail"]

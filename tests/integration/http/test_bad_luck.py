@@ -1,0 +1,119 @@
+"""Postgres or RabbitMQ away: clear answers, soon, and none that is wrong."""
+
+import time
+from typing import Any
+
+import httpx2
+import psycopg
+import pytest
+from sqlalchemy import make_url
+
+from service import database, transaction
+from service.examples import NEW_JOBS
+from service.settings import Settings
+from tests.integration.http.conftest import serve
+
+MAIL: Any = NEW_JOBS["a mail"]["value"]
+KEY = {"Authorization": "Bearer duly_000000000000_" + "x" * 43}
+NOBODY = "127.0.0.1:1"
+
+
+def test_with_postgres_down_requests_are_told_to_try_again_at_once(settings: Settings) -> None:
+    away = settings.model_copy(update={"database_url": f"postgresql://user:secret@{NOBODY}/duly"})
+    with serve(away) as address:
+        started = time.monotonic()
+        answers = [
+            httpx2.get(f"{address}/v1/jobs", headers=KEY),
+            httpx2.post(f"{address}/v1/jobs", headers=KEY, json=MAIL),
+            httpx2.get(f"{address}/readyz"),
+        ]
+        alive = httpx2.get(f"{address}/healthz")
+
+    assert time.monotonic() - started < 5
+    assert [answer.status_code for answer in answers] == [503, 503, 503]
+    assert answers[0].json()["type"] == "/problems/unavailable"
+    assert answers[0].headers["retry-after"]
+    assert answers[2].json()["postgres"] == "unreachable"
+    assert not any("secret" in answer.text or "127" in answer.text for answer in answers)
+    assert alive.status_code == 200
+
+
+def test_with_all_connections_cut_the_next_requests_work_or_say_try_again(
+    client: httpx2.Client, sql_now: psycopg.Connection
+) -> None:
+    client.post("/v1/jobs", json=MAIL)
+    sql_now.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+
+    statuses = [client.post("/v1/jobs", json=MAIL).status_code for _ in range(3)]
+
+    assert statuses in ([202, 202, 202], [503, 202, 202])
+    committed = sql_now.execute("SELECT count(*) FROM duly.jobs").fetchone()
+    assert committed == (1 + statuses.count(202),)
+
+
+def test_a_request_waits_for_a_lock_no_longer_than_the_statement_timeout(
+    settings: Settings, client: httpx2.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "STATEMENT_SECONDS", 1)
+    with serve(settings) as address, psycopg.connect(settings.database_url) as blocker:
+        blocker.execute("LOCK TABLE duly.jobs IN EXCLUSIVE MODE")
+        answer = httpx2.post(f"{address}/v1/jobs", headers=client.headers, json=MAIL)
+
+    assert (answer.status_code, answer.json()["type"]) == (503, "/problems/unavailable")
+
+
+def test_a_request_waits_for_a_silent_postgres_no_longer_than_its_deadline(
+    settings: Settings, client: httpx2.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transaction, "LONGEST_SECONDS", 1)
+    with serve(settings) as address, psycopg.connect(settings.database_url) as blocker:
+        blocker.execute("LOCK TABLE duly.jobs IN EXCLUSIVE MODE")
+        answer = httpx2.post(f"{address}/v1/jobs", headers=client.headers, json=MAIL)
+        blocker.rollback()
+        again = httpx2.post(f"{address}/v1/jobs", headers=client.headers, json=MAIL)
+
+    assert (answer.status_code, answer.json()["type"]) == (503, "/problems/outcome-unknown")
+    assert again.status_code == 202
+
+
+def test_with_rabbitmq_down_a_post_succeeds_and_readiness_says_so(
+    settings: Settings, client: httpx2.Client
+) -> None:
+    away = settings.model_copy(update={"amqp_url": f"amqp://user:secret@{NOBODY}/"})
+    with serve(away) as address:
+        made = httpx2.post(f"{address}/v1/jobs", headers=client.headers, json=MAIL)
+        ready = httpx2.get(f"{address}/readyz")
+
+    assert made.status_code == 202
+    assert (ready.status_code, ready.json()["status"]) == (200, "degraded")
+    assert (ready.json()["broker"], ready.json()["postgres"]) == ("unreachable", "ok")
+    assert "secret" not in ready.text
+
+
+def test_readiness_tells_the_age_of_the_oldest_due_event(
+    client: httpx2.Client, sql_now: psycopg.Connection
+) -> None:
+    client.post("/v1/jobs", json=MAIL)
+    client.post("/v1/jobs", json=MAIL | {"run_at": "2100-01-01T00:00:00Z"})
+    sql_now.execute(
+        "UPDATE duly.outbox_events SET available_at = now() - interval '90 s'"
+        " WHERE available_at <= now()"
+    )
+
+    ready = httpx2.get(f"{client.base_url}/readyz")
+
+    assert ready.status_code == 200
+    assert 90 <= ready.json()["outbox_lag_seconds"] < 150
+
+
+def test_a_database_that_does_not_exist_is_unavailable_too(settings: Settings) -> None:
+    url = (
+        make_url(settings.database_url)
+        .set(database="nowhere")
+        .render_as_string(hide_password=False)
+    )
+    with serve(settings.model_copy(update={"database_url": url})) as address:
+        assert httpx2.get(f"{address}/v1/jobs", headers=KEY).status_code == 503

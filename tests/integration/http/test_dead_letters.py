@@ -1,0 +1,120 @@
+"""Finding dead letters, and replaying or discarding them."""
+
+from typing import Any
+
+import httpx2
+import psycopg
+import pytest
+
+from service.api_keys import Scope
+from service.examples import NEW_JOBS
+from tests.integration.http import lives
+from tests.integration.http.conftest import MakeClient
+
+MAIL: Any = NEW_JOBS["a mail"]["value"]
+
+
+@pytest.fixture
+def job_id(client: httpx2.Client) -> str:
+    """A job that was just submitted."""
+    return str(client.post("/v1/jobs", json=MAIL).json()["id"])
+
+
+@pytest.fixture
+def letter(job_id: str, sql_now: psycopg.Connection) -> str:
+    """Where the dead letter of the job is, now that it died."""
+    return f"/v1/dead-letters/{lives.die(sql_now, lives.claim(sql_now, job_id))}"
+
+
+def test_a_dead_letter_tells_the_error_of_each_attempt(
+    client: httpx2.Client, letter: str, job_id: str
+) -> None:
+    shown = client.get(letter).json()
+
+    assert (shown["job_id"], shown["reason"]) == (job_id, "exhausted")
+    assert [run["traceback"] for run in shown["attempts"]] == ["Traceback: mailbox full"]
+    assert shown["links"]["job"] == f"/v1/jobs/{job_id}"
+
+
+def test_replay_queues_the_job_again_and_records_who_and_why(
+    client: httpx2.Client, letter: str, job_id: str
+) -> None:
+    replayed = client.post(f"{letter}/replay", json={"reason": "mailbox mended"})
+
+    assert (replayed.status_code, replayed.json()["resolution"]) == (200, "replayed")
+    assert replayed.json()["closed_by"].startswith("test (")
+    assert replayed.json()["close_reason"] == "mailbox mended"
+    assert client.get(f"/v1/jobs/{job_id}").json()["state"] == "queued"
+
+
+def test_discard_closes_the_letter_and_leaves_the_job_dead(
+    client: httpx2.Client, letter: str, job_id: str
+) -> None:
+    discarded = client.post(f"{letter}/discard")
+
+    assert (discarded.status_code, discarded.json()["resolution"]) == (200, "discarded")
+    assert client.get(f"/v1/jobs/{job_id}").json()["state"] == "dead"
+
+
+@pytest.mark.parametrize("action", ["replay", "discard"])
+def test_a_closed_letter_stays_closed(client: httpx2.Client, letter: str, action: str) -> None:
+    client.post(f"{letter}/discard")
+
+    again = client.post(f"{letter}/{action}")
+
+    assert (again.status_code, again.json()["type"]) == (409, "/problems/conflict")
+    assert "has discarded it already" in again.json()["detail"]
+
+
+def test_a_message_that_is_no_job_of_ours_can_only_be_discarded(
+    client: httpx2.Client, sql_now: psycopg.Connection
+) -> None:
+    letter = f"/v1/dead-letters/{lives.foreign(sql_now, b'x')}"
+
+    replayed = client.post(f"{letter}/replay")
+
+    assert replayed.status_code == 409
+    assert "no job of this service" in replayed.json()["detail"]
+    assert client.post(f"{letter}/discard").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "shown"),
+    [(b'{"pin": 1}', ("body", '{"pin": 1}')), (b"\xff", ("body_base64", "/w=="))],
+)
+def test_a_foreign_message_is_shown_to_keys_with_the_scope_payloads_only(
+    client_with: MakeClient, sql_now: psycopg.Connection, body: bytes, shown: tuple[str, str]
+) -> None:
+    letter = f"/v1/dead-letters/{lives.foreign(sql_now, body)}"
+
+    assert client_with(Scope.ADMIN).get(letter).json()["message"] is None
+    message = client_with(Scope.READ, Scope.PAYLOADS).get(letter).json()["message"]
+    assert message[shown[0]] == shown[1]
+
+
+def test_lists_hold_what_the_filters_name(
+    client: httpx2.Client, letter: str, sql_now: psycopg.Connection
+) -> None:
+    job_letter, foreign = int(letter.rpartition("/")[2]), lives.foreign(sql_now, b"x")
+
+    def listed(**filters: str) -> list[int]:
+        page = client.get("/v1/dead-letters", params=filters).json()
+        return [found["id"] for found in page["dead_letters"]]
+
+    assert listed() == [foreign, job_letter]
+    assert listed(kind="email.send") == listed(error="SMTP") == listed(error="BOX") == [job_letter]
+    assert listed(since="2100-01-01T00:00:00Z") == listed(queue="webhooks") == []
+    client.post(f"{letter}/discard")
+    assert listed(queue="email") == [foreign]
+    assert listed(open="false") == [job_letter]
+
+
+@pytest.mark.parametrize(
+    ("method", "action"), [("GET", ""), ("POST", "/replay"), ("POST", "/discard")]
+)
+def test_a_letter_that_does_not_exist_is_not_found(
+    lasting_client: httpx2.Client, method: str, action: str
+) -> None:
+    assert (
+        lasting_client.request(method, f"/v1/dead-letters/{2**63 - 1}{action}").status_code == 404
+    )

@@ -1,0 +1,166 @@
+"""Submitting, listing, reading and cancelling jobs."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import httpx2
+import psycopg
+import pytest
+
+from service.api_keys import Scope
+from service.examples import NEW_JOBS
+from tests.integration.http import lives
+from tests.integration.http.conftest import MakeClient
+
+MAIL: Any = NEW_JOBS["a mail"]["value"]
+
+
+@pytest.mark.parametrize("example", NEW_JOBS)
+def test_a_submitted_job_has_committed_when_the_answer_arrives(
+    client: httpx2.Client, sql_now: psycopg.Connection, example: str
+) -> None:
+    made = client.post("/v1/jobs", json=NEW_JOBS[example]["value"])
+
+    assert made.status_code == 202
+    assert made.headers["retry-after"] == "1"
+    assert made.headers["location"] == f"/v1/jobs/{made.json()['id']}"
+    events = "SELECT job_id::text FROM duly.outbox_events"
+    assert sql_now.execute(events).fetchall() == [(made.json()["id"],)]
+
+
+def test_a_job_for_later_reads_as_scheduled_and_keeps_its_priority(client: httpx2.Client) -> None:
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+    job = MAIL | {"run_at": tomorrow.isoformat(), "priority": "high"}
+
+    path = client.post("/v1/jobs", json=job).headers["location"]
+
+    shown = client.get(path).json()
+    assert (shown["state"], shown["priority"]) == ("scheduled", "high")
+    assert datetime.fromisoformat(shown["run_at"]) == tomorrow
+
+
+def test_a_run_at_in_the_past_means_now(client: httpx2.Client) -> None:
+    made = client.post("/v1/jobs", json=MAIL | {"run_at": "0001-01-01T00:00:00+14:00"}).json()
+
+    assert made["state"] == "queued"
+    assert made["run_at"] == made["created_at"]
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"kind": "invoice.render"}, "kind"),
+        ({"kind": "no.such"}, "kind"),
+        ({"payload": MAIL["payload"] | {"to": "nobody"}}, "payload.to"),
+        ({"payload": {"to": "a@example.com", "subject": "s"}}, "payload.text"),
+        ({"payload": MAIL["payload"] | {"cc": "b@example.com"}}, "payload.cc"),
+        ({"payload": MAIL["payload"] | {"text": "a\0b"}}, "payload.text"),
+        ({"payload": []}, "payload"),
+        ({"run_at": "9999-12-31T23:59:59Z"}, "run_at"),
+        ({"run_at": "9999-12-31T23:59:59-14:00"}, "run_at"),
+        ({"run_at": "2030-01-01T00:00:00"}, "run_at"),
+        ({"run_at": 1e20}, "run_at"),
+        ({"priority": "urgent"}, "priority"),
+    ],
+)
+def test_a_wrong_field_is_named_without_what_was_in_it(
+    lasting_client: httpx2.Client, change: dict[str, Any], field: str
+) -> None:
+    answer = lasting_client.post("/v1/jobs", json=MAIL | change)
+
+    assert answer.status_code == 422
+    assert [error["field"] for error in answer.json()["errors"]] == [field]
+    assert "nobody" not in answer.text
+
+
+def test_the_refusal_of_a_kind_names_those_that_are_open(lasting_client: httpx2.Client) -> None:
+    (error,) = lasting_client.post("/v1/jobs", json=MAIL | {"kind": "x"}).json()["errors"]
+
+    assert "email.send, webhook.deliver" in error["message"]
+
+
+def test_a_job_shows_every_attempt_with_its_outcome(
+    client: httpx2.Client, sql_now: psycopg.Connection
+) -> None:
+    made = client.post("/v1/jobs", json=MAIL).json()
+    lives.retry(sql_now, lives.claim(sql_now, made["id"]))
+    lives.succeed(sql_now, lives.claim(sql_now, made["id"], dispatch=2), '{"message_id": "<1>"}')
+
+    job = client.get(made["links"]["self"]).json()
+
+    assert (job["state"], job["result"]) == ("succeeded", {"message_id": "<1>"})
+    first, second = job["attempts"]
+    assert (first["attempt"], first["outcome"], first["error_message"]) == (
+        1, "failed", "mailbox full",
+    )  # fmt: skip
+    assert (second["attempt"], second["outcome"], second["worker"]) == (2, "succeeded", "w1")
+    assert second["started_at"] <= second["finished_at"]
+
+
+def test_a_running_job_shows_the_run(client: httpx2.Client, sql_now: psycopg.Connection) -> None:
+    made = client.post("/v1/jobs", json=MAIL).json()
+    lives.claim(sql_now, made["id"])
+
+    (run,) = client.get(made["links"]["self"]).json()["attempts"]
+
+    assert (run["attempt"], run["outcome"], run["finished_at"]) == (1, "running", None)
+
+
+def test_lists_hold_what_the_filters_name(client: httpx2.Client) -> None:
+    mail = client.post("/v1/jobs", json=MAIL).json()
+    event = client.post("/v1/jobs", json=NEW_JOBS["an event"]["value"]).json()
+
+    def listed(**filters: str) -> list[str]:
+        page = client.get("/v1/jobs", params=filters).json()
+        return [job["id"] for job in page["jobs"]]
+
+    assert listed() == [event["id"], mail["id"]]
+    assert listed(kind="email.send") == listed(queue="email") == [mail["id"]]
+    assert listed(state="running") == listed(subject="invoice:1") == []
+
+
+def test_sensitive_fields_are_shown_to_keys_with_the_scope_payloads_only(
+    client_with: MakeClient, client: httpx2.Client
+) -> None:
+    made = client.post("/v1/jobs", json=MAIL).json()
+    trusted = client_with(Scope.READ, Scope.PAYLOADS)
+
+    seen = [reader.get(made["links"]["self"]).json() for reader in (client, trusted)]
+    listed = [reader.get("/v1/jobs").json()["jobs"][0] for reader in (client, trusted)]
+
+    hidden = MAIL["payload"] | {"to": "[redacted]", "text": "[redacted]", "attachments": []}
+    shown = MAIL["payload"] | {"attachments": []}
+    assert [job["payload"] for job in seen] == [hidden, shown]
+    assert [job["payload"] for job in listed] == [hidden, shown]
+
+
+def test_cancelling_a_queued_job_ends_it_once(
+    client: httpx2.Client, sql_now: psycopg.Connection
+) -> None:
+    made = client.post("/v1/jobs", json=MAIL).json()
+
+    first, second = (client.post(made["links"]["cancel"]) for _ in range(2))
+
+    assert (first.status_code, first.json()["state"]) == (202, "cancelled")
+    assert (second.status_code, second.json()["type"]) == (409, "/problems/conflict")
+    assert sql_now.execute("SELECT count(*) FROM duly.outbox_events").fetchone() == (0,)
+
+
+def test_cancelling_a_running_job_asks_it(
+    client: httpx2.Client, sql_now: psycopg.Connection
+) -> None:
+    made = client.post("/v1/jobs", json=MAIL).json()
+    lives.claim(sql_now, made["id"])
+
+    answer = client.post(made["links"]["cancel"])
+
+    assert (answer.status_code, answer.json()["state"]) == (202, "running")
+    assert answer.json()["cancel_requested_at"]
+
+
+@pytest.mark.parametrize(("method", "action"), [("GET", ""), ("POST", "/cancel")])
+def test_a_job_that_does_not_exist_is_not_found(
+    lasting_client: httpx2.Client, method: str, action: str
+) -> None:
+    assert lasting_client.request(method, f"/v1/jobs/{uuid4()}{action}").status_code == 404

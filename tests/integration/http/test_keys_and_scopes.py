@@ -1,0 +1,128 @@
+"""Who may call what."""
+
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import httpx2
+import pytest
+from sqlalchemy.orm import Session
+
+from service import api_keys
+from service.api_keys import Scope
+from service.app import create_app
+from service.examples import NEW_ENDPOINTS, NEW_INVOICES, NEW_JOBS
+from service.settings import Settings
+from tests.integration.http.conftest import MakeClient
+
+ID = uuid4()
+OPEN = {"/healthz", "/readyz", "/problems/{name}"}
+ROUTES: list[tuple[str, str, Scope, Any]] = [
+    ("POST", "/v1/invoices", Scope.SUBMIT, NEW_INVOICES["two lines"]["value"]),
+    ("GET", "/v1/invoices", Scope.READ, None),
+    ("GET", f"/v1/invoices/{ID}", Scope.READ, None),
+    ("GET", f"/v1/invoices/{ID}/pdf", Scope.READ, None),
+    ("POST", "/v1/webhook-endpoints", Scope.ADMIN, NEW_ENDPOINTS["everything"]["value"]),
+    ("GET", "/v1/webhook-endpoints", Scope.READ, None),
+    ("DELETE", f"/v1/webhook-endpoints/{ID}", Scope.ADMIN, None),
+    ("POST", "/v1/jobs", Scope.SUBMIT, NEW_JOBS["a mail"]["value"]),
+    ("GET", "/v1/jobs", Scope.READ, None),
+    ("GET", f"/v1/jobs/{ID}", Scope.READ, None),
+    ("POST", f"/v1/jobs/{ID}/cancel", Scope.OPERATE, None),
+    ("GET", "/v1/dead-letters", Scope.READ, None),
+    ("GET", "/v1/dead-letters/1", Scope.READ, None),
+    ("POST", "/v1/dead-letters/1/replay", Scope.OPERATE, None),
+    ("POST", "/v1/dead-letters/1/discard", Scope.OPERATE, None),
+]
+
+
+def test_every_route_needs_the_scope_that_it_names(client_with: MakeClient, address: str) -> None:
+    only = {scope: client_with(scope) for scope in Scope}
+    for method, path, needed, body in ROUTES:
+        with httpx2.Client(base_url=address) as nobody:
+            refused = nobody.request(method, path, json=body)
+        assert (refused.status_code, refused.headers["www-authenticate"]) == (401, "Bearer"), path
+        for scope, client in only.items():
+            answer = client.request(method, path, json=body)
+            allowed = scope in (needed, Scope.ADMIN)
+            assert (answer.status_code == 403) != allowed, (method, path, scope)
+            assert allowed or answer.json()["detail"].endswith(f"the scope {needed}")
+
+
+def test_a_mail_with_attachments_needs_the_scope_that_downloads_them(
+    client_with: MakeClient,
+) -> None:
+    payload = {"to": "ada@example.com", "subject": "Hi", "text": "", "attachments": [f"{ID}.pdf"]}
+    attached = {"kind": "email.send", "payload": payload}
+
+    refused = client_with(Scope.SUBMIT).post("/v1/jobs", json=attached)
+    taken = client_with(Scope.SUBMIT, Scope.READ).post("/v1/jobs", json=attached)
+
+    assert (refused.status_code, taken.status_code) == (403, 202)
+    assert refused.json()["detail"].endswith("the scope read")
+
+
+def test_the_table_above_has_every_route_and_openapi_names_its_scope(settings: Settings) -> None:
+    paths = create_app(settings).openapi()["paths"]
+
+    described = {
+        (method.upper(), path.replace("{letter_id}", "1")): operation["security"]
+        for path, operations in paths.items()
+        if path not in OPEN
+        for method, operation in operations.items()
+    }
+    expected = {
+        (method, _template(path)): [{"API key": [scope]}] for method, path, scope, _ in ROUTES
+    }
+    assert {(m, _template(p)): s for (m, p), s in described.items()} == expected
+
+
+@pytest.mark.parametrize(
+    "authorization",
+    [
+        "Bearer",
+        "Bearer duly_000000000000_" + "x" * 43,
+        "Bearer duly__",
+        "Basic dXNlcjpwYXNz",
+        "Bearer \xff",
+        "Bearer " + "x" * 10_000,
+    ],
+)
+def test_no_valid_key_no_answer(lasting_client: httpx2.Client, authorization: str) -> None:
+    header = [(b"Authorization", authorization.encode("latin-1"))]
+    answer = httpx2.get(f"{lasting_client.base_url}/v1/jobs", headers=header)
+
+    assert (answer.status_code, answer.json()["type"]) == (401, "/problems/unauthenticated")
+
+
+def test_a_wrong_secret_an_expired_and_a_revoked_key_are_refused(
+    client_with: MakeClient, session: Session
+) -> None:
+    good, wrong, expired, revoked = (client_with(Scope.READ) for _ in range(4))
+    assert good.get("/v1/jobs").status_code == 200
+    key = wrong.headers["authorization"]
+    wrong.headers["authorization"] = key[:-1] + ("x" if key[-1] != "x" else "y")
+    expired = client_with(Scope.READ, lifetime=timedelta())
+    assert api_keys.revoke(session, revoked.headers["authorization"].split("_")[1])
+    session.commit()
+
+    for client in (wrong, expired, revoked):
+        assert client.get("/v1/jobs").status_code == 401
+
+
+def test_a_key_is_revoked_once_and_never_stored(session: Session) -> None:
+    key = api_keys.create(session, "anna", [Scope.READ])
+    _, prefix, secret = key.split("_", 2)
+
+    (stored,) = api_keys.all_keys(session)
+
+    assert (stored.prefix, stored.name, stored.scopes) == (prefix, "anna", ["read"])
+    assert secret.encode() not in stored.secret_hash
+    assert [api_keys.revoke(session, prefix) for _ in range(2)] == [True, False]
+
+
+def _template(path: str) -> str:
+    for part in path.split("/"):
+        if part.startswith("{") or part == str(ID):
+            path = path.replace(part, "*")
+    return path

@@ -1,0 +1,102 @@
+"""What a process logs: a line for each request, and nothing of what was in it."""
+
+import contextlib
+import io
+import json
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx2
+import psycopg
+import pytest
+import structlog
+
+from dev.wait import wait_until
+from service import logs
+from service.examples import NEW_JOBS
+from service.settings import Settings
+
+MAIL: Any = NEW_JOBS["a mail"]["value"]
+Configured = Callable[[str], io.StringIO]
+
+
+@pytest.fixture
+def configured(settings: Settings) -> Iterator[Configured]:
+    """Configures the logs in a format, for this test; gives what stands in for stderr."""
+    root = logging.getLogger()
+
+    def configure(log_format: str) -> io.StringIO:
+        root.handlers.clear()  # those of pytest, which it would not like to find closed
+        with contextlib.redirect_stderr(io.StringIO()) as stderr:
+            logs.configure(settings.model_copy(update={"log_format": log_format}))
+        return stderr
+
+    yield configure
+    root.handlers.clear()
+    root.setLevel(logging.WARNING)
+    structlog.reset_defaults()
+
+
+def test_a_request_is_one_line_without_its_content(
+    client: httpx2.Client, configured: Configured
+) -> None:
+    stderr = configured("json")
+    made = client.post("/v1/jobs?note=private", json=MAIL)
+    client.get(made.headers["location"])
+
+    first, second = _lines(stderr, 2)
+
+    assert (first["method"], first["route"], first["status"]) == ("POST", "/v1/jobs", 202)
+    assert first["request_id"] == made.headers["x-request-id"]
+    assert first["duration_ms"] > 0
+    assert second["route"] == "/v1/jobs/{job_id}"
+    assert not any(word in stderr.getvalue() for word in ("private", "ada@", "Bearer"))
+
+
+def test_a_bug_is_logged_with_its_traceback_and_the_request_id(
+    client: httpx2.Client, configured: Configured, sql_now: psycopg.Connection
+) -> None:
+    sql_now.execute("DROP TABLE duly.outbox_events")
+    stderr = configured("json")
+    answer = client.post("/v1/jobs", json=MAIL)
+
+    request, bug = _lines(stderr, 2)
+
+    assert request["status"] == answer.status_code == 500
+    assert bug["request_id"] == request["request_id"] == answer.json()["request_id"]
+    assert "UndefinedTable" in bug["exception"]
+    assert "ada@example.com" not in bug["exception"]
+
+
+def test_libraries_log_through_it_and_pika_only_warnings(configured: Configured) -> None:
+    stderr = configured("json")
+    logging.getLogger("pika.adapters").info("chatter")
+    logging.getLogger("pika.adapters").warning("trouble with %s", "a channel")
+
+    (line,) = _lines(stderr, 1)
+
+    assert (line["event"], line["level"]) == ("trouble with a channel", "warning")
+
+
+def test_tracebacks_on_the_console_show_no_local_variables(configured: Configured) -> None:
+    stderr = configured("console")
+    _divide_with_a_secret()
+
+    shown = stderr.getvalue()
+    assert "ZeroDivisionError: division by zero" in shown
+    assert "user=anna" in shown
+    assert "hunter2" not in shown
+
+
+def _divide_with_a_secret() -> None:
+    secret = "".join(["hunt", "er2"])
+    try:
+        assert len(secret) / 0
+    except ZeroDivisionError:
+        structlog.stdlib.get_logger().exception("failed", user="anna")
+
+
+def _lines(stderr: io.StringIO, expected: int) -> list[dict[str, Any]]:
+    assert wait_until(lambda: stderr.getvalue().count("\n") >= expected, seconds=5)
+    return [json.loads(line) for line in stderr.getvalue().splitlines()]

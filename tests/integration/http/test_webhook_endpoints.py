@@ -1,0 +1,59 @@
+"""Adding, listing and deleting webhook endpoints."""
+
+from base64 import b64decode
+from typing import Any
+from uuid import uuid4
+
+import httpx2
+import psycopg
+import pytest
+
+from service.examples import NEW_ENDPOINTS
+
+ENDPOINT: Any = NEW_ENDPOINTS["rendered invoices"]["value"]
+
+
+def test_the_secret_is_told_once(client: httpx2.Client, sql_now: psycopg.Connection) -> None:
+    made = client.post("/v1/webhook-endpoints", json=ENDPOINT)
+    (listed,) = client.get("/v1/webhook-endpoints").json()["webhook_endpoints"]
+
+    secret = made.json().pop("secret")
+    assert made.status_code == 201
+    assert len(b64decode(secret.removeprefix("whsec_"))) == 32
+    assert listed == {name: value for name, value in made.json().items() if name != "secret"}
+    stored = sql_now.execute("SELECT secret, url FROM webhook_endpoints").fetchone()
+    assert stored == (secret, "https://example.com/hooks")
+
+
+def test_a_deleted_endpoint_is_gone(client: httpx2.Client) -> None:
+    made = client.post("/v1/webhook-endpoints", json=ENDPOINT).json()
+    path = f"/v1/webhook-endpoints/{made['id']}"
+
+    first, second = client.delete(path), client.delete(path)
+
+    assert (first.status_code, first.content, second.status_code) == (204, b"", 404)
+    assert client.get("/v1/webhook-endpoints").json()["webhook_endpoints"] == []
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"url": "ftp://example.com"}, "url"),
+        ({"url": "https://user:secret@example.com"}, "url"),
+        ({"url": "/hooks"}, "url"),
+        ({"url": "https://example.com/" + "x" * 2000}, "url"),
+        ({"events": []}, "events"),
+        ({"events": ["Invoice Rendered"]}, "events.0"),
+    ],
+)
+def test_a_wrong_field_is_named(
+    lasting_client: httpx2.Client, change: dict[str, Any], field: str
+) -> None:
+    answer = lasting_client.post("/v1/webhook-endpoints", json=ENDPOINT | change)
+
+    assert answer.status_code == 422
+    assert [error["field"] for error in answer.json()["errors"]] == [field]
+
+
+def test_an_unknown_endpoint_is_not_found(lasting_client: httpx2.Client) -> None:
+    assert lasting_client.delete(f"/v1/webhook-endpoints/{uuid4()}").status_code == 404
