@@ -16,6 +16,8 @@ from dev import services
 from dev.say import CHECKOUT, Failure, say, shown
 from dev.servers import up
 
+LONGEST_SECONDS = 60
+LOGS = f"{shown(services.HOME)}/*.log"
 ENDED = ("succeeded", "dead", "cancelled")
 API_KEY = services.HOME / "api-key"
 INVOICE = {
@@ -44,7 +46,7 @@ class Demo:
         title("An invoice is posted: its rows and its job commit together")
         invoice = self._post("/v1/invoices", INVOICE)
         tell(f"201 {invoice['id']}, {invoice['total']} {invoice['currency']}")
-        for job in self._jobs_of(invoice):
+        for job in self._jobs_of(invoice, endpoint):
             self._follow(job["id"])
         self._show_what_arrived(invoice)
         self._fail_and_replay(endpoint)
@@ -86,20 +88,23 @@ class Demo:
         body = {"secret": endpoint["secret"], "status": status}
         self._outside.put("/hooks", json=body).raise_for_status()
 
-    def _jobs_of(self, invoice: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        """The invoice's jobs as they come to be: what one job submits comes after it."""
+    def _jobs_of(
+        self, invoice: dict[str, Any], endpoint: dict[str, Any]
+    ) -> Iterator[dict[str, Any]]:
+        """The invoice's three jobs as they come to be: what one submits comes after it."""
         seen: set[str] = set()
         while len(seen) < 3:
             found = self._get(f"/v1/jobs?subject=invoice:{invoice['id']}")["jobs"]
             for job in sorted(found, key=lambda job: str(job["id"])):
-                if job["id"] not in seen:
+                ours = job["payload"].get("endpoint_id", endpoint["id"]) == endpoint["id"]
+                if ours and job["id"] not in seen:
                     seen.add(job["id"])
                     yield job
 
     def _follow(self, job_id: str) -> Any:
-        """Print each state of the job until it ends."""
-        told = ""
-        while True:
+        """Print each state of the job until it ends. Raises Failure where it stands still."""
+        told, deadline = "", time.monotonic() + LONGEST_SECONDS
+        while time.monotonic() < deadline:
             job = self._get(f"/v1/jobs/{job_id}")
             line = f"{job['kind']:16} {way(job)}"
             if line != told:
@@ -108,6 +113,7 @@ class Demo:
             if job["state"] in ENDED:
                 return job
             time.sleep(0.02)
+        raise Failure(f"the job did not end in {LONGEST_SECONDS} s; see {LOGS}")
 
     def _show_what_arrived(self, invoice: dict[str, Any]) -> None:
         pdf = services.HOME / "invoice.pdf"
@@ -148,7 +154,7 @@ class Demo:
     def _farewell(self) -> None:
         title("All of it goes on running")
         tell(f"the API: {self._api.base_url} and its docs: {self._api.base_url}/docs")
-        tell(f"the API key: {shown(API_KEY)}   logs: {shown(services.HOME)}/*.log")
+        tell(f"the API key: {shown(API_KEY)}   logs: {LOGS}")
         tell("stop it: make down")
 
     def _get(self, path: str) -> Any:
@@ -227,5 +233,5 @@ if __name__ == "__main__":
         say(str(failure))
         sys.exit(1)
     except httpx2.HTTPError as error:
-        say(f"{error}; see {shown(services.HOME)}/*.log")
+        say(f"{error}; see {LOGS}")
         sys.exit(1)

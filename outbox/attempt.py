@@ -20,6 +20,7 @@ from pydantic import ValidationError
 from outbox import steps
 from outbox.actor import Actor
 from outbox.broker import Dead
+from outbox.causes import causes
 from outbox.database import is_unreachable
 from outbox.job import Job, Superseded
 from outbox.kinds import Work
@@ -61,7 +62,7 @@ class Attempt:
         try:
             self._do(work)
         except Snooze as snooze:
-            self._snooze(snooze.delay.total_seconds(), str(snooze))
+            self._snooze(snooze.delay.total_seconds(), self._text(snooze))
         except Superseded as superseded:
             log.warning("superseded", why=str(superseded))
         except LedgerClosed:
@@ -151,8 +152,6 @@ class Attempt:
         }
 
     def _text(self, error: BaseException) -> str:
-        if isinstance(error, ValidationError):
-            error = ValueError(error.errors(include_input=False, include_url=False))
         return self._clean(_said(error))[:LONGEST_MESSAGE]
 
     def _clean(self, text: str) -> str:
@@ -162,20 +161,22 @@ class Attempt:
 
 
 def _said(error: BaseException) -> str:
+    """The error's text; of a validation error without the input, which it quotes shortened."""
     try:
+        if isinstance(error, ValidationError):
+            return str(error.errors(include_input=False, include_url=False))
         return str(error)
     except Exception as no_words:  # noqa: BLE001 - an error that cannot be told is still an error
         return f"its text raises {type(no_words).__qualname__}"
 
 
 def _trace(error: BaseException) -> str:
-    """The traceback from the actor on.
-
-    For a validation error without its text, which quotes the input shortened, beyond `scrub`.
-    """
+    """The traceback from the actor on."""
     frames = error.__traceback__
     while frames and frames.tb_frame.f_globals["__name__"] == __name__:
         frames = frames.tb_next
-    if isinstance(error, ValidationError):
-        return "".join(traceback.format_tb(frames))
-    return "".join(traceback.format_exception(type(error), error, frames))
+    text = "".join(traceback.format_exception(type(error), error, frames))
+    for each in causes(error):
+        if isinstance(each, ValidationError):
+            text = text.replace(str(each), _said(each))
+    return text

@@ -38,8 +38,10 @@ class DeadMessage:
     @property
     def cause(self) -> str:
         """Why RabbitMQ dead-lettered it: rejected, expired, maxlen or delivery_limit."""
-        deaths = self.headers.get("x-death") or [{}]
-        return str(deaths[0].get("reason", "unknown"))
+        match self.headers.get("x-death"):
+            case [{"reason": str(reason)}, *_]:
+                return reason
+        return "unknown"  # it was put there by hand
 
     @property
     def headers_json(self) -> str:
@@ -88,6 +90,7 @@ async def keep(database: AsyncConnection[Any], message: DeadMessage) -> None:
     parameters: dict[str, Any] = {
         "job_id": dispatch.job_id,
         "dispatch": dispatch.dispatch,
+        "kind": dispatch.kind,
         "body": message.body,
         "headers": message.headers_json,
     }

@@ -6,6 +6,8 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from outbox.causes import causes
+
 
 def sqlalchemy_url(database_url: str) -> URL:
     """The libpq address as SQLAlchemy wants it, for psycopg; sync and async engines alike."""
@@ -17,13 +19,7 @@ def is_unreachable(error: BaseException | None) -> bool:
 
     Looked for along the chain of causes, as applications wrap errors in their own.
     """
-    seen: set[int] = set()
-    while error is not None and id(error) not in seen:
-        if _is_lost_connection(error):
-            return True
-        seen.add(id(error))
-        error = error.__cause__ or error.__context__
-    return False
+    return any(_is_lost_connection(each) for each in causes(error))
 
 
 def _is_lost_connection(error: BaseException) -> bool:

@@ -18,9 +18,9 @@ from outbox.submit import SUBMITTED
 class DeadLetter:
     """A row of `dead_letters`.
 
-    `reason` is one of exhausted, refused (an error not worth a retry), invalid_payload,
-    timed_out, crashed, unknown_kind, unpublishable; or, for a message that is no job of ours
-    (`job_id` is None), malformed or foreign.
+    `reason` is one of exhausted, refused (an error not worth a retry), invalid_payload, crashed,
+    unknown_kind, unpublishable; or malformed, for a message that is no job of ours (`job_id` is
+    None).
     """
 
     id: int

@@ -155,6 +155,7 @@ async def _bury(database: AsyncConnection[Any], dispatch: Dispatch) -> None:
     grave = {
         "job_id": dispatch.job_id,
         "dispatch": dispatch.dispatch,
+        "kind": dispatch.kind,
         "reason": "unpublishable",
         "error_type": None,
         "error_message": f"the broker refused its message {FAILURES_ALLOWED} times",

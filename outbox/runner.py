@@ -52,7 +52,8 @@ class Runner:
                 raise GiveBack from None
 
     def _claim_and_run(self, job_id: UUID, dispatch: int) -> None:
-        claim = self._ledger.write(steps.CLAIM, {"id": job_id, "dispatch": dispatch})
+        asked = {"id": job_id, "dispatch": dispatch, "kind": self._actor.kind.name}
+        claim = self._ledger.write(steps.CLAIM, asked)
         if claim is None:
             log.debug("message is stale", dispatch=dispatch)
             return

@@ -146,7 +146,7 @@ BURY = """
 WITH buried AS (
     UPDATE duly.jobs
     SET state = 'dead', finished_at = now()
-    WHERE id = %(job_id)s AND dispatch = %(dispatch)s AND state = 'queued'
+    WHERE id = %(job_id)s AND dispatch = %(dispatch)s AND kind = %(kind)s AND state = 'queued'
     RETURNING id, dispatch, kind, queue
 ), event AS (
     DELETE FROM duly.outbox_events USING buried WHERE job_id = buried.id
@@ -162,13 +162,16 @@ RETURNING id
 
 # queued -> running. A job that this very worker already runs is claimed again, without a new
 # attempt: its first claim committed but the answer was lost with the connection. (The worker
-# itself drops a message of a job that it is busy with.)
+# itself drops a message of a job that it is busy with.) Kind and time are fenced too: a message
+# that somebody forged runs nothing early, and nothing as what it is not.
 CLAIM = """
 UPDATE duly.jobs AS job
 SET state = 'running', worker = %(worker)s, started_at = now(),
     attempt = job.attempt + CASE job.state WHEN 'queued' THEN 1 ELSE 0 END
-FROM unnest(%(id)s::uuid[], %(dispatch)s::int[]) WITH ORDINALITY AS asked (id, dispatch, n)
-WHERE job.id = asked.id AND job.dispatch = asked.dispatch
+FROM unnest(%(id)s::uuid[], %(dispatch)s::int[], %(kind)s::text[])
+     WITH ORDINALITY AS asked (id, dispatch, kind, n)
+WHERE job.id = asked.id AND job.dispatch = asked.dispatch AND job.kind = asked.kind
+  AND job.run_at <= now()
   AND (job.state = 'queued' OR job.state = 'running' AND job.worker = %(worker)s)
 RETURNING asked.n, job.attempt, job.attempt_limit, job.attempt_budget, job.subject, job.payload
 """

@@ -8,6 +8,15 @@ from typing import Any
 from uuid import UUID
 
 LARGEST_DISPATCH = 2**31 - 1
+KEYS = {
+    "queue_name",
+    "actor_name",
+    "args",
+    "kwargs",
+    "options",
+    "message_id",
+    "message_timestamp",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +66,12 @@ def decode(body: bytes, queue: str) -> Dispatch:
 def parse(fields: Mapping[str, Any], queue: str) -> Dispatch:
     """What a decoded message from `queue` asks for. Raises Malformed.
 
-    As strict as `encode` writes: Dramatiq would kill its worker thread over a message that names
-    another queue, hold one with the option `eta` in memory, and call the actor with any `kwargs`.
+    As strict as `encode` writes: Dramatiq would refuse a message with a key more or less, kill its
+    worker thread over one that names another queue, hold one with the option `eta` in memory, and
+    call the actor with any `kwargs`.
     """
+    if fields.keys() != KEYS:
+        raise Malformed("its keys are not those of a job's message")
     if fields.get("queue_name") != queue:
         raise Malformed("its queue_name is not the queue that it came from")
     if fields.get("kwargs") != {} or fields.get("options") != {}:

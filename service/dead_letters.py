@@ -3,7 +3,6 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
-from pydantic import AwareDatetime
 
 from outbox import dead_letters, jobs
 from outbox.dead_letters import DeadLetter, DeadLetterFilter
@@ -13,6 +12,7 @@ from service.auth import Operator, Reader
 from service.cursors import Cursor, Limit
 from service.database import Tx
 from service.dead_letter_shapes import LetterInFull, LetterPage, LetterShown, Why
+from service.moments import Moment
 from service.problems import ANY_REQUEST, POST_REQUEST, Problem, documented
 from service.strict_json import Word
 from service.transaction import TransactionalRoute
@@ -28,7 +28,7 @@ ACT = documented(*POST_REQUEST, types.NOT_FOUND, types.CONFLICT)
 LetterId = Annotated[int, Path(ge=1, lt=2**63)]
 
 
-@router.get("", summary="List dead letters")
+@router.get("", summary="List dead letters", responses=documented(types.BAD_CURSOR))
 async def list_letters(
     *,
     tx: Tx,
@@ -36,7 +36,7 @@ async def list_letters(
     kind: Word | None = None,
     queue: Word | None = None,
     error: Annotated[Word | None, Query(description="Part of the error's type or text.")] = None,
-    since: AwareDatetime | None = None,
+    since: Moment | None = None,
     is_open: Annotated[
         bool, Query(alias="open", description="False lists those replayed or discarded.")
     ] = True,

@@ -52,7 +52,8 @@ WHERE stored.expires_at <= now()
 RETURNING key
 """).bindparams(bindparam("headers", type_=JSONB))
 
-KEY = re.compile(r"[!-~]{1,255}")
+QUOTED = r'"(([!#-\[\]-~]|\\["\\]){1,255})"'
+KEY = rf"^({QUOTED}|[!#-~][!-~]{{0,254}})$"
 
 
 class AlreadyAnswered(Exception):
@@ -81,8 +82,9 @@ async def take_turn(
         Header(
             alias="Idempotency-Key",
             description="Makes the request safe to repeat: the same key with the same body gets "
-            "the first answer again, marked `Idempotent-Replayed: true`.",
-            examples=["b1f0e5c2-order-1042"],
+            "the first answer again, marked `Idempotent-Replayed: true`. A key such as "
+            "`b1f0e5c2-order-1042`: 1 to 255 visible ASCII characters, in quotes or without.",
+            json_schema_extra={"pattern": KEY},
         ),
     ] = None,
 ) -> None:
@@ -126,12 +128,10 @@ async def keep_answer(request: Request, session: AsyncSession, response: Respons
 
 def _plain(given: str) -> str:
     """The key without the quotes that RFC 8941 puts around a string."""
-    key = given.strip()
-    if len(key) >= 2 and key[0] == key[-1] == '"':
-        key = re.sub(r'\\(["\\])', r"\1", key[1:-1])
-    if not KEY.fullmatch(key):
+    key = re.fullmatch(KEY, given.strip())
+    if key is None:
         raise Problem(types.BAD_KEY, "the key is not 1 to 255 visible ASCII characters")
-    return key
+    return re.sub(r"\\(.)", r"\1", key[2]) if key[2] else key[1]
 
 
 def _fingerprint(request: Request, body: bytes) -> bytes:

@@ -1,12 +1,13 @@
 """Invoices as the API takes and shows them."""
 
+import re
 from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, EmailStr, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, EmailStr, Field, WithJsonSchema
 
 from outbox import SubmittedJob
 from outbox.jobs import JobRecord
@@ -14,7 +15,22 @@ from service.job_shapes import JobSummary
 from service.models import Invoice, InvoiceLine
 
 Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$", description="As in ISO 4217.")]
-Price = Annotated[Decimal, Field(max_digits=10, decimal_places=2, examples=["19.90"])]
+
+PRICE = r"^-?[0-9]{1,8}(\.[0-9]{1,2})?$"
+
+
+def _written_out(given: object) -> str:
+    # A JSON number is a binary fraction to many clients, and 19.90 is none.
+    if isinstance(given, str) and re.fullmatch(PRICE, given):
+        return given
+    raise ValueError('must be a text such as "19.90"')
+
+
+Price = Annotated[
+    Decimal,
+    BeforeValidator(_written_out),
+    WithJsonSchema({"type": "string", "pattern": PRICE, "examples": ["19.90"]}),
+]
 
 
 class NewLine(BaseModel):

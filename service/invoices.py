@@ -59,7 +59,7 @@ async def create_invoice(
     return InvoiceShown.of(invoice, [job])
 
 
-@router.get("", summary="List invoices")
+@router.get("", summary="List invoices", responses=documented(types.BAD_CURSOR))
 async def list_invoices(tx: Tx, _: Reader, limit: Limit = 50, cursor: Cursor = None) -> InvoicePage:
     """Invoices, the newest first."""
     query = _invoices().order_by(Invoice.id.desc()).limit(limit + 1)

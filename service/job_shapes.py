@@ -7,15 +7,26 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi.exceptions import RequestValidationError
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    ValidationError,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from outbox import Priority, SubmittedJob, Work
 from outbox.jobs import AttemptRecord, JobRecord
 from outbox.redaction import redact
 from service.api_keys import Caller, Scope
 from service.kinds import KINDS, OPEN_TO_CLIENTS
+from service.moments import Moment
 
 LATEST = datetime(2200, 1, 1, tzinfo=UTC)
+BEFORE_LATEST = "^(0|1|20|21)[0-9]"
 
 
 def _open_kind(kind: str) -> str:
@@ -37,8 +48,33 @@ class NewJob(BaseModel):
 
     kind: Annotated[str, AfterValidator(_open_kind), Field(examples=["email.send"])]
     payload: dict[str, Any]
-    run_at: Annotated[AwareDatetime, AfterValidator(_before_latest)] | None = None
+    run_at: (
+        Annotated[
+            Moment,
+            AfterValidator(_before_latest),
+            Field(json_schema_extra={"pattern": BEFORE_LATEST}),
+        ]
+        | None
+    ) = None
     priority: Literal["high", "normal", "low"] | None = None
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Each open kind with its own payload."""
+        described = handler(schema)
+        of_kind = [
+            {
+                "properties": {
+                    "kind": {"const": name},
+                    "payload": handler(kind.model.__pydantic_core_schema__),
+                }
+            }
+            for name, kind in OPEN_TO_CLIENTS.items()
+        ]
+        handler.resolve_ref_schema(described)["oneOf"] = of_kind
+        return described
 
     def work(self) -> Work[Any]:
         """The kind with its payload. Raises RequestValidationError, as FastAPI does for a body."""

@@ -52,7 +52,7 @@ async def submit_job(
     return JobSummary.of(job)
 
 
-@router.get("", summary="List jobs")
+@router.get("", summary="List jobs", responses=documented(types.BAD_CURSOR))
 async def list_jobs(
     tx: Tx,
     by: Reader,

@@ -40,7 +40,7 @@ def configure(settings: Settings) -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
-    for chatty in ("pika", "uvicorn.access", "httpx2"):
+    for chatty in ("pika", "uvicorn.access", "httpx2", "fontTools"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
 
 

@@ -1,5 +1,6 @@
 """Makes a problem of every error that a request can run into."""
 
+from http import HTTPMethod
 from typing import cast
 
 from fastapi import FastAPI
@@ -9,6 +10,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse
+from starlette.routing import Match
 
 from outbox.database import is_unreachable
 from service import problem_types as types
@@ -30,12 +32,23 @@ def handle_problems(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _internal_error)
 
 
-async def _http_error(_: Request, error: Exception) -> JSONResponse:
+async def _http_error(request: Request, error: Exception) -> JSONResponse:
     if isinstance(error, Problem):
         return answer(error)
     http = cast("HTTPException", error)
     type_ = OF_STATUS.get(http.status_code, types.BAD_REQUEST)
-    return answer(Problem(type_, http.detail, headers=http.headers))
+    headers = {"Allow": _allowed(request)} if type_ is types.METHOD else http.headers
+    return answer(Problem(type_, http.detail, headers=headers))
+
+
+def _allowed(request: Request) -> str:
+    """The methods of all routes of the address; Starlette names those of the first."""
+
+    def exists(method: str) -> bool:
+        asked = {**request.scope, "method": method}
+        return any(route.matches(asked)[0] is Match.FULL for route in request.app.routes)
+
+    return ", ".join(filter(exists, HTTPMethod))
 
 
 async def _validation_error(_: Request, error: Exception) -> JSONResponse:

@@ -90,7 +90,7 @@ async def create_endpoint(
     return EndpointMade.model_validate(endpoint)
 
 
-@router.get("", summary="List webhook endpoints")
+@router.get("", summary="List webhook endpoints", responses=documented(types.BAD_CURSOR))
 async def list_endpoints(
     tx: Tx, _: Reader, limit: Limit = 50, cursor: Cursor = None
 ) -> EndpointPage:

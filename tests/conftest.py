@@ -84,11 +84,18 @@ def _database(server_url: str, template: str) -> Iterator[str]:
         sql.Identifier(name), sql.Identifier(template)
     )
     drop = sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name))
+    _administer(server_url, create)
+    try:
+        yield (
+            sqlalchemy_url(server_url)
+            .set(drivername="postgresql", database=name)
+            .render_as_string(hide_password=False)
+        )
+    finally:
+        _administer(server_url, drop)
+
+
+def _administer(server_url: str, command: sql.Composed) -> None:
+    # A connection each time: a test in between may restart the server.
     with psycopg.connect(server_url, autocommit=True) as admin:
-        admin.execute(create)
-        try:
-            yield sqlalchemy_url(server_url).set(
-                drivername="postgresql", database=name
-            ).render_as_string(hide_password=False)
-        finally:
-            admin.execute(drop)
+        admin.execute(command)

@@ -87,7 +87,7 @@ def show_letter(
         job = jobs.get(db, letter.job_id) if letter.job_id else None
         if job is not None:
             shown["job"] = job_view(job, payloads=payloads)
-            shown["attempts"] = attempt_views(jobs.attempts(db, job.id))
+            shown["attempts"] = attempt_views(jobs.attempts(db, job.id), output)
     show(shown, output)
 
 

@@ -76,7 +76,7 @@ def show_job(
     """Show a job with its failed attempts and their errors."""
     with session() as db:
         job = _get(db, job_id)
-        attempts = attempt_views(jobs.attempts(db, job_id))
+        attempts = attempt_views(jobs.attempts(db, job_id), output)
     show(job_view(job, payloads=payloads) | {"attempts": attempts}, output)
 
 

@@ -58,7 +58,7 @@ def show_rows(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], output:
     """Print the rows: as a table these columns of them, as JSON all they hold."""
     match output:
         case Output.TABLE:
-            _console().print(_table(rows, columns))
+            _print(_table(rows, columns))
         case Output.JSON:
             _write(_json(rows, indent=2))
         case Output.NDJSON:
@@ -66,19 +66,22 @@ def show_rows(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], output:
 
 
 def show(record: Mapping[str, Any], output: Output) -> None:
-    """Print one thing with all it holds."""
+    """Print one thing with all it holds; a table leaves out what is not there."""
     match output:
         case Output.TABLE:
-            _console().print(_tree(record))
+            _print(_tree(record))
         case Output.JSON:
             _write(_json(record, indent=2))
         case Output.NDJSON:
             _write(_json(record))
 
 
-def _console() -> Console:
+def _print(what: RenderableType) -> None:
     width = None if sys.stdout.isatty() else NO_TERMINAL_WIDTH
-    return Console(width=width, highlight=False, markup=False, emoji=False)
+    console = Console(width=width, highlight=False, markup=False, emoji=False)
+    with console.capture() as captured:
+        console.print(what)
+    _write("\n".join(line.rstrip() for line in captured.get().splitlines()))
 
 
 def _table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> Table:
@@ -98,6 +101,8 @@ def _tree(value: object) -> RenderableType:
     if isinstance(value, Mapping) and value:
         grid = Table.grid(padding=(0, 2))
         for name, inner in value.items():
+            if inner is None:
+                continue
             grid.add_row(Text(plain(str(name)), style="bold"), _tree(inner))
         return grid
     if isinstance(value, list | tuple) and value:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Annotated, Any
 
 import typer
@@ -11,6 +12,7 @@ from outbox import Priority
 from outbox.dead_letters import DeadLetter
 from outbox.jobs import AttemptRecord, JobRecord
 from outbox.redaction import HIDDEN, redact
+from service.cli.output import Output
 from service.kinds import KINDS
 
 LETTER_COLUMNS = ("id", "kind", "queue", "reason", "died_at", "job_id", "error")
@@ -32,9 +34,17 @@ def job_view(job: JobRecord, *, payloads: bool) -> dict[str, Any]:
     return shown
 
 
-def attempt_views(attempts: Sequence[AttemptRecord]) -> list[dict[str, Any]]:
-    """The failed attempts, first to last; workers have removed sensitive values from errors."""
-    return [asdict(attempt) for attempt in attempts]
+def attempt_views(attempts: Sequence[AttemptRecord], output: Output) -> list[dict[str, Any]]:
+    """The failed attempts, first to last; workers have removed sensitive values from errors.
+
+    For a person a traceback that comes again in the next attempt is written there only.
+    """
+    views = [asdict(attempt) for attempt in attempts]
+    if output is Output.TABLE:
+        for view, following in pairwise(views):
+            if view["traceback"] and view["traceback"] == following["traceback"]:
+                view["traceback"] = f"as in attempt {following['attempt']}"
+    return views
 
 
 def letter_view(letter: DeadLetter, *, payloads: bool) -> dict[str, Any]:

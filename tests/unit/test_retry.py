@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from outbox import Retry, Snooze
+from outbox.retry import LONGEST_SNOOZE
 from outbox.time_limit import TimeLimitExceeded
 
 spans = st.timedeltas(timedelta(), timedelta(days=3650))
@@ -82,3 +83,7 @@ def test_a_policy_without_an_attempt_is_refused() -> None:
 def test_a_snooze_says_how_long_and_why() -> None:
     snooze = Snooze(timedelta(seconds=3), "the report is being made")
     assert (snooze.delay, str(snooze)) == (timedelta(seconds=3), "the report is being made")
+
+
+def test_no_snooze_ends_beyond_the_dates_that_python_knows() -> None:
+    assert Snooze(timedelta.max).delay == LONGEST_SNOOZE

@@ -27,6 +27,7 @@ dispatches = st.builds(
 anything = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=5,
 )
 
 
@@ -75,6 +76,7 @@ def test_json_that_is_no_object_is_malformed(body: bytes) -> None:
 @pytest.mark.parametrize(
     ("fields", "why"),
     [
+        ({"one": "more"}, "keys"),
         ({"queue_name": "other"}, "queue_name"),
         ({"queue_name": None}, "queue_name"),
         ({"kwargs": {"x": 1}}, "kwargs or options"),
@@ -100,6 +102,13 @@ def test_json_that_is_no_object_is_malformed(body: bytes) -> None:
 def test_each_rule_is_held(fields: dict[str, Any], why: str) -> None:
     with pytest.raises(Malformed, match=why):
         decode(json.dumps(GOOD | fields).encode(), "q")
+
+
+@pytest.mark.parametrize("missing", GOOD)
+def test_a_key_less_is_malformed(missing: str) -> None:
+    fields = {key: value for key, value in GOOD.items() if key != missing}
+    with pytest.raises(Malformed, match="keys"):
+        decode(json.dumps(fields).encode(), "q")
 
 
 def test_a_malformed_messages_text_quotes_nothing_of_it() -> None:

@@ -41,7 +41,7 @@ def claim(engine: Engine, configure: Configure) -> Claim:
     def claim(work: Work[Any]) -> Job:
         with Session(engine) as session, session.begin():
             job = submit(session, work)
-        claimed = {"id": [job.id], "dispatch": [1], "worker": "test"}
+        claimed = {"id": [job.id], "dispatch": [1], "kind": [job.kind], "worker": "test"}
         with engine.begin() as connection:
             row = connection.exec_driver_sql(steps.CLAIM, claimed).one()
         return Job(

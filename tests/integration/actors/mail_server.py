@@ -24,7 +24,7 @@ class Inbox:
         self.to_recipient = "250 OK"
         self.to_message = "250 OK"
 
-    @property
+    # No property: aiosmtpd looks at all attributes of its handler for each connection.
     def messages(self) -> list[EmailMessage]:
         contents = (envelope.original_content or b"" for envelope in self.envelopes)
         return [message_from_bytes(content, policy=policy.default) for content in contents]

@@ -27,7 +27,7 @@ def inbox(configure: Configure) -> Iterator[Inbox]:
 
 def test_the_mail_arrives_as_it_was_asked_for(claim: Claim, inbox: Inbox) -> None:
     result = _send(claim, subject="Grüße & 山")
-    [message] = inbox.messages
+    [message] = inbox.messages()
     assert inbox.envelopes[0].rcpt_tos == ["ada@example.com"]
     assert inbox.envelopes[0].mail_from == "invoices@duly.example"
     assert message["From"] == "Duly <invoices@duly.example>"
@@ -43,7 +43,7 @@ def test_each_attempt_sends_the_same_message_id(claim: Claim, inbox: Inbox) -> N
     job = claim(SEND_EMAIL(**work.model_dump()))
     send(work, job)
     send(work, next_attempt(job))
-    first, second = inbox.messages
+    first, second = inbox.messages()
     assert first["Message-ID"] == second["Message-ID"] == f"<{job.id}@duly.example>"
 
 
@@ -51,7 +51,7 @@ def test_attachments_come_from_the_document_store(claim: Claim, inbox: Inbox) ->
     documents().put("invoices/1.pdf", b"%PDF-\x00\xff")
     documents().put("notes/unknown.kind", b"anything")
     _send(claim, attachments=("invoices/1.pdf", "notes/unknown.kind"))
-    pdf, other = inbox.messages[0].iter_attachments()
+    pdf, other = inbox.messages()[0].iter_attachments()
     assert (pdf.get_filename(), pdf.get_content_type()) == ("1.pdf", "application/pdf")
     assert pdf.get_content() == b"%PDF-\x00\xff"
     assert other.get_content_type() == "application/octet-stream"
@@ -95,8 +95,8 @@ def test_odd_ends_of_line_in_the_subject_make_no_header(
     claim: Claim, inbox: Inbox, separator: str
 ) -> None:
     _send(claim, subject=f"Hello{separator}Bcc: eve@example.com")
-    assert inbox.messages[0]["Subject"] == "Hello Bcc: eve@example.com"
-    assert inbox.messages[0]["Bcc"] is None
+    assert inbox.messages()[0]["Subject"] == "Hello Bcc: eve@example.com"
+    assert inbox.messages()[0]["Bcc"] is None
 
 
 def test_a_server_that_is_away_is_tried_again(claim: Claim, configure: Configure) -> None:

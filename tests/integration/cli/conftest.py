@@ -81,7 +81,7 @@ def die(session: Session, sql_now: psycopg.Connection) -> Callable[..., UUID]:
     def dead_job(error_type: str = "SMTPError", error_message: str = "mailbox full") -> UUID:
         submitted = submit(session, email())
         session.commit()
-        run = {"id": [submitted.id], "dispatch": [1]}
+        run = {"id": [submitted.id], "dispatch": [1], "kind": [submitted.kind]}
         sql_now.execute(steps.CLAIM, {**run, "worker": "w1"})
         error = {
             "attempt": [1],

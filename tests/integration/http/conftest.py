@@ -1,26 +1,21 @@
 """The API as clients meet it: a real server on a real database, spoken to over HTTP."""
 
-import socket
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
 import httpx2
 import pytest
-import uvicorn
 from sqlalchemy import NullPool, create_engine
 from sqlalchemy.orm import Session
 
 from dev.servers import Servers
-from dev.wait import wait_until
 from outbox.database import sqlalchemy_url
 from service import api_keys
 from service.api_keys import Scope
-from service.app import create_app
 from service.settings import Settings
 from tests.conftest import _database
+from tests.integration.http.serving import serve, settings_for
 
 MakeClient = Callable[..., httpx2.Client]
 
@@ -28,7 +23,7 @@ MakeClient = Callable[..., httpx2.Client]
 @pytest.fixture
 def settings(database_url: str, amqp_url: str, tmp_path: Path) -> Settings:
     """The service's settings for the test's own database and document store."""
-    return _settings(database_url, amqp_url, tmp_path)
+    return settings_for(database_url, amqp_url, tmp_path)
 
 
 @pytest.fixture
@@ -70,7 +65,7 @@ def lasting_client(
     """A client that may do everything, of one server for all tests that leave nothing behind."""
     with _database(servers.database_url, sqlalchemy_url(template).database or "") as database_url:
         folder = tmp_path_factory.mktemp("documents")
-        with serve(_settings(database_url, amqp_url, folder)) as address:
+        with serve(settings_for(database_url, amqp_url, folder)) as address:
             with (
                 Session(create_engine(sqlalchemy_url(database_url), poolclass=NullPool)) as session,
                 session.begin(),
@@ -79,30 +74,3 @@ def lasting_client(
             headers = {"Authorization": f"Bearer {key}"}
             with httpx2.Client(base_url=address, headers=headers, timeout=30) as client:
                 yield client
-
-
-def _settings(database_url: str, amqp_url: str, folder: Path) -> Settings:
-    return Settings.model_validate(
-        {
-            "DATABASE_URL": database_url,
-            "AMQP_URL": amqp_url,
-            "documents_url": f"file://{folder}",
-            "largest_body": 100_000,
-        }
-    )
-
-
-@contextmanager
-def serve(settings: Settings) -> Iterator[str]:
-    """Serves the API with uvicorn while the context lasts; gives its address."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        config = uvicorn.Config(create_app(settings), log_config=None, lifespan="on")
-        server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-        thread.start()
-        try:
-            assert wait_until(lambda: server.started, seconds=10)
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        finally:
-            server.should_exit = True
-            thread.join()

@@ -16,7 +16,7 @@ FAILED = {
 
 def claim(database: psycopg.Connection, job_id: str, dispatch: int = 1) -> dict[str, Any]:
     """A worker takes the job; what names its run."""
-    asked = {"id": [job_id], "dispatch": [dispatch]}
+    asked = {"id": [job_id], "dispatch": [dispatch], "kind": ["email.send"]}
     row = database.execute(steps.CLAIM, {**asked, "worker": "w1"}).fetchone()
     assert row
     return {**asked, "attempt": [row[1]]}

@@ -11,7 +11,7 @@ from sqlalchemy import make_url
 from service import database, transaction
 from service.examples import NEW_JOBS
 from service.settings import Settings
-from tests.integration.http.conftest import serve
+from tests.integration.http.serving import serve
 
 MAIL: Any = NEW_JOBS["a mail"]["value"]
 KEY = {"Authorization": "Bearer duly_000000000000_" + "x" * 43}

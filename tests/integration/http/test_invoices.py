@@ -84,7 +84,7 @@ def test_an_invoice_that_does_not_exist_is_not_found(
         ({"currency": "euro"}, "currency"),
         ({"email": "ada"}, "email"),
         ({"lines": []}, "lines"),
-        ({"lines": [{"description": "x", "quantity": 0, "unit_price": 1}]}, "lines.0.quantity"),
+        ({"lines": [{"description": "x", "quantity": 0, "unit_price": "1"}]}, "lines.0.quantity"),
         ({"lines": [{"description": "x", "quantity": 1, "unit_price": "1.005"}]},
          "lines.0.unit_price"),
         ({"lines": [{"description": "x", "quantity": 1, "unit_price": "NaN"}]},

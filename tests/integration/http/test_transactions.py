@@ -16,7 +16,7 @@ from service.database import Tx
 from service.examples import NEW_INVOICES, NEW_JOBS
 from service.settings import Settings
 from service.transaction import TransactionalRoute
-from tests.integration.http.conftest import serve
+from tests.integration.http.serving import serve
 
 INVOICE: Any = NEW_INVOICES["two lines"]["value"]
 MAIL: Any = NEW_JOBS["a mail"]["value"]

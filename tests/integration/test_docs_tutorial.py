@@ -1,0 +1,124 @@
+"""The report of docs/tutorial.md: the page is applied to a copy of the code, and run."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx2
+import pika
+import psycopg
+import pytest
+
+from dev.ports import free_port
+from dev.wait import wait_until
+from outbox.topology import dead_letter_queue
+
+CHECKOUT = Path(__file__).parents[2]
+PAGE = (CHECKOUT / "docs" / "tutorial.md").read_text()
+FILES = re.compile(r"```python\n# (\S+\.py)\n(.*?)```", re.DOTALL)
+DIFFS = re.compile(r"```diff\n--- a/(\S+)\n\+\+\+ b/\1\n@@\n(.*?)```", re.DOTALL)
+DULY = [sys.executable, "-m", "service.cli"]
+# The queue of the page and no other: those of the service may be in use by other tests.
+RELAY = """
+import asyncio, os
+from outbox.relay_process import run
+asyncio.run(run(database_url=os.environ["DATABASE_URL"], amqp_url=os.environ["AMQP_URL"],
+                queues=["reports"], window=10))
+"""
+INVOICE = {
+    "customer": "Ada Lovelace",
+    "email": "ada@example.com",
+    "currency": "EUR",
+    "lines": [{"description": "Punched cards", "quantity": 3, "unit_price": "1.25"}],
+}
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """A copy of the code, changed as the page says."""
+    for package in ("actors", "migrations", "outbox", "service"):
+        shutil.copytree(CHECKOUT / package, tmp_path / package)
+    for name, source in FILES.findall(PAGE):
+        (tmp_path / name).write_text(source)
+    for name, hunks in DIFFS.findall(PAGE):
+        for hunk in hunks.split("@@\n"):
+            apply(hunk.splitlines(), tmp_path / name)
+    return tmp_path
+
+
+def apply(hunk: list[str], file: Path) -> None:
+    old, new = ("\n".join(line[1:] for line in hunk if line[:1] in kept) for kept in (" -", " +"))
+    source = file.read_text()
+    assert source.count(old) == 1, f"the page does not know {file.name} any more: {old}"
+    file.write_text(source.replace(old, new))
+
+
+@pytest.fixture
+def environment(copy: Path, empty_database_url: str, amqp_url: str) -> Iterator[dict[str, str]]:
+    """Where the copy's processes find everything; their queues are deleted afterwards."""
+    yield os.environ | {
+        "DATABASE_URL": empty_database_url,
+        "AMQP_URL": amqp_url,
+        "PYTHONPATH": str(copy),
+    }
+    with pika.BlockingConnection(pika.URLParameters(amqp_url)) as connection:
+        for queue in ("reports", dead_letter_queue("reports")):
+            connection.channel().queue_delete(queue)
+
+
+@pytest.fixture
+def api(copy: Path, environment: dict[str, str]) -> Iterator[httpx2.Client]:
+    """A client of the copy's API; its relay and worker run, too."""
+    subprocess.run([*DULY, "migrate"], cwd=copy, env=environment, check=True)
+    create = [*DULY, "keys", "create", "--name", "test", "--scopes", "submit,read"]
+    key = subprocess.check_output(create, cwd=copy, env=environment, text=True).strip()
+    port = free_port()
+    commands = [
+        [*DULY, "api", "--port", str(port)],
+        [*DULY, "worker", "--queues", "reports"],
+        [sys.executable, "-c", RELAY],
+    ]
+    processes = [subprocess.Popen(each, cwd=copy, env=environment) for each in commands]
+    headers = {"Authorization": f"Bearer {key}"}
+    try:
+        with httpx2.Client(base_url=f"http://127.0.0.1:{port}", headers=headers) as client:
+            assert wait_until(lambda: answers(client), seconds=30)
+            yield client
+    finally:
+        for process in processes:
+            process.terminate()
+            process.wait(timeout=30)
+
+
+def answers(client: httpx2.Client) -> bool:
+    try:
+        return client.get("/healthz").status_code == 200
+    except httpx2.TransportError:
+        return False
+
+
+def test_the_report_is_made_and_its_total_is_what_was_invoiced(
+    api: httpx2.Client, environment: dict[str, str]
+) -> None:
+    for currency in ("EUR", "EUR", "USD"):
+        assert api.post("/v1/invoices", json=INVOICE | {"currency": currency}).status_code == 201
+    answer = api.post("/v1/reports", json={"currency": "EUR"}, headers={"Idempotency-Key": "one"})
+    again = api.post("/v1/reports", json={"currency": "EUR"}, headers={"Idempotency-Key": "one"})
+    assert (answer.status_code, again.status_code) == (202, 202)
+    assert again.headers["Idempotent-Replayed"] == "true"
+    job = answer.json()["links"]["self"]
+    assert wait_until(lambda: api.get(job).json()["state"] == "succeeded", seconds=30)
+    with psycopg.connect(environment["DATABASE_URL"]) as connection:
+        totals = connection.execute("SELECT currency, total::text FROM reports").fetchall()
+    assert totals == [("EUR", "7.50")]
+
+
+def test_the_check_that_the_page_names_holds_for_its_kind(copy: Path) -> None:
+    check = CHECKOUT / "tests" / "unit" / "test_kinds_have_actors.py"
+    shutil.copy(check, copy)
+    # `-m` puts the copy before the checkout on the path.
+    subprocess.run([sys.executable, "-m", "pytest", check.name], cwd=copy, check=True, timeout=60)

@@ -1,0 +1,84 @@
+"""The docs name what there is: every link, command, kind and file in them is looked up."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from outbox import steps
+from service.cli import app
+from service.kinds import KINDS
+
+CHECKOUT = Path(__file__).parents[2]
+PAGES = [CHECKOUT / "README.md", CHECKOUT / "CHANGELOG.md", *CHECKOUT.glob("docs/**/*.md")]
+TEXTS = {page: page.read_text() for page in PAGES}
+
+LINK = re.compile(r"\]\((?!https?:)([^)#]*)(#[^)]*)?\)")
+COMMAND = re.compile(r"(?:`|\$ |^)duly ([a-z]+)(?: ([a-z]+)\b(?! ?=))?", re.MULTILINE)
+FILE = re.compile(
+    r"\b(?:actors|dev|migrations|outbox|service|tests)/[\w/-]+(?:\.[\w-]+)*\.(?:py|md)\b"
+)
+NEW_FILE = re.compile(r"^# (\S+\.py)$", re.MULTILINE)
+
+
+def each_page(test: Any) -> Any:
+    return pytest.mark.parametrize(
+        "page", PAGES, ids=[str(page.relative_to(CHECKOUT)) for page in PAGES]
+    )(test)
+
+
+def anchors(text: str) -> set[str]:
+    """The `#...` of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {"#" + re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@each_page
+def test_every_link_leads_to_a_page_and_its_heading(page: Path) -> None:
+    for path, anchor in LINK.findall(TEXTS[page]):
+        target = (page.parent / path).resolve() if path else page
+        assert target.exists(), path
+        assert not anchor or anchor in anchors(target.read_text()), path + anchor
+
+
+@each_page
+def test_every_command_exists(page: Path) -> None:
+    there_are = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    for name, inner in COMMAND.findall(TEXTS[page]):
+        assert name in there_are, name
+        subcommands = getattr(there_are[name], "commands", None)
+        assert not (inner and subcommands) or inner in subcommands, f"{name} {inner}"
+
+
+@each_page
+def test_every_file_exists_unless_the_page_makes_it(page: Path) -> None:
+    made = set(NEW_FILE.findall(TEXTS[page]))
+    named = set(FILE.findall(TEXTS[page])) - made
+    assert [name for name in sorted(named) if not (CHECKOUT / name).exists()] == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_is_named_in_the_readme_and_in_another_page(kind: str) -> None:
+    naming = [page.name for page, text in TEXTS.items() if f"`{kind}`" in text]
+    assert "README.md" in naming
+    assert len(naming) > 1
+
+
+def test_every_decision_is_in_the_index() -> None:
+    index = TEXTS[CHECKOUT / "docs" / "README.md"]
+    decisions = [page.name for page in PAGES if page.parent.name == "decisions"]
+    assert [name for name in decisions if f"(decisions/{name})" not in index] == []
+
+
+def test_no_two_decisions_have_the_same_number() -> None:
+    numbers = [page.name[:4] for page in PAGES if page.parent.name == "decisions"]
+    assert sorted(numbers) == sorted(set(numbers))
+
+
+def test_every_step_that_changes_a_state_is_in_the_drawing_of_the_states() -> None:
+    story = TEXTS[CHECKOUT / "docs" / "how-it-works.md"]
+    drawn = set(re.findall(r"\b[A-Z]+\b", story.split("stateDiagram")[1].split("```")[0]))
+    changing = {name for name, sql in vars(steps).items() if "SET state =" in str(sql)}
+    assert drawn == changing | {"SUBMIT"}
