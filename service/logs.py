@@ -40,8 +40,10 @@ def configure(settings: Settings) -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
-    for chatty in ("pika", "uvicorn.access", "httpx2", "fontTools"):
+    for chatty in ("uvicorn.access", "httpx2", "fontTools"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+    for verbose in ("pika", "psycopg.pipeline"):  # an outage is told by us, in one line
+        logging.getLogger(verbose).setLevel(logging.CRITICAL)
 
 
 def _rendered(log_format: str) -> list[Processor]:

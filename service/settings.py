@@ -2,9 +2,18 @@
 
 from datetime import timedelta
 from functools import lru_cache
+from typing import Annotated
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+def _seconds(given: object) -> object:
+    return f"PT{given}S" if isinstance(given, str) and given.replace(".", "", 1).isdigit() else given
+
+
+Duration = Annotated[timedelta, BeforeValidator(_seconds)]
+"""A number of seconds, or ISO 8601 such as `PT2M`."""
 
 
 class Settings(BaseSettings):
@@ -29,9 +38,9 @@ class Settings(BaseSettings):
 
     window: int = Field(1000, ge=1)
     """How many messages the relay keeps in each broker queue; the rest waits in Postgres."""
-    worker_silence: timedelta = timedelta(seconds=10)
+    worker_silence: Duration = timedelta(seconds=10)
     """A worker that sent no heartbeat for so long is taken for dead, and its jobs are rescued."""
-    redispatch_after: timedelta = timedelta(seconds=30)
+    redispatch_after: Duration = timedelta(seconds=30)
     """When a published job that no worker has claimed is looked for, in case the broker lost it."""
     largest_body: int = Field(1_000_000, ge=1000)
     """Request bodies over so many bytes are refused with 413."""

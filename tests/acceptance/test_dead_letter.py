@@ -1,0 +1,31 @@
+"""A job that keeps failing: found, understood and replayed by command."""
+
+from tests.acceptance.line import Line
+from tests.acceptance.outside import webhook_ids
+from tests.integration.actors.receiver import status
+
+
+def test_a_dead_webhook_is_found_with_every_error_and_replayed(line: Line) -> None:
+    line.start("api", "relay", "worker")
+    endpoint = line.listen()
+    line.receiver.answer = status(500, Retry_After="0")
+    job_id = line.submit_webhook(endpoint)
+    line.wait_for_state("dead", [job_id])
+    assert webhook_ids(line.receiver.deliveries) == [job_id] * 8
+
+    (letter,) = line.duly_json("dlq", "list", "--kind", "webhook.deliver", "--error", "500")
+    shown = line.duly_json("dlq", "show", str(letter["id"]))
+    assert (shown["job_id"], shown["reason"]) == (job_id, "exhausted")
+    errors = [(each["error_message"], bool(each["traceback"])) for each in shown["attempts"]]
+    assert errors == [("the endpoint answered 500", True)] * 8
+
+    line.receiver.answer = status(204)
+    line.duly("dlq", "replay", str(letter["id"]), "--reason", "mended", "--by", "ops", "--yes")
+    line.wait_for_state("succeeded", [job_id])
+    assert webhook_ids(line.receiver.deliveries) == [job_id] * 9
+    assert line.receiver.deliveries[-1].verified(endpoint["secret"])
+    assert line.duly_json("dlq", "list") == []
+    (closed,) = line.duly_json("dlq", "list", "--closed")
+    audit = [closed[name] for name in ("resolution", "closed_by", "close_reason")]
+    assert audit == ["replayed", "ops", "mended"]
+    assert line.outcomes(job_id) == ["failed"] * 8 + ["succeeded"]

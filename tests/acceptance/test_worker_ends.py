@@ -1,0 +1,48 @@
+"""A worker that ends in the middle of its jobs, by SIGKILL or SIGTERM."""
+
+from tests.acceptance.line import Line
+from tests.acceptance.outside import Gate, webhook_ids
+from tests.acceptance.wait import wait_for
+
+THREADS = 8
+"""Of a worker: so many jobs run, and more wait inside it."""
+
+
+def test_the_jobs_of_a_killed_worker_are_rescued_under_their_ids(line: Line) -> None:
+    line.environment["DULY_WORKER_SILENCE"] = "PT3S"
+    *_, worker = line.start("api", "relay", "worker")
+    line.receiver.answer = gate = Gate()
+    job_ids = _submit(line, 30)
+    worker.kill()
+    running = webhook_ids(line.receiver.deliveries)
+    gate.open()
+    line.start("worker")
+    line.wait_for_state("succeeded", job_ids)
+
+    assert sorted(webhook_ids(line.receiver.deliveries)) == sorted(job_ids + running)
+    for job_id in job_ids:
+        crashed = ["crashed"] if job_id in running else []
+        assert line.outcomes(job_id) == [*crashed, "succeeded"]
+
+
+def test_a_worker_told_to_stop_hands_the_rest_over_and_finishes_its_jobs(line: Line) -> None:
+    *_, worker = line.start("api", "relay", "worker")
+    line.receiver.answer = gate = Gate()
+    job_ids = _submit(line, 2 * THREADS)
+    worker.terminate()
+    line.start("worker")
+    wait_for("the rest runs too", lambda: len(line.receiver.deliveries) == 2 * THREADS)
+    gate.open()
+    assert worker.wait() == 0
+    line.wait_for_state("succeeded", job_ids)
+
+    assert sorted(webhook_ids(line.receiver.deliveries)) == sorted(job_ids)
+    assert [line.outcomes(job_id) for job_id in job_ids] == [["succeeded"]] * len(job_ids)
+
+
+def _submit(line: Line, count: int) -> list[str]:
+    """The ids of new jobs, of which as many run as the worker has threads."""
+    endpoint = line.listen()
+    job_ids = [line.submit_webhook(endpoint) for _ in range(count)]
+    wait_for("all threads are busy", lambda: len(line.receiver.deliveries) == THREADS)
+    return job_ids
