@@ -39,6 +39,9 @@ def lock_with_throwaway_uv() -> None:
 
 if __name__ == "__main__":
     try:
-        lock(installed) if (installed := shutil.which("uv")) else lock_with_throwaway_uv()
+        if installed := shutil.which("uv"):
+            lock(installed)
+        else:
+            lock_with_throwaway_uv()
     except subprocess.CalledProcessError as failed:
         sys.exit(failed.returncode)

@@ -16,6 +16,8 @@ engine = create_engine(
 with engine.connect() as connection:
     connection.execute(text("SELECT pg_advisory_lock(:turn)"), {"turn": TURN})
     connection.execute(text("SET lock_timeout = '5s'"))
+    # Else a role called duly, as ours is, would put the service's tables among the engine's.
+    connection.execute(text("SET search_path = public"))
     connection.commit()
     context.configure(
         connection=connection,

@@ -109,6 +109,9 @@ class Attempt:
         log.info("succeeded", attempt=self.job.attempt)
 
     def _failed(self, error: BaseException) -> None:
+        for each in causes(error):
+            # What the actor held may be all the memory there is, and the record needs some.
+            traceback.clear_frames(each.__traceback__)
         if self.job.completed:
             log.error("failed after its transaction had completed it", error=self._text(error))
         elif is_unreachable(error):
@@ -125,13 +128,17 @@ class Attempt:
             self._die("exhausted", outcome, error)
         spent = self.job.attempt - self.job.attempt_limit + self._claim.attempt_budget
         delay = policy.delay(spent, error).total_seconds()
-        log.warning("failed, to be retried", error=self._text(error), delay_seconds=round(delay, 1))
-        self._write(steps.RETRY, self._error(outcome, error) | {"delay_seconds": delay})
+        told = self._told(outcome, error)
+        log.warning(
+            "failed, to be retried", error=told["error_message"], delay_seconds=round(delay, 1)
+        )
+        self._write(steps.RETRY, told | {"delay_seconds": delay})
         self._ledger.nudge()
 
     def _die(self, reason: str, outcome: str, error: BaseException) -> NoReturn:
-        log.error("dead", reason=reason, attempt=self.job.attempt, error=self._text(error))
-        self._write(steps.DIE, self._error(outcome, error) | {"reason": reason})
+        told = self._told(outcome, error)
+        log.error("dead", reason=reason, attempt=self.job.attempt, error=told["error_message"])
+        self._write(steps.DIE, told | {"reason": reason})
         raise Dead(reason)
 
     def _snooze(self, seconds: float, why: str) -> None:
@@ -143,21 +150,22 @@ class Attempt:
         if self._ledger.write(step, fence | row) is None:
             log.warning("superseded", why="the job was taken from this worker")
 
-    def _error(self, outcome: str, error: BaseException) -> dict[str, Any]:
-        return {
-            "outcome": outcome,
-            "error_type": type(error).__qualname__,
-            "error_message": self._text(error),
-            "traceback": self._clean(_trace(error))[-LONGEST_TRACEBACK:],
-        }
+    def _told(self, outcome: str, error: BaseException) -> dict[str, Any]:
+        """How the attempt ended, in the columns of its record."""
+        told = {"outcome": outcome, "error_type": type(error).__qualname__}
+        try:
+            trace = _shortened(self._clean(_trace(error)), LONGEST_TRACEBACK)
+            return told | {"error_message": self._text(error), "traceback": trace}
+        except MemoryError:
+            return told | {"error_message": "too long to be told", "traceback": None}
 
     def _text(self, error: BaseException) -> str:
         return self._clean(_said(error))[:LONGEST_MESSAGE]
 
     def _clean(self, text: str) -> str:
         """Without sensitive values, and without what Postgres cannot keep in a text."""
-        storable = text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
-        return scrub(storable, self._kind, self._claim.payload)
+        scrubbed = scrub(text, self._kind, self._claim.payload)
+        return scrubbed.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
 
 
 def _said(error: BaseException) -> str:
@@ -168,6 +176,12 @@ def _said(error: BaseException) -> str:
         return str(error)
     except Exception as no_words:  # noqa: BLE001 - an error that cannot be told is still an error
         return f"its text raises {type(no_words).__qualname__}"
+
+
+def _shortened(text: str, longest: int) -> str:
+    """Beginning and end of a long text: in a traceback the actor's lines, and the error."""
+    half = longest // 2
+    return text if len(text) <= longest else f"{text[:half]}\n[...]\n{text[-half:]}"
 
 
 def _trace(error: BaseException) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import event
 from sqlalchemy.orm import Session
 
 from outbox import steps
@@ -40,13 +41,14 @@ class Job:
 
         The job is `succeeded`, with `result` (any JSON value), when the block ends; what the actor
         returns afterwards is ignored. If the process dies before the commit, or the worker was
-        replaced (then `Superseded` is raised), none of it happened.
+        replaced (then `Superseded` is raised), none of it happened. `commit()` is refused inside.
         """
         if self.completed:
             raise RuntimeError("a job is completed once: put all effects into one transaction")
         with self.sessions() as session, session.begin():
             session.info[PARENT] = self
-            yield session
+            with _kept_open(session):
+                yield session
             self._succeed(session, result)
         self.completed = True
         if session.info.get(SUBMITTED):
@@ -62,3 +64,18 @@ class Job:
         }
         if session.connection().exec_driver_sql(steps.SUCCEED, row).first() is None:
             raise Superseded(f"job {self.id} was taken from this worker")
+
+
+@contextmanager
+def _kept_open(session: Session) -> Iterator[None]:
+    """Refuses `session.commit()`: it would keep the effect and not the completion."""
+
+    def refuse(_: Session) -> None:
+        if not session.in_nested_transaction():
+            raise RuntimeError("job.transaction() commits by itself, when its block ends")
+
+    event.listen(session, "before_commit", refuse)
+    try:
+        yield
+    finally:
+        event.remove(session, "before_commit", refuse)

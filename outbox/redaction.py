@@ -7,6 +7,7 @@ from typing import Any
 from outbox.kinds import Kind
 
 HIDDEN = "[redacted]"
+LONGEST_TEXT = 1_000_000
 SHORTEST_SECRET = 4
 """Shorter values are left in error texts: hiding every "no" would make the text unreadable."""
 
@@ -20,12 +21,18 @@ def redact(kind: Kind[..., Any] | None, payload: Mapping[str, Any]) -> dict[str,
 
 
 def scrub(text: str, kind: Kind[..., Any], payload: Mapping[str, Any]) -> str:
-    """An error's text without the sensitive values that it quotes, as such or escaped."""
+    """An error's text without the sensitive values that it quotes, as such or escaped.
+
+    Of an endless text only the beginning: it would keep the whole process busy.
+    """
     secrets = {s for name in kind.sensitive for s in _strings(payload.get(name))}
-    quotes = {quote for secret in secrets for quote in _quotes(secret)}
-    for quote in sorted(quotes, key=len, reverse=True):
-        text = text.replace(quote, HIDDEN)
-    return text
+    quotes = sorted({q for s in secrets for q in _quotes(s)}, key=len, reverse=True)
+    end = LONGEST_TEXT + len(quotes[0] if quotes else "")
+    scrubbed = text[:end]
+    for quote in quotes:
+        scrubbed = scrubbed.replace(quote, HIDDEN)
+    # Where it was cut, the last characters may be half of a secret.
+    return scrubbed if len(text) <= end else scrubbed[: LONGEST_TEXT - end or None]
 
 
 def _quotes(secret: str) -> tuple[str, str, str]:

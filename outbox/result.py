@@ -3,9 +3,12 @@
 import json
 from typing import Any
 
+LARGEST = 1_000_000
+"""What has more characters belongs in a document store, and its name into the result."""
+
 
 class UnstorableResult(Exception):
-    """What the actor made is no JSON value that Postgres can keep."""
+    """What the actor made is no JSON value that Postgres can keep, or too large a one."""
 
 
 def storable(result: Any) -> str | None:
@@ -17,6 +20,8 @@ def storable(result: Any) -> str | None:
         text.encode()
     except (TypeError, ValueError, RecursionError) as error:
         raise UnstorableResult(str(error)) from None
+    if len(text) > LARGEST:
+        raise UnstorableResult(f"a result may have up to {LARGEST} characters, not {len(text)}")
     if "\\u0000" in text.replace("\\\\", ""):  # without the backslashes that are only text
         raise UnstorableResult("Postgres keeps no NUL in a text")
     return text

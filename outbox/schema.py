@@ -81,7 +81,7 @@ outbox_events = Table(
     Column("queue", Text, nullable=False),
     Column("priority", SmallInteger, nullable=False),
     Column("available_at", DateTime(timezone=True), nullable=False),
-    Column("failures", SmallInteger, nullable=False, server_default="0"),
+    Column("failures", SmallInteger, nullable=False, server_default=text("0")),
     Index("outbox_events_in_order", "queue", "priority", "available_at"),
 )
 

@@ -84,6 +84,8 @@ SELECT queue, array_agg(job_id), array_agg(dispatch) FROM sent GROUP BY queue
 # claimed: queues are first in, first out. Lost ones go back to the outbox, with the same dispatch:
 # if one is not lost after all but waits inside a busy worker, whichever message is read first
 # claims the job and the other is dropped.
+# This step may itself be slow, and leave an event whose job moved on meanwhile: a later dispatch
+# takes its place, an earlier one never does.
 REDISPATCH_LOST = """
 WITH due AS (
     SELECT oldest.*, asked.depth
@@ -103,7 +105,9 @@ WITH due AS (
     CROSS JOIN unnest(due.job_ids, due.dispatches) AS sent (job_id, dispatch)
     JOIN duly.jobs AS job
       ON job.id = sent.job_id AND job.dispatch = sent.dispatch AND job.state = 'queued'
-    WHERE NOT EXISTS (SELECT FROM duly.outbox_events WHERE job_id = job.id)
+    WHERE NOT EXISTS (
+        SELECT FROM duly.outbox_events WHERE job_id = job.id AND dispatch = job.dispatch
+    )
 ), overtaken AS (
     SELECT due.id
     FROM due
@@ -124,10 +128,12 @@ WITH due AS (
            OR due.id NOT IN (SELECT publication_id FROM unclaimed))
 )
 INSERT INTO duly.outbox_events (job_id, dispatch, kind, queue, priority, available_at)
-SELECT id, dispatch, kind, queue, priority, now()
+SELECT DISTINCT id, dispatch, kind, queue, priority, now()
 FROM unclaimed
 WHERE publication_id IN (SELECT id FROM overtaken)
-ON CONFLICT (job_id) DO NOTHING
+ON CONFLICT (job_id) DO UPDATE
+SET dispatch = excluded.dispatch, available_at = excluded.available_at, failures = 0
+WHERE outbox_events.dispatch < excluded.dispatch
 RETURNING job_id
 """
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from outbox import Kind
-from outbox.redaction import HIDDEN, redact, scrub
+from outbox.redaction import HIDDEN, LONGEST_TEXT, redact, scrub
 
 
 class Login(BaseModel):
@@ -70,3 +70,11 @@ def test_a_short_value_stays_so_that_the_text_can_be_read(short: object) -> None
 def test_what_is_not_sensitive_stays() -> None:
     payload = {"user": "hunter", "password": "swordfish"}
     assert scrub("hunter said swordfish", LOGIN, payload) == f"hunter said {HIDDEN}"
+
+
+@pytest.mark.parametrize("before", range(0, 40, 7))
+def test_where_an_endless_text_is_cut_no_half_of_a_secret_is_left(before: int) -> None:
+    text = "x" * (LONGEST_TEXT - before) + "swordfish" * 10
+    clean = scrub(text, LOGIN, {"password": "swordfish"})
+    assert len(clean) <= LONGEST_TEXT + 9
+    assert (HIDDEN * 10).startswith(clean.lstrip("x"))

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outbox.result import UnstorableResult, storable
+from outbox.result import LARGEST, UnstorableResult, storable
 
 texts = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))
 results = st.recursive(
@@ -49,6 +49,7 @@ def circle() -> list[Any]:
         "\\\0",
         {"\0": 1},
         "\ud800",
+        "x" * LARGEST,
     ],
 )
 def test_what_postgres_cannot_keep_is_refused(result: object) -> None:
