@@ -90,6 +90,7 @@ def test_json_that_is_no_object_is_malformed(body: bytes) -> None:
         ({"args": []}, "args are not"),
         ({"args": [str(JOB)]}, "args are not"),
         ({"args": [str(JOB), 1, 2]}, "args are not"),
+        ({"args": [1, 1]}, "args are not"),
         ({"args": [1, str(JOB)]}, "args are not"),
         ({"args": [str(JOB), "1"]}, "args are not"),
         ({"args": ["job-1", 1]}, "no UUID"),

@@ -1,0 +1,140 @@
+"""Takes the steps of a job by hand, one statement and one commit each."""
+
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from psycopg.rows import dict_row
+from uuid_utils.compat import uuid7
+
+from outbox import steps
+
+Row = dict[str, Any]
+KIND = "test.note"
+WHAT_WENT_WRONG = {
+    "outcome": "failed",
+    "error_type": "ValueError",
+    "error_message": "no",
+    "traceback": "Traceback: no",
+}
+
+
+class ByHand:
+    """Each method that takes a step returns what the step returns; none means it was fenced off."""
+
+    def __init__(self, connection: psycopg.Connection[Any]) -> None:
+        self.connection = connection
+
+    def take(self, step: str, **parameters: object) -> list[Row]:
+        """Take the step and commit it."""
+        cursor = self.connection.cursor(row_factory=dict_row)
+        cursor.execute(step, parameters)
+        return cursor.fetchall() if cursor.description else []
+
+    def take_one(self, step: str, **row: object) -> Row | None:
+        """Take a step of many rows for one row."""
+        worker = {"worker": row.pop("worker", None)}
+        taken = self.take(step, **worker, **{name: [value] for name, value in row.items()})
+        return taken[0] if taken else None
+
+    def submit(self, queue: str = "q", *, budget: int = 3, priority: int = 1) -> UUID:
+        """A queued job and its event."""
+        row = {
+            "id": uuid7(),
+            "kind": KIND,
+            "queue": queue,
+            "priority": priority,
+            "payload": "{}",
+            "run_at": None,
+            "budget": budget,
+            "subject": None,
+        }
+        parameters = {name: [value] for name, value in row.items()}
+        self.take(steps.SUBMIT, **parameters, parent_id=None, submitted_by=None)
+        return UUID(str(row["id"]))
+
+    def publish(self, job: UUID, dispatch: int = 1) -> None:
+        """What the relay does once the broker has confirmed."""
+        self.take(steps.DELETE_EVENTS, job_id=[job], dispatch=[dispatch])
+
+    def claim(self, job: UUID, dispatch: int = 1, worker: str = "w1") -> Row | None:
+        """Queued to running."""
+        return self.take_one(steps.CLAIM, id=job, dispatch=dispatch, kind=KIND, worker=worker)
+
+    def running(self, *, budget: int = 3, worker: str = "w1") -> UUID:
+        """A job published and claimed."""
+        job = self.submit(budget=budget)
+        self.publish(job)
+        assert self.claim(job, worker=worker)
+        return job
+
+    def succeed(self, job: UUID, dispatch: int = 1, attempt: int = 1) -> Row | None:
+        """Running to succeeded."""
+        fence = {"id": job, "dispatch": dispatch, "attempt": attempt}
+        return self.take_one(steps.SUCCEED, **fence, result='{"ok": true}')
+
+    def retry(
+        self, job: UUID, dispatch: int = 1, attempt: int = 1, *, delay: float = 0
+    ) -> Row | None:
+        """Running to queued after a failed attempt."""
+        fence = {"id": job, "dispatch": dispatch, "attempt": attempt}
+        return self.take_one(steps.RETRY, **fence, **WHAT_WENT_WRONG, delay_seconds=delay)
+
+    def snooze(
+        self, job: UUID, dispatch: int = 1, attempt: int = 1, *, delay: float = 0
+    ) -> Row | None:
+        """Running to queued, the attempt given back."""
+        fence = {"id": job, "dispatch": dispatch, "attempt": attempt}
+        return self.take_one(steps.SNOOZE, **fence, delay_seconds=delay)
+
+    def die(self, job: UUID, dispatch: int = 1, attempt: int = 1) -> Row | None:
+        """Running to dead."""
+        fence = {"id": job, "dispatch": dispatch, "attempt": attempt}
+        return self.take_one(steps.DIE, **fence, **WHAT_WENT_WRONG, reason="exhausted")
+
+    def dead(self) -> tuple[UUID, int]:
+        """A dead job, and the id of its letter."""
+        job = self.running()
+        assert self.die(job)
+        return job, self.letters(job)[0]["id"]
+
+    def beat(self, worker: str) -> None:
+        """The worker's sign of life."""
+        self.take(steps.BEAT, name=worker, queues='["q"]', threads=1)
+
+    def rescue(self, *, silence: float = 10) -> list[Row]:
+        """Take the jobs of silent workers from them."""
+        return self.take(steps.RESCUE, silence_seconds=silence)
+
+    def cancel(self, job: UUID) -> list[Row]:
+        """Queued to cancelled; a running job is asked."""
+        return self.take(steps.CANCEL, id=job)
+
+    def close(self, step: str, *letters: int) -> list[UUID]:
+        """Replay or discard the letters; returns the jobs whose letters it closed."""
+        closed = self.take(step, ids=list(letters), by="ann", reason="mended")
+        return [row["job_id"] for row in closed]
+
+    def job(self, job: UUID) -> Row:
+        """The job as it is now."""
+        return self.take("SELECT * FROM duly.jobs WHERE id = %(id)s", id=job)[0]
+
+    def event(self, job: UUID) -> Row | None:
+        """Its outbox event, if it has one."""
+        events = self.take("SELECT * FROM duly.outbox_events WHERE job_id = %(id)s", id=job)
+        return events[0] if events else None
+
+    def attempts(self, job: UUID) -> list[Row]:
+        """Its failed attempts, first to last."""
+        query = "SELECT * FROM duly.attempts WHERE job_id = %(id)s ORDER BY attempt"
+        return self.take(query, id=job)
+
+    def letters(self, job: UUID) -> list[Row]:
+        """Its dead letters, first to last."""
+        query = "SELECT * FROM duly.dead_letters WHERE job_id = %(id)s ORDER BY id"
+        return self.take(query, id=job)
+
+    def everything(self) -> list[list[Row]]:
+        """All rows, to see that a step did nothing."""
+        tables = ("jobs", "outbox_events", "attempts", "dead_letters", "workers")
+        return [self.take(f"SELECT * FROM duly.{table} ORDER BY 1") for table in tables]

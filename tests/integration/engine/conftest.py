@@ -1,0 +1,128 @@
+"""What the engine's tests share: a queue each, the line around it, and ways to break it."""
+
+from collections.abc import Callable, Iterator
+from uuid import uuid4
+
+import dramatiq
+import dramatiq.worker
+import psycopg
+import pytest
+from sqlalchemy import Engine, make_url
+
+from dev.servers import Servers
+from outbox import attempt, collector, ledger, relay, rescuer, time_limit
+from outbox.schema import metadata
+from tests.conftest import _database
+from tests.integration.engine.by_hand import ByHand
+from tests.integration.engine.effects import Effects
+from tests.integration.engine.line import Line
+from tests.integration.engine.proxy import Proxy
+from tests.integration.engine.rabbit import Rabbit
+
+
+@pytest.fixture(autouse=True)
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pauses between two looks are short, so that the tests are."""
+    monkeypatch.setattr(relay, "IDLE_SECONDS", 0.05)
+    monkeypatch.setattr(collector, "LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(rescuer, "LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(ledger, "RETRY_SECONDS", 0.05)
+    monkeypatch.setattr(attempt, "DATABASE_AWAY_SECONDS", 0.1)
+    monkeypatch.setattr(time_limit, "LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(dramatiq.worker, "CONSUMER_RESTART_DELAY_SECS", 0.1)
+    defaults = dramatiq.Worker.__init__.__kwdefaults__
+    assert defaults
+    monkeypatch.setitem(defaults, "worker_timeout", 100)
+
+
+@pytest.fixture(scope="session")
+def shared_database_url(servers: Servers, template: str) -> Iterator[str]:
+    """One database for all tests of the engine: a copy for each would take most of the time."""
+    with _database(servers.database_url, make_url(template).database or "") as url:
+        yield url
+
+
+@pytest.fixture
+def database_url(shared_database_url: str) -> str:
+    """The engine's database, emptied."""
+    with psycopg.connect(shared_database_url) as connection:
+        for table in metadata.sorted_tables:
+            connection.execute(f"DELETE FROM {table}")
+    return shared_database_url
+
+
+@pytest.fixture
+def rabbit(amqp_url: str) -> Iterator[Rabbit]:
+    """A bystander at the broker."""
+    rabbit = Rabbit(amqp_url)
+    yield rabbit
+    rabbit.close()
+
+
+@pytest.fixture
+def new_queue(rabbit: Rabbit) -> Iterator[Callable[[], str]]:
+    """Names queues of the test's own, deleted afterwards."""
+    names: list[str] = []
+
+    def new_queue() -> str:
+        names.append(f"t{uuid4().hex[:12]}")
+        return names[-1]
+
+    yield new_queue
+    for name in names:
+        rabbit.delete(name)
+
+
+@pytest.fixture
+def queue(new_queue: Callable[[], str]) -> str:
+    """A queue of the test's own. It exists once a relay or worker has declared it."""
+    return new_queue()
+
+
+@pytest.fixture
+def line(engine: Engine, database_url: str, amqp_url: str, queue: str) -> Iterator[Line]:
+    """Relays and workers, stopped before the queues are deleted."""
+    line = Line(engine, database_url, amqp_url)
+    yield line
+    line.stop()
+
+
+@pytest.fixture
+def effects(engine: Engine) -> Effects:
+    """A table for what actors do."""
+    return Effects(engine)
+
+
+@pytest.fixture
+def proxy(amqp_url: str) -> Iterator[Proxy]:
+    """A way to the broker that the test can cut."""
+    proxy = Proxy(amqp_url)
+    yield proxy
+    proxy.close()
+
+
+@pytest.fixture
+def cut_postgres(sql_now: psycopg.Connection) -> Callable[[], int]:
+    """Ends every other connection to the test's database; returns how many there were."""
+
+    def cut() -> int:
+        ended = sql_now.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        return len(ended.fetchall())
+
+    return cut
+
+
+@pytest.fixture
+def by_hand(sql_now: psycopg.Connection) -> ByHand:
+    """The steps, one at a time."""
+    return ByHand(sql_now)
+
+
+@pytest.fixture
+def other_hand(database_url: str) -> Iterator[ByHand]:
+    """A second pair of hands, for what happens at the same time."""
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        yield ByHand(connection)

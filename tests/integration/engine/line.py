@@ -1,0 +1,167 @@
+"""The line under test: relay and workers in this process, on real servers."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from contextlib import ExitStack
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from pydantic import BaseModel
+from sqlalchemy import Engine
+from sqlalchemy.orm import Session
+
+from outbox import Actor, Actors, Job, Kind, Retry, Work, dead_letters, jobs, relay_process, submit
+from outbox.collector import Collector
+from outbox.dead_letters import DeadLetter, DeadLetterFilter
+from outbox.jobs import AttemptRecord, JobRecord
+from outbox.relay import Relay
+from outbox.rescuer import Rescuer
+from outbox.worker import Worker
+from tests.integration.engine.waiting import wait_until
+
+AT_ONCE = Retry(attempts=3, first=timedelta())
+
+
+class Note(BaseModel):
+    """The payload of the tests' kinds."""
+
+    text: str = ""
+    secret: str = ""
+
+
+def note_kind(queue: str, name: str = "test.note", **options: Any) -> Kind[..., Note]:
+    """A kind on the queue; it is retried at once, unless told otherwise."""
+    return Kind(name, Note, queue=queue, **({"retry": AT_ONCE} | options))
+
+
+def do_nothing(_note: Note, _job: Job) -> None:
+    """An actor without a care."""
+
+
+def prefetched(worker: Worker) -> int:
+    """How many messages wait inside the worker."""
+    return worker._worker.work_queue.qsize()
+
+
+class Line:
+    """Starts relays and workers, and stops them; submits jobs and looks at them."""
+
+    def __init__(self, engine: Engine, database_url: str, amqp_url: str) -> None:
+        self._engine = engine
+        self._database_url = database_url
+        self._amqp_url = amqp_url
+        self._exits = ExitStack()
+        self._workers: set[Worker] = set()
+
+    def start_worker(self, *actors: Actor, threads: int = 4, amqp_url: str | None = None) -> Worker:
+        """A worker that does the jobs of these actors until the test ends."""
+        worker = Worker(
+            Actors(actors), self._database_url, amqp_url or self._amqp_url, None, threads
+        )
+        worker.register()
+        assert worker.is_registered(10)
+        worker.start()
+        self._workers.add(worker)
+        self._exits.callback(self.stop_worker, worker)
+        return worker
+
+    def stop_worker(self, worker: Worker, grace: timedelta = timedelta(seconds=10)) -> None:
+        """Stop the worker, unless that was done already."""
+        if worker in self._workers:
+            self._workers.remove(worker)
+            worker.stop(grace)
+
+    def start_relay(
+        self,
+        *queues: str,
+        window: int = 100,
+        silence: timedelta = timedelta(seconds=10),
+        patience: timedelta = timedelta(seconds=30),
+        amqp_url: str | None = None,
+    ) -> None:
+        """All duties of a relay process, until the test ends."""
+        url = amqp_url or self._amqp_url
+        relay = Relay(self._database_url, url, queues, window=window, patience=patience)
+        collector = Collector(self._database_url, url, relay.queues)
+        rescuer = Rescuer(self._database_url, silence, on_rescue=relay.nudge)
+        self._exits.callback(run_aside(relay.run, collector.run, rescuer.run))
+
+    def submit(self, work: Work[Any], **options: Any) -> UUID:
+        """Submit and commit; returns the job's id."""
+        with Session(self._engine) as session, session.begin():
+            return submit(session, work, **options).id
+
+    def cancel(self, job_id: UUID) -> str | None:
+        """Cancel the job; returns its state then."""
+        with Session(self._engine) as session, session.begin():
+            return jobs.cancel(session, job_id)
+
+    def replay(self, letter_id: int) -> None:
+        """Replay the dead letter, as ops do."""
+        with Session(self._engine) as session, session.begin():
+            assert dead_letters.replay(session, [letter_id], by="ann")
+
+    def job(self, job_id: UUID) -> JobRecord:
+        """The job as it is now."""
+        with Session(self._engine) as session:
+            job = jobs.get(session, job_id)
+        assert job is not None
+        return job
+
+    def attempts(self, job_id: UUID) -> list[AttemptRecord]:
+        """The job's failed attempts."""
+        with Session(self._engine) as session:
+            return jobs.attempts(session, job_id)
+
+    def letters(self) -> list[DeadLetter]:
+        """All dead letters, the newest first."""
+        with Session(self._engine) as session:
+            return dead_letters.find(session, DeadLetterFilter(open=None), limit=1000)
+
+    def wait_for(self, job_id: UUID, state: str) -> JobRecord:
+        """The job once it is in the state."""
+
+        def job() -> JobRecord | None:
+            found = self.job(job_id)
+            return found if found.state == state else None
+
+        return wait_until(job)
+
+    def stop(self) -> None:
+        """Stop all that was started, the last first."""
+        self._exits.close()
+
+
+def run_aside(*duties: Callable[[], Any]) -> Callable[[], None]:
+    """Run a relay's duties on a loop in a thread; returns what stops it, and raises its errors."""
+    errors: list[BaseException] = []
+
+    async def run() -> None:
+        async with asyncio.TaskGroup() as group:
+            for duty in duties:
+                group.create_task(relay_process._keep(duty.__qualname__, duty))
+
+    def in_thread() -> None:
+        try:
+            loop.run_until_complete(task)
+        except asyncio.CancelledError:
+            pass
+        except BaseException as error:  # noqa: BLE001 - raised in the test's own thread
+            errors.append(error)
+        finally:
+            loop.close()
+
+    def stop() -> None:
+        if thread.is_alive():
+            loop.call_soon_threadsafe(task.cancel)
+        thread.join()
+        if errors:
+            raise errors[0]
+
+    loop = asyncio.new_event_loop()
+    task = loop.create_task(run())
+    thread = threading.Thread(target=in_thread, name="relay")
+    thread.start()
+    return stop

@@ -1,0 +1,61 @@
+"""The broker as a bystander sees it."""
+
+from typing import Any
+
+import pika
+
+from outbox import topology
+from outbox.link import parameters
+
+
+class Rabbit:
+    """Looks into queues and puts messages there, on a connection of its own."""
+
+    def __init__(self, amqp_url: str) -> None:
+        nodes = parameters(amqp_url)
+        for node in nodes:
+            node.heartbeat = 0
+        self._connection = pika.BlockingConnection(nodes)
+        self._channel = self._connection.channel()
+
+    def declare(self, queue: str) -> None:
+        """Make the queue and its `.XQ`, as relay and worker do."""
+        intake = topology.dead_letter_queue(queue)
+        self._channel.queue_declare(queue, durable=True, arguments=topology.work_queue(queue))
+        self._channel.queue_declare(intake, durable=True, arguments=topology.dead_letter_intake())
+
+    def publish(self, queue: str, body: bytes, headers: dict[str, Any] | None = None) -> None:
+        """Put a message into the queue."""
+        properties = pika.BasicProperties(headers=headers, delivery_mode=2)  # type: ignore[no-untyped-call]
+        self._channel.basic_publish("", queue, body, properties)
+
+    def depth(self, queue: str) -> int:
+        """How many messages wait in the queue, which must exist."""
+        count: int = self._channel.queue_declare(queue, passive=True).method.message_count
+        return count
+
+    def take(self, queue: str, most: int = 1_000_000) -> list[bytes]:
+        """What waits in the queue, oldest first, and leaves it by this."""
+        bodies: list[bytes] = []
+        while len(bodies) < most:
+            method, _, body = self._channel.basic_get(queue, auto_ack=True)
+            if method is None or body is None:
+                break
+            bodies.append(body)
+        return bodies
+
+    def drop_until_dead(self, queue: str) -> None:
+        """Take the only message and give it back, until the broker has had enough of it."""
+        while not self.depth(topology.dead_letter_queue(queue)):
+            method = self._channel.basic_get(queue)[0]
+            if method is not None:
+                self._channel.basic_nack(method.delivery_tag, requeue=True)
+
+    def delete(self, queue: str) -> None:
+        """Delete the queue and its `.XQ`, if there are any."""
+        for name in (queue, topology.dead_letter_queue(queue)):
+            self._channel.queue_delete(name)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()

@@ -1,0 +1,217 @@
+"""What lies in a `.XQ` becomes a dead letter, whoever put it there, and blocks nothing."""
+
+import json
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from outbox import Actor, Job, Retry, topology, wire
+from outbox.dead_letters import DeadLetter
+from outbox.wire import Dispatch
+from tests.integration.engine.by_hand import ByHand
+from tests.integration.engine.line import Line, Note, do_nothing, note_kind
+from tests.integration.engine.proxy import Proxy
+from tests.integration.engine.rabbit import Rabbit
+from tests.integration.engine.waiting import wait_until
+
+
+def fail(note: Note, job: Job) -> None:
+    """An actor that cannot."""
+    raise ValueError("no")
+
+
+def collected(line: Line) -> DeadLetter:
+    """The only dead letter, once it has its message."""
+
+    def letter() -> DeadLetter | None:
+        letters = line.letters()
+        return letters[0] if letters and letters[0].collected_at else None
+
+    found = wait_until(letter)
+    assert line.letters() == [found]
+    return found
+
+
+def message(queue: str, **changes: object) -> bytes:
+    """A message as we write it, but for the changes."""
+    fields = json.loads(wire.encode(Dispatch(uuid4(), 1, "test.note", queue)))
+    return json.dumps(fields | changes).encode()
+
+
+def test_a_dead_jobs_message_joins_its_letter(line: Line, rabbit: Rabbit, queue: str) -> None:
+    kind = note_kind(queue, retry=Retry(attempts=1))
+    line.start_relay(queue)
+    line.start_worker(Actor(kind, fail))
+    job = line.submit(kind())
+    letter = collected(line)
+
+    assert (letter.job_id, letter.reason, letter.error_message) == (job, "exhausted", "no")
+    assert wire.decode(letter.message_body or b"", queue) == Dispatch(job, 1, kind.name, queue)
+    assert letter.message_headers["x-death"][0]["reason"] == "rejected"
+    line.stop()
+    assert rabbit.depth(topology.dead_letter_queue(queue)) == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"queue_name": "another"}, "its queue_name is not the queue that it came from"),
+        ({"kwargs": {"x": 1}}, "it has kwargs or options"),
+        ({"options": {"eta": 1}}, "it has kwargs or options"),
+        ({"args": ["no", "job"]}, "its args are not a job's id and dispatch"),
+        ({"actor_name": "nul \0"}, "its actor_name is not the name of a kind"),
+        ({"actor_name": "half a pair \ud800"}, "its actor_name is not the name of a kind"),
+        ({"and": "more"}, "its keys are not those of a job's message"),
+    ],
+)
+def test_a_message_that_we_did_not_write_is_kept_with_its_reason(
+    line: Line, rabbit: Rabbit, queue: str, changes: dict[str, Any], why: str
+) -> None:
+    rabbit.declare(queue)
+    line.start_relay(queue)
+    line.start_worker(Actor(note_kind(queue), do_nothing))
+    body = message(queue, **changes)
+    rabbit.publish(queue, body)
+    letter = collected(line)
+    assert (letter.job_id, letter.queue, letter.message_body) == (None, queue, body)
+    assert why in (letter.error_message or "")
+
+
+@pytest.mark.parametrize("body", [b"", b"\xff\0 not JSON", b"[]", b"[" * 100_000])
+def test_bytes_that_are_no_message_are_kept(
+    line: Line, rabbit: Rabbit, queue: str, body: bytes
+) -> None:
+    rabbit.declare(queue)
+    line.start_relay(queue)
+    line.start_worker(Actor(note_kind(queue), do_nothing))
+    rabbit.publish(queue, body)
+    letter = collected(line)
+    assert (letter.reason, letter.message_body) == ("malformed", body)
+    assert "(RabbitMQ: rejected)" in (letter.error_message or "")
+
+
+STRANGE_HEADERS: list[dict[str, Any]] = [
+    {"x-death": "yesterday"},
+    {"x-death": []},
+    {"x-death": ["yesterday"]},
+    {"x-death": [{"queue": "q"}]},
+    {"x-death": {"reason": "rejected"}},
+    {"nul \0": ["nul \0", {"deeper": "\0"}]},
+    {"bytes": b"\xff\xfe"},
+    {"nothing": None},
+]
+
+
+@pytest.mark.parametrize("headers", STRANGE_HEADERS)
+def test_no_headers_keep_a_message_from_being_kept(
+    line: Line, rabbit: Rabbit, queue: str, headers: dict[str, Any]
+) -> None:
+    rabbit.declare(queue)
+    rabbit.publish(topology.dead_letter_queue(queue), b"?", headers)
+    line.start_relay(queue)
+    assert set(collected(line).message_headers) == {key.replace("\0", "\ufffd") for key in headers}
+
+
+def test_a_job_that_no_worker_knows_is_buried_with_its_message(line: Line, queue: str) -> None:
+    line.start_relay(queue)
+    line.start_worker(Actor(note_kind(queue), do_nothing))
+    job = line.submit(note_kind(queue, "test.unknown")())
+    letter = collected(line)
+    assert (letter.job_id, letter.reason) == (job, "unknown_kind")
+    assert letter.error_message == f"no worker of queue {queue} does test.unknown"
+    assert (line.job(job).state, line.job(job).attempt) == ("dead", 0)
+    assert letter.message_body is not None
+
+
+def test_a_message_that_names_no_job_of_ours_is_kept(
+    line: Line, rabbit: Rabbit, queue: str
+) -> None:
+    rabbit.declare(queue)
+    rabbit.publish(topology.dead_letter_queue(queue), message(queue))
+    line.start_relay(queue)
+    letter = collected(line)
+    assert letter.job_id is None
+    assert "it names a job that does not exist" in (letter.error_message or "")
+
+
+def test_malformed_messages_block_no_job_behind_them(
+    line: Line, rabbit: Rabbit, queue: str
+) -> None:
+    kind = note_kind(queue)
+    rabbit.declare(queue)
+    for n in range(200):
+        rabbit.publish(queue, b"?" if n % 2 else message("another"))
+    jobs = [line.submit(kind()) for _ in range(10)]
+    line.start_relay(queue, window=1000)
+    line.start_worker(Actor(kind, do_nothing))
+    for job in jobs:
+        line.wait_for(job, "succeeded")
+    wait_until(lambda: len(line.letters()) == 200)
+
+
+def test_a_message_of_a_job_that_has_moved_on_is_forgotten(
+    line: Line, rabbit: Rabbit, by_hand: ByHand, queue: str
+) -> None:
+    intake = topology.dead_letter_queue(queue)
+    job = by_hand.submit(queue)
+    by_hand.publish(job)
+    by_hand.claim(job)
+    by_hand.succeed(job)
+    rabbit.declare(queue)
+    rabbit.publish(intake, wire.encode(Dispatch(job, 1, "test.note", queue)))
+    rabbit.publish(intake, b"the next one")
+    line.start_relay(queue)
+    assert collected(line).message_body == b"the next one"
+    line.stop()
+    assert (rabbit.depth(intake), by_hand.job(job)["state"]) == (0, "succeeded")
+
+
+def test_a_letter_is_written_once_though_its_message_comes_again(
+    line: Line, rabbit: Rabbit, by_hand: ByHand, queue: str
+) -> None:
+    """As when a relay dies between its commit and its acknowledgement."""
+    intake = topology.dead_letter_queue(queue)
+    unknown = by_hand.submit(queue)
+    by_hand.publish(unknown)
+    rabbit.declare(queue)
+    body = wire.encode(Dispatch(unknown, 1, "test.note", queue))
+    for _ in range(3):
+        rabbit.publish(intake, body)
+    rabbit.publish(intake, b"the last one")
+    line.start_relay(queue)
+    wait_until(lambda: len(line.letters()) == 2)
+    assert [letter.message_body for letter in line.letters()] == [b"the last one", body]
+
+
+def test_what_was_not_acknowledged_before_a_cut_is_collected_after_it(
+    line: Line, rabbit: Rabbit, proxy: Proxy, queue: str
+) -> None:
+    rabbit.declare(queue)
+    line.start_relay(queue, amqp_url=proxy.amqp_url)
+    for n in range(60):
+        if n % 20 == 10:
+            wait_until(lambda: proxy.is_used)
+            proxy.cut()
+        rabbit.publish(topology.dead_letter_queue(queue), f"{n}".encode())
+
+    def bodies() -> set[bytes | None]:
+        return {letter.message_body for letter in line.letters()}
+
+    wait_until(lambda: bodies() == {f"{n}".encode() for n in range(60)})
+    line.stop()
+    assert rabbit.depth(topology.dead_letter_queue(queue)) == 0
+
+
+def test_a_message_that_dying_consumers_dropped_too_often_is_published_again(
+    line: Line, rabbit: Rabbit, by_hand: ByHand, queue: str
+) -> None:
+    job = by_hand.submit(queue)
+    by_hand.publish(job)
+    rabbit.declare(queue)
+    rabbit.publish(queue, wire.encode(Dispatch(job, 1, "test.note", queue)))
+    rabbit.drop_until_dead(queue)
+    line.start_relay(queue)
+    line.start_worker(Actor(note_kind(queue), do_nothing))
+    assert line.wait_for(job, "succeeded").attempt == 1
+    assert line.letters() == []

@@ -1,0 +1,144 @@
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import pytest
+
+from outbox import steps
+from outbox.ledger import Ledger, LedgerClosed
+from tests.integration.engine.by_hand import KIND, ByHand
+from tests.integration.engine.waiting import wait_until
+
+NOWHERE = "postgresql://nobody@127.0.0.1:1/nowhere"
+
+
+@pytest.fixture
+def threads() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(60) as threads:
+        yield threads
+
+
+@pytest.fixture
+def ledger(database_url: str) -> Iterator[Ledger]:
+    """Not started yet, so that what is handed in meanwhile becomes one group."""
+    ledger = Ledger(database_url, "w1")
+    yield ledger
+    ledger.close()
+
+
+def handed_in(
+    ledger: Ledger, threads: ThreadPoolExecutor, step: str, rows: list[dict[str, Any]]
+) -> "list[Future[Any]]":
+    """The answers to come, once all rows wait for the ledger."""
+    waiting = ledger._entries.qsize() + len(rows)
+    answers = [threads.submit(ledger.write, step, row) for row in rows]
+    wait_until(lambda: ledger._entries.qsize() == waiting)
+    return answers
+
+
+def question(job: UUID, dispatch: int = 1) -> dict[str, object]:
+    """The row of a claim."""
+    return {"id": job, "dispatch": dispatch, "kind": KIND}
+
+
+def test_what_gathers_is_written_in_one_commit(
+    ledger: Ledger, threads: ThreadPoolExecutor, by_hand: ByHand
+) -> None:
+    jobs = [by_hand.submit() for _ in range(20)]
+    claimed = [question(job) for job in jobs]
+    done = [
+        {"id": by_hand.running(), "dispatch": 1, "attempt": 1, "result": str(n)} for n in range(20)
+    ]
+    claims = handed_in(ledger, threads, steps.CLAIM, claimed)
+    successes = handed_in(ledger, threads, steps.SUCCEED, done)
+    ledger.start()
+
+    assert [claim.result(10).attempt for claim in claims] == [1] * 20
+    assert all(success.result(10) for success in successes)
+    assert len(by_hand.take("SELECT DISTINCT xmin::text FROM duly.jobs")) == 1
+    assert by_hand.job(jobs[0])["worker"] == "w1"
+    results = by_hand.take("SELECT result FROM duly.jobs WHERE state = 'succeeded' ORDER BY id")
+    assert [row["result"] for row in results] == list(range(20))
+
+
+def test_each_thread_gets_the_answer_to_its_own_row(
+    ledger: Ledger, threads: ThreadPoolExecutor, by_hand: ByHand
+) -> None:
+    jobs = [by_hand.submit(budget=budget) for budget in range(1, 31)]
+    rows = [question(job, 1 + n % 2) for n, job in enumerate(jobs)]
+    answers = handed_in(ledger, threads, steps.CLAIM, rows)
+    ledger.start()
+    for n, answer in enumerate(answers):
+        claim = answer.result(10)
+        assert (claim and claim.attempt_limit) == (None if n % 2 else n + 1)
+
+
+def test_a_row_that_postgres_refuses_spoils_only_itself(
+    ledger: Ledger, threads: ThreadPoolExecutor, by_hand: ByHand
+) -> None:
+    jobs = [by_hand.running() for _ in range(10)]
+    rows = [
+        {"id": job, "dispatch": 1, "attempt": 1, "result": '"\\u0000"' if n == 4 else "1"}
+        for n, job in enumerate(jobs)
+    ]
+    answers = handed_in(ledger, threads, steps.SUCCEED, rows)
+    ledger.start()
+
+    with pytest.raises(psycopg.DataError):
+        answers[4].result(10)
+    assert all(answer.result(10) for n, answer in enumerate(answers) if n != 4)
+    states = [by_hand.job(job)["state"] for job in jobs]
+    assert states == ["succeeded"] * 4 + ["running"] + ["succeeded"] * 5
+    assert ledger.is_alive
+
+
+def test_a_lost_connection_is_made_again(
+    ledger: Ledger, by_hand: ByHand, cut_postgres: Callable[[], int]
+) -> None:
+    ledger.start()
+    for _ in range(5):
+        assert ledger.write(steps.CLAIM, question(by_hand.submit())).attempt == 1
+        assert cut_postgres() == 1
+
+
+def test_a_ledger_that_stops_does_not_wait_for_a_postgres_that_is_away(
+    threads: ThreadPoolExecutor, by_hand: ByHand
+) -> None:
+    ledger = Ledger(NOWHERE, "w1")
+    ledger.start()
+    answer = threads.submit(ledger.write, steps.CLAIM, question(by_hand.submit()))
+    wait_until(lambda: ledger._entries.empty())
+    assert not answer.done()
+    ledger.close()
+    with pytest.raises(LedgerClosed):
+        answer.result(10)
+
+
+def test_a_closed_ledger_has_written_what_was_handed_in(
+    database_url: str, threads: ThreadPoolExecutor, by_hand: ByHand
+) -> None:
+    ledger = Ledger(database_url, "w1")
+    rows = [question(by_hand.submit()) for _ in range(50)]
+    handed_in(ledger, threads, steps.CLAIM, rows)
+    ledger.start()
+    ledger.close()
+    assert len(by_hand.take("SELECT 1 FROM duly.jobs WHERE state = 'running'")) == 50
+
+
+def test_a_nudge_reaches_the_relays(ledger: Ledger, by_hand: ByHand) -> None:
+    by_hand.connection.execute("LISTEN duly_relay")
+    ledger.start()
+    ledger.nudge()
+    assert next(by_hand.connection.notifies(timeout=10)).channel == "duly_relay"
+
+
+def test_a_nudge_that_comes_to_nothing_is_no_error(threads: ThreadPoolExecutor) -> None:
+    ledger = Ledger(NOWHERE, "w1")
+    ledger.start()
+    ledger.nudge()
+    closed = threading.Event()
+    threads.submit(ledger.close).add_done_callback(lambda _: closed.set())
+    assert closed.wait(10)

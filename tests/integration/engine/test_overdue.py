@@ -1,0 +1,117 @@
+"""Which jobs count as overdue, and what each is said to wait for."""
+
+from datetime import timedelta
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from outbox import Kinds, overdue
+from outbox.overdue import OverdueJob
+from tests.integration.engine.by_hand import KIND, ByHand
+from tests.integration.engine.line import note_kind
+
+KINDS = Kinds(note_kind("q", KIND, time_limit=timedelta(minutes=1)))
+SILENCE = timedelta(seconds=10)
+
+AGE_QUEUED = "UPDATE duly.jobs SET run_at = run_at - interval '6 min' WHERE id = %(id)s"
+AGE_EVENT = """
+UPDATE duly.outbox_events SET available_at = available_at - interval '6 min' WHERE job_id = %(id)s
+"""
+AGE_RUN = "UPDATE duly.jobs SET started_at = now() - %(age)s WHERE id = %(id)s"
+FALL_SILENT = "UPDATE duly.workers SET heartbeat_at = now() - interval '11 s'"
+
+
+def late(by_hand: ByHand, *, priority: int = 1) -> UUID:
+    """A job queued six minutes ago."""
+    job = by_hand.submit(priority=priority)
+    by_hand.take(AGE_QUEUED, id=job)
+    by_hand.take(AGE_EVENT, id=job)
+    return job
+
+
+def find(session: Session) -> list[OverdueJob]:
+    return overdue.find(session, KINDS, silence=SILENCE)
+
+
+def whys(session: Session) -> dict[UUID, str]:
+    """What is said of each overdue job."""
+    return {job.id: job.why for job in find(session)}
+
+
+def test_what_is_queued_running_or_scheduled_in_time_is_not_overdue(
+    session: Session, by_hand: ByHand
+) -> None:
+    by_hand.beat("w1")
+    by_hand.submit()
+    by_hand.running(worker="w1")
+    assert find(session) == []
+    assert overdue.count(session, KINDS, silence=SILENCE) == {}
+
+
+def test_a_late_job_that_no_live_worker_serves(session: Session, by_hand: ByHand) -> None:
+    by_hand.beat("w1")
+    by_hand.take(FALL_SILENT)
+    job = late(by_hand)
+    (found,) = find(session)
+    assert (found.id, found.kind, found.queue, found.state) == (job, KIND, "q", "queued")
+    assert found.since == by_hand.job(job)["run_at"]
+    assert found.why == "no live worker serves q"
+    assert overdue.count(session, KINDS, silence=SILENCE) == {"q": 1}
+
+
+def test_a_late_job_in_the_backlog_tells_its_place(session: Session, by_hand: ByHand) -> None:
+    by_hand.beat("w1")
+    low, first, second = late(by_hand, priority=2), late(by_hand), late(by_hand)
+    by_hand.submit(priority=0)
+    by_hand.submit(queue="other")
+    ahead = "it waits to be published, behind {} others".format
+    assert whys(session) == {low: ahead(3), first: ahead(1), second: ahead(2)}
+
+
+def test_the_place_in_a_long_backlog_is_not_counted_out(session: Session, by_hand: ByHand) -> None:
+    by_hand.beat("w1")
+    for _ in range(1001):
+        by_hand.submit(priority=0)
+    job = late(by_hand)
+    assert whys(session) == {job: "it waits to be published, behind at least 1000 others"}
+
+
+def test_a_late_job_whose_message_was_refused(session: Session, by_hand: ByHand) -> None:
+    by_hand.beat("w1")
+    job = late(by_hand)
+    by_hand.take("UPDATE duly.outbox_events SET failures = 2")
+    assert whys(session) == {job: "RabbitMQ refused its message 2 times"}
+
+
+def test_a_late_job_that_was_published(session: Session, by_hand: ByHand) -> None:
+    by_hand.beat("w1")
+    job = late(by_hand)
+    by_hand.publish(job)
+    assert whys(session) == {job: "it was published, and no worker has claimed it"}
+
+
+def test_a_job_past_its_time_limit(session: Session, by_hand: ByHand) -> None:
+    by_hand.beat("w1")
+    job = by_hand.running(worker="w1")
+    by_hand.take(AGE_RUN, id=job, age=timedelta(seconds=61))
+    (found,) = find(session)
+    assert found.since == by_hand.job(job)["started_at"]
+    assert found.why == "it has run for longer than its time limit of 00:01:00"
+    by_hand.take(AGE_RUN, id=job, age=timedelta(seconds=59))
+    session.rollback()
+    assert find(session) == []
+
+
+def test_a_job_whose_worker_is_silent(session: Session, by_hand: ByHand) -> None:
+    by_hand.beat("w1")
+    job = by_hand.running(worker="w1")
+    by_hand.take(FALL_SILENT)
+    assert whys(session) == {job: "its worker w1 is silent: to be rescued"}
+
+
+def test_the_longest_overdue_come_first_and_no_more_than_asked(
+    session: Session, by_hand: ByHand
+) -> None:
+    first, second, _ = (late(by_hand) for _ in range(3))
+    found = overdue.find(session, KINDS, silence=SILENCE, limit=2)
+    assert [job.id for job in found] == [first, second]

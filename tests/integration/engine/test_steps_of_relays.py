@@ -1,0 +1,182 @@
+"""What relays lock, delete, defer, bury and publish again."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from outbox import steps
+from tests.integration.engine.by_hand import KIND, ByHand
+
+LATER = "UPDATE duly.outbox_events SET available_at = now() + interval '1 s' WHERE job_id = %(id)s"
+LONG_AGO = "UPDATE duly.publications SET published_at = now() - interval '1 min'"
+MANY = """
+INSERT INTO duly.outbox_events (job_id, dispatch, kind, queue, priority, available_at)
+SELECT gen_random_uuid(), 1, 'test.note', 'q', n %% 3, now() + %(shift)s * interval '1 s'
+FROM generate_series(1, %(count)s) AS n
+"""
+
+
+def locked(hand: ByHand, **rooms: int) -> list[UUID]:
+    """The jobs whose events a relay locks, in its order."""
+    wanted = {"queues": list(rooms), "rooms": list(rooms.values())}
+    return [row["job_id"] for row in hand.take(steps.LOCK_EVENTS, **wanted)]
+
+
+def publish_again(hand: ByHand, depth: int, patience: float = 30) -> list[UUID]:
+    """The jobs whose messages are found lost, where the broker's queue holds `depth`."""
+    asked: dict[str, Sequence[Any]] = {"queues": ["q"], "depths": [depth]}
+    found = hand.take(steps.REDISPATCH_LOST, **asked, patience_seconds=patience)
+    return [row["job_id"] for row in found]
+
+
+def test_events_come_by_priority_and_then_by_age(by_hand: ByHand) -> None:
+    low, normal, high = (by_hand.submit(priority=priority) for priority in (2, 1, 0))
+    younger_normal, younger_high = (by_hand.submit(priority=priority) for priority in (1, 0))
+    assert locked(by_hand, q=10) == [high, younger_high, normal, younger_normal, low]
+
+
+def test_each_queue_gives_what_it_has_room_for(by_hand: ByHand) -> None:
+    ours = [by_hand.submit("q", priority=n % 3) for n in range(6)]
+    for _ in range(3):
+        by_hand.submit("full")
+    other = by_hand.submit("other")
+    taken = locked(by_hand, q=3, full=0, other=5)
+    assert set(taken) == {ours[0], ours[3], ours[1], other}
+
+
+def test_an_event_of_later_is_left(by_hand: ByHand) -> None:
+    later, now = by_hand.submit(priority=0), by_hand.submit()
+    by_hand.take(LATER, id=later)
+    assert locked(by_hand, q=10) == [now]
+
+
+def test_two_relays_lock_different_events(by_hand: ByHand, other_hand: ByHand) -> None:
+    jobs = [by_hand.submit() for _ in range(6)]
+    with by_hand.connection.transaction():
+        first = locked(by_hand, q=4)
+        second = locked(other_hand, q=4)
+    assert first == jobs[:4]
+    assert second == jobs[4:]
+
+
+def test_events_of_later_are_never_walked(by_hand: ByHand) -> None:
+    by_hand.take(MANY, count=20_000, shift=3600)
+    by_hand.take(MANY, count=100, shift=-60)
+    by_hand.take("ANALYZE duly.outbox_events")
+    wanted = {"queues": ["q"], "rooms": [1000]}
+    explain = "EXPLAIN (ANALYZE, BUFFERS off, TIMING off) " + steps.LOCK_EVENTS
+    plan = "\n".join(row["QUERY PLAN"] for row in by_hand.take(explain, **wanted))
+    assert "Index Scan using outbox_events_in_order" in plan
+    assert "Rows Removed" not in plan
+    assert "Sort" not in plan
+    assert len(locked(by_hand, q=1000)) == 100
+
+
+def test_queues_with_events_are_found(by_hand: ByHand) -> None:
+    for queue in ("b", "a", "b", "c", "a"):
+        by_hand.submit(queue)
+    assert [row["queue"] for row in by_hand.take(steps.QUEUES_WITH_EVENTS)] == ["a", "b", "c"]
+
+
+def test_only_the_confirmed_dispatch_is_deleted(by_hand: ByHand) -> None:
+    job = by_hand.submit()
+    by_hand.publish(job, dispatch=2)
+    assert by_hand.event(job) is not None
+    by_hand.publish(job, dispatch=1)
+    assert by_hand.event(job) is None
+
+
+def test_a_refused_event_backs_off_twice_as_long_each_time(by_hand: ByHand) -> None:
+    job = by_hand.submit()
+    waits = []
+    for failures in range(1, 12):
+        (row,) = by_hand.take(steps.DEFER_EVENTS, job_id=[job], dispatch=[1])
+        assert row["failures"] == failures
+        left = "SELECT available_at - now() AS wait FROM duly.outbox_events"
+        waits.append(round(by_hand.take(left)[0]["wait"].total_seconds()))
+    assert waits == [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]
+
+
+GRAVE = {
+    "kind": KIND,
+    "reason": "unknown_kind",
+    "error_type": "UnknownKind",
+    "error_message": "no worker does it",
+    "body": b"bytes",
+    "headers": '{"x": 1}',
+}
+
+
+def test_a_buried_job_is_dead_without_an_attempt(by_hand: ByHand) -> None:
+    job = by_hand.submit()
+    assert by_hand.take(steps.BURY, job_id=job, dispatch=1, **GRAVE)
+    (letter,) = by_hand.letters(job)
+    assert by_hand.job(job)["state"] == "dead"
+    assert (by_hand.event(job), by_hand.attempts(job)) == (None, [])
+    assert (letter["reason"], letter["message_body"]) == ("unknown_kind", b"bytes")
+    assert letter["message_headers"] == {"x": 1}
+    assert by_hand.close(steps.REPLAY, letter["id"]) == [job]
+
+
+@pytest.mark.parametrize("dispatch", [1, 2])
+def test_only_a_queued_job_is_buried_and_only_by_its_dispatch(
+    by_hand: ByHand, dispatch: int
+) -> None:
+    job = by_hand.submit() if dispatch == 2 else by_hand.running()
+    before = by_hand.everything()
+    assert by_hand.take(steps.BURY, job_id=job, dispatch=dispatch, **GRAVE) == []
+    assert by_hand.everything() == before
+
+
+def test_a_message_turned_away_is_published_again_while_its_job_waits(by_hand: ByHand) -> None:
+    job = by_hand.submit()
+    by_hand.publish(job)
+    assert by_hand.take(steps.REDISPATCH, job_id=job, dispatch=2) == []
+    assert by_hand.take(steps.REDISPATCH, job_id=job, dispatch=1) == [{"job_id": job}]
+    assert locked(by_hand, q=10) == [job]
+    by_hand.claim(job)
+    by_hand.publish(job)
+    assert by_hand.take(steps.REDISPATCH, job_id=job, dispatch=1) == []
+
+
+def test_what_an_empty_queue_lost_is_published_again(by_hand: ByHand) -> None:
+    claimed, lost = by_hand.submit(), by_hand.submit()
+    by_hand.take(steps.DELETE_EVENTS, job_id=[claimed, lost], dispatch=[1, 1])
+    by_hand.claim(claimed)
+    assert publish_again(by_hand, depth=0) == []
+    by_hand.take(LONG_AGO)
+    assert publish_again(by_hand, depth=0) == [lost]
+    event = by_hand.event(lost)
+    assert event is not None
+    assert event["dispatch"] == 1
+    assert publish_again(by_hand, depth=0) == []
+
+
+def test_what_may_still_wait_in_its_queue_is_not_published_again(by_hand: ByHand) -> None:
+    job = by_hand.submit()
+    by_hand.publish(job)
+    by_hand.take(LONG_AGO)
+    assert publish_again(by_hand, depth=1) == []
+    assert publish_again(by_hand, depth=0) == [job]
+
+
+def test_what_was_overtaken_is_published_again_though_the_queue_is_full(by_hand: ByHand) -> None:
+    lost = by_hand.submit()
+    by_hand.publish(lost)
+    by_hand.take(LONG_AGO)
+    later = by_hand.submit()
+    by_hand.publish(later)
+    assert publish_again(by_hand, depth=5) == []
+    by_hand.claim(later)
+    assert publish_again(by_hand, depth=5) == [lost]
+
+
+def test_publications_are_forgotten_once_all_their_jobs_were_claimed(by_hand: ByHand) -> None:
+    job = by_hand.submit()
+    by_hand.publish(job)
+    by_hand.claim(job)
+    by_hand.take(LONG_AGO)
+    assert publish_again(by_hand, depth=5) == []
+    assert by_hand.take("SELECT 1 FROM duly.publications") == []

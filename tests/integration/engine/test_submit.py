@@ -1,0 +1,157 @@
+import asyncio
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import psycopg
+import pytest
+from sqlalchemy import Engine
+from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
+from sqlalchemy.orm import Session
+
+from outbox import Actor, Job, Priority, jobs, submit
+from outbox.database import sqlalchemy_url
+from outbox.jobs import JobFilter, JobRecord
+from outbox.submit import SUBMITTED
+from tests.integration.engine.line import Line, Note, do_nothing, note_kind
+
+NOTE = note_kind("q")
+YEAR_9999 = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+
+
+def record(session: Session, job_id: UUID) -> JobRecord:
+    """The job, which must be there."""
+    job = jobs.get(session, job_id)
+    assert job is not None
+    return job
+
+
+def counts(sql_now: psycopg.Connection) -> tuple[int, int]:
+    """How many jobs and outbox events have been committed."""
+    found = sql_now.execute(
+        "SELECT (SELECT count(*) FROM duly.jobs), (SELECT count(*) FROM duly.outbox_events)"
+    ).fetchone()
+    assert found is not None
+    return found[0], found[1]
+
+
+def test_a_commit_leaves_the_job_and_its_event(
+    session: Session, sql_now: psycopg.Connection
+) -> None:
+    job = submit(session, NOTE(text="hello"), subject="invoice:1", by="ann")
+    assert counts(sql_now) == (0, 0)
+    session.commit()
+
+    assert counts(sql_now) == (1, 1)
+    stored = record(session, job.id)
+    assert (stored.kind, stored.queue, stored.state) == ("test.note", "q", "queued")
+    assert (stored.dispatch, stored.attempt, stored.attempt_limit) == (1, 0, 3)
+    assert stored.payload == {"text": "hello", "secret": ""}
+    assert (stored.subject, stored.submitted_by) == ("invoice:1", "ann")
+    assert (stored.created_at, stored.run_at) == (job.created_at, job.run_at)
+    assert session.info[SUBMITTED]
+
+
+def test_a_rollback_leaves_neither(session: Session, sql_now: psycopg.Connection) -> None:
+    submit(session, NOTE())
+    session.rollback()
+    assert counts(sql_now) == (0, 0)
+
+
+def test_a_savepoint_that_is_rolled_back_takes_only_its_own_job(
+    session: Session, sql_now: psycopg.Connection
+) -> None:
+    submit(session, NOTE())
+    savepoint = session.begin_nested()
+    submit(session, NOTE())
+    savepoint.rollback()
+    session.commit()
+    assert counts(sql_now) == (1, 1)
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_an_async_session_does_the_same(
+    database_url: str, sql_now: psycopg.Connection, keep: bool
+) -> None:
+    async def use() -> None:
+        engine = create_async_engine(sqlalchemy_url(database_url))
+        async with AsyncSession(engine) as session:
+            job = await submit(session, NOTE(text="hello"))
+            assert job.kind == "test.note"
+            await (session.commit() if keep else session.rollback())
+        await engine.dispose()
+
+    asyncio.run(use())
+    assert counts(sql_now) == ((1, 1) if keep else (0, 0))
+
+
+@pytest.mark.parametrize("priority", Priority)
+def test_a_jobs_own_priority_goes_before_its_kinds(session: Session, priority: Priority) -> None:
+    kind = note_kind("q", priority=Priority.LOW)
+    assert record(session, submit(session, kind()).id).priority == Priority.LOW
+    assert record(session, submit(session, kind(), priority=priority).id).priority == priority
+
+
+def test_jobs_are_found_by_subject(session: Session) -> None:
+    ours = submit(session, NOTE(), subject="invoice:1")
+    submit(session, NOTE(), subject="invoice:2")
+    assert [job.id for job in jobs.find(session, JobFilter(subject="invoice:1"))] == [ours.id]
+
+
+def test_a_run_at_without_a_time_zone_is_refused(session: Session) -> None:
+    naive = datetime(2030, 1, 1)  # noqa: DTZ001 - the mistake that the test is about
+    with pytest.raises(ValueError, match="time zone"):
+        submit(session, NOTE(), run_at=naive)
+
+
+def test_a_run_at_in_the_year_9999_is_kept(session: Session) -> None:
+    job = submit(session, NOTE(), run_at=YEAR_9999)
+    assert job.run_at == YEAR_9999
+    assert record(session, job.id).run_at == YEAR_9999
+
+
+def test_a_job_waits_for_its_run_at_and_no_longer(line: Line, queue: str) -> None:
+    kind = note_kind(queue)
+    soon = datetime.now(UTC) + timedelta(seconds=1)
+    line.start_relay(queue)
+    line.start_worker(Actor(kind, do_nothing))
+    far, at_once = line.submit(kind(), run_at=YEAR_9999), line.submit(kind())
+    near = line.submit(kind(), run_at=soon)
+
+    line.wait_for(at_once, "succeeded")
+    assert line.job(near).state == "queued"
+    done = line.wait_for(near, "succeeded")
+
+    assert done.started_at is not None
+    assert soon <= done.started_at < soon + timedelta(seconds=3)
+    assert (line.job(far).state, line.job(far).attempt) == ("queued", 0)
+
+
+def test_a_run_at_in_the_past_means_now(line: Line, queue: str) -> None:
+    kind = note_kind(queue)
+    line.start_relay(queue)
+    line.start_worker(Actor(kind, do_nothing))
+    past = datetime(1970, 1, 1, tzinfo=UTC)
+    line.wait_for(line.submit(kind(), run_at=past), "succeeded")
+
+
+def test_what_an_actor_submits_has_the_running_job_as_its_parent(
+    line: Line, engine: Engine, queue: str
+) -> None:
+    first, second = note_kind(queue), note_kind(queue, "test.second")
+
+    def do(note: Note, job: Job) -> None:
+        with job.transaction() as tx:
+            submit(tx, second())
+            submit(tx, second(), subject="its own")
+
+    line.start_relay(queue)
+    line.start_worker(Actor(first, do), Actor(second, do_nothing))
+    parent = line.submit(first(), subject="invoice:1")
+    line.wait_for(parent, "succeeded")
+
+    with Session(engine) as session:
+        children = jobs.find(session, JobFilter(kind="test.second"))
+    assert [child.parent_id for child in children] == [parent, parent]
+    assert {child.subject for child in children} == {"invoice:1", "its own"}
+    for child in children:
+        line.wait_for(child.id, "succeeded")

@@ -1,0 +1,124 @@
+"""What happens to a worker's jobs when its servers go away under it."""
+
+from collections.abc import Callable
+from uuid import UUID
+
+import dramatiq.worker
+import pytest
+
+from outbox import Actor, Job, Retry
+from tests.integration.engine.by_hand import ByHand
+from tests.integration.engine.effects import Effects
+from tests.integration.engine.gate import Gate
+from tests.integration.engine.line import Line, Note, note_kind, prefetched
+from tests.integration.engine.proxy import Proxy
+from tests.integration.engine.rabbit import Rabbit
+from tests.integration.engine.waiting import wait_until
+
+
+def test_a_running_job_survives_the_loss_of_the_broker(
+    line: Line, rabbit: Rabbit, proxy: Proxy, queue: str
+) -> None:
+    kind, gate = note_kind(queue), Gate("a")
+    line.start_relay(queue)
+    line.start_worker(Actor(kind, gate), amqp_url=proxy.amqp_url)
+    job = line.submit(kind(text="a"))
+    wait_until(lambda: gate.came)
+    proxy.cut()
+    after = line.submit(kind(text="after"))
+    line.wait_for(after, "succeeded")
+    gate.open()
+    line.wait_for(job, "succeeded")
+    line.stop()
+    assert gate.came == ["a", "after"]
+    assert (rabbit.depth(queue), line.attempts(job)) == (0, [])
+
+
+def test_a_job_that_ends_without_the_broker_holds_up_no_other(
+    line: Line, proxy: Proxy, queue: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Dramatiq would try again to acknowledge, and keep the thread from the next message."""
+    monkeypatch.setattr(dramatiq.worker, "POST_PROCESS_MESSAGE_RETRY_DELAY_SECS", 60)
+    kind, gate = note_kind(queue), Gate("a")
+    line.start_relay(queue)
+    worker = line.start_worker(Actor(kind, gate), threads=1, amqp_url=proxy.amqp_url)
+    a = line.submit(kind(text="a"))
+    wait_until(lambda: gate.came)
+    b = line.submit(kind(text="b"))
+    wait_until(lambda: prefetched(worker) == 1)
+    proxy.refuse()
+    wait_until(lambda: proxy.refused)
+    gate.open()
+    for job in (a, b):
+        line.wait_for(job, "succeeded")
+    proxy.admit()
+
+
+def test_an_acknowledgement_from_before_a_reconnect_hits_no_other_message(
+    line: Line, rabbit: Rabbit, proxy: Proxy, queue: str
+) -> None:
+    """Tags begin at 1 on each connection: the old tag of one job is the new one of the next."""
+    kind, first, second = note_kind(queue), Gate("a"), Gate("b")
+
+    def do(note: Note, job: Job) -> None:
+        (second if note.text == "b" else first)(note, job)
+
+    line.start_relay(queue)
+    worker = line.start_worker(Actor(kind, do), threads=1, amqp_url=proxy.amqp_url)
+    line.wait_for(line.submit(kind(text="takes the tag 1")), "succeeded")
+    a = line.submit(kind(text="a"))
+    wait_until(lambda: "a" in first.came)
+    line.submit(kind(text="b"))
+    wait_until(lambda: prefetched(worker) == 1)
+    proxy.cut()
+    wait_until(lambda: prefetched(worker) == 3)  # b as before, then a and b again
+
+    first.open()
+    line.wait_for(a, "succeeded")
+    wait_until(lambda: second.came)
+    proxy.refuse()
+    wait_until(lambda: rabbit.depth(queue) == 2)
+    second.open()
+
+
+def test_no_attempt_is_spent_and_no_effect_doubled_when_postgres_goes_away(
+    line: Line, effects: Effects, cut_postgres: Callable[[], int], queue: str
+) -> None:
+    kind = note_kind(queue, retry=Retry(attempts=1))
+
+    def do(note: Note, job: Job) -> None:
+        with job.transaction() as tx:
+            effects.add(tx, job.id)
+
+    line.start_relay(queue)
+    line.start_worker(Actor(kind, do))
+    line.start_worker(Actor(kind, do))
+    jobs: list[UUID] = []
+    for _ in range(4):
+        before = len(jobs)
+        jobs += [line.submit(kind()) for _ in range(30)]
+        wait_until(lambda: len(effects.all()) > before)  # noqa: B023 - called in this round only
+        assert cut_postgres() > 0
+    for job in jobs:
+        line.wait_for(job, "succeeded")
+    assert sorted(job for job, _ in effects.all()) == sorted(jobs)
+    assert [line.attempts(job) for job in jobs] == [[]] * len(jobs)
+
+
+def test_two_workers_and_two_relays_do_each_job_once(
+    line: Line, effects: Effects, by_hand: ByHand, queue: str
+) -> None:
+    kind = note_kind(queue)
+
+    def do(note: Note, job: Job) -> None:
+        with job.transaction() as tx:
+            effects.add(tx, job.id)
+
+    jobs = [line.submit(kind()) for _ in range(200)]
+    for _ in range(2):
+        line.start_relay(queue)
+        line.start_worker(Actor(kind, do), threads=8)
+    wait_until(lambda: by_hand.take("SELECT 1 FROM duly.jobs WHERE state <> 'succeeded'") == [])
+    line.stop()
+    assert sorted(job for job, _ in effects.all()) == sorted(jobs)
+    assert by_hand.take("SELECT 1 FROM duly.jobs WHERE attempt <> 1") == []

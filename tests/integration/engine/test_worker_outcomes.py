@@ -1,0 +1,242 @@
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+from outbox import Actor, Job, Kind, Retry, Snooze
+from tests.integration.engine.line import AT_ONCE, Line, Note, note_kind
+from tests.integration.engine.waiting import wait_until
+
+Failing = Callable[[Note, Job], Any]
+
+
+def test_what_the_actor_returns_is_the_result(line: Line, queue: str) -> None:
+    kind = note_kind(queue)
+    line.start_relay(queue)
+    line.start_worker(Actor(kind, lambda note, job: {"said": note.text, "attempt": job.attempt}))
+
+    job = line.wait_for(line.submit(kind(text="hello")), "succeeded")
+
+    assert job.result == {"said": "hello", "attempt": 1}
+    assert job.started_at is not None
+    assert job.finished_at is not None
+    assert job.created_at <= job.started_at <= job.finished_at
+
+
+def test_a_failed_job_is_tried_again_until_it_succeeds(line: Line, queue: str) -> None:
+    def do(note: Note, job: Job) -> str:
+        if job.attempt < 3:
+            raise ValueError(f"not in attempt {job.attempt}")
+        return "at last"
+
+    kind = note_kind(queue)
+    line.start_relay(queue)
+    line.start_worker(Actor(kind, do))
+    job = line.wait_for(line.submit(kind()), "succeeded")
+
+    assert (job.attempt, job.dispatch, job.result) == (3, 3, "at last")
+    said = [(each.attempt, each.outcome, each.error_message) for each in line.attempts(job.id)]
+    assert said == [(1, "failed", "not in attempt 1"), (2, "failed", "not in attempt 2")]
+
+
+def test_a_dead_letter_says_why_and_so_does_each_attempt(line: Line, queue: str) -> None:
+    def do(note: Note, job: Job) -> None:
+        raise ValueError(f"attempt {job.attempt}") from KeyError("the cause")
+
+    kind = note_kind(queue)
+    line.start_relay(queue)
+    worker = line.start_worker(Actor(kind, do))
+    job = line.wait_for(line.submit(kind()), "dead")
+
+    (letter,) = line.letters()
+    assert (letter.job_id, letter.dispatch) == (job.id, job.dispatch)
+    assert (letter.reason, letter.error_type) == ("exhausted", "ValueError")
+    assert letter.error_message == "attempt 3"
+    attempts = line.attempts(job.id)
+    assert [attempt.error_message for attempt in attempts] == [f"attempt {n}" for n in (1, 2, 3)]
+    for attempt in attempts:
+        assert (attempt.worker, attempt.error_type) == (worker.name, "ValueError")
+        assert attempt.traceback is not None
+        assert "KeyError: 'the cause'" in attempt.traceback
+        assert 'raise ValueError(f"attempt' in attempt.traceback
+
+
+def test_an_error_not_worth_another_attempt_is_death_at_once(line: Line, queue: str) -> None:
+    def do(note: Note, job: Job) -> None:
+        raise LookupError("void")
+
+    kind = note_kind(queue, retry=Retry(attempts=9, never=(LookupError,)))
+    line.start_relay(queue)
+    line.start_worker(Actor(kind, do))
+    job = line.wait_for(line.submit(kind()), "dead")
+    assert (job.attempt, line.letters()[0].reason) == (1, "refused")
+
+
+def test_a_snooze_costs_no_attempt(line: Line, queue: str) -> None:
+    def do(note: Note, job: Job) -> int:
+        if job.dispatch < 5:
+            raise Snooze(timedelta(), "not ready")
+        return job.attempt
+
+    kind = note_kind(queue, retry=Retry(attempts=1))
+    line.start_relay(queue)
+    line.start_worker(Actor(kind, do))
+    job = line.wait_for(line.submit(kind()), "succeeded")
+    assert (job.dispatch, job.attempt, job.result) == (5, 1, 1)
+    assert line.attempts(job.id) == []
+
+
+def test_a_job_may_be_snoozed_for_ever(line: Line, queue: str) -> None:
+    def do(note: Note, job: Job) -> None:
+        raise Snooze(timedelta.max)
+
+    kind = note_kind(queue)
+    line.start_relay(queue)
+    line.start_worker(Actor(kind, do))
+    job = line.submit(kind())
+    wait_until(lambda: line.job(job).dispatch == 2)
+    assert (line.job(job).state, line.job(job).attempt) == ("queued", 0)
+
+
+def test_an_attempt_past_its_time_limit_is_ended_and_retried(line: Line, queue: str) -> None:
+    def do(note: Note, job: Job) -> str:
+        while job.attempt == 1:
+            pass
+        return "in time"
+
+    kind = note_kind(queue, time_limit=timedelta(milliseconds=50))
+    line.start_relay(queue)
+    line.start_worker(Actor(kind, do))
+    job = line.wait_for(line.submit(kind()), "succeeded")
+    (attempt,) = line.attempts(job.id)
+    assert (attempt.outcome, attempt.error_type) == ("timed_out", "TimeLimitExceeded")
+
+
+def test_a_payload_that_is_invalid_by_now_is_death_at_once(line: Line, queue: str) -> None:
+    class Strict(BaseModel):
+        """What a later release makes of the payload."""
+
+        text: int
+
+    ran = threading.Event()
+    line.start_relay(queue)
+    line.start_worker(Actor(Kind("test.note", Strict, queue=queue), lambda *_: ran.set()))
+    job = line.wait_for(line.submit(note_kind(queue)(text="five")), "dead")
+
+    (letter,) = line.letters()
+    assert (letter.reason, job.attempt, ran.is_set()) == ("invalid_payload", 1, False)
+    assert "valid integer" in (letter.error_message or "")
+    assert "five" not in (letter.error_message or "")
+
+
+class Mute(Exception):
+    """Cannot even say what it is."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+
+def exit_the_process(note: Note, job: Job) -> None:
+    """As a library does that takes itself for a program."""
+    raise SystemExit(1)
+
+
+def raise_mute(note: Note, job: Job) -> None:
+    """An error whose text is an error."""
+    raise Mute
+
+
+def raise_nul(note: Note, job: Job) -> None:
+    """An error whose text Postgres cannot keep."""
+    raise ValueError("nul \0, half a pair \ud800, and a € more")
+
+
+def raise_much(note: Note, job: Job) -> None:
+    """An error that quotes a whole file."""
+    raise ValueError("x" * 1_000_000)
+
+
+@pytest.mark.parametrize(
+    ("do", "error_type", "text"),
+    [
+        (exit_the_process, "SystemExit", "1"),
+        (raise_mute, "Mute", "its text raises RuntimeError"),
+        (raise_nul, "ValueError", "nul \\x00, half a pair \\ud800, and a € more"),
+        (raise_much, "ValueError", "x" * 10_000),
+    ],
+)
+def test_whatever_is_raised_is_recorded(
+    line: Line, queue: str, do: Failing, error_type: str, text: str
+) -> None:
+    kind = note_kind(queue, retry=Retry(attempts=1))
+    line.start_relay(queue)
+    worker = line.start_worker(Actor(kind, do), threads=1)
+    line.wait_for(line.submit(kind()), "dead")
+
+    (letter,) = line.letters()
+    assert letter.error_type == error_type
+    assert (letter.error_message or "").startswith(text)
+    assert len(letter.error_message or "") <= 10_000
+    assert worker.is_whole
+
+
+@pytest.mark.parametrize("result", [object(), float("nan"), "nul \0", "half a pair \ud800", {1, 2}])
+@pytest.mark.parametrize("way", ["returned", "in its transaction"])
+def test_a_result_that_cannot_be_kept_is_death_at_once(
+    line: Line, queue: str, result: object, way: str
+) -> None:
+    def do(note: Note, job: Job) -> Any:
+        if way == "returned":
+            return result
+        with job.transaction(result):
+            return None
+
+    kind = note_kind(queue, retry=AT_ONCE)
+    line.start_relay(queue)
+    line.start_worker(Actor(kind, do))
+    job = line.wait_for(line.submit(kind()), "dead")
+    assert (job.attempt, line.letters()[0].reason) == (1, "refused")
+
+
+def test_a_dead_job_can_be_replayed_once_its_cause_is_mended(line: Line, queue: str) -> None:
+    mended = threading.Event()
+
+    def do(note: Note, job: Job) -> str:
+        if not mended.is_set():
+            raise ValueError("broken")
+        return "mended"
+
+    kind = note_kind(queue)
+    line.start_relay(queue)
+    line.start_worker(Actor(kind, do))
+    job = line.submit(kind())
+    line.wait_for(job, "dead")
+    mended.set()
+    line.replay(line.letters()[0].id)
+
+    replayed = line.wait_for(job, "succeeded")
+    assert (replayed.attempt, replayed.attempt_limit, replayed.result) == (4, 6, "mended")
+    assert len(line.attempts(job)) == 3
+    assert line.letters()[0].resolution == "replayed"
+
+
+def test_a_running_job_that_is_cancelled_is_not_tried_again(line: Line, queue: str) -> None:
+    running, go_on = threading.Event(), threading.Event()
+
+    def do(note: Note, job: Job) -> None:
+        running.set()
+        go_on.wait(10)
+        raise ValueError("in vain")
+
+    kind = note_kind(queue)
+    line.start_relay(queue)
+    line.start_worker(Actor(kind, do))
+    job = line.submit(kind())
+    running.wait(10)
+    assert line.cancel(job) == "running"
+    go_on.set()
+    assert line.wait_for(job, "cancelled").attempt == 1
+    assert line.letters() == []

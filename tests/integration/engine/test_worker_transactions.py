@@ -1,0 +1,155 @@
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+
+from sqlalchemy import Engine
+from sqlalchemy.orm import Session
+
+from outbox import Actor, Job, Retry, jobs, submit
+from outbox.jobs import JobFilter
+from tests.integration.engine.by_hand import ByHand
+from tests.integration.engine.effects import Effects
+from tests.integration.engine.line import Line, Note, do_nothing, note_kind
+
+
+def test_effect_completion_and_what_follows_are_one_commit(
+    line: Line, by_hand: ByHand, effects: Effects, queue: str, new_queue: Callable[[], str]
+) -> None:
+    """They carry the same transaction id."""
+    first, second = note_kind(queue), note_kind(new_queue(), "test.second")
+
+    def do(note: Note, job: Job) -> str:
+        with job.transaction({"said": note.text}) as tx:
+            effects.add(tx, job.id)
+            submit(tx, second())
+        return "ignored"
+
+    line.start_worker(Actor(first, do))
+    line.start_relay(queue)
+    job = line.wait_for(line.submit(first(text="hello")), "succeeded")
+
+    assert job.result == {"said": "hello"}
+    assert effects.of(job.id) == ["done"]
+    (effect,) = by_hand.take("SELECT xmin::text FROM effects")
+    (done,) = by_hand.take("SELECT xmin::text FROM duly.jobs WHERE kind = 'test.note'")
+    (follows,) = by_hand.take("SELECT xmin::text FROM duly.jobs WHERE kind = 'test.second'")
+    assert effect == done == follows
+
+
+def test_an_error_after_a_partial_effect_leaves_nothing_of_it(
+    line: Line, engine: Engine, effects: Effects, queue: str
+) -> None:
+    first, second = note_kind(queue), note_kind(queue, "test.second")
+
+    def do(note: Note, job: Job) -> None:
+        with job.transaction() as tx:
+            effects.add(tx, job.id, f"attempt {job.attempt}")
+            submit(tx, second())
+            if job.attempt == 1:
+                raise ValueError("half way")
+
+    line.start_relay(queue)
+    line.start_worker(Actor(first, do), Actor(second, do_nothing))
+    job = line.submit(first())
+    line.wait_for(job, "succeeded")
+
+    assert effects.of(job) == ["attempt 2"]
+    assert [attempt.error_message for attempt in line.attempts(job)] == ["half way"]
+    with Session(engine) as session:
+        assert len(jobs.find(session, JobFilter(kind="test.second"))) == 1
+
+
+def test_a_dead_jobs_effect_never_happened(line: Line, effects: Effects, queue: str) -> None:
+    def do(note: Note, job: Job) -> None:
+        with job.transaction() as tx:
+            effects.add(tx, job.id)
+            raise ValueError("half way")
+
+    kind = note_kind(queue)
+    line.start_relay(queue)
+    line.start_worker(Actor(kind, do))
+    line.wait_for(line.submit(kind()), "dead")
+    assert effects.all() == []
+
+
+def test_an_error_after_the_transaction_changes_nothing(
+    line: Line, effects: Effects, queue: str
+) -> None:
+    def do(note: Note, job: Job) -> None:
+        with job.transaction() as tx:
+            effects.add(tx, job.id)
+        raise ValueError("too late")
+
+    kind = note_kind(queue)
+    line.start_relay(queue)
+    line.start_worker(Actor(kind, do))
+    job = line.submit(kind())
+    line.wait_for(job, "succeeded")
+    line.stop()
+    assert line.job(job).state == "succeeded"
+    assert line.attempts(job) == []
+    assert effects.of(job) == ["done"]
+
+
+def test_a_second_transaction_is_refused(line: Line, effects: Effects, queue: str) -> None:
+    refused = threading.Event()
+
+    def do(note: Note, job: Job) -> None:
+        with job.transaction() as tx:
+            effects.add(tx, job.id, "first")
+        try:
+            with job.transaction() as tx:
+                effects.add(tx, job.id, "second")
+        except RuntimeError:
+            refused.set()
+
+    kind = note_kind(queue)
+    line.start_relay(queue)
+    line.start_worker(Actor(kind, do))
+    job = line.submit(kind())
+    line.wait_for(job, "succeeded")
+    assert refused.wait(10)
+    assert effects.of(job) == ["first"]
+
+
+def test_a_transaction_that_failed_may_be_tried_again_in_the_same_attempt(
+    line: Line, effects: Effects, queue: str
+) -> None:
+    def do(note: Note, job: Job) -> None:
+        for time in ("first", "second"):
+            with suppress(ValueError), job.transaction() as tx:
+                effects.add(tx, job.id, time)
+                if time == "first":
+                    raise ValueError("once more")
+
+    kind = note_kind(queue, retry=Retry(attempts=1))
+    line.start_relay(queue)
+    line.start_worker(Actor(kind, do))
+    job = line.submit(kind())
+    line.wait_for(job, "succeeded")
+    assert effects.of(job) == ["second"]
+
+
+def test_a_replaced_workers_effect_is_rolled_back(
+    line: Line, effects: Effects, by_hand: ByHand, queue: str
+) -> None:
+    """The job is rescued while its first worker, believed dead, is about to commit."""
+    replaced = threading.Event()
+
+    def do(note: Note, job: Job) -> None:
+        with job.transaction() as tx:
+            effects.add(tx, job.id, f"attempt {job.attempt}")
+            if job.attempt == 1:
+                by_hand.take("DELETE FROM duly.workers")
+                assert [row["id"] for row in by_hand.rescue()] == [job.id]
+                replaced.set()
+
+    kind = note_kind(queue)
+    line.start_worker(Actor(kind, do))
+    line.start_relay(queue)
+    job = line.submit(kind())
+
+    assert line.wait_for(job, "succeeded").attempt == 2
+    assert replaced.is_set()
+    assert effects.of(job) == ["attempt 2"]
+    assert [attempt.outcome for attempt in line.attempts(job)] == ["crashed"]
