@@ -1,4 +1,4 @@
-# What a developer types. Everything made here lies below the checkout: .venv, .servers, .demo.
+# What a developer types. Everything made here lies below the checkout: .venv, .servers, .demo, .chaos.
 
 PYTHON := $(shell for python in python3.13 python3.12 python3.11 python3; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
@@ -6,7 +6,7 @@ PYTHON := $(shell for python in python3.13 python3.12 python3.11 python3; do \
 BIN := .venv/bin
 ARGS :=
 
-.PHONY: help venv demo down test check format lock clean python
+.PHONY: help venv demo down test mutants chaos check format lock clean python
 
 help: ## Say what there is
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -22,6 +22,13 @@ down: python ## Stop what demo and test started; data stays
 
 test: venv ## Run all tests, against real servers; ARGS="-k name" goes to pytest
 	@urls=$$($(BIN)/python -m dev.servers up --name test) && env $$urls $(BIN)/pytest $(ARGS)
+
+mutants: venv ## Take each guard out of the SQL: a test must fail; ARGS="CLAIM RETRY" for some steps
+	@urls=$$($(BIN)/python -m dev.servers up --name test) && \
+		env $$urls $(BIN)/python -m tests.protocol.mutate_guards $(ARGS)
+
+chaos: venv ## 10,000 jobs while everything breaks; ARGS="--seed 7 --system celery", --help says more
+	@$(BIN)/python -m tests.chaos $(ARGS)
 
 check: venv ## Run what needs no server: format, lint, types, imports, unit tests
 	@$(BIN)/ruff format --check --quiet .
@@ -40,7 +47,7 @@ lock: python ## Lock the dependencies of pyproject.toml; ARGS=--upgrade takes th
 clean: down ## Remove all that was made here, data of the servers included
 	@if [ -f .servers/elsewhere ]; then rm -rf "$$(cat .servers/elsewhere)"; fi
 	@rm -rf .venv .servers .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis \
-		.import_linter_cache
+		.import_linter_cache .chaos
 	@find . -name __pycache__ -type d -exec rm -rf {} +
 
 .venv/complete: requirements-dev.txt pyproject.toml | python

@@ -1,5 +1,9 @@
-"""Where the programs of an installed Postgres and RabbitMQ lie."""
+"""Where the programs of an installed Postgres and RabbitMQ lie.
 
+DULY_POSTGRES_BIN and DULY_RABBITMQ_SBIN name the folders to take in place of what is found.
+"""
+
+import os
 import re
 import shutil
 import subprocess
@@ -15,14 +19,21 @@ def postgres(version: int | None = None) -> Path | None:
 def rabbitmq() -> Path | None:
     """The folder with rabbitmq-server and rabbitmqctl."""
     # Debian's first: what its packages put into PATH only lets root and its own user pass.
-    folders = [Path("/usr/lib/rabbitmq/bin"), *_in_path("rabbitmq-server"), Path("/usr/sbin")]
+    installed = [Path("/usr/lib/rabbitmq/bin"), *_in_path("rabbitmq-server"), Path("/usr/sbin")]
+    folders = _named("DULY_RABBITMQ_SBIN") or installed
     return next((folder for folder in folders if (folder / "rabbitmq-server").exists()), None)
 
 
 def _postgres_folders() -> list[Path]:
-    folders = [*Path("/usr/lib/postgresql").glob("*/bin"), *_in_path("postgres")]
+    installed = [*Path("/usr/lib/postgresql").glob("*/bin"), *_in_path("postgres")]
+    folders = _named("DULY_POSTGRES_BIN") or installed
     needed = ("postgres", "initdb", "pg_ctl", "pg_isready", "psql")
     return [folder for folder in folders if all((folder / tool).exists() for tool in needed)]
+
+
+def _named(variable: str) -> list[Path]:
+    folder = os.environ.get(variable)
+    return [Path(folder)] if folder else []
 
 
 def _in_path(program: str) -> list[Path]:

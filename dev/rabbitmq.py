@@ -2,7 +2,6 @@
 
 import os
 import signal
-from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
@@ -22,6 +21,11 @@ class PrivateRabbitmq(PrivateServer):
     kind = "rabbitmq"
     stop_signal = signal.SIGTERM
 
+    @property
+    def node(self) -> str:
+        """The name by which other nodes know it."""
+        return f"duly-{self.port}@localhost"
+
     def is_up(self) -> bool:
         return bool(self.pid()) and amqp.opens(self.url("/"))
 
@@ -34,7 +38,11 @@ class PrivateRabbitmq(PrivateServer):
         return f"amqp://{login}@127.0.0.1:{self.port}/{quote(name, safe='')}"
 
     def ensure(self, name: str) -> None:
-        ensure_vhost(self.url(name), USER, partial(self._check, self._program("rabbitmqctl")))
+        ensure_vhost(self.url(name), USER, self.control)
+
+    def control(self, *arguments: str) -> None:
+        """Run rabbitmqctl. Raises Failure."""
+        self._check(self._program("rabbitmqctl"), *arguments)
 
     def _launch(self) -> None:
         for file, text in self._configuration().items():
@@ -75,7 +83,7 @@ class PrivateRabbitmq(PrivateServer):
             "HOME": str(self.folder),  # where the cookie lies
             "ERL_EPMD_PORT": str(self.port + 2),
             "ERL_EPMD_ADDRESS": "127.0.0.1",
-            "RABBITMQ_NODENAME": f"duly-{self.port}@localhost",
+            "RABBITMQ_NODENAME": self.node,
             "RABBITMQ_DIST_PORT": str(self.port + 1),
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
             "RABBITMQ_CONFIG_FILE": str(self.folder / "rabbitmq.conf"),

@@ -4,6 +4,7 @@ Workers only consume: what is published comes from the outbox, by the relay. So 
 queue, and no middleware that enqueues.
 """
 
+import logging
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -33,7 +34,7 @@ class Broker(RabbitmqBroker):
 
     def __init__(self, amqp_url: str) -> None:
         super().__init__(confirm_delivery=True, middleware=[Disposition()])
-        self.parameters = [parameters(amqp_url)]
+        self.parameters = parameters(amqp_url)
 
     @property
     def consumer_class(self) -> "type[Consumer]":
@@ -94,6 +95,10 @@ class Consumer(_RabbitmqConsumer):
     broker has given it back already.
     """
 
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.logger.addFilter(_without_traceback)
+
     def __next__(self) -> Any:
         message = super().__next__()
         if message is None:
@@ -131,3 +136,9 @@ class Consumer(_RabbitmqConsumer):
         tag = message._tag  # noqa: SLF001 - Dramatiq keeps it nowhere else
         self.known_tags.discard(tag)
         self.connection.add_callback_threadsafe(partial(self.channel.basic_nack, tag, requeue=True))
+
+
+def _without_traceback(record: logging.LogRecord) -> bool:
+    """Leaves out the error of a message that is no JSON, which quotes all of it."""
+    record.exc_info = None
+    return True

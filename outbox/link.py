@@ -38,11 +38,11 @@ class Link:
         self._connection: AsyncioConnection
         self.channel: Channel
 
-    async def open(self, amqp_url: str) -> None:
+    async def open(self, node: pika.URLParameters) -> None:
         """Connect and open the channel. Raises BrokerGone."""
         opened: asyncio.Future[AsyncioConnection] = self._loop.create_future()
         self._connection = AsyncioConnection(
-            parameters(amqp_url),
+            node,
             on_open_callback=opened.set_result,
             on_open_error_callback=self._connection_ended,
             on_close_callback=self._connection_ended,
@@ -55,17 +55,23 @@ class Link:
         )
         self.channel.add_on_close_callback(self._closed)
 
-    async def declare(self, queue: str, arguments: dict[str, object]) -> int:
-        """Make sure that the durable queue exists; returns how many messages wait in it.
+    async def declare(self, queue: str, arguments: dict[str, object]) -> None:
+        """Make sure that the durable queue exists.
 
         Raises BrokerGone, also where the queue exists with other arguments.
         """
-        declared: Method[Queue.DeclareOk] = await self._call(
+        _: Method[Queue.DeclareOk] = await self._call(
             lambda done: self.channel.queue_declare(
                 queue, durable=True, arguments=arguments, callback=done
             )
         )
-        count: int = declared.method.message_count
+
+    async def depth(self, queue: str) -> int:
+        """How many messages wait in the queue. Raises BrokerGone, also where it was deleted."""
+        found: Method[Queue.DeclareOk] = await self._call(
+            lambda done: self.channel.queue_declare(queue, passive=True, callback=done)
+        )
+        count: int = found.method.message_count
         return count
 
     async def answer(self, future: "asyncio.Future[T]") -> T:
@@ -117,17 +123,51 @@ class Link:
 @asynccontextmanager
 async def connect(amqp_url: str) -> AsyncIterator[Link]:
     """An open link, closed at the end. Raises BrokerGone where none can be had."""
-    link = Link()
+    link = await _open_first(parameters(amqp_url))
     try:
-        await link.open(amqp_url)
         yield link
     finally:
         await link.end()
 
 
-def parameters(amqp_url: str) -> pika.URLParameters:
-    """The URL, with a heartbeat short enough to notice a half-open connection in time."""
-    given = pika.URLParameters(amqp_url)
-    if "heartbeat" not in amqp_url:
+async def _open_first(nodes: list[pika.URLParameters]) -> Link:
+    *others, last = nodes
+    for node in others:
+        with suppress(BrokerGone):
+            return await _open(node)
+    return await _open(last)
+
+
+async def _open(node: pika.URLParameters) -> Link:
+    link = Link()
+    try:
+        await link.open(node)
+    except BaseException:
+        await link.end()
+        raise
+    return link
+
+
+def parameters(amqp_url: str) -> list[pika.URLParameters]:
+    """Of each node of a cluster, in the order in which they are to be tried.
+
+    `amqp_url` has their URLs with `;` in between. The heartbeat is short enough to notice a
+    half-open connection in time.
+    """
+    return [_parameters(url) for url in amqp_url.split(";")]
+
+
+def impatient(amqp_url: str, seconds: float) -> list[pika.URLParameters]:
+    """The same for a look at the broker, which gives a silent node up after `seconds`."""
+    nodes = parameters(amqp_url)
+    for node in nodes:
+        node.connection_attempts = 1
+        node.socket_timeout = node.stack_timeout = node.blocked_connection_timeout = seconds
+    return nodes
+
+
+def _parameters(url: str) -> pika.URLParameters:
+    given = pika.URLParameters(url)
+    if "heartbeat" not in url:
         given.heartbeat = HEARTBEAT_SECONDS
     return given

@@ -30,13 +30,16 @@ class _Batch:
     left: int
     outcome: Outcome
     settled: "asyncio.Future[None]"
+    nacked: bool = False
 
 
 class Publisher:
     """Publishes batches over one link, several at a time if asked.
 
     Every message is mandatory and persistent. The broker acknowledges even what it could not
-    route, after returning it, so a returned message counts as refused.
+    route, after returning it, so a returned message counts as refused. A nack says nothing of the
+    message: the broker can take none now, or none over this link (RabbitMQ 3.10 nacks all that comes
+    over a channel opened before a queue's new leader was known, for as long as that channel lives).
     """
 
     def __init__(self, link: Link) -> None:
@@ -50,18 +53,25 @@ class Publisher:
         link.channel.confirm_delivery(self._on_confirm)
 
     async def depth(self, queue: str) -> int:
-        """How many messages wait in the queue; it and its `.XQ` exist afterwards."""
+        """How many messages wait in the queue; it and its `.XQ` are made at the first look.
+
+        Raises BrokerGone where the queue was deleted since. Made again at once, it could be there
+        before RabbitMQ has told its consumers, who would then hear neither of the end nor of what
+        comes into the new one; it is made again over the next link.
+        """
         if queue not in self._declared:
             intake = topology.dead_letter_queue(queue)
             await self._link.declare(intake, topology.dead_letter_intake())
+            await self._link.declare(queue, topology.work_queue(queue))
             self._declared.add(queue)
-        return await self._link.declare(queue, topology.work_queue(queue))
+        return await self._link.depth(queue)
 
     async def publish(self, dispatches: Sequence[Dispatch]) -> Outcome:
         """Publish all and wait for the broker's word on each.
 
         Returns early with what is known when the link is lost; waits CONFIRM_TIMEOUT_SECONDS at
-        the most, then gives the link up unless the broker said that it blocks publishers.
+        the most, then gives the link up unless the broker said that it blocks publishers. After a
+        nack it gives the link up as well.
         """
         settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         batch = _Batch(len(dispatches), Outcome(), settled)
@@ -73,7 +83,9 @@ class Publisher:
             timeout=CONFIRM_TIMEOUT_SECONDS,
             return_when=asyncio.FIRST_COMPLETED,
         )
-        if not settled.done() and self._link.unblocked.is_set():
+        if batch.nacked:
+            self._link.lose("it takes no messages")
+        elif not settled.done() and self._link.unblocked.is_set():
             self._link.close()
         return batch.outcome
 
@@ -113,8 +125,10 @@ class Publisher:
     def _settle(self, dispatch: Dispatch, batch: _Batch, *, acked: bool) -> None:
         returned = dispatch.message_id in self._returned
         self._returned.discard(dispatch.message_id)
-        taken = acked and not returned
-        (batch.outcome.confirmed if taken else batch.outcome.refused).append(dispatch)
+        if not acked:
+            batch.nacked = True
+        else:
+            (batch.outcome.refused if returned else batch.outcome.confirmed).append(dispatch)
         batch.left -= 1
         if batch.left == 0 and not batch.settled.done():
             batch.settled.set_result(None)

@@ -32,8 +32,8 @@ WITH job AS (
 SELECT id, run_at, created_at FROM job
 """
 
-# Relay: the queues that have events, also those that no setting names. A loose index scan: one
-# probe of the index for each queue, however long the backlog.
+# Relay: the queues that have events, or messages that may get lost, also those that no setting
+# names. A loose index scan: one probe of the index for each queue, however long the backlog.
 QUEUES_WITH_EVENTS = """
 WITH RECURSIVE seen AS (
     (SELECT queue FROM duly.outbox_events ORDER BY queue LIMIT 1)
@@ -44,6 +44,8 @@ WITH RECURSIVE seen AS (
     WHERE seen.queue IS NOT NULL
 )
 SELECT queue FROM seen WHERE queue IS NOT NULL
+UNION
+SELECT queue FROM duly.publications
 """
 
 # Relay: locks what each queue has room for, highest priority first, oldest first within it.
@@ -162,7 +164,6 @@ INSERT INTO duly.dead_letters (job_id, dispatch, kind, queue, reason, error_type
 SELECT id, dispatch, kind, queue, %(reason)s::text, %(error_type)s::text, %(error_message)s::text,
        %(body)s::bytea, %(headers)s::jsonb, CASE WHEN %(body)s::bytea IS NOT NULL THEN now() END
 FROM buried
-ON CONFLICT (job_id, dispatch) WHERE job_id IS NOT NULL DO NOTHING
 RETURNING id
 """
 

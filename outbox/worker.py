@@ -59,6 +59,7 @@ def run(
     while not worker.is_registered(LOOK_SECONDS):
         if stop.is_set():
             return 0
+    faulthandler.dump_traceback_later(FROZEN_SECONDS, exit=True)
     worker.start()
     while not stop.wait(LOOK_SECONDS):
         faulthandler.dump_traceback_later(FROZEN_SECONDS, exit=True)

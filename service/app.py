@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from outbox.nudge import Nudge
-from service import dead_letters, health, invoices, jobs, webhook_endpoints
+from service import dead_letters, health, invoices, jobs, overdue_jobs, webhook_endpoints
 from service.body_limit import BodyLimit
 from service.database import create_engine, create_sessions
 from service.documentation import DocumentedApi
@@ -32,7 +32,7 @@ def create_app(settings: Settings) -> FastAPI:
         await engine.dispose()
 
     app = DocumentedApi(title="Duly", version="1", lifespan=lifespan, redirect_slashes=False)
-    for module in (invoices, webhook_endpoints, jobs, dead_letters, health):
+    for module in (invoices, webhook_endpoints, jobs, overdue_jobs, dead_letters, health):
         app.include_router(module.router)
     handle_problems(app)
     app.add_middleware(BodyLimit, largest=settings.largest_body)

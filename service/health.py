@@ -12,6 +12,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from outbox.link import impatient
 from service.kinds import KINDS
 
 router = APIRouter(tags=["Health"])
@@ -88,12 +89,8 @@ class Readiness:
         return "ok", lag or 0.0
 
     def _ask_broker(self) -> State:
-        parameters = pika.URLParameters(self._amqp_url)
-        parameters.socket_timeout = parameters.stack_timeout = PATIENCE_SECONDS
-        parameters.blocked_connection_timeout = PATIENCE_SECONDS
-        parameters.connection_attempts = 1
         try:
-            pika.BlockingConnection(parameters).close()
+            pika.BlockingConnection(impatient(self._amqp_url, PATIENCE_SECONDS)).close()
         except (AMQPError, OSError):
             return "unreachable"
         return "ok"

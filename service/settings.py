@@ -9,7 +9,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 def _seconds(given: object) -> object:
-    return f"PT{given}S" if isinstance(given, str) and given.replace(".", "", 1).isdigit() else given
+    return (
+        f"PT{given}S" if isinstance(given, str) and given.replace(".", "", 1).isdigit() else given
+    )
 
 
 Duration = Annotated[timedelta, BeforeValidator(_seconds)]
@@ -24,7 +26,7 @@ class Settings(BaseSettings):
     database_url: str = Field(validation_alias="DATABASE_URL")
     """`postgresql://…`, as libpq reads it."""
     amqp_url: str = Field(validation_alias="AMQP_URL")
-    """`amqp://…`, as pika reads it."""
+    """`amqp://…`, as pika reads it; for a cluster those of its nodes, with `;` in between."""
 
     actors: str = "actors:ACTORS"
     """Where `duly worker` finds the actors, as `module:name`."""

@@ -1,14 +1,17 @@
 """How the line is doing, as Postgres knows it: backlog, jobs, dead letters and workers."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-LATE = timedelta(minutes=5)
-"""A queued job whose time came longer ago than this is overdue."""
+from outbox import overdue
+from outbox.overdue import OverdueJob
+from service.kinds import KINDS
+
+LONGEST_OVERDUE = 10
+"""How many overdue jobs are shown; the queues tell how many there are."""
 
 EVENTS = """
 SELECT queue,
@@ -23,8 +26,7 @@ FROM duly.outbox_events GROUP BY queue
 JOBS = """
 SELECT queue,
        count(*) FILTER (WHERE state = 'queued') AS queued,
-       count(*) FILTER (WHERE state = 'running') AS running,
-       count(*) FILTER (WHERE state = 'queued' AND run_at < now() - :late) AS overdue
+       count(*) FILTER (WHERE state = 'running') AS running
 FROM duly.jobs WHERE state IN ('queued', 'running') GROUP BY queue
 """
 LETTERS = """
@@ -72,15 +74,25 @@ class Status:
 
     queues: list[QueueStatus]
     workers: list[WorkerStatus]
+    overdue: list[OverdueJob]
+    """The longest overdue ones."""
 
 
-def read(session: Session, queues: Iterable[str]) -> Status:
-    """The status of these queues and of all others that hold something."""
-    found = {queue: QueueStatus(queue) for queue in queues}
+def read(session: Session, silence: timedelta) -> Status:
+    """The status of the service's queues and of all others that hold something.
+
+    `silence` is after how long a worker without heartbeat is dead.
+    """
+    found = {queue: QueueStatus(queue) for queue in KINDS.queues}
     for query in (EVENTS, JOBS, LETTERS):
-        for row in session.execute(text(query), {"late": LATE} if query is JOBS else {}).mappings():
+        for row in session.execute(text(query)).mappings():
             status = found.setdefault(row["queue"], QueueStatus(row["queue"]))
             for name, value in row.items():
                 setattr(status, name, value)
-    workers = [WorkerStatus(*row) for row in session.execute(text(WORKERS))]
-    return Status(sorted(found.values(), key=lambda each: each.queue), workers)
+    for queue, late in overdue.count(session, KINDS, silence=silence).items():
+        found[queue].overdue = late
+    return Status(
+        queues=sorted(found.values(), key=lambda each: each.queue),
+        workers=[WorkerStatus(*row) for row in session.execute(text(WORKERS))],
+        overdue=overdue.find(session, KINDS, silence=silence, limit=LONGEST_OVERDUE),
+    )

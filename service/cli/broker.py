@@ -3,9 +3,10 @@
 import logging
 from collections.abc import Iterable
 
-import pika
 from pika.adapters.blocking_connection import BlockingConnection
 from pika.exceptions import AMQPError, ChannelClosedByBroker
+
+from outbox.link import impatient
 
 TIMEOUT_SECONDS = 3.0
 
@@ -21,20 +22,11 @@ def depths(amqp_url: str, queues: Iterable[str]) -> dict[str, int | None]:
     """
     logging.getLogger("pika").setLevel(logging.CRITICAL)  # it says on stderr what it raises
     try:
-        connection = BlockingConnection(_impatient(amqp_url))
+        connection = BlockingConnection(impatient(amqp_url, TIMEOUT_SECONDS))
         with connection:
             return {queue: _depth(connection, queue) for queue in queues}
     except (AMQPError, OSError, ValueError) as error:
         raise Unreachable(_why(error)) from None
-
-
-def _impatient(amqp_url: str) -> pika.URLParameters:
-    parameters = pika.URLParameters(amqp_url)
-    parameters.connection_attempts = 1
-    parameters.socket_timeout = TIMEOUT_SECONDS
-    parameters.stack_timeout = TIMEOUT_SECONDS
-    parameters.blocked_connection_timeout = TIMEOUT_SECONDS
-    return parameters
 
 
 def _depth(connection: BlockingConnection, queue: str) -> int | None:

@@ -32,13 +32,14 @@ QUEUE_COLUMNS = (
     "dead",
 )
 WORKER_COLUMNS = ("worker", "alive", "silent_seconds", "threads", "queues")
+OVERDUE_COLUMNS = ("id", "kind", "queue", "state", "since", "why")
 
 
 @app.command("status")
 def show_status(*, output: OutputOption = Output.TABLE) -> None:
-    """Show queues and workers. Exits with 1 where RabbitMQ, the relay or a worker is missing."""
+    """Show queues, workers and what is overdue. Exits with 1 where a process is missing."""
     with session() as db:
-        status = read(db, KINDS.queues)
+        status = read(db, settings().worker_silence)
     in_broker: Mapping[str, int | None] = {}
     try:
         in_broker = depths(settings().amqp_url, [each.queue for each in status.queues])
@@ -73,8 +74,11 @@ def _print(
 ) -> None:
     queues = [asdict(each) | {"in_broker": in_broker.get(each.queue)} for each in status.queues]
     workers = [asdict(each) | {"alive": _is_alive(each)} for each in status.workers]
+    overdue = [asdict(each) for each in status.overdue]
     if output is Output.TABLE:
         show_rows(queues, QUEUE_COLUMNS, output)
         show_rows(workers, WORKER_COLUMNS, output)
+        if overdue:
+            show_rows(overdue, OVERDUE_COLUMNS, output)
     else:
-        show({"down": down, "queues": queues, "workers": workers}, output)
+        show({"down": down, "queues": queues, "workers": workers, "overdue": overdue}, output)

@@ -52,6 +52,17 @@ class Process:
         return self._running.wait(timeout=60)
 
     @property
+    def pid(self) -> int:
+        """Its number."""
+        assert self._running
+        return self._running.pid
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it runs."""
+        return self._running is not None and self._running.poll() is None
+
+    @property
     def log(self) -> str:
         """What it has said so far."""
         return self._log.read_text()

@@ -50,6 +50,10 @@ def test_jobs_that_nobody_publishes_tell_of_a_missing_relay(duly: Duly, session:
     session.commit()
     status = duly.json("status", code=1)
     assert _email_queue(status)["overdue"] == 1
+    (late,) = status["overdue"]
+    assert (late["kind"], late["state"]) == ("email.send", "queued")
+    assert late["why"] == "it waits to be published, behind 0 others"
+    assert late["why"] in duly("status").stdout
     (down,) = status["down"]
     assert down.startswith("no relay publishes email: ")
 

@@ -18,10 +18,11 @@ class Rabbit:
         self._connection = pika.BlockingConnection(nodes)
         self._channel = self._connection.channel()
 
-    def declare(self, queue: str) -> None:
-        """Make the queue and its `.XQ`, as relay and worker do."""
+    def declare(self, queue: str, **more: object) -> None:
+        """Make the queue and its `.XQ`, as relay and worker do, with `more` arguments."""
         intake = topology.dead_letter_queue(queue)
-        self._channel.queue_declare(queue, durable=True, arguments=topology.work_queue(queue))
+        arguments = topology.work_queue(queue) | more
+        self._channel.queue_declare(queue, durable=True, arguments=arguments)
         self._channel.queue_declare(intake, durable=True, arguments=topology.dead_letter_intake())
 
     def publish(self, queue: str, body: bytes, headers: dict[str, Any] | None = None) -> None:

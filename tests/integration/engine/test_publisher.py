@@ -8,6 +8,7 @@ from outbox.publisher import Outcome, Publisher
 from outbox.wire import Dispatch
 from tests.integration.engine.proxy import Proxy
 from tests.integration.engine.rabbit import Rabbit
+from tests.integration.engine.waiting import wait_until
 
 T = TypeVar("T")
 ACK_BYTES = 21
@@ -66,6 +67,23 @@ def test_a_dispatch_refused_once_may_be_taken_the_next_time(
 
     first, second = with_publisher(amqp_url, twice)
     assert (first.refused, second.confirmed) == (batch, batch)
+
+
+def test_what_the_broker_cannot_take_now_is_no_failure_of_its_own(
+    amqp_url: str, rabbit: Rabbit, queue: str
+) -> None:
+    """It has room for one message."""
+    rabbit.declare(queue, **{"x-max-length": 1})
+    for _ in range(2):
+        rabbit.publish(queue, b"there before")
+    wait_until(lambda: rabbit.depth(queue) == 2)
+
+    async def publish(publisher: Publisher) -> tuple[Outcome, bool]:
+        return await publisher.publish(dispatches(3, queue)), publisher._link.lost.done()
+
+    outcome, link_is_given_up = with_publisher(amqp_url, publish)
+    assert (outcome.confirmed, outcome.refused) == ([], [])
+    assert link_is_given_up
 
 
 def test_batches_at_the_same_time_each_get_their_own_answers(

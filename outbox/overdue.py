@@ -1,0 +1,102 @@
+"""Overdue jobs: those that should have begun or ended by now, each with what it waits for."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from outbox.kinds import Kinds
+
+LATE = timedelta(minutes=5)
+"""A queued job whose time came longer ago than this is overdue."""
+
+OVERDUE = """
+WITH alive AS (
+    SELECT name, queues FROM duly.workers WHERE heartbeat_at > now() - %(silence)s
+), known AS (
+    SELECT * FROM unnest(%(kinds)s::text[], %(limits)s::interval[]) AS known (kind, time_limit)
+), overdue AS (
+    SELECT id, kind, queue, state, dispatch, run_at AS since, NULL AS running_why
+    FROM duly.jobs
+    WHERE state = 'queued' AND run_at < now() - %(late)s
+    UNION ALL
+    SELECT id, kind, queue, state, dispatch, started_at,
+           CASE WHEN alive.name IS NULL THEN 'its worker ' || worker || ' is silent: to be rescued'
+                ELSE 'it has run for longer than its time limit of ' || time_limit END
+    FROM duly.jobs
+    LEFT JOIN alive ON alive.name = worker
+    LEFT JOIN known USING (kind)
+    WHERE state = 'running' AND (alive.name IS NULL OR started_at < now() - time_limit)
+)
+"""
+COUNT = "SELECT queue, count(*) AS overdue FROM overdue GROUP BY queue"
+
+# How many are ahead is counted level by level, as the relay takes them, and no further than 1000.
+FIND = """
+SELECT overdue.id, overdue.kind, overdue.queue, overdue.state, overdue.since, CASE
+    WHEN state = 'running' THEN running_why
+    WHEN NOT EXISTS (SELECT FROM alive WHERE queues ? overdue.queue)
+        THEN 'no live worker serves ' || overdue.queue
+    WHEN event.failures > 0 THEN 'RabbitMQ refused its message ' || event.failures || ' times'
+    WHEN event.job_id IS NULL THEN 'it was published, and no worker has claimed it'
+    WHEN ahead.count = 1000 THEN 'it waits to be published, behind at least 1000 others'
+    ELSE 'it waits to be published, behind ' || ahead.count || ' others' END AS why
+FROM (SELECT * FROM overdue ORDER BY since LIMIT %(limit)s) AS overdue
+LEFT JOIN duly.outbox_events AS event ON event.job_id = overdue.id
+CROSS JOIN LATERAL (
+    SELECT count(*) FROM (
+        SELECT FROM unnest('{0,1,2}'::smallint[]) AS level (priority)
+        CROSS JOIN LATERAL (
+            SELECT FROM duly.outbox_events AS other
+            WHERE other.queue = event.queue AND other.priority = level.priority
+              AND other.available_at
+                  < CASE level.priority WHEN event.priority THEN event.available_at ELSE now() END
+            LIMIT 1000
+        ) AS due
+        WHERE level.priority <= event.priority
+        LIMIT 1000
+    ) AS others
+) AS ahead
+ORDER BY overdue.since
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class OverdueJob:
+    """A job that is late. `since` is when it should have begun; when it began, where it runs."""
+
+    id: UUID
+    kind: str
+    queue: str
+    state: str
+    since: datetime
+    why: str
+
+
+def find(
+    session: Session, kinds: Kinds, *, silence: timedelta, limit: int = 50
+) -> list[OverdueJob]:
+    """Jobs that are queued long after their time, run past their limit, or lost their worker.
+
+    The longest overdue first. `silence` is after how long a worker without heartbeat is dead.
+    """
+    asked = _asked(kinds, silence) | {"limit": limit}
+    return [OverdueJob(*row) for row in session.connection().exec_driver_sql(OVERDUE + FIND, asked)]
+
+
+def count(session: Session, kinds: Kinds, *, silence: timedelta) -> dict[str, int]:
+    """How many of them each queue has."""
+    found = session.connection().exec_driver_sql(OVERDUE + COUNT, _asked(kinds, silence))
+    return {row.queue: row.overdue for row in found}
+
+
+def _asked(kinds: Kinds, silence: timedelta) -> dict[str, Any]:
+    limits = {name: kind.time_limit for name, kind in kinds.items()}
+    return {
+        "kinds": list(limits),
+        "limits": list(limits.values()),
+        "silence": silence,
+        "late": LATE,
+    }

@@ -1,0 +1,52 @@
+"""The clients: they post each order in its time, again and again until they are told 2xx."""
+
+import itertools
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx2
+
+from tests.chaos.orders import Order
+from tests.chaos.witness import Witness
+
+CLIENTS = 16
+ANSWER_SECONDS = 10
+PAUSE_SECONDS = 0.5
+PATIENCE_SECONDS = 60
+
+
+class Clients:
+    """Post orders to the API processes in turn; give up a minute after the last was due."""
+
+    def __init__(self, ports: Sequence[int], witness: Witness) -> None:
+        self._urls = itertools.cycle([f"http://127.0.0.1:{port}/orders" for port in ports])
+        self._witness = witness
+        self._http = httpx2.Client(timeout=ANSWER_SECONDS)
+
+    def place(self, orders: Sequence[Order], seconds: float) -> None:
+        """Place all orders, spread over so many seconds."""
+        start = time.monotonic()
+        self._end = start + seconds + PATIENCE_SECONDS
+        with self._http, ThreadPoolExecutor(CLIENTS) as pool:
+            for number, order in enumerate(orders):
+                _sleep_until(start + seconds * number / len(orders))
+                pool.submit(self._insist, order)
+
+    def _insist(self, order: Order) -> None:
+        while not self._is_taken(order):
+            if time.monotonic() > self._end:
+                return
+            time.sleep(PAUSE_SECONDS)
+        self._witness.told(order.key)
+
+    def _is_taken(self, order: Order) -> bool:
+        try:
+            answer = self._http.post(next(self._urls), json=order.model_dump(mode="json"))
+        except httpx2.TransportError:
+            return False
+        return answer.is_success
+
+
+def _sleep_until(moment: float) -> None:
+    time.sleep(max(0, moment - time.monotonic()))

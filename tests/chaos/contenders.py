@@ -1,0 +1,72 @@
+"""The systems under test: the processes of each, and how it is looked at in the end."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from outbox.topology import dead_letter_queue
+from tests.chaos import remains
+from tests.chaos.remains import Look
+
+Command = Sequence[str]
+APPS = "tests.chaos.systems"
+QUEUE = "orders"
+THREADS = "8"
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A system: its app in `systems/`, and what runs besides two processes of the API."""
+
+    app: str
+    look: Look
+    crew: Mapping[str, Sequence[Command]] = field(default_factory=dict)
+
+    def api(self, port: int) -> Command:
+        """The command for an API process."""
+        quietly = ("--log-level", "warning")
+        return _python("uvicorn", f"{APPS}.{self.app}:app", "--port", str(port), *quietly)
+
+    @property
+    def parts(self) -> set[str]:
+        """What of it there is to be broken."""
+        return {"api", "postgres", *self.crew} | ({"broker"} if self.crew else set())
+
+
+def _python(module: str, *arguments: str) -> Command:
+    return (sys.executable, "-m", module, *arguments)
+
+
+def _celery(number: int) -> Command:
+    options = (
+        "--concurrency",
+        THREADS,
+        "--hostname",
+        f"worker{number}@%h",
+        "--loglevel",
+        "warning",
+    )
+    return _python("celery", "-A", f"{APPS}.celery_shop:celery", "worker", *options)
+
+
+CONTENDERS = {
+    "duly": Contender(
+        "duly",
+        remains.in_duly,
+        {
+            "relay": [_python(f"{APPS}.duly", "relay")] * 2,
+            "worker": [_python(f"{APPS}.duly", "worker")] * 3,
+        },
+    ),
+    "background-tasks": Contender("background_tasks", remains.nothing),
+    "celery": Contender(
+        "celery_shop",
+        remains.in_queues(f"{QUEUE}.dead", QUEUE),
+        {"worker": [_celery(number) for number in range(3)]},
+    ),
+    "dramatiq": Contender(
+        "dramatiq_shop",
+        remains.in_queues(dead_letter_queue(QUEUE), QUEUE, f"{QUEUE}.DQ"),
+        {"worker": [_python("dramatiq", f"{APPS}.dramatiq_shop", "-p", "1", "-t", THREADS)] * 3},
+    ),
+}

@@ -1,0 +1,110 @@
+"""The network between a system and a server: slow, cut or half open when it is told to be.
+
+One thread for all connections, and it outlives the server behind it.
+"""
+
+import asyncio
+import threading
+from asyncio import StreamReader, StreamWriter
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from typing import Any
+
+CHUNK = 65536
+
+
+class Proxy:
+    """Forwards connections from a port of its own to a server's port."""
+
+    def __init__(self, server_port: int) -> None:
+        self._server_port = server_port
+        self.delay = 0.0
+        """How many seconds late everything passes, each way."""
+        self._links: set[_Link] = set()
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+
+    def start(self) -> None:
+        """Let connections through."""
+        self._thread.start()
+        self.port: int = self._call(self._listen())
+
+    def cut(self) -> None:
+        """Reset all connections; new ones are let through."""
+        self._call(self._reset(lambda _: True))
+
+    def swallow(self) -> None:
+        """From now on nothing passes on the connections that there are, and neither end is told."""
+        self._call(self._swallow_all())
+
+    def cut_swallowed(self) -> None:
+        """Reset the connections on which nothing passes."""
+        self._call(self._reset(lambda link: link.swallows))
+
+    def stop(self) -> None:
+        """Reset all and accept no more."""
+        self._call(self._close())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    def _call(self, work: Coroutine[Any, Any, Any]) -> Any:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    async def _listen(self) -> int:
+        self._listener = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        port: int = self._listener.sockets[0].getsockname()[1]
+        return port
+
+    async def _serve(self, reader: StreamReader, writer: StreamWriter) -> None:
+        try:
+            there = await asyncio.open_connection("127.0.0.1", self._server_port)
+        except OSError:
+            writer.transport.abort()
+            return
+        link = _Link(writer, there[1])
+        self._links.add(link)
+        await asyncio.gather(self._pump(reader, there[1], link), self._pump(there[0], writer, link))
+        self._links.discard(link)
+        link.end()
+
+    async def _pump(self, reader: StreamReader, writer: StreamWriter, link: "_Link") -> None:
+        with suppress(OSError):
+            while data := await reader.read(CHUNK):
+                if self.delay:
+                    await asyncio.sleep(self.delay)
+                if not link.swallows:
+                    writer.write(data)
+                    await writer.drain()
+        if not link.swallows:
+            writer.close()
+
+    async def _reset(self, chosen: "Callable[[_Link], bool]") -> None:
+        for link in filter(chosen, self._links):
+            link.reset()
+
+    async def _swallow_all(self) -> None:
+        for link in self._links:
+            link.swallows = True
+
+    async def _close(self) -> None:
+        self._listener.close()
+        await self._reset(lambda _: True)
+        await asyncio.gather(*(link.ended.wait() for link in self._links))
+
+
+class _Link:
+    """A connection's two ends."""
+
+    def __init__(self, *ends: StreamWriter) -> None:
+        self._ends = ends
+        self.swallows = False
+        self.ended = asyncio.Event()
+
+    def reset(self) -> None:
+        for end in self._ends:
+            end.transport.abort()
+
+    def end(self) -> None:
+        self.reset()
+        self.ended.set()

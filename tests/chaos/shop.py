@@ -1,0 +1,55 @@
+"""What the apps of all systems share: how an order is kept, and the effects that its job has."""
+
+import os
+import time
+
+import httpx2
+from sqlalchemy import create_engine, text
+from sqlalchemy.orm import Session
+
+from outbox.database import sqlalchemy_url
+from tests.chaos.orders import Order
+
+ATTEMPTS = 8
+FIRST_PAUSE_SECONDS = 1
+LONGEST_PAUSE_SECONDS = 10
+THREADS = 8
+
+engine = create_engine(
+    sqlalchemy_url(os.environ["DATABASE_URL"]),
+    pool_size=THREADS,
+    pool_pre_ping=True,
+    connect_args={"connect_timeout": 5},
+)
+elsewhere = httpx2.Client(base_url=os.environ["RECEIVER_URL"], timeout=10)
+
+
+class Failed(Exception):
+    """The work fails, as it was told to."""
+
+
+def keep(session: Session, order: Order) -> bool:
+    """Keep the order; False where it is there already, from an earlier try of the client."""
+    kept = session.execute(
+        text("INSERT INTO orders (key) VALUES (:key) ON CONFLICT DO NOTHING RETURNING key"),
+        {"key": order.key},
+    )
+    return kept.first() is not None
+
+
+def work(order: Order, attempt: int) -> None:
+    """What comes before the effect: time, and failures. `attempt` counts from 1."""
+    time.sleep(order.seconds)
+    if attempt <= order.failures:
+        raise Failed(f"attempt {attempt} of an order that fails {order.failures} times")
+
+
+def store(session: Session, order: Order) -> None:
+    """The effect in Postgres."""
+    session.execute(text("INSERT INTO effects (key) VALUES (:key)"), {"key": order.key})
+
+
+def call(order: Order, idempotency_key: str) -> None:
+    """The effect elsewhere."""
+    headers = {"Idempotency-Key": idempotency_key}
+    elsewhere.post("/", json={"key": order.key}, headers=headers).raise_for_status()

@@ -1,0 +1,68 @@
+"""Duly, as docs/engine-in-your-app.md has it: the order and its job are one transaction."""
+
+import asyncio
+import os
+import sys
+from datetime import timedelta
+
+from fastapi import FastAPI
+from sqlalchemy.orm import Session
+
+from outbox import Actors, Job, Kind, Retry, actor, relay_process, submit, worker
+from tests.chaos import shop
+from tests.chaos.orders import Order, Sort
+
+QUEUE = "orders"
+RETRY = Retry(
+    attempts=shop.ATTEMPTS,
+    first=timedelta(seconds=shop.FIRST_PAUSE_SECONDS),
+    longest=timedelta(seconds=shop.LONGEST_PAUSE_SECONDS),
+)
+FULFIL = Kind("order.fulfil", Order, queue=QUEUE, retry=RETRY)
+CALL = Kind("order.call", Order, queue=QUEUE, retry=RETRY)
+DATABASE_URL = os.environ["DATABASE_URL"]
+AMQP_URL = os.environ["AMQP_URL"]
+
+app = FastAPI()
+
+
+@app.post("/orders", status_code=201)
+def place(order: Order) -> None:
+    with Session(shop.engine) as session, session.begin():
+        if shop.keep(session, order):
+            kind = CALL if order.sort is Sort.CALL else FULFIL
+            submit(session, kind(**order.model_dump()))
+
+
+@actor(FULFIL)
+def fulfil(order: Order, job: Job) -> None:
+    shop.work(order, job.attempt)
+    with job.transaction() as tx:
+        shop.store(tx, order)
+        if order.sort is Sort.CHAIN:
+            submit(tx, CALL(**order.model_dump()))
+
+
+@actor(CALL)
+def call(order: Order, job: Job) -> None:
+    shop.call(order, str(job.id))
+
+
+def run_relay() -> None:
+    """The relay process."""
+    asyncio.run(
+        relay_process.run(database_url=DATABASE_URL, amqp_url=AMQP_URL, queues=[QUEUE], window=1000)
+    )
+
+
+def run_worker() -> None:
+    """The worker process."""
+    actors = Actors([fulfil, call])
+    code = worker.run(
+        actors=actors, database_url=DATABASE_URL, amqp_url=AMQP_URL, threads=shop.THREADS
+    )
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    {"relay": run_relay, "worker": run_worker}[sys.argv[1]]()

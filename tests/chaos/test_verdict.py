@@ -1,0 +1,71 @@
+"""The oracle finds what is wrong: each way for an order to end, and each broken promise."""
+
+from collections import Counter
+
+from tests.chaos.orders import FOR_EVER, Order, Sort
+from tests.chaos.remains import Remains
+from tests.chaos.verdict import Evidence, Verdict, judge
+
+QUICK = Order(key="quick", sort=Sort.QUICK)
+CALL = Order(key="call", sort=Sort.CALL)
+CHAIN = Order(key="chain", sort=Sort.CHAIN)
+DOOMED = Order(key="doomed", sort=Sort.DOOMED, failures=FOR_EVER)
+ORDERS = [QUICK, CALL, CHAIN, DOOMED]
+
+
+def verdict(
+    *accepted: Order,
+    stored: dict[str, int] | None = None,
+    calls: dict[str, Counter[str]] | None = None,
+    remains: Remains | None = None,
+) -> Verdict:
+    """On these orders, with no evidence but what is given."""
+    keys = {order.key for order in accepted}
+    return judge(ORDERS, Evidence(keys, stored or {}, calls or {}, remains or Remains()))
+
+
+def test_all_is_well_where_each_order_has_its_effects_and_the_doomed_is_found_dead() -> None:
+    found = verdict(
+        *ORDERS,
+        stored={"quick": 1, "chain": 1},
+        calls={"call": Counter({"a": 1}), "chain": Counter({"b": 1})},
+        remains=Remains(dead={"doomed"}),
+    )
+    assert (found.accepted, found.succeeded, found.dead, found.broken) == (4, 3, 1, False)
+
+
+def test_an_accepted_order_without_its_effects_is_lost() -> None:
+    found = verdict(QUICK, CALL, CHAIN, stored={"chain": 1})
+    assert found.lost == ["quick", "call", "chain"]
+    assert found.broken
+
+
+def test_an_order_that_was_not_accepted_may_have_no_effect() -> None:
+    assert not verdict().broken
+
+
+def test_a_doomed_order_that_nobody_finds_failed_without_a_trace() -> None:
+    found = verdict(DOOMED)
+    assert (found.failed_without_a_trace, found.lost, found.broken) == (["doomed"], [], True)
+
+
+def test_an_unfinished_order_is_stuck_even_with_its_effect() -> None:
+    found = verdict(QUICK, stored={"quick": 1}, remains=Remains(unfinished={"quick"}))
+    assert (found.stuck, found.succeeded, found.broken) == (["quick"], 0, True)
+
+
+def test_an_order_that_gave_up_although_it_could_succeed_is_dead_and_named() -> None:
+    found = verdict(QUICK, remains=Remains(dead={"quick"}))
+    assert (found.dead, found.dead_though_able, found.broken) == (1, ["quick"], False)
+
+
+def test_a_second_row_breaks_a_promise_even_of_an_order_that_was_not_accepted() -> None:
+    found = verdict(stored={"quick": 2})
+    assert (found.stored_twice, found.broken) == (["quick"], True)
+
+
+def test_a_call_may_come_again_under_its_key_but_not_under_another() -> None:
+    again = verdict(CALL, calls={"call": Counter({"a": 3})})
+    assert (again.called_again, again.called_under_two_keys, again.broken) == (2, [], False)
+    other = verdict(CALL, calls={"call": Counter({"a": 1, "b": 1})})
+    assert (other.called_again, other.called_under_two_keys, other.broken) == (0, ["call"], True)

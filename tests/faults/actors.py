@@ -1,0 +1,145 @@
+"""The suite's own kinds and actors: each leaves a trace that Duly's tables know nothing of.
+
+`DULY_ACTORS` tells the worker to take them in place of the service's.
+"""
+
+import os
+import re
+import time
+from datetime import timedelta
+
+import httpx2
+from pydantic import BaseModel
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from outbox import Actors, Job, Kind, Retry, Snooze, actor, submit
+from service.kinds import RENDER_INVOICE, RenderInvoice
+from service.models import Invoice
+
+QUEUE = RENDER_INVOICE.queue
+PATIENT = Retry(attempts=6, first=timedelta())
+TWICE = Retry(attempts=2, first=timedelta())
+
+
+class Marked(BaseModel):
+    """A payload: the mark that the client gave this piece of work, and knows it by."""
+
+    mark: str
+
+
+BOOK = Kind("fault.book", Marked, queue=QUEUE, retry=PATIENT)
+ELSEWHERE = Kind("fault.elsewhere", Marked, queue="a-queue-that-no-setting-names", retry=PATIENT)
+CALL = Kind("fault.call", Marked, queue=QUEUE, retry=PATIENT)
+ORDER = Kind("fault.order", Marked, queue=QUEUE, retry=PATIENT)
+HOLD = Kind("fault.hold", Marked, queue=QUEUE, retry=PATIENT)
+FLAKY = Kind("fault.flaky", Marked, queue=QUEUE, retry=PATIENT)
+NAP = Kind("fault.nap", Marked, queue=QUEUE, retry=PATIENT)
+DOOMED = Kind("fault.doomed", Marked, queue=QUEUE, retry=TWICE)
+SLEEP = Kind("fault.sleep", Marked, queue=QUEUE, retry=TWICE, time_limit=timedelta(seconds=1))
+FREEZE = Kind("fault.freeze", Marked, queue=QUEUE, retry=TWICE)
+UNKNOWN = Kind("fault.unknown", Marked, queue=QUEUE)
+"""No actor does it."""
+
+QUEUES = (QUEUE, ELSEWHERE.queue)
+BOOKING = {kind.name for kind in (BOOK, ELSEWHERE, ORDER, HOLD, FLAKY, NAP, DOOMED, RENDER_INVOICE)}
+CALLING = {kind.name for kind in (CALL, ORDER, HOLD)}
+DYING = {kind.name for kind in (DOOMED, SLEEP, FREEZE, UNKNOWN)}
+
+
+@actor(BOOK)
+def book(work: Marked, job: Job) -> None:
+    """An effect in Postgres."""
+    with job.transaction() as tx:
+        enter(tx, work.mark)
+
+
+@actor(ELSEWHERE)
+def book_elsewhere(work: Marked, job: Job) -> None:
+    """The same for another queue."""
+    with job.transaction() as tx:
+        enter(tx, work.mark)
+
+
+@actor(CALL)
+def call(work: Marked, job: Job) -> None:
+    """An effect outside."""
+    post(work.mark, job)
+
+
+@actor(ORDER)
+def order(work: Marked, job: Job) -> None:
+    """An effect in Postgres, and a job that follows and has the one outside."""
+    with job.transaction() as tx:
+        enter(tx, work.mark)
+        submit(tx, CALL(mark=work.mark))
+
+
+@actor(HOLD)
+def hold(work: Marked, job: Job) -> None:
+    """An effect outside, which takes as long as the receiver likes, and then one in Postgres."""
+    post(work.mark, job)
+    with job.transaction() as tx:
+        enter(tx, work.mark)
+
+
+@actor(FLAKY)
+def fail_first(work: Marked, job: Job) -> None:
+    """Fails, then books."""
+    if job.dispatch == 1:
+        raise ValueError("not at the first time")
+    with job.transaction() as tx:
+        enter(tx, work.mark)
+
+
+@actor(NAP)
+def snooze_first(work: Marked, job: Job) -> None:
+    """Snoozes, then books."""
+    if job.dispatch == 1:
+        raise Snooze(timedelta(seconds=0.5))
+    with job.transaction() as tx:
+        enter(tx, work.mark)
+
+
+@actor(DOOMED)
+def fail(work: Marked, job: Job) -> None:
+    """Fails until the cause is mended, then books."""
+    with job.transaction() as tx:
+        enter(tx, work.mark)
+        if not tx.scalar(text("SELECT count(*) FROM mended")):
+            raise ValueError("doomed")
+
+
+@actor(SLEEP)
+def sleep(_work: Marked, _job: Job) -> None:
+    """Sits in a call that Python cannot interrupt."""
+    time.sleep(3600)
+
+
+@actor(FREEZE)
+def freeze(_work: Marked, _job: Job) -> None:
+    """Never lets go of the interpreter: no other thread of the process gets on."""
+    re.match(r"(a+)+$", "a" * 60 + "b")
+
+
+@actor(RENDER_INVOICE)
+def render(work: RenderInvoice, job: Job) -> None:
+    """Books the invoice's customer, whom the client knows it by."""
+    with job.transaction() as tx:
+        enter(tx, tx.get_one(Invoice, work.invoice_id).customer)
+
+
+def enter(tx: Session, mark: str) -> None:
+    """One row for each effect; nothing in the table keeps a second one out."""
+    tx.execute(text("INSERT INTO entries VALUES (:mark)"), {"mark": mark})
+
+
+def post(mark: str, job: Job) -> None:
+    """One request for each effect, with the job's id as its idempotency key."""
+    url, headers = os.environ["FAULTS_RECEIVER"], {"Idempotency-Key": str(job.id)}
+    httpx2.post(url, content=mark, headers=headers, timeout=60).raise_for_status()
+
+
+ACTORS = Actors(
+    [book, book_elsewhere, call, order, hold, fail_first, snooze_first, fail, sleep, freeze, render]
+)

@@ -1,0 +1,116 @@
+"""Every named moment between two of a process's steps, in the order in which a job meets them.
+
+A moment is before or after a function of the production code, which knows nothing of it. See
+`tests.faults.launch`, which ends the process there.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """Where something ends a process, or in place of what something ends a thread."""
+
+    name: str
+    when: Literal["before", "after", "instead"]
+    function: str
+    """As `module:name` or `module:Class.name`."""
+
+
+API = [
+    Moment("row written but no job", "before", "service.invoices:submit"),
+    Moment("job written but no answer kept", "before", "service.transaction:keep_answer"),
+    Moment("answer kept but not committed", "before", "service.transaction:_commit"),
+    Moment("committed but not answered", "after", "service.transaction:_commit"),
+    Moment("answered but not nudged", "before", "outbox.nudge:Nudge.send"),
+]
+
+PEOPLE = [
+    Moment("act not committed", "before", "service.transaction:_commit"),
+    Moment("act committed but not answered", "after", "service.transaction:_commit"),
+]
+
+COMMAND = [
+    Moment("replayed but not committed", "after", "outbox.dead_letters:_close"),
+    Moment("replay committed but not told", "before", "service.cli.bulk:_report"),
+]
+
+RELAY = [
+    Moment("nothing locked", "before", "outbox.relay:_lock"),
+    Moment("locked but not published", "before", "outbox.publisher:Publisher.publish"),
+    Moment("published but not confirmed", "after", "outbox.publisher:Publisher._send"),
+    Moment("confirm arrived but not read", "before", "outbox.publisher:Publisher._on_confirm"),
+    Moment("confirmed but not deleted", "after", "outbox.publisher:Publisher.publish"),
+    Moment("deleted but not committed", "before", "outbox.relay:_defer"),
+    Moment("batch committed", "after", "outbox.relay:Relay._move"),
+]
+
+LOST = [
+    Moment("messages lost and not looked for", "before", "outbox.relay:Relay._redispatch_lost"),
+    Moment("lost messages back in the outbox", "after", "outbox.relay:Relay._redispatch_lost"),
+]
+
+WORKER = [
+    Moment("delivered but not claimed", "before", "outbox.runner:Runner._claim_and_run"),
+    Moment("claim handed in but not written", "before", "outbox.ledger:Ledger._commit"),
+    Moment("claim committed but not answered", "after", "outbox.ledger:Ledger._commit"),
+    Moment("claimed but not begun", "before", "outbox.attempt:Attempt.run"),
+    Moment("actor begun but no transaction", "before", "outbox.job:Job.transaction"),
+    Moment("effect written but not succeeded", "before", "outbox.job:Job._succeed"),
+    Moment("succeeded but not committed", "after", "outbox.job:Job._succeed"),
+    Moment("succeeded but not acknowledged", "before", "outbox.broker:Consumer.ack"),
+    Moment("acknowledgement handed in", "after", "outbox.broker:Consumer.ack"),
+    Moment("effect elsewhere but not recorded", "after", "tests.faults.actors:post"),
+    Moment("failed but not recorded", "before", "outbox.attempt:Attempt._retry_or_die"),
+    Moment("retry committed but not acknowledged", "after", "outbox.attempt:Attempt._retry_or_die"),
+    Moment("snoozing but not recorded", "before", "outbox.attempt:Attempt._snooze"),
+    Moment("snooze committed but not acknowledged", "after", "outbox.attempt:Attempt._snooze"),
+    Moment("dying but not recorded", "before", "outbox.attempt:Attempt._die"),
+    Moment("dead but not rejected", "before", "outbox.broker:Consumer.nack"),
+    Moment("rejection handed in", "after", "outbox.broker:Consumer.nack"),
+]
+
+STOPPING = [
+    Moment("told to stop", "before", "outbox.worker:Worker.stop"),
+    Moment("consumers closed but jobs running", "after", "outbox.worker:Worker._stop_taking"),
+    Moment("handing back but not recorded", "before", "outbox.attempt:Attempt.hand_back"),
+    Moment("handed back but not gone", "after", "outbox.attempt:Attempt.hand_back"),
+    Moment("gone but not ended", "after", "outbox.heartbeat:Heartbeat.close"),
+]
+
+COLLECTOR = [
+    Moment("dead message arrived but not kept", "before", "outbox.collector:keep"),
+    Moment("dead message kept but not acknowledged", "after", "outbox.collector:keep"),
+    Moment("foreign message not kept", "before", "outbox.collector:_keep_foreign"),
+    Moment("foreign message kept but not acknowledged", "after", "outbox.collector:_keep_foreign"),
+]
+
+RESCUER = [
+    Moment("worker dead but no job rescued", "before", "outbox.rescuer:Rescuer._rescue"),
+    Moment("jobs rescued but not nudged", "after", "outbox.rescuer:Rescuer._rescue"),
+]
+
+THREADS = [
+    Moment("a worker thread", "instead", "dramatiq.worker:WorkerThread.process_message"),
+    Moment("a consumer thread", "instead", "dramatiq.worker:ConsumerThread.handle_message"),
+    Moment("the ledger", "instead", "outbox.ledger:Ledger._settle"),
+    Moment("the time limits", "instead", "outbox.time_limit:TimeLimits._fire"),
+    Moment("the heartbeat", "instead", "outbox.heartbeat:Heartbeat._take"),
+]
+
+DUTIES = [
+    Moment("the relay", "instead", "outbox.relay:Relay._move"),
+    Moment("the collector", "instead", "outbox.collector:_consume"),
+    Moment("the rescuer", "instead", "outbox.rescuer:Rescuer._rescue"),
+]
+
+ALL = [
+    *(*API, *PEOPLE, *COMMAND, *RELAY, *LOST, *WORKER),
+    *(*STOPPING, *COLLECTOR, *RESCUER, *THREADS, *DUTIES),
+]
+
+
+def named(name: str) -> Moment:
+    """The moment of this name."""
+    return next(moment for moment in ALL if moment.name == name)

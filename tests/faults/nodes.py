@@ -1,0 +1,42 @@
+"""A Postgres and a RabbitMQ that nobody else uses: to be killed, stopped and wiped."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from dev.ports import free_port
+from dev.postgres import PrivatePostgres
+from dev.rabbitmq import PrivateRabbitmq
+
+
+@dataclass(frozen=True, slots=True)
+class Nodes:
+    """Both servers; a test that stops one starts it again."""
+
+    postgres: PrivatePostgres
+    rabbitmq: PrivateRabbitmq
+
+    @property
+    def amqp_url(self) -> str:
+        """The virtual host that a new node has, and a wiped one has again."""
+        return self.rabbitmq.url("/")
+
+
+@contextmanager
+def running_nodes(postgres: type[PrivatePostgres] = PrivatePostgres) -> Iterator[Nodes]:
+    """Both servers, started in a folder of their own, and gone with it afterwards."""
+    with tempfile.TemporaryDirectory(prefix="duly-faults-") as folder:
+        Path(folder).chmod(0o711)  # so that the user they run as can enter
+        nodes = Nodes(
+            postgres(Path(folder, "postgres"), free_port()),
+            PrivateRabbitmq(Path(folder, "rabbitmq"), free_port()),
+        )
+        try:
+            nodes.postgres.start()
+            nodes.rabbitmq.start()
+            yield nodes
+        finally:
+            nodes.rabbitmq.kill()
+            nodes.postgres.kill()

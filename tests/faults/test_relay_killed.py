@@ -1,0 +1,79 @@
+"""The relay killed at each moment of its duties, then started again."""
+
+import psycopg
+
+from tests.acceptance.wait import wait_for
+from tests.faults import moments
+from tests.faults.actors import QUEUE, QUEUES
+from tests.faults.clients import Clients
+from tests.faults.line import Line, has_crashed
+from tests.faults.moments import Moment
+from tests.faults.points import points
+from tests.faults.promises import Promises
+from tests.integration.engine.rabbit import Rabbit
+
+WAITING = "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%orphan%'"
+
+
+@points(moments.RELAY, "confirmed but not deleted", "deleted but not committed")
+def test_as_it_publishes(moment: Moment, line: Line, clients: Clients, promises: Promises) -> None:
+    clients.submit_mix()
+    line.start("worker")
+    assert has_crashed(line.start_doomed(moment, "relay"))
+    line.start("relay")
+    promises.assert_kept()
+
+
+@points(moments.COLLECTOR, "dead message kept but not acknowledged")
+def test_as_it_collects(
+    moment: Moment, line: Line, clients: Clients, promises: Promises, rabbit: Rabbit
+) -> None:
+    clients.submit_mix()
+    rabbit.publish(QUEUE, b"none of ours")
+    line.start("worker")
+    assert has_crashed(line.start_doomed(moment, "relay"))
+    line.start("relay")
+    promises.assert_kept()
+    wait_for("the foreign message", lambda: set(promises.foreign()) == {b"none of ours"})
+
+
+@points(moments.RESCUER, "jobs rescued but not nudged")
+def test_as_it_rescues(moment: Moment, line: Line, clients: Clients, promises: Promises) -> None:
+    clients.submit_mix()
+    (relay,) = line.start("relay")
+    assert has_crashed(line.start_doomed(moments.named("claimed but not begun"), "worker"))
+    relay.kill()
+    assert has_crashed(line.start_doomed(moment, "relay"))
+    line.start("relay", "worker")
+    promises.assert_kept()
+    assert "crashed" in promises.rows("SELECT outcome FROM duly.attempts")
+
+
+def test_in_the_middle_of_a_rescue(
+    line: Line, clients: Clients, promises: Promises, sql_now: psycopg.Connection
+) -> None:
+    clients.submit_mix()
+    (relay,) = line.start("relay")
+    assert has_crashed(line.start_doomed(moments.named("claimed but not begun"), "worker"))
+    with sql_now.transaction():
+        sql_now.execute("LOCK TABLE duly.attempts IN SHARE MODE")
+        wait_for("it waits for the lock", lambda: bool(promises.rows(WAITING)))
+        relay.kill()
+    line.start("relay", "worker")
+    promises.assert_kept()
+
+
+@points(moments.LOST)
+def test_as_it_looks_for_lost_messages(
+    moment: Moment, line: Line, clients: Clients, promises: Promises, rabbit: Rabbit
+) -> None:
+    clients.submit_mix()
+    (relay,) = line.start("relay")
+    wait_for("all is published", lambda: not promises.left()["events"])
+    relay.kill()
+    assert sum(len(rabbit.take(queue)) for queue in QUEUES) == len(clients.accepted)
+    old = "SELECT FROM duly.publications WHERE published_at < now() - interval '3 s'"
+    wait_for("patience ends", lambda: bool(promises.rows(old)))
+    assert has_crashed(line.start_doomed(moment, "relay"))
+    line.start("relay", "worker")
+    promises.assert_kept()

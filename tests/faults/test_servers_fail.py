@@ -1,0 +1,74 @@
+"""Postgres or RabbitMQ killed, wiped or out of memory while jobs run."""
+
+import re
+from uuid import UUID
+
+from service.kinds import RENDER_INVOICE
+from tests.acceptance.line import INVOICE
+from tests.acceptance.wait import wait_for
+from tests.faults.actors import BOOK, ORDER
+from tests.faults.clients import Clients
+from tests.faults.line import Line
+from tests.faults.nodes import Nodes
+from tests.faults.promises import Promises
+
+WINDOW = 50
+SPENT = "SELECT DISTINCT attempt FROM duly.jobs"
+
+
+def test_rabbitmq_killed(line: Line, clients: Clients, promises: Promises, nodes: Nodes) -> None:
+    _submit_and_wait_for_some(line, clients, promises)
+    nodes.rabbitmq.kill()
+    nodes.rabbitmq.start()
+    promises.assert_kept()
+    assert promises.rows(SPENT) == [1]
+
+
+def test_postgres_killed(line: Line, clients: Clients, promises: Promises, nodes: Nodes) -> None:
+    _submit_and_wait_for_some(line, clients, promises)
+    nodes.postgres.kill()
+    nodes.postgres.start()
+    clients.submit_mix()
+    promises.assert_kept()
+
+
+def test_rabbitmq_wiped_before_a_backlog_costs_a_window(
+    line: Line, clients: Clients, promises: Promises, nodes: Nodes
+) -> None:
+    line.environment |= {"DULY_WINDOW": str(WINDOW)}
+    clients.submit(*[BOOK] * 3000)
+    (relay,) = line.start("relay")
+    wait_for("a full window", lambda: len(promises.left()["events"]) == 3000 - WINDOW)
+    nodes.rabbitmq.wipe()
+    nodes.rabbitmq.start()
+    line.start("worker")
+    promises.assert_kept()
+    lost = re.findall(r"messages lost by the broker.*count=(\d+)", relay.log)
+    assert 0 < sum(map(int, lost)) <= WINDOW
+    assert promises.rows(SPENT) == [1]
+
+
+def test_rabbitmq_out_of_memory_burns_nothing(
+    line: Line, clients: Clients, promises: Promises, nodes: Nodes
+) -> None:
+    line.start("api", "relay", "worker")
+    nodes.rabbitmq.control("set_vm_memory_high_watermark", "absolute", "1")
+    try:
+        for number in range(5):
+            invoice = line.post("/v1/invoices", INVOICE | {"customer": f"customer-{number}"})
+            job = UUID(invoice["jobs"][0]["id"])
+            clients.told(f"customer-{number}", RENDER_INVOICE.name, job)
+        assert len(promises.left()["jobs"]) == 5
+    finally:
+        nodes.rabbitmq.control("set_vm_memory_high_watermark", "0.4")
+    promises.assert_kept()
+    assert promises.rows(SPENT) == [1]
+
+
+def _submit_and_wait_for_some(line: Line, clients: Clients, promises: Promises) -> None:
+    """Many jobs, of which some are done and some are not."""
+    line.environment["DULY_WINDOW"] = "20"
+    clients.submit(*(BOOK, ORDER) * 100)
+    line.start("relay", "worker")
+    wait_for("some are booked", lambda: promises.booked() > 20)
+    assert promises.left()["jobs"]

@@ -1,0 +1,30 @@
+"""A thread of the worker, or a duty of the relay, that dies of a bug: the process ends with it."""
+
+from tests.faults import moments
+from tests.faults.clients import Clients
+from tests.faults.line import Line
+from tests.faults.moments import Moment
+from tests.faults.points import points
+from tests.faults.promises import Promises
+
+
+@points(moments.THREADS, "a worker thread")
+def test_a_worker_short_of_a_thread_makes_room_for_another(
+    moment: Moment, line: Line, clients: Clients, promises: Promises
+) -> None:
+    clients.submit_mix()
+    line.start("relay")
+    assert line.start_doomed(moment, "worker").wait() == 1
+    line.start_impatient("worker")
+    promises.assert_kept()
+
+
+@points(moments.DUTIES)
+def test_a_relay_that_fails_in_one_duty_makes_room_for_another(
+    moment: Moment, line: Line, clients: Clients, promises: Promises
+) -> None:
+    clients.submit_mix()
+    line.start("worker")
+    assert line.start_doomed(moment, "relay").wait() == 1
+    line.start("relay")
+    promises.assert_kept()

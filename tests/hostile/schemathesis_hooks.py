@@ -1,0 +1,23 @@
+"""Loaded by schemathesis: what it must know beyond OpenAPI to make good requests."""
+
+import re
+from typing import Any
+from uuid import uuid4
+
+import schemathesis
+from hypothesis import strategies as st
+
+from service.idempotency import KEY
+
+# No special-use name such as `.test`: no mail can be sent there, and so they are refused.
+schemathesis.openapi.format(
+    "email", st.from_regex(r"[a-z]{1,9}@[a-z]{1,9}\.(com|org)", fullmatch=True)
+)
+
+
+@schemathesis.hook
+def before_call(_context: Any, case: Any, _kwargs: Any) -> None:
+    """Make a valid Idempotency-Key one that no earlier request had: a second use is refused."""
+    headers = case.headers or {}
+    if re.search(KEY, str(headers.get("Idempotency-Key", ""))):
+        headers["Idempotency-Key"] = str(uuid4())

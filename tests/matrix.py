@@ -1,0 +1,65 @@
+"""`python -m tests.matrix`: the whole suite on the installed servers, and on the newest.
+
+Prints a line for each pair of servers, with the versions that they say they have. Arguments go to
+pytest.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pika
+import psycopg
+
+from dev import postgres18, rabbitmq4
+from dev.say import CHECKOUT, Failure, say, shown
+from tests.faults.nodes import Nodes, running_nodes
+
+LOGS = CHECKOUT / ".servers" / "matrix"
+
+
+def main() -> int:
+    """Run on both; returns 1 where a test failed."""
+    LOGS.mkdir(parents=True, exist_ok=True)
+    newest = {
+        "DULY_POSTGRES_BIN": str(postgres18.programs()),
+        "DULY_RABBITMQ_SBIN": str(rabbitmq4.programs()),
+    }
+    codes = [_run("installed", {}), _run("newest", newest)]
+    return int(any(codes))
+
+
+def _run(name: str, programs: Mapping[str, str]) -> int:
+    os.environ.update(programs)  # the tests' own servers are of these versions as well
+    with running_nodes() as nodes:
+        versions, log = _versions(nodes), LOGS / f"{name}.log"
+        say(f"{versions}: running, see {shown(log)} ...")
+        code = _test(nodes, log)
+        say(f"{versions}: {log.read_text().splitlines()[-1]}")
+    return code
+
+
+def _test(nodes: Nodes, log: Path) -> int:
+    servers = {"DATABASE_URL": nodes.postgres.url("postgres"), "AMQP_URL": nodes.amqp_url}
+    command = [sys.executable, "-m", "pytest", *sys.argv[1:]]
+    with log.open("w") as output:
+        return subprocess.run(
+            command, env=os.environ | servers, stdout=output, stderr=output
+        ).returncode
+
+
+def _versions(nodes: Nodes) -> str:
+    with psycopg.connect(nodes.postgres.url("postgres")) as postgres:
+        database = postgres.info.parameter_status("server_version") or ""
+    with pika.BlockingConnection(pika.URLParameters(nodes.amqp_url)) as rabbitmq:
+        properties = rabbitmq._impl.server_properties or {}
+    return f"Postgres {database.split()[0]}, RabbitMQ {properties['version']}"
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except Failure as failure:
+        sys.exit(str(failure))

@@ -1,0 +1,46 @@
+"""Finds the guards in the SQL of the steps, each with the step as it is without it."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from outbox import steps
+
+_INNER = r"(?:[^()]|\((?:[^()]|\([^()]*\))*\))*"
+_PART = rf"(?:[^()\n]|\({_INNER}\))+?"
+_CONDITION = (
+    r"\b(?:WHERE|AND|ON|WHEN) (?!CONFLICT|FROM|')"
+    rf"(?P<removed>{_PART})(?=\s+(?:AND|OR|THEN|ORDER|DO|SET|LIMIT)\b|\s*\n|\)|\"|$)"
+)
+_CLAUSE = (
+    r"(?P<removed>FOR UPDATE(?: OF \w+)?(?: SKIP LOCKED)?|\bSKIP LOCKED|\bORDER BY [\w.]+"
+    r"|ON CONFLICT \([^)]*\)(?: WHERE .*?)? DO (?:NOTHING|UPDATE\s+SET .*))"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """A condition, a lock, an order or what is done about a conflict."""
+
+    step: str
+    line: int
+    text: str
+    sql: str
+    """The step without it."""
+
+    def __str__(self) -> str:
+        return f"{self.step}, line {self.line}: {' '.join(self.text.split())}"
+
+
+def guards() -> list[Guard]:
+    """All of them, in the order of the steps."""
+    return [guard for step in vars(steps) if step.isupper() for guard in _guards_of(step)]
+
+
+def _guards_of(step: str) -> Iterator[Guard]:
+    sql = getattr(steps, step)
+    for pattern, instead in ((_CONDITION, "TRUE"), (_CLAUSE, "")):
+        for found in re.finditer(f"(?={pattern})", sql):
+            start, end = found.span("removed")
+            line = sql.count("\n", 0, start)
+            yield Guard(step, line, found["removed"], sql[:start] + instead + sql[end:])

@@ -1,0 +1,59 @@
+"""Takes each guard out of the SQL of the steps, one at a time, and runs the tests without it.
+
+A guard that no test misses needs a test, or is needless: exits 1 where there is one, unless the
+table below has the reason. Arguments are names of steps; without any, all are tried.
+"""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.protocol.guards import Guard, guards
+
+STEPS = sorted(map(str, Path("tests/integration/engine").glob("test_steps_*.py")))
+PYTEST = [sys.executable, "-m", "pytest", "-x", "--tb=no"]
+
+EXPLAINED: dict[str, str] = {}
+"""Why a guard may stay that no test misses."""
+
+
+def main() -> None:
+    """Try the guards and say what became of each."""
+    if test := _failing_test():
+        sys.exit(f"{test} fails even with all guards")
+    tried = [guard for guard in guards() if not sys.argv[1:] or guard.step in sys.argv[1:]]
+    unexplained = [guard for guard in tried if not _is_needed(guard)]
+    _say(f"of {len(tried)} guards {len(unexplained)} could go unnoticed", *unexplained)
+    sys.exit(bool(unexplained))
+
+
+def _is_needed(guard: Guard) -> bool:
+    """Whether a test fails without it, or there is a reason why none does."""
+    reason = _failing_test(without=guard) or EXPLAINED.get(str(guard))
+    _say(guard, reason or "NO TEST FAILS WITHOUT IT")
+    return reason is not None
+
+
+def _failing_test(without: Guard | None = None) -> str | None:
+    """The first test that fails without the guard."""
+    plugin = ["-p", "tests.protocol.mutant"] if without else []
+    environment = os.environ | ({"WITHOUT_GUARD": str(without)} if without else {})
+    ended = subprocess.run(
+        [*PYTEST, *plugin, *STEPS, "tests/protocol"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    failed = re.search(r"^(?:FAILED|ERROR) \S*?::(.+?)(?: - |$)", ended.stdout, re.MULTILINE)
+    return failed[1] if failed else None
+
+
+def _say(*what: object) -> None:
+    print(*what, sep="\n    ", flush=True)  # noqa: T201 - a script's answer
+
+
+if __name__ == "__main__":
+    main()

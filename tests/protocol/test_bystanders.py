@@ -1,0 +1,64 @@
+"""A step for one job leaves all others alone, also those of the same dispatch and attempt."""
+
+from collections.abc import Callable
+from uuid import UUID
+
+import pytest
+
+from outbox import steps
+from tests.integration.engine.by_hand import ByHand, Row
+from tests.protocol.parts import Message, collect
+
+
+def _published(hand: ByHand) -> UUID:
+    job = hand.submit()
+    hand.publish(job)
+    return job
+
+
+def _dead(hand: ByHand) -> UUID:
+    return hand.dead()[0]
+
+
+def _close(step: str) -> Callable[[ByHand, UUID], object]:
+    return lambda hand, job: hand.close(step, hand.letters(job)[0]["id"])
+
+
+def _collect(step: str) -> Callable[[ByHand, UUID], object]:
+    return lambda hand, job: collect(hand, Message(job, 1), step)
+
+
+def _defer(hand: ByHand, job: UUID) -> None:
+    hand.take(steps.DEFER_EVENTS, job_id=[job], dispatch=[1])
+
+
+STEPS: dict[str, tuple[Callable[[ByHand], UUID], Callable[[ByHand, UUID], object]]] = {
+    "publish": (ByHand.submit, ByHand.publish),
+    "defer": (ByHand.submit, _defer),
+    "bury": (ByHand.submit, _collect(steps.BURY)),
+    "claim": (ByHand.submit, ByHand.claim),
+    "cancel": (ByHand.submit, ByHand.cancel),
+    "succeed": (ByHand.running, ByHand.succeed),
+    "retry": (ByHand.running, ByHand.retry),
+    "snooze": (ByHand.running, ByHand.snooze),
+    "die": (ByHand.running, ByHand.die),
+    "replay": (_dead, _close(steps.REPLAY)),
+    "discard": (_dead, _close(steps.DISCARD)),
+    "attach": (_dead, _collect(steps.ATTACH_MESSAGE)),
+    "redispatch": (_published, _collect(steps.REDISPATCH)),
+}
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_step_leaves_other_jobs_alone(hands: list[ByHand], step: str) -> None:
+    hand = hands[0]
+    prepare, take = STEPS[step]
+    job, bystander = prepare(hand), prepare(hand)
+    mine, others = _rows(hand, job), _rows(hand, bystander)
+    take(hand, job)
+    assert _rows(hand, job) != mine
+    assert _rows(hand, bystander) == others
+
+
+def _rows(hand: ByHand, job: UUID) -> tuple[Row, Row | None, list[Row], list[Row]]:
+    return hand.job(job), hand.event(job), hand.attempts(job), hand.letters(job)

@@ -1,0 +1,71 @@
+"""Guards that only matter in company, or where rows lie in another order."""
+
+from concurrent.futures import ThreadPoolExecutor
+from uuid import uuid4
+
+import pytest
+
+from outbox import steps
+from tests.integration.engine.by_hand import ByHand
+from tests.integration.engine.waiting import wait_until
+from tests.protocol.stage import AS_THEY_LIE, WAITING
+
+AGE = """
+UPDATE duly.outbox_events SET available_at = now() - %(age)s * interval '1 s' WHERE job_id = %(id)s
+"""
+
+
+def test_the_oldest_event_is_locked_first(hands: list[ByHand]) -> None:
+    hand = hands[0]
+    ages = {hand.submit(): age for age in (20, 30, 10)}
+    for job, age in ages.items():
+        hand.take(AGE, id=job, age=age)
+    hand.take(AS_THEY_LIE)
+    events = hand.take(steps.LOCK_EVENTS, queues=["q"], rooms=[2])
+    assert [ages[event["job_id"]] for event in events] == [30, 20]
+
+
+def test_no_queue_is_passed_over(hands: list[ByHand]) -> None:
+    hand = hands[0]
+    for queue in ("d", "b", "c", "a"):
+        hand.submit(queue)
+    found = hand.take(steps.QUEUES_WITH_EVENTS)
+    assert [row["queue"] for row in found] == ["a", "b", "c", "d"]
+
+
+@pytest.mark.parametrize("step", [steps.REPLAY, steps.DISCARD])
+def test_letters_are_locked_in_the_order_of_their_ids(hands: list[ByHand], step: str) -> None:
+    hand, other, bulk = hands[:3]
+    first, second = (hand.dead()[1] for _ in range(2))
+    hand.take("UPDATE duly.dead_letters SET queue = queue WHERE id = %(id)s", id=first)
+    bulk.take(AS_THEY_LIE)
+    lock = "SELECT id FROM duly.dead_letters WHERE id = %(id)s FOR UPDATE SKIP LOCKED"
+    with ThreadPoolExecutor(1) as thread:
+        with other.connection.transaction():
+            other.take(lock, id=first)
+            closing = thread.submit(bulk.close, step, second, first)
+            wait_until(lambda: hand.take(WAITING))
+            assert hand.take(lock, id=second)
+        assert len(closing.result()) == 2
+
+
+def test_a_live_worker_does_not_keep_the_jobs_of_a_dead_one(hands: list[ByHand]) -> None:
+    hand = hands[0]
+    job = hand.running(worker="dead")
+    hand.beat("live")
+    assert [rescued["id"] for rescued in hand.rescue()] == [job]
+
+
+def test_a_worker_that_leaves_takes_no_other_with_it(hands: list[ByHand]) -> None:
+    hand = hands[0]
+    for worker in ("w1", "w2"):
+        hand.beat(worker)
+    hand.take(steps.LEAVE, name="w1")
+    assert [row["name"] for row in hand.take("SELECT name FROM duly.workers")] == ["w2"]
+
+
+def test_a_job_is_known_by_its_id(hands: list[ByHand]) -> None:
+    hand = hands[0]
+    job = hand.submit()
+    assert hand.take(steps.JOB_EXISTS, job_id=job)
+    assert hand.take(steps.JOB_EXISTS, job_id=uuid4()) == []
