@@ -111,7 +111,7 @@ class Attempt:
     def _failed(self, error: BaseException) -> None:
         for each in causes(error):
             # What the actor held may be all the memory there is, and the record needs some.
-            pass
+            traceback.clear_frames(each.__traceback__)
         if self.job.completed:
             log.error("failed after its transaction had completed it", error=self._text(error))
         elif is_unreachable(error):

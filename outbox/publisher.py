@@ -38,8 +38,8 @@ class Publisher:
 
     Every message is mandatory and persistent. The broker acknowledges even what it could not
     route, after returning it, so a returned message counts as refused. A nack says nothing of the
-    message: the broker can take none now, or none over this link (RabbitMQ 3.10 nacks all that comes
-    over a channel opened before a queue's new leader was known, for as long as that channel lives).
+    message: the broker can take none now, or none over this link (RabbitMQ 3.10 nacks all that
+    comes over a channel opened before a queue's new leader was known, as long as that lives).
     """
 
     def __init__(self, link: Link) -> None:

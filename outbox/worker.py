@@ -59,12 +59,16 @@ def run(
     while not worker.is_registered(LOOK_SECONDS):
         if stop.is_set():
             return 0
+        if not worker.beats:
+            log.critical("the heartbeat of this worker has died")
+            return 1
     faulthandler.dump_traceback_later(FROZEN_SECONDS, exit=True)
     worker.start()
     while not stop.wait(LOOK_SECONDS):
         faulthandler.dump_traceback_later(FROZEN_SECONDS, exit=True)
         if not worker.is_whole:
             log.critical("a thread of this worker has died")
+            faulthandler.dump_traceback_later(grace.total_seconds() + FROZEN_SECONDS, exit=True)
             worker.stop(grace)
             return 1
         if stuck := worker.stuck(margin):
@@ -121,13 +125,18 @@ class Worker:
         log.info("worker ready", worker=self.name, queues=sorted(self._broker.queues))
 
     @property
+    def beats(self) -> bool:
+        """Whether its heartbeat goes on, or is still waiting for the database."""
+        return self._heartbeat.is_alive
+
+    @property
     def is_whole(self) -> bool:
         """Whether every thread lives."""
         threads: list[Any] = [*self._worker.workers, *self._worker.consumers.values()]
         return (
             all(thread.is_alive() for thread in threads)
             and self._ledger.is_alive
-            and self._heartbeat.is_alive
+            and self.beats
             and self._limits.is_alive
         )
 

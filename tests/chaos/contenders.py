@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from outbox.topology import dead_letter_queue
 from tests.chaos import remains
 from tests.chaos.remains import Look
+from tests.chaos.terms import THREADS
 
 Command = Sequence[str]
 APPS = "tests.chaos.systems"
 QUEUE = "orders"
-THREADS = "8"
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,8 @@ class Contender:
     """A system: its app in `systems/`, and what runs besides two processes of the API."""
 
     app: str
+    packages: Sequence[str]
+    """Those whose versions matter."""
     look: Look
     crew: Mapping[str, Sequence[Command]] = field(default_factory=dict)
 
@@ -38,35 +40,35 @@ def _python(module: str, *arguments: str) -> Command:
 
 
 def _celery(number: int) -> Command:
-    options = (
-        "--concurrency",
-        THREADS,
-        "--hostname",
-        f"worker{number}@%h",
-        "--loglevel",
-        "warning",
-    )
-    return _python("celery", "-A", f"{APPS}.celery_shop:celery", "worker", *options)
+    app = ("-A", f"{APPS}.celery_shop:celery", "worker", "--loglevel", "warning")
+    return _python("celery", *app, "--concurrency", str(THREADS), "-n", f"worker{number}@%h")
+
+
+def _dramatiq() -> Command:
+    return _python("dramatiq", f"{APPS}.dramatiq_shop", "-p", "1", "-t", str(THREADS))
 
 
 CONTENDERS = {
     "duly": Contender(
         "duly",
+        ["dramatiq", "pika"],
         remains.in_duly,
         {
             "relay": [_python(f"{APPS}.duly", "relay")] * 2,
             "worker": [_python(f"{APPS}.duly", "worker")] * 3,
         },
     ),
-    "background-tasks": Contender("background_tasks", remains.nothing),
+    "background-tasks": Contender("background_tasks", ["fastapi"], remains.nothing),
     "celery": Contender(
         "celery_shop",
+        ["celery", "kombu", "amqp"],
         remains.in_queues(f"{QUEUE}.dead", QUEUE),
         {"worker": [_celery(number) for number in range(3)]},
     ),
     "dramatiq": Contender(
         "dramatiq_shop",
+        ["dramatiq", "pika"],
         remains.in_queues(dead_letter_queue(QUEUE), QUEUE, f"{QUEUE}.DQ"),
-        {"worker": [_python("dramatiq", f"{APPS}.dramatiq_shop", "-p", "1", "-t", THREADS)] * 3},
+        {"worker": [_dramatiq()] * 3},
     ),
 }

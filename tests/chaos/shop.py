@@ -8,16 +8,12 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.orm import Session
 
 from outbox.database import sqlalchemy_url
+from tests.chaos import terms
 from tests.chaos.orders import Order
-
-ATTEMPTS = 8
-FIRST_PAUSE_SECONDS = 1
-LONGEST_PAUSE_SECONDS = 10
-THREADS = 8
 
 engine = create_engine(
     sqlalchemy_url(os.environ["DATABASE_URL"]),
-    pool_size=THREADS,
+    pool_size=terms.THREADS,
     pool_pre_ping=True,
     connect_args={"connect_timeout": 5},
 )

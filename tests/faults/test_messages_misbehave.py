@@ -2,6 +2,8 @@
 
 import random
 
+import pytest
+
 from tests.acceptance.wait import wait_for
 from tests.faults.actors import BOOK, ELSEWHERE, QUEUE, QUEUES
 from tests.faults.clients import Clients
@@ -28,6 +30,7 @@ def test_doubled_and_shuffled(
     assert promises.rows(SPENT) == [1]
 
 
+@pytest.mark.slow
 def test_queue_deleted_with_messages_in_it(
     line: Line, clients: Clients, promises: Promises, rabbit: Rabbit
 ) -> None:

@@ -30,6 +30,7 @@ def postgres(line: Line, nodes: Nodes) -> Iterator[Proxy]:
     yield from _by_way_of_a_proxy(line, "DATABASE_URL", nodes.postgres.port)
 
 
+@pytest.mark.slow
 def test_cut_from_both_servers_again_and_again(
     line: Line, clients: Clients, promises: Promises, broker: Proxy, postgres: Proxy
 ) -> None:

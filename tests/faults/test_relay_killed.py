@@ -1,6 +1,7 @@
 """The relay killed at each moment of its duties, then started again."""
 
 import psycopg
+import pytest
 
 from tests.acceptance.wait import wait_for
 from tests.faults import moments
@@ -15,7 +16,7 @@ from tests.integration.engine.rabbit import Rabbit
 WAITING = "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%orphan%'"
 
 
-@points(moments.RELAY, "confirmed but not deleted", "deleted but not committed")
+@points(moments.RELAY, "confirmed but not deleted")
 def test_as_it_publishes(moment: Moment, line: Line, clients: Clients, promises: Promises) -> None:
     clients.submit_mix()
     line.start("worker")
@@ -24,7 +25,7 @@ def test_as_it_publishes(moment: Moment, line: Line, clients: Clients, promises:
     promises.assert_kept()
 
 
-@points(moments.COLLECTOR, "dead message kept but not acknowledged")
+@points(moments.COLLECTOR)
 def test_as_it_collects(
     moment: Moment, line: Line, clients: Clients, promises: Promises, rabbit: Rabbit
 ) -> None:
@@ -37,7 +38,7 @@ def test_as_it_collects(
     wait_for("the foreign message", lambda: set(promises.foreign()) == {b"none of ours"})
 
 
-@points(moments.RESCUER, "jobs rescued but not nudged")
+@points(moments.RESCUER)
 def test_as_it_rescues(moment: Moment, line: Line, clients: Clients, promises: Promises) -> None:
     clients.submit_mix()
     (relay,) = line.start("relay")
@@ -49,6 +50,7 @@ def test_as_it_rescues(moment: Moment, line: Line, clients: Clients, promises: P
     assert "crashed" in promises.rows("SELECT outcome FROM duly.attempts")
 
 
+@pytest.mark.slow
 def test_in_the_middle_of_a_rescue(
     line: Line, clients: Clients, promises: Promises, sql_now: psycopg.Connection
 ) -> None:

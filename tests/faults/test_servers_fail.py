@@ -3,6 +3,8 @@
 import re
 from uuid import UUID
 
+import pytest
+
 from service.kinds import RENDER_INVOICE
 from tests.acceptance.line import INVOICE
 from tests.acceptance.wait import wait_for
@@ -32,6 +34,7 @@ def test_postgres_killed(line: Line, clients: Clients, promises: Promises, nodes
     promises.assert_kept()
 
 
+@pytest.mark.slow
 def test_rabbitmq_wiped_before_a_backlog_costs_a_window(
     line: Line, clients: Clients, promises: Promises, nodes: Nodes
 ) -> None:
@@ -48,6 +51,7 @@ def test_rabbitmq_wiped_before_a_backlog_costs_a_window(
     assert promises.rows(SPENT) == [1]
 
 
+@pytest.mark.slow
 def test_rabbitmq_out_of_memory_burns_nothing(
     line: Line, clients: Clients, promises: Promises, nodes: Nodes
 ) -> None:

@@ -8,7 +8,7 @@ from tests.faults.points import points
 from tests.faults.promises import Promises
 
 
-@points(moments.THREADS, "a worker thread")
+@points(moments.THREADS)
 def test_a_worker_short_of_a_thread_makes_room_for_another(
     moment: Moment, line: Line, clients: Clients, promises: Promises
 ) -> None:

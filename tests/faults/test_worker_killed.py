@@ -20,7 +20,7 @@ def test_as_it_works(moment: Moment, line: Line, clients: Clients, promises: Pro
     promises.assert_kept()
 
 
-@points(moments.STOPPING, "handed back but not gone")
+@points(moments.STOPPING)
 def test_as_it_stops(moment: Moment, line: Line, clients: Clients, promises: Promises) -> None:
     line.receiver.answer = gate = Gate()
     clients.submit(HOLD, HOLD)

@@ -13,6 +13,7 @@ OUTCOMES = "SELECT outcome FROM duly.attempts ORDER BY job_id, attempt"
 SPENT = "SELECT DISTINCT attempt FROM duly.jobs"
 
 
+@pytest.mark.slow
 def test_told_to_stop_it_finishes_what_runs(
     line: Line, clients: Clients, promises: Promises
 ) -> None:
@@ -28,6 +29,7 @@ def test_told_to_stop_it_finishes_what_runs(
     assert len(line.receiver.deliveries) == 2
 
 
+@pytest.mark.slow
 def test_told_to_stop_it_gives_back_what_outlasts_its_grace(
     line: Line, clients: Clients, promises: Promises
 ) -> None:

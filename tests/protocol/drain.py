@@ -2,8 +2,8 @@
 
 from tests.integration.engine.by_hand import ByHand
 from tests.protocol.clock import an_hour_passes
-from tests.protocol.oracle import Hold, Oracle
-from tests.protocol.parts import Actor, Message, Relay, find_lost
+from tests.protocol.oracle import Oracle
+from tests.protocol.parts import Actor, Message, Relay, claim, find_lost
 from tests.protocol.stage import Stage
 
 ROUNDS = 2
@@ -29,10 +29,9 @@ def drain(stage: Stage, oracle: Oracle) -> None:
 
 
 def _work(hand: ByHand, actor: Actor, oracle: Oracle, message: Message) -> None:
-    claim = hand.claim(*message)
-    if claim is None:
+    hold = claim(hand, message, "w1")
+    if hold is None:
         return
-    hold = Hold(*message, claim["attempt"], "w1")
     oracle.claimed(hold)
     actor.act(hold)
     oracle.answered(hold, taken=actor.complete())

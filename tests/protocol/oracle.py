@@ -11,6 +11,8 @@ class Hold(NamedTuple):
     dispatch: int
     attempt: int
     worker: str
+    is_last: bool = False
+    """Whether the job's budget of attempts is used up with this one."""
 
 
 class Oracle:

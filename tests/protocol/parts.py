@@ -7,6 +7,8 @@ from outbox import steps
 from tests.integration.engine.by_hand import KIND, ByHand
 from tests.protocol.oracle import Hold
 
+ENDS = ("retry", "snooze", "die")
+
 
 class Message(NamedTuple):
     """What a relay publishes and a worker reads."""
@@ -83,6 +85,23 @@ class Actor:
         """Roll back what is open."""
         self._hand.connection.rollback()
         self.hold, self.has_completed, self._follow_ups = None, False, []
+
+
+def claim(hand: ByHand, message: Message, worker: str) -> Hold | None:
+    """What the worker is told, if it is told anything."""
+    told = hand.claim(*message, worker)
+    if told is None:
+        return None
+    return Hold(*message, told["attempt"], worker, told["attempt"] >= told["attempt_limit"])
+
+
+def end(hand: ByHand, hold: Hold, step: str, delay: float = 0) -> bool:
+    """Retry, snooze or die, and die where the attempt was the last; whether it was still ours."""
+    if step == "die" or (step == "retry" and hold.is_last):
+        return hand.die(*hold[:3]) is not None
+    if step == "retry":
+        return hand.retry(*hold[:3], delay=delay) is not None
+    return hand.snooze(*hold[:3], delay=delay) is not None
 
 
 def find_lost(hand: ByHand, depth: int, patience: float = 30) -> None:

@@ -12,7 +12,7 @@ from psycopg.errors import DeadlockDetected
 from outbox import steps
 from tests.integration.engine.by_hand import ByHand
 from tests.protocol.oracle import Hold
-from tests.protocol.parts import Actor, Message, Relay, collect, find_lost
+from tests.protocol.parts import ENDS, Actor, Message, Relay, claim, collect, end, find_lost
 
 T = TypeVar("T")
 
@@ -66,15 +66,13 @@ class Racer:
 
     def _claim(self) -> None:
         for message in self._any(self._shared.bag):
-            worker = f"w{self._random.random()}"
-            claim = self._hand.claim(*message, worker)
-            if claim:
-                self._shared.claims.append(Hold(*message, claim["attempt"], worker))
+            hold = claim(self._hand, message, worker=f"w{self._random.random()}")
+            if hold:
+                self._shared.claims.append(hold)
 
     def _fail(self) -> None:
         for hold in self._any(self._shared.claims):
-            end = self._random.choice((self._hand.retry, self._hand.snooze, self._hand.die))
-            if end(*hold[:3]):
+            if end(self._hand, hold, self._random.choice(ENDS)):
                 self._shared.ends.append(hold)
 
     def _succeed(self) -> None:

@@ -20,15 +20,13 @@ from tests.protocol.drain import drain
 from tests.protocol.facts import look
 from tests.protocol.invariants import check, check_step
 from tests.protocol.oracle import Hold, Oracle
-from tests.protocol.parts import Actor, Message, Relay, collect, find_lost
+from tests.protocol.parts import ENDS, Actor, Message, Relay, claim, collect, end, find_lost
 from tests.protocol.stage import Stage, unless_locked
 
 T = TypeVar("T")
 
 nth = st.integers(0, 11)
 workers = st.sampled_from(["w1", "w2", "w3"])
-LATER = {"delay": 60}
-ENDS = [("retry", {}), ("retry", LATER), ("snooze", {}), ("snooze", LATER), ("die", {})]
 
 
 def test_no_order_of_the_steps_breaks_a_promise(stage: Stage) -> None:
@@ -133,22 +131,19 @@ class Protocol(RuleBasedStateMachine):
             self.hand.beat(worker)
             self.oracle.alive.add(worker)
         with unless_locked():
-            claim = self.hand.claim(*message, worker)
-            if claim:
-                hold = Hold(*message, claim["attempt"], worker)
+            hold = claim(self.hand, message, worker)
+            if hold:
                 self.oracle.claimed(hold)
                 self.holds += [hold] * hears
             if not stays:
                 self.bag.remove(message)
 
     @precondition(lambda self: self.holds)
-    @rule(n=nth, end=st.sampled_from(ENDS))
-    def worker_ends_an_attempt(self, n: int, end: tuple[str, dict[str, int]]) -> None:
+    @rule(n=nth, step=st.sampled_from(ENDS), delay=st.sampled_from([0, 60]))
+    def worker_ends_an_attempt(self, n: int, step: str, delay: int) -> None:
         hold = _pick(self.holds, n)
-        step, options = end
         with unless_locked():
-            taken = getattr(self.hand, step)(*hold[:3], **options)
-            self.oracle.answered(hold, taken=bool(taken))
+            self.oracle.answered(hold, taken=end(self.hand, hold, step, delay))
 
     @precondition(lambda self: self.holds and not all(actor.hold for actor in self.actors))
     @rule(n=nth, follow_ups=st.integers(0, 2))

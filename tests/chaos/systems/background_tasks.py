@@ -9,7 +9,7 @@ from fastapi import BackgroundTasks, FastAPI
 from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 
-from tests.chaos import shop
+from tests.chaos import shop, terms
 from tests.chaos.orders import Order
 
 app = FastAPI()
@@ -24,12 +24,12 @@ def place(order: Order, background: BackgroundTasks) -> None:
 
 async def do(order: Order) -> None:
     """The order's job, tried as often as in the other systems."""
-    for attempt in range(1, shop.ATTEMPTS + 1):
+    for attempt in range(1, terms.ATTEMPTS + 1):
         try:
             return await run_in_threadpool(fulfil, order, attempt)
         except Exception:  # noqa: BLE001 - whatever went wrong, the next attempt is the remedy
-            pause = shop.FIRST_PAUSE_SECONDS * 2 ** (attempt - 1)
-            await asyncio.sleep(min(pause, shop.LONGEST_PAUSE_SECONDS))
+            pause = terms.FIRST_PAUSE_SECONDS * 2 ** (attempt - 1)
+            await asyncio.sleep(min(pause, terms.LONGEST_PAUSE_SECONDS))
     return None
 
 

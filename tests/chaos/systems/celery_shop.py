@@ -20,15 +20,15 @@ from fastapi import FastAPI
 from kombu.entity import Exchange, Queue
 from sqlalchemy.orm import Session
 
-from tests.chaos import shop
+from tests.chaos import shop, terms
 from tests.chaos.orders import Order, Sort
 
 DEAD_LETTERS = "orders.dead"
 RETRY = {
     "autoretry_for": (Exception,),
-    "max_retries": shop.ATTEMPTS - 1,
-    "retry_backoff": shop.FIRST_PAUSE_SECONDS,
-    "retry_backoff_max": shop.LONGEST_PAUSE_SECONDS,
+    "max_retries": terms.ATTEMPTS - 1,
+    "retry_backoff": terms.FIRST_PAUSE_SECONDS,
+    "retry_backoff_max": terms.LONGEST_PAUSE_SECONDS,
 }
 
 celery = Celery("orders", broker=os.environ["AMQP_URL"])

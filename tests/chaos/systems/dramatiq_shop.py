@@ -14,13 +14,13 @@ from dramatiq.middleware import CurrentMessage
 from fastapi import FastAPI
 from sqlalchemy.orm import Session
 
-from tests.chaos import shop
+from tests.chaos import shop, terms
 from tests.chaos.orders import Order, Sort
 
 RETRY: dict[str, Any] = {
-    "max_retries": shop.ATTEMPTS - 1,
-    "min_backoff": shop.FIRST_PAUSE_SECONDS * 1000,
-    "max_backoff": shop.LONGEST_PAUSE_SECONDS * 1000,
+    "max_retries": terms.ATTEMPTS - 1,
+    "min_backoff": terms.FIRST_PAUSE_SECONDS * 1000,
+    "max_backoff": terms.LONGEST_PAUSE_SECONDS * 1000,
 }
 
 broker = RabbitmqBroker(url=os.environ["AMQP_URL"], confirm_delivery=True)

@@ -9,14 +9,14 @@ from fastapi import FastAPI
 from sqlalchemy.orm import Session
 
 from outbox import Actors, Job, Kind, Retry, actor, relay_process, submit, worker
-from tests.chaos import shop
+from tests.chaos import shop, terms
 from tests.chaos.orders import Order, Sort
 
 QUEUE = "orders"
 RETRY = Retry(
-    attempts=shop.ATTEMPTS,
-    first=timedelta(seconds=shop.FIRST_PAUSE_SECONDS),
-    longest=timedelta(seconds=shop.LONGEST_PAUSE_SECONDS),
+    attempts=terms.ATTEMPTS,
+    first=timedelta(seconds=terms.FIRST_PAUSE_SECONDS),
+    longest=timedelta(seconds=terms.LONGEST_PAUSE_SECONDS),
 )
 FULFIL = Kind("order.fulfil", Order, queue=QUEUE, retry=RETRY)
 CALL = Kind("order.call", Order, queue=QUEUE, retry=RETRY)
@@ -59,7 +59,7 @@ def run_worker() -> None:
     """The worker process."""
     actors = Actors([fulfil, call])
     code = worker.run(
-        actors=actors, database_url=DATABASE_URL, amqp_url=AMQP_URL, threads=shop.THREADS
+        actors=actors, database_url=DATABASE_URL, amqp_url=AMQP_URL, threads=terms.THREADS
     )
     sys.exit(code)
 

@@ -29,6 +29,7 @@ ROUTES: list[tuple[str, str, Scope, Any]] = [
     ("GET", "/v1/jobs", Scope.READ, None),
     ("GET", f"/v1/jobs/{ID}", Scope.READ, None),
     ("POST", f"/v1/jobs/{ID}/cancel", Scope.OPERATE, None),
+    ("GET", "/v1/overdue-jobs", Scope.READ, None),
     ("GET", "/v1/dead-letters", Scope.READ, None),
     ("GET", "/v1/dead-letters/1", Scope.READ, None),
     ("POST", "/v1/dead-letters/1/replay", Scope.OPERATE, None),

@@ -69,14 +69,14 @@ def test_a_bug_is_logged_with_its_traceback_and_the_request_id(
     assert "ada@example.com" not in bug["exception"]
 
 
-def test_libraries_log_through_it_and_pika_only_warnings(configured: Configured) -> None:
+def test_libraries_log_through_it_and_pika_only_what_is_critical(configured: Configured) -> None:
     stderr = configured("json")
-    logging.getLogger("pika.adapters").info("chatter")
-    logging.getLogger("pika.adapters").warning("trouble with %s", "a channel")
+    logging.getLogger("pika.adapters").error("connection lost, at length")
+    logging.getLogger("sqlalchemy.pool").warning("trouble with %s", "a connection")
 
     (line,) = _lines(stderr, 1)
 
-    assert (line["event"], line["level"]) == ("trouble with a channel", "warning")
+    assert (line["event"], line["level"]) == ("trouble with a connection", "warning")
 
 
 def test_tracebacks_on_the_console_show_no_local_variables(configured: Configured) -> None:
