@@ -6,7 +6,7 @@ PYTHON := $(shell for python in python3.13 python3.12 python3.11 python3; do \
 BIN := .venv/bin
 ARGS :=
 
-.PHONY: help venv demo down test mutants chaos faults check format lock clean python
+.PHONY: help venv demo down test mutants chaos faults matrix check format lock clean python
 
 help: ## Say what there is
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -32,6 +32,9 @@ chaos: venv ## 10,000 jobs while everything breaks; ARGS="--seed 7 --system cele
 
 faults: venv ## Kill, stop, wipe and cut off all there is; brings servers of its own
 	@$(BIN)/pytest tests/faults -m "slow or not slow" $(ARGS)
+
+matrix: venv ## Run all tests on the installed Postgres and RabbitMQ, then on Postgres 18 and RabbitMQ 4
+	@$(BIN)/python -m tests.matrix $(ARGS)
 
 check: venv ## Run what needs no server: format, lint, types, imports, unit tests
 	@$(BIN)/ruff format --check --quiet .

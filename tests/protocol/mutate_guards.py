@@ -47,8 +47,12 @@ def _failing_test(without: Guard | None = None) -> str | None:
         text=True,
         check=False,
     )
+    if ended.returncode == 0:
+        return None
     failed = re.search(r"^(?:FAILED|ERROR) \S*?::(.+?)(?: - |$)", ended.stdout, re.MULTILINE)
-    return failed[1] if failed else None
+    if failed is None:
+        sys.exit(f"no test failed, but pytest ended with {ended.returncode}:\n{ended.stdout}")
+    return failed[1]
 
 
 def _say(*what: object) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dev import amqp, ports, processes
+from dev import amqp, binaries, ports, processes
 from dev.postgres import PrivatePostgres
 from dev.rabbitmq import PrivateRabbitmq
 from dev.say import CHECKOUT
@@ -44,6 +44,18 @@ def test_a_name_that_would_need_quoting_is_refused_in_one_line() -> None:
     assert done.returncode == 1
     assert done.stdout == ""
     assert done.stderr.count("\n") == 1
+
+
+def test_programs_are_taken_from_where_the_environment_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("postgres", "initdb", "pg_ctl", "pg_isready", "psql", "rabbitmq-server"):
+        (tmp_path / name).write_text("#!/bin/sh\necho 'postgres (PostgreSQL) 99.1'\n")
+        (tmp_path / name).chmod(0o755)
+    for variable in ("DULY_POSTGRES_BIN", "DULY_RABBITMQ_SBIN"):
+        monkeypatch.setenv(variable, str(tmp_path))
+    assert (binaries.postgres(), binaries.rabbitmq()) == (tmp_path, tmp_path)
+    assert binaries.postgres(98) is None
 
 
 def test_a_port_is_chosen_once(tmp_path: Path) -> None:

@@ -7,7 +7,8 @@ Settings, each the safest that its documentation knows:
 - Quorum queues, behind a topic exchange so that retries wait in RabbitMQ (native delayed delivery)
   and not in a worker's memory.
 - `task_acks_on_failure=False` and a dead-letter queue: what failed for good stays somewhere.
-- `worker_cancel_long_running_tasks_on_connection_loss`: recommended with late acknowledgement.
+- `worker_cancel_long_running_tasks_on_connection_loss`: a task that will be delivered again does
+  not go on meanwhile; the default from Celery 6 on.
 - Connections and publishing are tried again for longer than by default; nothing is prefetched.
 - No result backend: the orders' rows are the results.
 """

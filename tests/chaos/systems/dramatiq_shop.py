@@ -1,8 +1,8 @@
 """Dramatiq on RabbitMQ, as its guide shows it: commit, then `send`.
 
-Its own documentation's strongest setting is `confirm_delivery=True` ("wait for RabbitMQ to
-confirm"), which is off by default; late acknowledgement, retries with backoff and a dead-letter
-queue are on by default. CurrentMessage only tells an actor which attempt it is.
+`confirm_delivery=True`, which is not the default, makes `send` return when RabbitMQ has the
+message. Late acknowledgement, retries with backoff and a dead-letter queue are how it works
+anyway. CurrentMessage only tells an actor which attempt it is.
 """
 
 import os

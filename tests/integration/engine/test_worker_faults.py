@@ -34,6 +34,19 @@ def test_a_running_job_survives_the_loss_of_the_broker(
     assert (rabbit.depth(queue), line.attempts(job)) == (0, [])
 
 
+def test_the_next_node_is_tried_where_the_first_is_away(
+    line: Line, proxy: Proxy, amqp_url: str, queue: str
+) -> None:
+    nodes = f"{proxy.amqp_url};{amqp_url}"
+    kind, gate = note_kind(queue), Gate()
+    line.start_relay(queue, amqp_url=nodes)
+    line.start_worker(Actor(kind, gate), amqp_url=nodes)
+    line.wait_for(line.submit(kind(text="first")), "succeeded")
+    proxy.refuse()
+    line.wait_for(line.submit(kind(text="second")), "succeeded")
+    assert proxy.refused
+
+
 def test_a_job_that_ends_without_the_broker_holds_up_no_other(
     line: Line, proxy: Proxy, queue: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
