@@ -48,8 +48,8 @@ def status() -> list[str]:
 
 def server(kind: str) -> PrivateServer:
     """The private server of this checkout, whether it runs or not."""
-    home = _home()
-    return CLASSES[kind](home / kind, remembered_port(home / f"{kind}.port"))
+    folder = home()
+    return CLASSES[kind](folder / kind, remembered_port(folder / f"{kind}.port"))
 
 
 def _url(server: PrivateServer, name: str) -> str:
@@ -62,7 +62,8 @@ def _url(server: PrivateServer, name: str) -> str:
     return server.url(name)
 
 
-def _home() -> Path:
+def home() -> Path:
+    """The folder for all that private servers need, which the user they run as can enter."""
     # Named for the checkout's path: a copy of a checkout must not take the servers of the
     # original for its own.
     mark = hashlib.sha256(bytes(CHECKOUT)).hexdigest()[:8]
@@ -70,9 +71,9 @@ def _home() -> Path:
     below.mkdir(exist_ok=True)
     if not reachable(below):
         return _home_elsewhere(f"duly-{mark}", below / "elsewhere")
-    home = below / mark
-    home.mkdir(exist_ok=True)
-    return home
+    folder = below / mark
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
 def _home_elsewhere(folder: str, note: Path) -> Path:

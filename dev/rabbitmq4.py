@@ -10,12 +10,9 @@ import subprocess
 from pathlib import Path
 
 from dev.logged import run_logged
-from dev.say import CHECKOUT, Failure, say
+from dev.say import Failure, say
 
 RELEASE = "trixie"
-HOME = CHECKOUT / ".servers" / "rabbitmq4"
-LOG = HOME / "log"
-ROOT, PROGRAMS = HOME / "root", HOME / "sbin"
 PACKAGES = ("rabbitmq-server", "bash", "coreutils", "dash", "grep", "hostname", "mawk", "sed")
 """It, and what every Debian has, so that no package says that it needs it."""
 
@@ -26,24 +23,26 @@ exec unshare --map-root-user --mount sh -c 'mount --bind "$0" /usr && exec "$@"'
 """
 
 
-def programs() -> Path:
-    """The folder with rabbitmq-server and rabbitmqctl; made when first asked for."""
-    if not PROGRAMS.exists():
+def programs(home: Path) -> Path:
+    """The folder with rabbitmq-server and rabbitmqctl, below `home`; made when first asked for."""
+    programs = home / "sbin"
+    if not programs.exists():
         say(f"rabbitmq4: unpacking it from Debian {RELEASE} ...")
-        _download()
-        for package in (HOME / "cache/archives").glob("*.deb"):
-            run_logged(LOG, "dpkg-deb", "--extract", str(package), str(ROOT))
-        _write_programs()
-    return PROGRAMS
+        _download(home)
+        for package in (home / "cache/archives").glob("*.deb"):
+            run_logged(home / "log", "dpkg-deb", "--extract", str(package), str(home / "root"))
+        # Renamed when complete, as the sign that all is.
+        _write_programs(home / "root/usr", home / "sbin.new").rename(programs)
+    return programs
 
 
-def _download() -> None:
+def _download(home: Path) -> None:
     for folder in ("state/lists/partial", "cache/archives/partial"):
-        (HOME / folder).mkdir(parents=True, exist_ok=True)
-    (HOME / "state/status").touch()  # which says that nothing is installed
-    (HOME / "sources.list").write_text(f"deb {_mirror()} {RELEASE} main\n")
-    _apt("update")
-    _apt("install", "--yes", "--download-only", "--no-install-recommends", *PACKAGES)
+        (home / folder).mkdir(parents=True, exist_ok=True)
+    (home / "state/status").touch()  # which says that nothing is installed
+    (home / "sources.list").write_text(f"deb {_mirror()} {RELEASE} main\n")
+    _apt(home, "update")
+    _apt(home, "install", "--yes", "--download-only", "--no-install-recommends", *PACKAGES)
 
 
 def _mirror() -> str:
@@ -59,25 +58,23 @@ def _mirror() -> str:
     return mirrors[0]
 
 
-def _apt(*arguments: str) -> None:
+def _apt(home: Path, *arguments: str) -> None:
     settings = {
-        "Dir::Etc::SourceList": HOME / "sources.list",
+        "Dir::Etc::SourceList": home / "sources.list",
         "Dir::Etc::SourceParts": "-",
-        "Dir::State": HOME / "state",
-        "Dir::State::status": HOME / "state/status",
-        "Dir::Cache": HOME / "cache",
+        "Dir::State": home / "state",
+        "Dir::State::status": home / "state/status",
+        "Dir::Cache": home / "cache",
         "APT::Sandbox::User": "",  # apt's own user may not enter the folder
     }
     options = [f"--option={name}={value}" for name, value in settings.items()]
-    run_logged(LOG, "apt-get", *options, *arguments)
+    run_logged(home / "log", "apt-get", *options, *arguments)
 
 
-def _write_programs() -> None:
-    # Renamed when complete, as the sign that all the rest is.
-    new = HOME / "sbin.new"
-    new.mkdir(exist_ok=True)
+def _write_programs(usr: Path, folder: Path) -> Path:
+    folder.mkdir(exist_ok=True)
     for name in ("rabbitmq-server", "rabbitmqctl"):
-        program = new / name
-        program.write_text(PROGRAM.format(usr=shlex.quote(str(ROOT / "usr")), name=name))
+        program = folder / name
+        program.write_text(PROGRAM.format(usr=shlex.quote(str(usr)), name=name))
         program.chmod(0o755)
-    new.rename(PROGRAMS)
+    return folder

@@ -6,8 +6,9 @@ comes again: a job's letter is written once all the same; a foreign message may 
 
 import asyncio
 import json
+import math
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import structlog
@@ -17,6 +18,7 @@ from pika.spec import Basic
 from psycopg import AsyncConnection
 
 from outbox import steps, topology, wire
+from outbox.database import is_unreachable
 from outbox.link import Link, connect
 
 log = structlog.get_logger(__name__)
@@ -46,7 +48,7 @@ class DeadMessage:
     @property
     def headers_json(self) -> str:
         """The headers, with what JSON does not know as text."""
-        return json.dumps(self.headers, default=str).replace("\\u0000", "\\ufffd")
+        return json.dumps(_plain(self.headers)).replace("\\u0000", "\\ufffd")
 
 
 class Collector:
@@ -73,8 +75,19 @@ class Collector:
                     consumed.add(queue)
                 message = await _next(inbox, link)
                 if message is not None:
-                    await keep(database, message)
+                    await _keep_at_any_rate(database, message)
                     link.channel.basic_ack(message.tag)
+
+
+async def _keep_at_any_rate(database: AsyncConnection[Any], message: DeadMessage) -> None:
+    """What cannot be kept as it should is kept without its headers: it must not come for ever."""
+    try:
+        await keep(database, message)
+    except Exception as error:
+        if is_unreachable(error):
+            raise
+        log.exception("odd dead message", queue=message.queue)
+        await _keep_foreign(database, replace(message, headers={}), "its headers are unreadable")
 
 
 async def keep(database: AsyncConnection[Any], message: DeadMessage) -> None:
@@ -99,12 +112,14 @@ async def keep(database: AsyncConnection[Any], message: DeadMessage) -> None:
     if message.cause == "delivery_limit":
         await _one(database, steps.REDISPATCH, parameters)
         return
-    reason = {
+    grave = {
+        "queue": message.queue,
         "reason": "unknown_kind",
         "error_type": "UnknownKind",
         "error_message": f"no worker of queue {message.queue} does {dispatch.kind}",
     }
-    if await _one(database, steps.BURY, parameters | reason):
+    rejected = message.cause == "rejected"  # by a worker, not put here by hand
+    if rejected and await _one(database, steps.BURY, parameters | grave):
         log.warning("job buried: no worker does its kind", kind=dispatch.kind, job=dispatch.job_id)
     elif not await _one(database, steps.JOB_EXISTS, parameters):
         await _keep_foreign(database, message, "it names a job that does not exist")
@@ -146,3 +161,14 @@ async def _next(inbox: "asyncio.Queue[DeadMessage]", link: Link) -> DeadMessage 
         return await asyncio.wait_for(inbox.get(), LOOK_SECONDS)
     except TimeoutError:
         return None
+
+
+def _plain(value: Any) -> Any:
+    """The value in what JSON knows, down to the keys of its tables."""
+    if isinstance(value, dict):
+        return {str(key): _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_plain(inner) for inner in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value if isinstance(value, str | int | float | None) else str(value)

@@ -6,12 +6,14 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, select
+from sqlalchemy import ColumnElement, Select, null, select
 from sqlalchemy.orm import Session
 
 from outbox import steps
 from outbox.schema import dead_letters as letters
 from outbox.submit import SUBMITTED
+
+MESSAGE = ("message_body", "message_headers")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +89,13 @@ def get(session: Session, letter_id: int) -> DeadLetter | None:
 def find(
     session: Session, wanted: DeadLetterFilter, *, limit: int = 50, before: int | None = None
 ) -> list[DeadLetter]:
-    """The newest first, from those with an id below `before`."""
-    query = _columns().where(*wanted.conditions()).order_by(letters.c.id.desc()).limit(limit)
+    """The newest first, from those with an id below `before`.
+
+    Without the messages' bytes and headers, which may be large: `get` has them.
+    """
+    query = (
+        _columns(*MESSAGE).where(*wanted.conditions()).order_by(letters.c.id.desc()).limit(limit)
+    )
     if before is not None:
         query = query.where(letters.c.id < before)
     return [DeadLetter(**row) for row in session.execute(query).mappings()]
@@ -121,8 +128,9 @@ def _close(
     return [Closed(*row) for row in session.connection().exec_driver_sql(step, parameters)]
 
 
-def _columns() -> Select[Any]:
-    return select(*(letters.c[name] for name in DeadLetter.__dataclass_fields__))
+def _columns(*left_out: str) -> Select[Any]:
+    names = DeadLetter.__dataclass_fields__
+    return select(*(null().label(n) if n in left_out else letters.c[n] for n in names))
 
 
 def _mentions(text: str) -> ColumnElement[bool]:

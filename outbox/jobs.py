@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy import ColumnElement, Select, select
 from sqlalchemy.orm import Session
 
 from outbox import steps
@@ -114,16 +114,6 @@ def cancel(session: Session, job_id: UUID) -> str | None:
     cancelled = session.connection().exec_driver_sql(steps.CANCEL, {"id": job_id})
     state: str | None = cancelled.scalar()
     return state
-
-
-def count_by_state(session: Session) -> dict[tuple[str, str], int]:
-    """How many unfinished jobs each queue has, by (queue, state)."""
-    query = (
-        select(jobs_table.c.queue, jobs_table.c.state, func.count())
-        .where(jobs_table.c.state.in_(("queued", "running")))
-        .group_by(jobs_table.c.queue, jobs_table.c.state)
-    )
-    return {(queue, state): count for queue, state, count in session.execute(query)}
 
 
 def _columns() -> Select[Any]:

@@ -16,6 +16,7 @@ from typing import Any
 
 import psycopg
 import structlog
+from psycopg.errors import DeadlockDetected, SerializationFailure
 from psycopg.rows import namedtuple_row
 
 from outbox.database import is_unreachable
@@ -107,6 +108,8 @@ class Ledger:
         while entries:
             try:
                 self._commit(entries)
+            except (DeadlockDetected, SerializationFailure):
+                continue
             except psycopg.Error as error:
                 if not is_unreachable(error):
                     return self._settle_alone(entries, error)

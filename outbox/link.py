@@ -15,7 +15,11 @@ from pika.channel import Channel
 from pika.frame import Method
 from pika.spec import Queue
 
+from outbox.odd_headers import tolerate
+
 T = TypeVar("T")
+
+tolerate()
 
 ANSWER_TIMEOUT_SECONDS = 10
 HEARTBEAT_SECONDS = 15

@@ -1,6 +1,7 @@
 """Keeps sensitive payload fields out of what people and logs see."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -29,8 +30,8 @@ def scrub(text: str, kind: Kind[..., Any], payload: Mapping[str, Any]) -> str:
     quotes = sorted({q for s in secrets for q in _quotes(s)}, key=len, reverse=True)
     end = LONGEST_TEXT + len(quotes[0] if quotes else "")
     scrubbed = text[:end]
-    for quote in quotes:
-        scrubbed = scrubbed.replace(quote, HIDDEN)
+    for quote in quotes:  # mail servers, for one, answer with another case
+        scrubbed = re.sub(re.escape(quote), HIDDEN, scrubbed, flags=re.IGNORECASE)
     # Where it was cut, the last characters may be half of a secret.
     return scrubbed if len(text) <= end else scrubbed[: LONGEST_TEXT - end or None]
 
@@ -45,7 +46,8 @@ def _strings(value: object) -> Iterator[str]:
         if len(str(value)) >= SHORTEST_SECRET:
             yield str(value)
     elif isinstance(value, Mapping):
-        for inner in value.values():
+        for name, inner in value.items():
+            yield from _strings(name)
             yield from _strings(inner)
     elif isinstance(value, list | tuple):
         for inner in value:

@@ -108,7 +108,7 @@ class Relay:
         }
         lost = await database.execute(steps.REDISPATCH_LOST, asked)
         if lost.rowcount:
-            log.warning("messages lost by the broker, to be published again", count=lost.rowcount)
+            log.info("unclaimed for long, to be published again", count=lost.rowcount)
 
     def _room(self, depth: int) -> int:
         return min(max(self._window - depth, 0), LARGEST_BATCH)
@@ -156,6 +156,7 @@ async def _bury(database: AsyncConnection[Any], dispatch: Dispatch) -> None:
         "job_id": dispatch.job_id,
         "dispatch": dispatch.dispatch,
         "kind": dispatch.kind,
+        "queue": dispatch.queue,
         "reason": "unpublishable",
         "error_type": None,
         "error_message": f"the broker refused its message {FAILURES_ALLOWED} times",

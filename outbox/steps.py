@@ -107,9 +107,6 @@ WITH due AS (
     CROSS JOIN unnest(due.job_ids, due.dispatches) AS sent (job_id, dispatch)
     JOIN duly.jobs AS job
       ON job.id = sent.job_id AND job.dispatch = sent.dispatch AND job.state = 'queued'
-    WHERE NOT EXISTS (
-        SELECT FROM duly.outbox_events WHERE job_id = job.id AND dispatch = job.dispatch
-    )
 ), overtaken AS (
     SELECT due.id
     FROM due
@@ -120,7 +117,7 @@ WITH due AS (
         JOIN duly.jobs AS job ON job.id = sent.job_id
         WHERE later.queue = due.queue
           AND later.published_at > due.published_at + interval '1 second'
-          AND (job.state <> 'queued' OR job.dispatch <> sent.dispatch)
+          AND job.started_at >= later.published_at
     )
 ), settled AS (
     DELETE FROM duly.publications AS publication
@@ -154,7 +151,8 @@ BURY = """
 WITH buried AS (
     UPDATE duly.jobs
     SET state = 'dead', finished_at = now()
-    WHERE id = %(job_id)s AND dispatch = %(dispatch)s AND kind = %(kind)s AND state = 'queued'
+    WHERE id = %(job_id)s AND dispatch = %(dispatch)s AND kind = %(kind)s AND queue = %(queue)s
+      AND run_at <= now() AND state = 'queued'
     RETURNING id, dispatch, kind, queue
 ), event AS (
     DELETE FROM duly.outbox_events USING buried WHERE job_id = buried.id
@@ -295,9 +293,7 @@ WITH orphan AS (
     SET state = CASE WHEN job.cancel_requested_at IS NOT NULL THEN 'cancelled'
                      WHEN job.attempt < job.attempt_limit THEN 'queued'
                      ELSE 'dead' END,
-        dispatch = job.dispatch
-                 + CASE WHEN job.cancel_requested_at IS NULL AND job.attempt < job.attempt_limit
-                        THEN 1 ELSE 0 END,
+        dispatch = job.dispatch + CASE WHEN job.attempt < job.attempt_limit THEN 1 ELSE 0 END,
         run_at = now() + (least(power(2, job.attempt + job.attempt_budget - job.attempt_limit - 1)
                                 - 1, 300)) * interval '1 second',
         finished_at = CASE WHEN job.cancel_requested_at IS NULL AND job.attempt < job.attempt_limit
@@ -389,7 +385,7 @@ RETURNING closed.id, closed.job_id
 ATTACH_MESSAGE = """
 UPDATE duly.dead_letters
 SET message_body = %(body)s, message_headers = %(headers)s::jsonb, collected_at = now()
-WHERE job_id = %(job_id)s AND dispatch = %(dispatch)s
+WHERE job_id = %(job_id)s AND dispatch = %(dispatch)s AND message_body IS NULL
 RETURNING id
 """
 

@@ -116,4 +116,5 @@ async def ready(request: Request, response: Response) -> Report:
     report: Report = await request.app.state.readiness.report()
     if report.status == "not ready":
         response.status_code = 503
+        response.headers["Retry-After"] = "2"
     return report

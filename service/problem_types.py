@@ -59,6 +59,7 @@ IN_FLIGHT = ProblemType(
     "The first request with this Idempotency-Key is still running",
     "Repeat the same request after Retry-After seconds.",
 )
+TOO_SLOW = ProblemType("too-slow", 408, "The body came too slowly", "Send it again.")
 TOO_LARGE = ProblemType("too-large", 413, "The body is too large", "Send less at a time.")
 NOT_JSON = ProblemType(
     "media-type", 415, "The body is not declared as JSON", "Send Content-Type: application/json."

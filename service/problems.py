@@ -26,6 +26,7 @@ POST_REQUEST = (
     types.BAD_KEY,
     types.IN_FLIGHT,
     types.TOO_LARGE,
+    types.TOO_SLOW,
     types.NOT_JSON,
     types.INVALID,
     types.KEY_REUSED,

@@ -24,7 +24,10 @@ class StrictRequest(Request):
             value = from_json(await self.body(), allow_inf_nan=False)
         except ValueError as error:
             raise Problem(types.MALFORMED, str(error)) from None
-        if errors := [FieldError(field=path, message=text) for path, text in _unstorable(value)]:
+        if errors := [
+            FieldError(field=".".join(path) or "body", message=text)
+            for path, text in _unstorable(value)
+        ]:
             raise invalid(errors)
         return value
 
@@ -35,15 +38,16 @@ class StrictRequest(Request):
             raise Problem(types.NOT_JSON, "the body's Content-Type is not application/json")
 
 
-def _unstorable(value: object, path: str = "") -> Iterator[tuple[str, str]]:
+def _unstorable(value: object, *path: str) -> Iterator[tuple[tuple[str, ...], str]]:
+    """What Postgres cannot keep, by its path: not joined here, where nearly all is fine."""
     if isinstance(value, str) and "\0" in value:
-        yield path or "body", "must not contain the character NUL"
+        yield path, "must not contain the character NUL"
     elif isinstance(value, float) and not math.isfinite(value):
-        yield path or "body", "is too large a number"
+        yield path, "is too large a number"
     elif isinstance(value, dict):
         for name, inner in value.items():
-            yield from _unstorable(name, path)
-            yield from _unstorable(inner, f"{path}.{name}" if path else name)
+            yield from _unstorable(name, *path)
+            yield from _unstorable(inner, *path, name)
     elif isinstance(value, list):
         for index, inner in enumerate(value):
-            yield from _unstorable(inner, f"{path}.{index}" if path else str(index))
+            yield from _unstorable(inner, *path, str(index))

@@ -13,7 +13,7 @@ from fastapi.routing import APIRoute
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.background import BackgroundTask
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from outbox.database import is_unreachable
@@ -25,6 +25,9 @@ from service.strict_json import StrictRequest
 
 LONGEST_SECONDS = 20
 """After so long a request is given up, even if Postgres neither answers nor goes away."""
+
+
+UPLOAD_SECONDS = 60
 
 
 class TransactionalRoute(APIRoute):
@@ -45,7 +48,7 @@ class TransactionalRoute(APIRoute):
 
         async def in_transaction(request: Request) -> Response:
             request = StrictRequest(request.scope, request.receive)
-            await request.body()  # a slow upload holds no connection and is not timed
+            await _receive(request)  # a slow upload holds no connection
             if self.body_field:
                 await request.require_json()
             async with asyncio.timeout(LONGEST_SECONDS), request.app.state.sessions() as session:
@@ -60,6 +63,16 @@ class TransactionalRoute(APIRoute):
             return response
 
         return in_transaction
+
+
+async def _receive(request: Request) -> None:
+    try:
+        async with asyncio.timeout(UPLOAD_SECONDS):
+            await request.body()
+    except TimeoutError:
+        raise Problem(types.TOO_SLOW, f"the body took over {UPLOAD_SECONDS} s") from None
+    except ClientDisconnect:
+        raise Problem(types.BAD_REQUEST, "the body ended early") from None  # nobody reads it
 
 
 async def _commit(request: Request, session: AsyncSession, response: Response) -> None:

@@ -14,6 +14,7 @@ import pika
 import psycopg
 
 from dev import postgres18, rabbitmq4
+from dev.private import home
 from dev.say import CHECKOUT, Failure, say, shown
 from tests.faults.nodes import Nodes, running_nodes
 
@@ -24,8 +25,8 @@ def main() -> int:
     """Run on both; returns 1 where a test failed."""
     LOGS.mkdir(parents=True, exist_ok=True)
     newest = {
-        "DULY_POSTGRES_BIN": str(postgres18.programs()),
-        "DULY_RABBITMQ_SBIN": str(rabbitmq4.programs()),
+        "DULY_POSTGRES_BIN": str(postgres18.programs(home() / "postgres18")),
+        "DULY_RABBITMQ_SBIN": str(rabbitmq4.programs(home() / "rabbitmq4")),
     }
     codes = [_run("installed", {}), _run("newest", newest)]
     return int(any(codes))

@@ -123,6 +123,8 @@ _offer("discard", "Close dead letters without another run; jobs and their histor
 
 def _check_choice(wanted: DeadLetterFilter, limit: int | None, *, everything: bool) -> None:
     """Raises Stop where it is not clear which dead letters are meant."""
+    if "" in (wanted.kind, wanted.queue, wanted.error):
+        raise Stop("a filter must not be empty: an unset variable would match all", Code.USAGE)
     filtered = wanted != DeadLetterFilter(ids=wanted.ids)
     if not (wanted.ids or filtered or everything):
         raise Stop("name dead letters, filter them, or say --all", Code.USAGE)

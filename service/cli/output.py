@@ -13,8 +13,8 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-NO_TERMINAL_WIDTH = 2000
-"""Columns where stdout is no terminal: a pipe wants whole ids, not folded ones."""
+WIDE = 2000
+"""Columns for what must not be folded or cut."""
 
 
 class Output(StrEnum):
@@ -58,7 +58,8 @@ def show_rows(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], output:
     """Print the rows: as a table these columns of them, as JSON all they hold."""
     match output:
         case Output.TABLE:
-            _print(_table(rows, columns))
+            # As wide as it must be: a terminal wraps a row, where a table would cut ids and numbers.
+            _print(_table(rows, columns), WIDE)
         case Output.JSON:
             _write(_json(rows, indent=2))
         case Output.NDJSON:
@@ -69,15 +70,14 @@ def show(record: Mapping[str, Any], output: Output) -> None:
     """Print one thing with all it holds; a table leaves out what is not there."""
     match output:
         case Output.TABLE:
-            _print(_tree(record))
+            _print(_tree(record), None if sys.stdout.isatty() else WIDE)
         case Output.JSON:
             _write(_json(record, indent=2))
         case Output.NDJSON:
             _write(_json(record))
 
 
-def _print(what: RenderableType) -> None:
-    width = None if sys.stdout.isatty() else NO_TERMINAL_WIDTH
+def _print(what: RenderableType, width: int | None) -> None:
     console = Console(width=width, highlight=False, markup=False, emoji=False)
     with console.capture() as captured:
         console.print(what)

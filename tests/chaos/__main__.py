@@ -2,6 +2,7 @@
 
 import argparse
 import secrets
+import shutil
 import signal
 import sys
 from random import Random
@@ -21,23 +22,25 @@ def main() -> int:
     """Run; returns 1 where Duly broke a promise."""
     options = _options()
     say(f"seed {options.seed}")
-    verdicts = {name: _run(name, options) for name in options.system or ["duly"]}
-    report.show(verdicts, Console())
-    path = HOME / f"{options.seed}.json"
-    report.write(path, vars(options), verdicts)
-    say(f"seed {options.seed}, in full: {shown(path)}")
+    verdicts: dict[str, Verdict] = {}
+    for name in options.system or ["duly"]:
+        verdicts[name] = _run(name, options)
+        report.show(verdicts, Console())
     return int("duly" in verdicts and verdicts["duly"].broken)
 
 
 def _run(name: str, options: argparse.Namespace) -> Verdict:
     folder = HOME / f"{options.seed}-{name}"
+    shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    say(f"{name}: {options.jobs} orders in {options.minutes:g} minutes; logs in {shown(folder)}")
+    say(f"{name}: {options.jobs} orders in {options.minutes:g} minutes; see {shown(folder)}")
     seconds = options.minutes * 60
     faults = choose(options.only or ["all"], options.without or [])
     blows = plan.draw(Random(options.seed), faults, seconds)
     placed = orders.draw(Random(options.seed), options.jobs)
-    return storm.run(CONTENDERS[name], placed, blows, seconds, folder)
+    verdict = storm.run(CONTENDERS[name], placed, blows, seconds, folder)
+    report.write(folder / "verdict.json", CONTENDERS[name], vars(options), verdict)
+    return verdict
 
 
 def _options() -> argparse.Namespace:

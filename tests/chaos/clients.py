@@ -29,9 +29,13 @@ class Clients:
         start = time.monotonic()
         self._end = start + seconds + PATIENCE_SECONDS
         with self._http, ThreadPoolExecutor(CLIENTS) as pool:
-            for number, order in enumerate(orders):
-                _sleep_until(start + seconds * number / len(orders))
-                pool.submit(self._insist, order)
+            try:
+                for number, order in enumerate(orders):
+                    _sleep_until(start + seconds * number / len(orders))
+                    pool.submit(self._insist, order)
+            except BaseException:  # told to stop: so are the clients
+                self._end = start
+                raise
 
     def _insist(self, order: Order) -> None:
         while not self._is_taken(order):

@@ -12,7 +12,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from tests.chaos.contenders import CONTENDERS
+from tests.chaos.contenders import Contender
 from tests.chaos.verdict import Verdict
 
 LINES = {
@@ -38,15 +38,14 @@ def show(verdicts: Mapping[str, Verdict], console: Console) -> None:
     console.print(table)
 
 
-def write(path: Path, settings: Mapping[str, Any], verdicts: Mapping[str, Verdict]) -> None:
+def write(path: Path, contender: Contender, settings: Mapping[str, Any], verdict: Verdict) -> None:
     """Write all that is needed to repeat and to question the run."""
-    packages = {package for name in verdicts for package in CONTENDERS[name].packages}
     python = platform.python_version()
     report = {
         **settings,
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {python}",
-        "versions": {package: version(package) for package in packages},
-        "verdicts": {name: asdict(verdict) for name, verdict in verdicts.items()},
+        "versions": {package: version(package) for package in contender.packages},
+        "verdict": asdict(verdict),
     }
     path.write_text(json.dumps(report, indent=2) + "\n")
 

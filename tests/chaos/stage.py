@@ -54,10 +54,9 @@ class Stage:
         }
         apis = [self.contender.api(port) for port in self.ports]
         for role, commands in {"api": apis, **self.contender.crew}.items():
-            self._members[role] = [
-                Member(command, environment, logs / f"{role}-{number}.log")
-                for number, command in enumerate(commands)
-            ]
+            crew = self._members[role] = []  # so that `stop` finds each that was started
+            for number, command in enumerate(commands):
+                crew.append(Member(command, environment, logs / f"{role}-{number}.log"))
 
     def server(self, part: str) -> Server:
         """The server that a fault names."""

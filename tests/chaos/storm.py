@@ -1,5 +1,6 @@
 """One run: orders come in, everything breaks, then it is quiet and the evidence is weighed."""
 
+import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +21,7 @@ from tests.chaos.verdict import Evidence, Verdict, judge
 from tests.chaos.witness import Witness, receiver
 
 START_SECONDS = 60
-QUIET_SECONDS = 75
+QUIET_SECONDS = 90
 """Longer than all pauses of an order that fails for ever, and than any rescue takes."""
 LONGEST_WAIT_SECONDS = 600
 LOOK_SECONDS = 1
@@ -38,10 +39,7 @@ def run(
     witness = Witness(folder / "witness.sqlite")
     with receiver(witness) as url, stage(contender, url, folder) as running:
         _wait_for_the_apis(running)
-        with ThreadPoolExecutor(1) as thunder:
-            storm = thunder.submit(_strike_all, running, blows)
-            Clients(running.ports, witness).place(orders, seconds)
-            storm.result()
+        _rage(running, witness, orders, blows, seconds)
         say("the storm is over; waiting until nothing happens any more ...")
         _wait_for_quiet(running, witness)
         running.stop()
@@ -62,14 +60,33 @@ def _wait_for_the_apis(running: Stage) -> None:
         raise Failure("the API did not start")
 
 
-def _strike_all(running: Stage, blows: Sequence[Blow]) -> None:
+def _rage(
+    running: Stage,
+    witness: Witness,
+    orders: Sequence[Order],
+    blows: Sequence[Blow],
+    seconds: float,
+) -> None:
+    """Place the orders and strike the blows; returns when the last of both is over."""
+    ended = threading.Event()
+    with ThreadPoolExecutor(1) as thunder:
+        storm = thunder.submit(_strike_all, running, blows, ended)
+        try:
+            Clients(running.ports, witness).place(orders, seconds)
+            storm.result()
+        finally:
+            ended.set()
+
+
+def _strike_all(running: Stage, blows: Sequence[Blow], ended: threading.Event) -> None:
     """Strike each blow at its moment, and wait until all are over. Raises what any of them did."""
     start = time.monotonic()
     with ThreadPoolExecutor(MOST_BLOWS_AT_ONCE) as pool:
         striking = []
         for blow in blows:
+            if ended.wait(max(0, start + blow.at - time.monotonic())):
+                return
             if blow.fault.part in running.contender.parts:
-                time.sleep(max(0, start + blow.at - time.monotonic()))
                 striking.append(pool.submit(_strike, running, blow))
         for strike in striking:
             strike.result()

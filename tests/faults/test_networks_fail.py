@@ -92,5 +92,4 @@ def _by_way_of_a_proxy(line: Line, variable: str, port: int) -> Iterator[Proxy]:
     proxy.start()
     line.environment[variable] = line.environment[variable].replace(f":{port}/", f":{proxy.port}/")
     yield proxy
-    line.end()
     proxy.stop()

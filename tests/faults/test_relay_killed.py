@@ -77,5 +77,6 @@ def test_as_it_looks_for_lost_messages(
     old = "SELECT FROM duly.publications WHERE published_at < now() - interval '3 s'"
     wait_for("patience ends", lambda: bool(promises.rows(old)))
     assert has_crashed(line.start_doomed(moment, "relay"))
+    assert bool(promises.left()["events"]) == (moment.when == "after")
     line.start("relay", "worker")
     promises.assert_kept()

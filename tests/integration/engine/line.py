@@ -118,7 +118,8 @@ class Line:
     def letters(self) -> list[DeadLetter]:
         """All dead letters, the newest first."""
         with Session(self._engine) as session:
-            return dead_letters.find(session, DeadLetterFilter(open=None), limit=1000)
+            found = dead_letters.find(session, DeadLetterFilter(open=None), limit=1000)
+            return [each for row in found if (each := dead_letters.get(session, row.id))]
 
     def wait_for(self, job_id: UUID, state: str) -> JobRecord:
         """The job once it is in the state."""

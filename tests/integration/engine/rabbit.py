@@ -52,6 +52,13 @@ class Rabbit:
             if method is not None:
                 self._channel.basic_nack(method.delivery_tag, requeue=True)
 
+    def refuse(self, queue: str) -> None:
+        """Take the oldest message and reject it, as a worker does that cannot take it."""
+        method = None
+        while method is None:
+            method = self._channel.basic_get(queue)[0]
+        self._channel.basic_nack(method.delivery_tag, requeue=False)
+
     def delete(self, queue: str) -> None:
         """Delete the queue and its `.XQ`, if there are any."""
         for name in (queue, topology.dead_letter_queue(queue)):

@@ -1,6 +1,8 @@
 """What lies in a `.XQ` becomes a dead letter, whoever put it there, and blocks nothing."""
 
+import calendar
 import json
+from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
@@ -171,14 +173,13 @@ def test_a_letter_is_written_once_though_its_message_comes_again(
     line: Line, rabbit: Rabbit, by_hand: ByHand, queue: str
 ) -> None:
     """As when a relay dies between its commit and its acknowledgement."""
-    intake = topology.dead_letter_queue(queue)
     unknown = by_hand.submit(queue)
     by_hand.publish(unknown)
     rabbit.declare(queue)
     body = wire.encode(Dispatch(unknown, 1, "test.note", queue))
-    for _ in range(3):
-        rabbit.publish(intake, body)
-    rabbit.publish(intake, b"the last one")
+    for each in (body, body, body, b"the last one"):
+        rabbit.publish(queue, each)
+        rabbit.refuse(queue)
     line.start_relay(queue)
     wait_until(lambda: len(line.letters()) == 2)
     assert [letter.message_body for letter in line.letters()] == [b"the last one", body]
@@ -215,3 +216,48 @@ def test_a_message_that_dying_consumers_dropped_too_often_is_published_again(
     line.start_worker(Actor(note_kind(queue), do_nothing))
     assert line.wait_for(job, "succeeded").attempt == 1
     assert line.letters() == []
+
+
+ODD_HEADERS: list[dict[str, Any]] = [
+    {"list": [1, b"\xff"], "deep": {"when": datetime(2026, 1, 1, tzinfo=UTC)}},
+    {"bytes": b"\xff\xfe", "none": None},
+]
+
+
+@pytest.mark.parametrize("headers", ODD_HEADERS)
+def test_odd_headers_are_kept_as_json(
+    line: Line, rabbit: Rabbit, queue: str, headers: dict[str, Any]
+) -> None:
+    rabbit.declare(queue)
+    rabbit.publish(topology.dead_letter_queue(queue), b"odd", headers)
+    line.start_relay(queue)
+    wait_until(lambda: len(line.letters()) == 1)
+    assert set(line.letters()[0].message_headers) == set(headers)
+
+
+def test_headers_that_pika_cannot_decode_stop_nothing(
+    line: Line, rabbit: Rabbit, queue: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rabbit.declare(queue)
+    with monkeypatch.context() as patch:  # what another publisher's library may well send
+        patch.setattr(calendar, "timegm", lambda _: 2**60)
+        poison = {"x": datetime(2026, 1, 1, tzinfo=UTC)}
+        rabbit.publish(topology.dead_letter_queue(queue), b"poison", poison)
+    rabbit.publish(topology.dead_letter_queue(queue), b"behind it")
+    line.start_relay(queue)
+    wait_until(lambda: len(line.letters()) == 2)
+    assert {letter.message_body for letter in line.letters()} == {b"poison", b"behind it"}
+
+
+def test_a_message_put_into_an_intake_by_hand_kills_no_job(
+    line: Line, rabbit: Rabbit, by_hand: ByHand, queue: str
+) -> None:
+    job = by_hand.submit(queue)
+    by_hand.publish(job)
+    rabbit.declare(queue)
+    intake = topology.dead_letter_queue(queue)
+    rabbit.publish(intake, wire.encode(Dispatch(job, 1, "test.note", queue)))
+    rabbit.publish(intake, b"behind it")
+    line.start_relay(queue)
+    wait_until(lambda: len(line.letters()) == 1)
+    assert by_hand.job(job)["state"] == "queued"

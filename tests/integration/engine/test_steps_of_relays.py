@@ -101,6 +101,7 @@ def test_a_refused_event_backs_off_twice_as_long_each_time(by_hand: ByHand) -> N
 
 
 GRAVE = {
+    "queue": "q",
     "kind": KIND,
     "reason": "unknown_kind",
     "error_type": "UnknownKind",
