@@ -21,7 +21,7 @@ from outbox import steps
 from outbox.actor import Actor
 from outbox.broker import Dead
 from outbox.causes import causes
-from outbox.database import is_unreachable
+from outbox.database import is_own_outage
 from outbox.job import Job, Superseded
 from outbox.kinds import Work
 from outbox.ledger import Ledger, LedgerClosed
@@ -114,7 +114,7 @@ class Attempt:
             traceback.clear_frames(each.__traceback__)
         if self.job.completed:
             log.error("failed after its transaction had completed it", error=self._text(error))
-        elif is_unreachable(error):
+        elif is_own_outage(error):
             self._snooze(DATABASE_AWAY_SECONDS, "Postgres is away")
         else:
             self._retry_or_die(error)

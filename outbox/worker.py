@@ -18,7 +18,7 @@ from sqlalchemy.orm import sessionmaker
 from outbox.actor import Actor, Actors
 from outbox.attempt import Attempt
 from outbox.broker import Broker, Dead, GiveBack
-from outbox.database import sqlalchemy_url
+from outbox.database import note_errors, sqlalchemy_url
 from outbox.desk import Desk
 from outbox.heartbeat import Heartbeat, worker_name
 from outbox.ledger import Ledger, LedgerClosed
@@ -97,6 +97,7 @@ class Worker:
             max_overflow=threads,
             hide_parameters=True,  # an error's text is stored and shown
         )
+        note_errors(self._engine)
         self._ledger = Ledger(database_url, self.name)
         self._limits = TimeLimits()
         self._desk = Desk()

@@ -4,14 +4,42 @@ from datetime import timedelta
 from functools import lru_cache
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
+
+from outbox.link import parameters
 
 
 def _seconds(given: object) -> object:
     return (
         f"PT{given}S" if isinstance(given, str) and given.replace(".", "", 1).isdigit() else given
     )
+
+
+def _postgres(url: str) -> str:
+    """Raises ValueError, which does not quote the URL: it has a password."""
+    try:
+        scheme = make_url(url).get_backend_name()
+    except (ArgumentError, ValueError):
+        scheme = ""
+    if scheme not in ("postgresql", "postgres"):
+        raise ValueError("must be a URL like postgresql://user@host/database")
+    return url
+
+
+def _amqp(urls: str) -> str:
+    """Raises ValueError, which quotes none of them."""
+    try:
+        parameters(urls)
+    except (ValueError, IndexError, AttributeError):
+        well = False
+    else:
+        well = all(url.startswith(("amqp://", "amqps://")) for url in urls.split(";"))
+    if not well:
+        raise ValueError("must be a URL like amqp://user:password@host/vhost")
+    return urls
 
 
 Duration = Annotated[timedelta, BeforeValidator(_seconds)]
@@ -23,9 +51,9 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="DULY_")
 
-    database_url: str = Field(validation_alias="DATABASE_URL")
+    database_url: Annotated[str, AfterValidator(_postgres)] = Field(validation_alias="DATABASE_URL")
     """`postgresql://…`, as libpq reads it."""
-    amqp_url: str = Field(validation_alias="AMQP_URL")
+    amqp_url: Annotated[str, AfterValidator(_amqp)] = Field(validation_alias="AMQP_URL")
     """`amqp://…`, as pika reads it; for a cluster those of its nodes, with `;` in between."""
 
     actors: str = "actors:ACTORS"

@@ -58,7 +58,7 @@ def show_rows(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], output:
     """Print the rows: as a table these columns of them, as JSON all they hold."""
     match output:
         case Output.TABLE:
-            # As wide as it must be: a terminal wraps a row, where a table would cut ids and numbers.
+            # As wide as it must be: a terminal wraps rows, a table would cut ids and numbers.
             _print(_table(rows, columns), WIDE)
         case Output.JSON:
             _write(_json(rows, indent=2))

@@ -1,6 +1,5 @@
 """The API killed at each moment of a request; the client asks again, with the same key."""
 
-from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
@@ -17,8 +16,6 @@ from tests.faults.line import Line, has_crashed
 from tests.faults.moments import Moment
 from tests.faults.points import points
 from tests.faults.promises import Promises
-
-Ask = Callable[[], Any]
 
 
 @points(moments.API, "committed but not answered")

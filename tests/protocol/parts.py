@@ -111,7 +111,7 @@ def find_lost(hand: ByHand, depth: int, patience: float = 30) -> None:
 
 def collect(hand: ByHand, message: Message, step: str) -> None:
     """Take one of the steps that there are for a message in the dead-letter queue."""
-    row = {"job_id": message.job, "dispatch": message.dispatch, "kind": KIND}
+    row = {"job_id": message.job, "dispatch": message.dispatch, "kind": KIND, "queue": "q"}
     error = {"reason": "unknown_kind", "error_type": "UnknownKind", "error_message": "no"}
     hand.take(step, **row, **error, body=b"bytes", headers="{}")
 

@@ -68,9 +68,10 @@ def test_each_queue_is_judged_by_its_own_depth(hands: list[ByHand]) -> None:
 
 def test_what_another_queue_delivered_says_nothing_of_this_one(hands: list[ByHand]) -> None:
     hand = hands[0]
-    waiting, other = hand.submit(), hand.submit("other")
+    waiting, later, other = hand.submit(), hand.submit(), hand.submit("other")
     hand.publish(waiting)
     an_hour_passes(hand, beating=set())
+    hand.publish(later)
     hand.publish(other)
     hand.claim(other)
     find_lost(hand, depth=1)
