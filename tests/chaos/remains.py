@@ -5,10 +5,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import psycopg
-from pika.exceptions import ChannelClosedByBroker
+from pika.exceptions import ChannelClosedByBroker, ConnectionClosedByBroker
 
+from dev.say import Failure, say
 from tests.integration.engine.rabbit import Rabbit
 
+TRIES = 20
 KEY = re.compile(rb"order-\d+")
 DEAD = """
 SELECT payload->>'key' FROM duly.jobs
@@ -58,10 +60,18 @@ def _keys(amqp_url: str, queues: Iterable[str]) -> set[str]:
 
 
 def _take(amqp_url: str, queue: str) -> list[bytes]:
-    try:
-        rabbit = Rabbit(amqp_url)
-        bodies = rabbit.take(queue)
-    except ChannelClosedByBroker:  # there is no such queue: nobody has used it yet
-        return []
-    rabbit.close()
-    return bodies
+    """All messages of the queue, if there is one; after a storm it may need a while to answer."""
+    bodies: list[bytes] = []
+    for _ in range(TRIES):
+        try:
+            rabbit = Rabbit(amqp_url)
+            while body := rabbit.take(queue, most=1):
+                bodies += body
+        except ChannelClosedByBroker:  # nobody has ever made it
+            return []
+        except ConnectionClosedByBroker as error:
+            say(f"{queue}: {error}")
+        else:
+            rabbit.close()
+            return bodies
+    raise Failure(f"{queue} does not answer")
