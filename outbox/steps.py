@@ -331,8 +331,7 @@ WITH cancelled AS (
     WHERE id = %(id)s AND state IN ('queued', 'running')
     RETURNING id, state
 ), event AS (
-    DELETE FROM duly.outbox_events USING cancelled
-    WHERE job_id = cancelled.id AND cancelled.state = 'cancelled'
+    DELETE FROM duly.outbox_events USING cancelled WHERE job_id = cancelled.id
 )
 SELECT state FROM cancelled
 """

@@ -46,7 +46,7 @@ def test_rabbitmq_wiped_before_a_backlog_costs_a_window(
     nodes.rabbitmq.start()
     line.start("worker")
     promises.assert_kept()
-    lost = re.findall(r"messages lost by the broker.*count=(\d+)", relay.log)
+    lost = re.findall(r"to be published again.*count=(\d+)", relay.log)
     assert 0 < sum(map(int, lost)) <= WINDOW
     assert promises.rows(SPENT) == [1]
 
