@@ -130,6 +130,7 @@ INSERT INTO duly.outbox_events (job_id, dispatch, kind, queue, priority, availab
 SELECT DISTINCT id, dispatch, kind, queue, priority, now()
 FROM unclaimed
 WHERE publication_id IN (SELECT id FROM overtaken)
+ORDER BY id
 ON CONFLICT (job_id) DO UPDATE
 SET dispatch = excluded.dispatch, available_at = excluded.available_at, failures = 0
 WHERE outbox_events.dispatch < excluded.dispatch
