@@ -1,7 +1,7 @@
 """Takes each guard out of the SQL of the steps, one at a time, and runs the tests without it.
 
-A guard that no test misses needs a test, or is needless: exits 1 where there is one, unless the
-table below has the reason. Arguments are names of steps; without any, all are tried.
+A guard that no test misses needs a test, or is needless: exits 1 where there is one. Arguments are
+names of steps; without any, all are tried.
 """
 
 import os
@@ -15,29 +15,26 @@ from tests.protocol.guards import Guard, guards
 STEPS = sorted(map(str, Path("tests/integration/engine").glob("test_steps_*.py")))
 PYTEST = [sys.executable, "-m", "pytest", "-x", "--tb=no"]
 
-EXPLAINED: dict[str, str] = {}
-"""Why a guard may stay that no test misses."""
-
 
 def main() -> None:
     """Try the guards and say what became of each."""
     if test := _failing_test():
         sys.exit(f"{test} fails even with all guards")
     tried = [guard for guard in guards() if not sys.argv[1:] or guard.step in sys.argv[1:]]
-    unexplained = [guard for guard in tried if not _is_needed(guard)]
-    _say(f"of {len(tried)} guards {len(unexplained)} could go unnoticed", *unexplained)
-    sys.exit(bool(unexplained))
+    survivors = [guard for guard in tried if not _is_missed(guard)]
+    _say(f"of {len(tried)} guards {len(survivors)} could go unnoticed", *survivors)
+    sys.exit(bool(survivors))
 
 
-def _is_needed(guard: Guard) -> bool:
-    """Whether a test fails without it, or there is a reason why none does."""
-    reason = _failing_test(without=guard) or EXPLAINED.get(str(guard))
-    _say(guard, reason or "NO TEST FAILS WITHOUT IT")
-    return reason is not None
+def _is_missed(guard: Guard) -> bool:
+    """Whether a test fails without it."""
+    test = _failing_test(without=guard)
+    _say(guard, test or "NO TEST FAILS WITHOUT IT")
+    return test is not None
 
 
 def _failing_test(without: Guard | None = None) -> str | None:
-    """The first test that fails without the guard."""
+    """The first test that fails, with all guards or without one."""
     plugin = ["-p", "tests.protocol.mutant"] if without else []
     environment = os.environ | ({"WITHOUT_GUARD": str(without)} if without else {})
     ended = subprocess.run(

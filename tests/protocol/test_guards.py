@@ -8,6 +8,7 @@ import pytest
 from outbox import steps
 from tests.integration.engine.by_hand import ByHand
 from tests.integration.engine.waiting import wait_until
+from tests.protocol.parts import Message, collect
 from tests.protocol.stage import AS_THEY_LIE, WAITING
 
 AGE = """
@@ -69,3 +70,48 @@ def test_a_job_is_known_by_its_id(hands: list[ByHand]) -> None:
     job = hand.submit()
     assert hand.take(steps.JOB_EXISTS, job_id=job)
     assert hand.take(steps.JOB_EXISTS, job_id=uuid4()) == []
+
+
+def test_a_refusal_of_an_old_dispatch_does_not_put_off_the_next(hands: list[ByHand]) -> None:
+    hand = hands[0]
+    job = hand.submit()
+    assert hand.take(steps.DEFER_EVENTS, job_id=[job], dispatch=[2]) == []
+    assert hand.take(steps.DEFER_EVENTS, job_id=[job], dispatch=[1])
+
+
+def test_a_message_turned_away_whose_event_is_still_there_asks_for_nothing(
+    hands: list[ByHand],
+) -> None:
+    hand = hands[0]
+    job = hand.submit()
+    event = hand.event(job)
+    collect(hand, Message(job, 1), steps.REDISPATCH)
+    assert hand.event(job) == event
+
+
+def test_a_snooze_replaces_an_old_event_that_the_relay_never_deleted(hands: list[ByHand]) -> None:
+    hand = hands[0]
+    job = hand.submit()
+    hand.claim(job)
+    hand.snooze(job)
+    event = hand.event(job)
+    assert event
+    assert event["dispatch"] == 2
+
+
+def test_a_rescue_takes_only_what_was_running(hands: list[ByHand]) -> None:
+    hand = hands[0]
+    hand.running()
+    queued = hand.submit()
+    before = hand.job(queued)
+    hand.rescue()
+    assert hand.job(queued) == before
+
+
+def test_a_rescue_ends_a_job_that_was_to_be_cancelled(hands: list[ByHand]) -> None:
+    hand = hands[0]
+    job = hand.running()
+    hand.cancel(job)
+    hand.rescue()
+    assert hand.job(job)["state"] == "cancelled"
+    assert hand.job(job)["finished_at"]

@@ -97,6 +97,7 @@ def test_a_message_that_is_young_is_not_lost_with_an_old_one(hands: list[ByHand]
     find_lost(hand, depth=0)
     assert hand.event(old)
     assert hand.event(young) is None
+    assert look(hand.connection)[young].published == [1]
 
 
 def test_an_old_publication_says_nothing_of_a_later_dispatch(hands: list[ByHand]) -> None:

@@ -73,7 +73,10 @@ class _Handler(BaseHTTPRequestHandler):
     server: Receiver
 
     def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
+        length = int(self.headers["Content-Length"])
+        body = self.rfile.read(length)
+        if len(body) < length:
+            return  # the sender was killed in the middle of it
         self.server.deliveries.append(Delivery(self.path, dict(self.headers), body))
         with suppress(ConnectionError):
             self.server.answer(self)

@@ -1,0 +1,75 @@
+"""Dead letters and forged, late or doubled messages; and letters that no longer fit their job."""
+
+from uuid import UUID
+
+import pytest
+
+from outbox import steps
+from tests.integration.engine.by_hand import KIND, ByHand
+from tests.protocol.parts import Message, collect
+
+GRAVE = {
+    "kind": KIND,
+    "queue": "q",
+    "reason": "unpublishable",
+    "error_type": None,
+    "error_message": "refused",
+    "body": None,
+    "headers": None,
+}
+
+
+def _bury(hand: ByHand, job: UUID, **forged: str) -> bool:
+    return bool(hand.take(steps.BURY, job_id=job, dispatch=1, **(GRAVE | forged)))
+
+
+@pytest.mark.parametrize("forged", [{"kind": "another"}, {"queue": "another"}])
+def test_a_forged_message_buries_nothing(hands: list[ByHand], forged: dict[str, str]) -> None:
+    hand = hands[0]
+    job = hand.submit()
+    assert not _bury(hand, job, **forged)
+    assert _bury(hand, job)
+
+
+def test_a_forged_message_buries_nothing_before_its_time(hands: list[ByHand]) -> None:
+    hand = hands[0]
+    job = hand.submit()
+    hand.take("UPDATE duly.jobs SET run_at = run_at + interval '1 hour'")
+    assert not _bury(hand, job)
+
+
+def test_a_job_buried_without_a_message_has_collected_none(hands: list[ByHand]) -> None:
+    hand = hands[0]
+    job = hand.submit()
+    _bury(hand, job)
+    assert hand.letters(job)[0]["collected_at"] is None
+
+
+def test_a_letter_keeps_the_first_message_that_it_got(hands: list[ByHand]) -> None:
+    hand = hands[0]
+    job, _ = hand.dead()
+    collect(hand, Message(job, 1), steps.ATTACH_MESSAGE)
+    before = hand.letters(job)
+    collect(hand, Message(job, 1), steps.ATTACH_MESSAGE)
+    assert hand.letters(job) == before
+
+
+def test_a_message_joins_the_letter_of_its_own_dispatch(hands: list[ByHand]) -> None:
+    hand = hands[0]
+    job, letter = hand.dead()
+    hand.close(steps.REPLAY, letter)
+    hand.claim(job, dispatch=2)
+    hand.die(job, dispatch=2, attempt=2)
+    collect(hand, Message(job, 2), steps.ATTACH_MESSAGE)
+    assert [each["message_body"] for each in hand.letters(job)] == [None, b"bytes"]
+
+
+@pytest.mark.parametrize("change", ["state = 'succeeded'", "dispatch = dispatch + 1"])
+def test_a_letter_that_no_longer_fits_its_job_replays_nothing(
+    hands: list[ByHand], change: str
+) -> None:
+    """No step leaves one, but a person with an UPDATE may: their job must not run again."""
+    hand = hands[0]
+    _, letter = hand.dead()
+    hand.take(f"UPDATE duly.jobs SET {change}")
+    assert hand.close(steps.REPLAY, letter) == []
