@@ -17,7 +17,10 @@ COMPILE = (
 )
 FILES = {
     "requirements.txt": (),
-    "requirements-dev.txt": ("--extra", "dev", "--constraint", "requirements.txt"),
+    "requirements-dev.txt": (
+        *("--extra", "dev", "--extra", "bench"),
+        *("--constraint", "requirements.txt"),
+    ),
 }
 
 
