@@ -18,7 +18,7 @@ from pika.spec import Basic
 from psycopg import AsyncConnection
 
 from outbox import steps, topology, wire
-from outbox.database import is_unreachable
+from outbox.database import conninfo, is_unreachable
 from outbox.link import Link, connect
 
 log = structlog.get_logger(__name__)
@@ -64,7 +64,9 @@ class Collector:
         inbox: asyncio.Queue[DeadMessage] = asyncio.Queue()
         consumed: set[str] = set()
         async with (
-            await AsyncConnection.connect(self._database_url, autocommit=True) as database,
+            await AsyncConnection.connect(
+                conninfo(self._database_url), autocommit=True
+            ) as database,
             connect(self._amqp_url) as link,
         ):
             link.channel.basic_qos(prefetch_count=PREFETCH)

@@ -1,6 +1,7 @@
 """How the engine reaches Postgres."""
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from sqlalchemy import Engine, event, make_url
 from sqlalchemy.engine import URL, ExceptionContext
 from sqlalchemy.exc import DBAPIError
@@ -8,10 +9,28 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from outbox.causes import causes
 
+NOTICE_SILENCE = {
+    "connect_timeout": "10",
+    "tcp_user_timeout": "20000",
+    "keepalives_idle": "5",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+}
+"""Settings of libpq: a server that vanished without a word is given up within some 20 seconds.
+
+Without them a half-open connection holds its process for up to two hours, as Linux has it.
+"""
+
+
+def conninfo(database_url: str) -> str:
+    """The address for psycopg; what it says itself goes before what we would have it say."""
+    return make_conninfo("", **(NOTICE_SILENCE | conninfo_to_dict(database_url)))
+
 
 def sqlalchemy_url(database_url: str) -> URL:
-    """The libpq address as SQLAlchemy wants it, for psycopg; sync and async engines alike."""
-    return make_url(database_url).set(drivername="postgresql+psycopg")
+    """The same as SQLAlchemy wants it, for psycopg; sync and async engines alike."""
+    url = make_url(database_url).set(drivername="postgresql+psycopg")
+    return url.set(query=NOTICE_SILENCE | dict(url.query))
 
 
 OURS = "from Duly's own engine"

@@ -12,6 +12,7 @@ import psycopg
 import structlog
 
 from outbox import steps
+from outbox.database import conninfo
 
 log = structlog.get_logger(__name__)
 
@@ -61,7 +62,7 @@ class Heartbeat:
                 self._closing.wait(BEAT_SECONDS)
 
     def _beat_while_connected(self) -> None:
-        with psycopg.connect(self._database_url, autocommit=True, connect_timeout=10) as connection:
+        with psycopg.connect(conninfo(self._database_url), autocommit=True) as connection:
             while not self._closing.is_set():
                 self._take(connection, steps.BEAT)
                 self.registered.set()

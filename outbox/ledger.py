@@ -19,7 +19,7 @@ import structlog
 from psycopg.errors import DeadlockDetected, SerializationFailure
 from psycopg.rows import namedtuple_row
 
-from outbox.database import is_unreachable
+from outbox.database import conninfo, is_unreachable
 from outbox.nudge import NOTIFY
 
 log = structlog.get_logger(__name__)
@@ -148,7 +148,7 @@ class Ledger:
     def _connect(self) -> "psycopg.Connection[Any]":
         if self._connection is None:
             self._connection = psycopg.connect(
-                self._database_url, autocommit=True, row_factory=namedtuple_row, connect_timeout=10
+                conninfo(self._database_url), autocommit=True, row_factory=namedtuple_row
             )
         return self._connection
 

@@ -13,6 +13,8 @@ from typing import Any
 import psycopg
 from psycopg import AsyncConnection
 
+from outbox.database import conninfo
+
 CHANNEL = "duly_relay"
 NOTIFY = f"NOTIFY {CHANNEL}"
 LONGEST_SECONDS = 5
@@ -51,7 +53,7 @@ class Nudge:
     async def _connected(self) -> "AsyncConnection[Any]":
         if self._connection is None:
             self._connection = await AsyncConnection.connect(
-                self._database_url, autocommit=True, connect_timeout=5
+                conninfo(self._database_url), autocommit=True
             )
         return self._connection
 
@@ -64,7 +66,7 @@ class Nudge:
 
 async def listen(database_url: str, on_nudge: Callable[[], None]) -> None:
     """Call `on_nudge` at each nudge, for ever. Raises psycopg's errors; call it again then."""
-    async with await AsyncConnection.connect(database_url, autocommit=True) as connection:
+    async with await AsyncConnection.connect(conninfo(database_url), autocommit=True) as connection:
         await connection.execute(f"LISTEN {CHANNEL}")
         async for _ in connection.notifies():
             on_nudge()

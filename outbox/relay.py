@@ -18,6 +18,7 @@ from psycopg import AsyncConnection
 from psycopg.rows import class_row
 
 from outbox import steps
+from outbox.database import conninfo
 from outbox.link import connect
 from outbox.publisher import Publisher
 from outbox.wire import Dispatch
@@ -72,7 +73,9 @@ class Relay:
         if self._stopping:
             return
         async with (
-            await AsyncConnection.connect(self._database_url, autocommit=True) as database,
+            await AsyncConnection.connect(
+                conninfo(self._database_url), autocommit=True
+            ) as database,
             connect(self._amqp_url) as link,
         ):
             publisher = Publisher(link)

@@ -1,6 +1,7 @@
 """Gives the jobs of workers that died back to the queue."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -8,6 +9,7 @@ import structlog
 from psycopg import AsyncConnection
 
 from outbox import steps
+from outbox.database import conninfo
 
 log = structlog.get_logger(__name__)
 
@@ -30,13 +32,20 @@ class Rescuer:
 
     async def run(self) -> None:
         """Rescue for ever, after a first silence. Raises psycopg's errors; call it again then."""
-        async with await AsyncConnection.connect(self._database_url, autocommit=True) as database:
-            # Perhaps Postgres was away, and all workers were silent for want of it: let them speak.
-            await asyncio.sleep(self._silence.total_seconds())
+        async with await AsyncConnection.connect(
+            conninfo(self._database_url), autocommit=True
+        ) as database:
+            await self._let_workers_speak()
             while True:
+                if await _stood_still(database):
+                    await self._let_workers_speak()
                 await self._rescue(database)
                 await database.execute(steps.FORGET_WORKERS)
                 await asyncio.sleep(LOOK_SECONDS)
+
+    async def _let_workers_speak(self) -> None:
+        """Perhaps Postgres was away, and all workers were silent for want of it."""
+        await asyncio.sleep(self._silence.total_seconds())
 
     async def _rescue(self, database: "AsyncConnection[tuple[object, ...]]") -> None:
         silence = {"silence_seconds": self._silence.total_seconds()}
@@ -45,3 +54,10 @@ class Rescuer:
             log.warning("job rescued", job=str(job_id), kind=kind, worker=worker, state=state)
         if rescued:
             self._on_rescue()
+
+
+async def _stood_still(database: "AsyncConnection[tuple[object, ...]]") -> bool:
+    """Whether Postgres took so long to answer that no heartbeat was heard meanwhile."""
+    asked = time.monotonic()
+    await database.execute("SELECT")
+    return time.monotonic() - asked > LOOK_SECONDS

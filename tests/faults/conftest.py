@@ -21,6 +21,9 @@ from tests.integration.actors.mail_server import Inbox
 from tests.integration.actors.receiver import Receiver, receiver
 from tests.integration.engine.rabbit import Rabbit
 
+SILENCE_SECONDS = 3
+"""How long a worker may send no heartbeat."""
+
 
 @pytest.fixture(scope="session")
 def nodes() -> Iterator[Nodes]:
@@ -84,7 +87,7 @@ def line(
         "DATABASE_URL": database_url,
         "AMQP_URL": amqp_url,
         "DULY_ACTORS": "tests.faults.actors:ACTORS",
-        "DULY_WORKER_SILENCE": "PT3S",
+        "DULY_WORKER_SILENCE": f"PT{SILENCE_SECONDS}S",
         "DULY_REDISPATCH_AFTER": "PT3S",
         "FAULTS_RECEIVER": hooks.url,
     }

@@ -1,5 +1,6 @@
 """A Postgres and a RabbitMQ that nobody else uses: to be killed, stopped and wiped."""
 
+import signal
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,6 +9,7 @@ from pathlib import Path
 
 from dev.ports import free_port
 from dev.postgres import PrivatePostgres
+from dev.processes import find, send
 from dev.rabbitmq import PrivateRabbitmq
 
 
@@ -40,3 +42,14 @@ def running_nodes(postgres: type[PrivatePostgres] = PrivatePostgres) -> Iterator
         finally:
             nodes.rabbitmq.kill()
             nodes.postgres.kill()
+
+
+@contextmanager
+def frozen(postgres: PrivatePostgres) -> Iterator[None]:
+    """All its processes stand still meanwhile; its kernel goes on to take what is sent."""
+    processes = find(lambda process: (process / "cwd").samefile(postgres.data))
+    send(processes, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        send(processes, signal.SIGCONT)

@@ -1,21 +1,25 @@
 """Postgres or RabbitMQ killed, wiped or out of memory while jobs run."""
 
 import re
+import time
 from uuid import UUID
 
 import pytest
 
 from service.kinds import RENDER_INVOICE
 from tests.acceptance.line import INVOICE
+from tests.acceptance.outside import Gate
 from tests.acceptance.wait import wait_for
-from tests.faults.actors import BOOK, ORDER
+from tests.faults.actors import BOOK, HOLD, ORDER
 from tests.faults.clients import Clients
+from tests.faults.conftest import SILENCE_SECONDS
 from tests.faults.line import Line
-from tests.faults.nodes import Nodes
+from tests.faults.nodes import Nodes, frozen
 from tests.faults.promises import Promises
 
 WINDOW = 50
 SPENT = "SELECT DISTINCT attempt FROM duly.jobs"
+LAST_LOOK = "SELECT query_start FROM pg_stat_activity WHERE query LIKE 'DELETE FROM duly.workers%'"
 
 
 def test_rabbitmq_killed(line: Line, clients: Clients, promises: Promises, nodes: Nodes) -> None:
@@ -32,6 +36,24 @@ def test_postgres_killed(line: Line, clients: Clients, promises: Promises, nodes
     nodes.postgres.start()
     clients.submit_mix()
     promises.assert_kept()
+
+
+@pytest.mark.slow
+def test_a_postgres_that_stood_still_costs_no_attempt(
+    line: Line, clients: Clients, promises: Promises, nodes: Nodes
+) -> None:
+    line.receiver.answer = gate = Gate()
+    clients.submit(HOLD)
+    line.start("relay", "worker")
+    wait_for("it runs", lambda: len(line.receiver.deliveries) == 1)
+    wait_for("the rescuer looks", lambda: bool(promises.rows(LAST_LOOK)))
+    with frozen(nodes.postgres):
+        time.sleep(2 * SILENCE_SECONDS)  # the fault is how long it lasts
+    (thawed,) = promises.rows("SELECT now()")
+    wait_for("it looks again", lambda: promises.rows(LAST_LOOK) > [thawed])
+    gate.open()
+    promises.assert_kept()
+    assert promises.rows(SPENT) == [1]
 
 
 @pytest.mark.slow
