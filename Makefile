@@ -1,4 +1,4 @@
-# What a developer types. Everything made here lies below the checkout: .venv, .servers, .demo, .chaos.
+# What a developer types. Everything made here lies below the checkout: .venv, .servers, .demo, .chaos, .bench.
 
 PYTHON := $(shell for python in python3.13 python3.12 python3.11 python3; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
@@ -6,7 +6,7 @@ PYTHON := $(shell for python in python3.13 python3.12 python3.11 python3; do \
 BIN := .venv/bin
 ARGS :=
 
-.PHONY: help venv demo down test mutants chaos faults matrix check format lock clean python
+.PHONY: help venv demo down test bench mutants chaos faults matrix check format lock clean python
 
 help: ## Say what there is
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -33,6 +33,9 @@ chaos: venv ## 10,000 jobs while everything breaks; ARGS="--seed 7 --system cele
 faults: venv ## Kill, stop, wipe and cut off all there is; brings servers of its own
 	@$(BIN)/pytest tests/faults -m "slow or not slow" $(ARGS)
 
+bench: venv ## Measure Duly beside its peers; ARGS="relay --rounds 5" for some, --help says more
+	@$(BIN)/python -m bench $(ARGS)
+
 matrix: venv ## Run all tests on the installed Postgres and RabbitMQ, then on Postgres 18 and RabbitMQ 4
 	@$(BIN)/python -m tests.matrix $(ARGS)
 
@@ -53,7 +56,7 @@ lock: python ## Lock the dependencies of pyproject.toml; ARGS=--upgrade takes th
 clean: down ## Remove all that was made here, data of the servers included
 	@if [ -f .servers/elsewhere ]; then rm -rf "$$(cat .servers/elsewhere)"; fi
 	@rm -rf .venv .servers .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis \
-		.import_linter_cache .chaos
+		.import_linter_cache .chaos .bench
 	@find . -name __pycache__ -type d -exec rm -rf {} +
 
 .venv/complete: requirements-dev.txt pyproject.toml | python

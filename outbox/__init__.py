@@ -7,7 +7,7 @@ from outbox.actor import Actor, Actors, actor
 from outbox.job import Job, Superseded
 from outbox.kinds import Kind, Kinds, Priority, Work
 from outbox.retry import Retry, Snooze
-from outbox.submit import SubmittedJob, submit
+from outbox.submit import SubmittedJob, submit, submit_all
 
 __all__ = [
     "Actor",
@@ -23,4 +23,5 @@ __all__ = [
     "Work",
     "actor",
     "submit",
+    "submit_all",
 ]

@@ -135,7 +135,7 @@ class Ledger:
         for entry in entries:
             groups[entry.step].append(entry)
         connection = self._connect()
-        with connection.pipeline(), connection.transaction():
+        with connection.pipeline():  # which is one transaction, though none says BEGIN
             cursors = [
                 connection.execute(step, {"worker": self._name} | _columns(group))
                 for step, group in groups.items()

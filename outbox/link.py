@@ -88,6 +88,10 @@ class Link:
             return future.result()
         raise BrokerGone(self.lost.result() if self.lost.done() else "it does not answer")
 
+    def write(self, frames: bytes) -> None:
+        """Send frames that are made already, in one piece."""
+        self._connection._output_marshaled_frames([frames])  # noqa: SLF001 - the public way makes them
+
     def close(self) -> None:
         """Close the connection; what the broker did not confirm is unknown."""
         if not (self._connection.is_closing or self._connection.is_closed):

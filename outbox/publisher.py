@@ -10,7 +10,7 @@ from pika.channel import Channel
 from pika.frame import Method
 from pika.spec import Basic
 
-from outbox import topology, wire
+from outbox import frames, topology
 from outbox.link import Link
 from outbox.wire import Dispatch
 
@@ -75,8 +75,7 @@ class Publisher:
         """
         settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         batch = _Batch(len(dispatches), Outcome(), settled)
-        for dispatch in dispatches:
-            self._send(dispatch, batch)
+        self._send(dispatches, batch)
         either: set[asyncio.Future[Any]] = {settled, self._link.lost}
         await asyncio.wait(
             either,
@@ -89,20 +88,14 @@ class Publisher:
             self._link.close()
         return batch.outcome
 
-    def _send(self, dispatch: Dispatch, batch: _Batch) -> None:
+    def _send(self, dispatches: Sequence[Dispatch], batch: _Batch) -> None:
         if self._link.lost.done():
             return
-        self._tag += 1
-        self._pending[self._tag] = (dispatch, batch)
-        self._link.channel.basic_publish(
-            exchange="",
-            routing_key=dispatch.queue,
-            body=wire.encode(dispatch),
-            properties=pika.BasicProperties(  # type: ignore[no-untyped-call]
-                content_type="application/json", delivery_mode=2, message_id=dispatch.message_id
-            ),
-            mandatory=True,
-        )
+        channel = self._link.channel.channel_number
+        self._link.write(b"".join(frames.message(channel, each) for each in dispatches))
+        for dispatch in dispatches:
+            self._tag += 1
+            self._pending[self._tag] = (dispatch, batch)
 
     def _on_return(
         self,

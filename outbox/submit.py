@@ -1,6 +1,6 @@
 """Submitting jobs inside the caller's transaction: the first station of the line."""
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, overload
@@ -51,13 +51,7 @@ def submit(
     by: str | None = None,
 ) -> Awaitable[SubmittedJob]: ...
 def submit(
-    session: Session | AsyncSession,
-    work: Work[Any],
-    *,
-    run_at: datetime | None = None,
-    priority: Priority | None = None,
-    subject: str | None = None,
-    by: str | None = None,
+    session: Session | AsyncSession, work: Work[Any], **options: Any
 ) -> SubmittedJob | Awaitable[SubmittedJob]:
     """Write a job and its outbox event in the session's transaction, in one round trip.
 
@@ -69,22 +63,60 @@ def submit(
     there is no job; once it has committed, the job runs. An AsyncSession's answer is awaited.
     """
     if isinstance(session, AsyncSession):
-        return session.run_sync(_submit, work, run_at, priority, subject, by)
-    return _submit(session, work, run_at, priority, subject, by)
+        return session.run_sync(lambda inner: _submit(inner, [work], **options)[0])
+    return _submit(session, [work], **options)[0]
+
+
+@overload
+def submit_all(
+    session: Session,
+    works: Iterable[Work[Any]],
+    *,
+    run_at: datetime | None = None,
+    priority: Priority | None = None,
+    subject: str | None = None,
+    by: str | None = None,
+) -> list[SubmittedJob]: ...
+@overload
+def submit_all(
+    session: AsyncSession,
+    works: Iterable[Work[Any]],
+    *,
+    run_at: datetime | None = None,
+    priority: Priority | None = None,
+    subject: str | None = None,
+    by: str | None = None,
+) -> Awaitable[list[SubmittedJob]]: ...
+def submit_all(
+    session: Session | AsyncSession, works: Iterable[Work[Any]], **options: Any
+) -> list[SubmittedJob] | Awaitable[list[SubmittedJob]]:
+    """The same for many jobs, of any kinds, still in one round trip; answers are in their order."""
+    if isinstance(session, AsyncSession):
+        return session.run_sync(lambda inner: _submit(inner, works, **options))
+    return _submit(session, works, **options)
 
 
 def _submit(
     session: Session,
-    work: Work[Any],
-    run_at: datetime | None,
-    priority: Priority | None,
-    subject: str | None,
-    by: str | None,
-) -> SubmittedJob:
+    works: Iterable[Work[Any]],
+    *,
+    run_at: datetime | None = None,
+    priority: Priority | None = None,
+    subject: str | None = None,
+    by: str | None = None,
+) -> list[SubmittedJob]:
     if run_at is not None and run_at.tzinfo is None:
         raise ValueError("run_at needs a time zone")
     parent = session.info.get(PARENT)
-    row = {
+    subject = subject or (parent.subject if parent else None)
+    rows = [_row(work, run_at, priority, subject) for work in works]
+    return _insert(session, rows, parent_id=parent.id if parent else None, submitted_by=by)
+
+
+def _row(
+    work: Work[Any], run_at: datetime | None, priority: Priority | None, subject: str | None
+) -> dict[str, Any]:
+    return {
         "id": uuid7(),
         "kind": work.kind.name,
         "queue": work.kind.queue,
@@ -92,14 +124,15 @@ def _submit(
         "payload": work.payload.model_dump_json(),
         "run_at": run_at,
         "budget": work.kind.retry.attempts,
-        "subject": subject or (parent.subject if parent else None),
+        "subject": subject,
     }
-    return _insert(session, [row], parent_id=parent.id if parent else None, submitted_by=by)[0]
 
 
 def _insert(
     session: Session, rows: Sequence[dict[str, Any]], **common: object
 ) -> list[SubmittedJob]:
+    if not rows:
+        return []
     arrays = {name: [row[name] for row in rows] for name in rows[0]}
     inserted = session.connection().exec_driver_sql(steps.SUBMIT, arrays | common)
     session.info[SUBMITTED] = True

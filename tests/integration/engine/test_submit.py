@@ -8,7 +8,7 @@ from sqlalchemy import Engine
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.orm import Session
 
-from outbox import Actor, Job, Priority, jobs, submit
+from outbox import Actor, Job, Priority, jobs, submit, submit_all
 from outbox.database import sqlalchemy_url
 from outbox.jobs import JobFilter, JobRecord
 from outbox.submit import SUBMITTED
@@ -82,6 +82,35 @@ def test_an_async_session_does_the_same(
 
     asyncio.run(use())
     assert counts(sql_now) == ((1, 1) if keep else (0, 0))
+
+
+def test_many_jobs_are_submitted_together_and_answered_in_their_order(
+    session: Session, sql_now: psycopg.Connection
+) -> None:
+    other = note_kind("another")
+    submitted = submit_all(session, [NOTE(text="a"), other(text="b"), NOTE(text="c")], by="ann")
+    assert submit_all(session, []) == []
+    assert counts(sql_now) == (0, 0)
+    session.commit()
+    assert counts(sql_now) == (3, 3)
+    stored = [record(session, job.id) for job in submitted]
+    assert [(job.payload["text"], job.queue) for job in stored] == [
+        ("a", "q"),
+        ("b", "another"),
+        ("c", "q"),
+    ]
+    assert {job.submitted_by for job in stored} == {"ann"}
+
+
+def test_an_async_session_submits_many(database_url: str, sql_now: psycopg.Connection) -> None:
+    async def use() -> None:
+        engine = create_async_engine(sqlalchemy_url(database_url))
+        async with AsyncSession(engine) as session, session.begin():
+            assert len(await submit_all(session, [NOTE(), NOTE()])) == 2
+        await engine.dispose()
+
+    asyncio.run(use())
+    assert counts(sql_now) == (2, 2)
 
 
 @pytest.mark.parametrize("priority", Priority)

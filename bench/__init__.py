@@ -1,0 +1,1 @@
+"""How fast Duly is beside its peers: side by side, alternating, in one run."""

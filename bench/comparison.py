@@ -1,0 +1,53 @@
+"""What a benchmark finds: Duly's values and those beside which they were measured."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from statistics import median
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """`ours` ÷ `theirs`, measured in turns: the n-th of one belongs to the n-th of the other."""
+
+    what: str
+    ours: list[float]
+    theirs: list[float]
+    unit: str
+    reach: float
+    beyond: float | None = None
+    less_is_better: bool = False
+
+    @property
+    def ratio(self) -> float:
+        """Of the medians."""
+        return median(self.ours) / median(self.theirs)
+
+    @property
+    def spread(self) -> tuple[float, float]:
+        """The lowest and the highest ratio of a turn."""
+        ratios = [ours / theirs for ours, theirs in zip(self.ours, self.theirs, strict=True)]
+        return min(ratios), max(ratios)
+
+    @property
+    def verdict(self) -> str:
+        """Which of its goals it met."""
+        if self.beyond is not None and self._meets(self.beyond):
+            return "beyond"
+        return "reached" if self._meets(self.reach) else "short"
+
+    def _meets(self, goal: float) -> bool:
+        return self.ratio <= goal if self.less_is_better else self.ratio >= goal
+
+
+def in_turns(
+    measurements: Mapping[str, Callable[[], float]], rounds: int, say: Callable[[str], None]
+) -> dict[str, list[float]]:
+    """Take all measurements `rounds` times, one after the other, each round from the other end."""
+    values: dict[str, list[float]] = {name: [] for name in measurements}
+    for number in range(rounds):
+        names = list(measurements)
+        for name in names if number % 2 == 0 else reversed(names):
+            value = measurements[name]()
+            values[name].append(value)
+            say(f"{name}: {value:,.4g}")
+    return values

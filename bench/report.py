@@ -1,0 +1,70 @@
+"""The comparisons as a table for people and as JSON for programs."""
+
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from statistics import median
+
+import psycopg
+from rich.console import Console
+from rich.table import Table
+
+from bench.comparison import Comparison
+
+PACKAGES = ("dramatiq", "celery", "procrastinate", "pika", "psycopg", "sqlalchemy", "fastapi")
+
+
+def show(found: Mapping[str, Sequence[Comparison]], console: Console) -> None:
+    """Print a row for each comparison."""
+    columns = ("", "what", "Duly", "beside", "unit", "ratio", "spread", "reach", "beyond", "")
+    table = Table(*columns, expand=False)
+    for name, comparisons in found.items():
+        for each in comparisons:
+            low, high = each.spread
+            table.add_row(
+                *(name, each.what, f"{median(each.ours):,.4g}", f"{median(each.theirs):,.4g}"),
+                *(
+                    each.unit,
+                    f"{each.ratio:.2f}",
+                    f"{low:.2f} to {high:.2f}",
+                    _goal(each.reach, each),
+                ),
+                *(_goal(each.beyond, each), each.verdict),
+            )
+    console.print(table)
+
+
+def write(
+    path: Path, found: Mapping[str, Sequence[Comparison]], database_url: str, **settings: float
+) -> None:
+    """Write all values, and what they were measured with."""
+    with psycopg.connect(database_url) as connection:
+        postgres = connection.info.server_version
+    report = {
+        "commit": _commit(),
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+        "versions": {name: version(name) for name in PACKAGES}
+        | {"python": platform.python_version(), "postgres": postgres},
+        **settings,
+        "found": {
+            name: [asdict(each) | {"ratio": each.ratio} for each in comparisons]
+            for name, comparisons in found.items()
+        },
+    }
+    path.write_text(json.dumps(report, indent=2) + "\n")
+
+
+def _goal(goal: float | None, comparison: Comparison) -> str:
+    if goal is None:
+        return ""
+    return f"{'≤' if comparison.less_is_better else '≥'} {goal:g}"
+
+
+def _commit() -> str:
+    command = ("git", "describe", "--always", "--dirty")
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()

@@ -1,0 +1,81 @@
+"""One run of one system: from nothing to the last job, and what it took."""
+
+import json
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+
+from bench.contestants import Contestant
+from bench.crew import Crew, crew, wait_for
+from bench.produce import WARM_UP
+from bench.setting import Bench
+from dev.wait import wait_until
+
+NANOSECOND = 1e-9
+UNRECORDED = "SELECT count(*) FROM duly.jobs WHERE state <> 'succeeded'"
+SINCE_RECORDED = "SELECT extract(epoch FROM clock_timestamp() - max(finished_at)) FROM duly.jobs"
+
+
+@contextmanager
+def warm(
+    bench: Bench, contestant: Contestant, *, per_transaction: int = 1, count: int, rate: float = 0
+) -> Iterator[tuple[Crew, "subprocess.Popen[str]"]]:
+    """A system whose workers have done a few jobs, and a producer that waits for a line."""
+    environment = contestant.environment
+    name = contestant.module
+    with crew(bench.database_url, bench.amqp_url, name, contestant.queues, **environment) as own:
+        contestant.create_tables(own.database_url)
+        for command in contestant.processes:
+            own.start(*command)
+        producer = own.start(
+            *("bench.produce", contestant.module, str(count), str(per_transaction), str(rate)),
+            asks=True,
+        )
+        assert producer.stdout
+        if producer.stdout.readline() != "ready\n":
+            raise RuntimeError(f"the producer of {name} ended; see .bench/{name}.log")
+        wait_for(name, own.tally, len(WARM_UP))
+        yield own, producer
+
+
+def throughput(bench: Bench, contestant: Contestant, count: int, per_transaction: int = 1) -> float:
+    """Jobs per second from the first submission until all have run, and are recorded as done."""
+    with warm(bench, contestant, count=count, per_transaction=per_transaction) as (own, producer):
+        started, _ = _go(producer)
+        wait_for(contestant.module, own.tally, count + len(WARM_UP))
+        last = max(own.tally.starts().values())
+        if contestant.module == "duly":
+            last = max(last, _recorded(own.database_url))
+    return count / ((last - started) * NANOSECOND)
+
+
+def latencies(bench: Bench, contestant: Contestant, count: int, rate: float) -> list[float]:
+    """Seconds from when each job was handed in for good to when its actor started."""
+    with warm(bench, contestant, count=count, rate=rate) as (own, producer):
+        handed_in = _go(producer)
+        wait_for(contestant.module, own.tally, count + len(WARM_UP))
+        starts = own.tally.starts()
+    return [(starts[number] - moment) * NANOSECOND for number, moment in enumerate(handed_in)]
+
+
+def _go(producer: "subprocess.Popen[str]") -> list[int]:
+    """Let the producer begin; returns what it says when all is handed in."""
+    said, _ = producer.communicate("go\n")
+    moments: list[int] = json.loads(said)
+    return moments
+
+
+def _recorded(database_url: str) -> int:
+    """When the last job was on record as succeeded, by the monotonic clock, in nanoseconds."""
+    with psycopg.connect(database_url, autocommit=True) as connection:
+
+        def ask(query: str) -> float:
+            row = connection.execute(query).fetchone()
+            assert row
+            return float(row[0])
+
+        wait_until(lambda: ask(UNRECORDED) == 0, 60)
+        return time.monotonic_ns() - int(ask(SINCE_RECORDED) / NANOSECOND)

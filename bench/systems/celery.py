@@ -1,0 +1,49 @@
+"""Celery with publisher confirms, late acknowledgement and a quorum queue.
+
+`BENCH_RESULTS=1` adds its database result backend, so that, as in Duly, what became of each task
+is on record. Its bulk way is a group. A worker prefetches as many tasks as suits short ones: the
+documentation recommends more than the default of 4 for those.
+"""
+
+import os
+from collections.abc import Sequence
+
+from celery import Celery, group
+from kombu.entity import Queue
+
+from bench.tally import mark
+
+QUEUE = "bench.celery"
+RESULTS = os.environ.get("BENCH_RESULTS")
+
+app = Celery(
+    "bench",
+    broker=os.environ["AMQP_URL"],
+    backend="db+" + os.environ["DATABASE_URL"].replace("://", "+psycopg://") if RESULTS else None,
+)
+app.conf.update(
+    task_queues=[Queue(QUEUE, routing_key=QUEUE, queue_arguments={"x-queue-type": "quorum"})],
+    task_default_queue=QUEUE,
+    task_acks_late=True,
+    task_reject_on_worker_lost=True,
+    task_ignore_result=not RESULTS,
+    broker_transport_options={"confirm_publish": True},
+    broker_connection_retry_on_startup=True,
+    worker_prefetch_multiplier=64,
+)
+
+
+@app.task
+def nothing(number: int) -> None:
+    """Marks the tally."""
+    mark(number)
+
+
+def hand_in(numbers: Sequence[int], per_transaction: int) -> None:
+    """`delay` each, or a group for each `per_transaction`."""
+    if per_transaction == 1:
+        for number in numbers:
+            nothing.delay(number)
+        return
+    for first in range(0, len(numbers), per_transaction):
+        group(nothing.s(n) for n in numbers[first : first + per_transaction]).apply_async()

@@ -1,0 +1,73 @@
+"""Duly: one transaction for each submission, a relay, and workers that record every job."""
+
+import asyncio
+import os
+import sys
+from collections.abc import Sequence
+from functools import cache
+
+from pydantic import BaseModel
+from sqlalchemy import Engine, create_engine
+from sqlalchemy.orm import Session
+
+from bench.tally import mark
+from outbox import Actors, Job, Kind, actor, relay_process, submit, submit_all, worker
+from outbox.database import sqlalchemy_url
+
+DATABASE_URL = os.environ["DATABASE_URL"]
+AMQP_URL = os.environ["AMQP_URL"]
+QUEUE = "bench.duly"
+THREADS = int(os.environ.get("BENCH_THREADS", "8"))
+
+
+class Number(BaseModel):
+    """The payload."""
+
+    number: int
+
+
+NOTHING = Kind("bench.nothing", Number, queue=QUEUE)
+
+
+@actor(NOTHING)
+def nothing(work: Number, _job: Job) -> None:
+    """Marks the tally."""
+    mark(work.number)
+
+
+@cache
+def engine() -> Engine:
+    """The producer's connections."""
+    return create_engine(sqlalchemy_url(DATABASE_URL))
+
+
+def hand_in(numbers: Sequence[int], per_transaction: int) -> None:
+    """One commit for each `per_transaction` jobs."""
+    for first in range(0, len(numbers), per_transaction):
+        with Session(engine()) as session, session.begin():
+            batch = [NOTHING(number=n) for n in numbers[first : first + per_transaction]]
+            if len(batch) == 1:
+                submit(session, batch[0])
+            else:
+                submit_all(session, batch)
+
+
+def run_relay() -> None:
+    """The relay process."""
+    window = int(os.environ.get("BENCH_WINDOW", "1000"))
+    asyncio.run(
+        relay_process.run(
+            database_url=DATABASE_URL, amqp_url=AMQP_URL, queues=[QUEUE], window=window
+        )
+    )
+
+
+def run_worker() -> None:
+    """A worker process."""
+    actors = Actors([nothing])
+    code = worker.run(actors=actors, database_url=DATABASE_URL, amqp_url=AMQP_URL, threads=THREADS)
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    {"relay": run_relay, "worker": run_worker}[sys.argv[1]]()
