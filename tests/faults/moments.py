@@ -95,6 +95,7 @@ THREADS = [
     Moment("a worker thread", "instead", "dramatiq.worker:WorkerThread.process_message"),
     Moment("a consumer thread", "instead", "dramatiq.worker:ConsumerThread.handle_message"),
     Moment("the ledger", "instead", "outbox.ledger:Ledger._settle"),
+    Moment("the ledger as it nudges", "instead", "outbox.ledger:Ledger._notify"),
     Moment("the time limits", "instead", "outbox.time_limit:TimeLimits._fire"),
     Moment("the heartbeat", "instead", "outbox.heartbeat:Heartbeat._take"),
 ]
