@@ -22,7 +22,7 @@ log = structlog.get_logger(__name__)
 
 
 class Dead(Exception):
-    """The job is dead and its letter written: its message goes to `<queue>.XQ`."""
+    """The job has failed for good and that is written: its message goes to `<queue>.XQ`."""
 
 
 class GiveBack(Exception):

@@ -64,10 +64,13 @@ class Heartbeat:
     def _beat_while_connected(self) -> None:
         with psycopg.connect(conninfo(self._database_url), autocommit=True) as connection:
             while not self._closing.is_set():
-                self._take(connection, steps.BEAT)
-                self.registered.set()
+                self._beat(connection)
                 self._closing.wait(BEAT_SECONDS)
-            self._take(connection, steps.LEAVE)
+            self._leave(connection)
 
-    def _take(self, connection: "psycopg.Connection[Any]", step: str) -> None:
-        connection.execute(step, self._row)
+    def _beat(self, connection: "psycopg.Connection[Any]") -> None:
+        connection.execute(steps.BEAT, self._row)
+        self.registered.set()
+
+    def _leave(self, connection: "psycopg.Connection[Any]") -> None:
+        connection.execute(steps.LEAVE, self._row)

@@ -26,10 +26,12 @@ log = structlog.get_logger(__name__)
 
 LARGEST_GROUP = 500
 RETRY_SECONDS = 0.5
+LOOK_SECONDS = 1.0
+"""How soon a thread that waits for an answer notices that none can come."""
 
 
 class LedgerClosed(Exception):
-    """The worker stops and Postgres is away: whether the entry was written is unknown."""
+    """The worker stops, and Postgres or the ledger is gone: whether it was written is unknown."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,12 +68,18 @@ class Ledger:
     def write(self, step: str, row: Mapping[str, Any]) -> Any:
         """Take the step; returns its row once committed, or None where the fence kept it out.
 
-        Waits while Postgres is away; once the worker stops it raises LedgerClosed instead. Raises
-        psycopg's errors for a row that Postgres refuses.
+        Waits while Postgres is away, or while the worker has yet to notice that its ledger died;
+        once the worker stops it raises LedgerClosed instead. Raises psycopg's errors for a row
+        that Postgres refuses.
         """
         entry = _Entry(step, row)
         self._entries.put(entry)
-        return entry.answer.result()
+        while not self._has_ended:
+            with suppress(TimeoutError):
+                return entry.answer.result(LOOK_SECONDS)
+        if entry.answer.done():
+            return entry.answer.result()
+        raise LedgerClosed("the ledger has ended")
 
     def nudge(self) -> None:
         """Tell the relays that there is work. Does not wait, and may come to nothing."""
@@ -87,6 +95,11 @@ class Ledger:
         self._entries.put(_CLOSE)
         self._thread.join()
         self._disconnect()
+
+    @property
+    def _has_ended(self) -> bool:
+        """Whether it stops and has answered its last entry."""
+        return self._stopping.is_set() and not self._thread.is_alive()
 
     def _run(self) -> None:
         group: list[_Entry] = []

@@ -5,6 +5,7 @@
        |                 |----die/rescue-------------> dead (a dead letter)
        |----replay-------------------------------------'
     queued --cancel--> cancelled        queued --bury--> dead
+    running --retry/snooze/die/rescue--> cancelled, once cancel has asked
 
 A step is fenced: it names the dispatch (and the attempt, once claimed) that its caller knows, and
 does nothing when the job has moved on. Parameters are psycopg's named ones. Steps that workers
@@ -249,11 +250,13 @@ WITH snoozed AS (
 SELECT n FROM snoozed
 """
 
-# running -> dead after the last attempt, or an error not worth another.
+# running -> dead after the last attempt, or an error not worth another; cancelled, without a
+# letter, where that was asked for meanwhile: nobody wants the job any more.
 DIE = """
 WITH died AS (
     UPDATE duly.jobs AS job
-    SET state = 'dead', finished_at = now()
+    SET state = CASE WHEN job.cancel_requested_at IS NULL THEN 'dead' ELSE 'cancelled' END,
+        finished_at = now()
     FROM unnest(%(id)s::uuid[], %(dispatch)s::int[], %(attempt)s::int[], %(reason)s::text[],
                 %(outcome)s::text[], %(error_type)s::text[], %(error_message)s::text[],
                 %(traceback)s::text[])
@@ -261,7 +264,7 @@ WITH died AS (
                                    error_message, traceback, n)
     WHERE job.id = error.id AND job.dispatch = error.dispatch AND job.attempt = error.attempt
       AND job.state = 'running'
-    RETURNING job.id, job.dispatch, job.kind, job.queue, job.worker, job.started_at,
+    RETURNING job.id, job.state, job.dispatch, job.kind, job.queue, job.worker, job.started_at,
               error.attempt, error.reason, error.outcome, error.error_type, error.error_message,
               error.traceback, error.n
 ), attempt AS (
@@ -272,7 +275,8 @@ WITH died AS (
 ), letter AS (
     INSERT INTO duly.dead_letters (job_id, dispatch, kind, queue, reason, error_type,
                                    error_message)
-    SELECT id, dispatch, kind, queue, reason, error_type, error_message FROM died
+    SELECT id, dispatch, kind, queue, reason, error_type, error_message
+    FROM died WHERE state = 'dead'
 )
 SELECT n FROM died
 """

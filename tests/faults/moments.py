@@ -32,8 +32,13 @@ PEOPLE = [
 ]
 
 COMMAND = [
-    Moment("replayed but not committed", "after", "outbox.dead_letters:_close"),
-    Moment("replay committed but not told", "before", "service.cli.bulk:_report"),
+    Moment("letters closed but not committed", "after", "outbox.dead_letters:_close"),
+    Moment("letters closed but nobody told", "before", "service.cli.bulk:_report"),
+]
+
+CANCELLING = [
+    Moment("cancelled but not committed", "after", "outbox.jobs:cancel"),
+    Moment("one cancelled and not the next", "after", "service.cli.jobs:_cancel"),
 ]
 
 RELAY = [
@@ -44,6 +49,16 @@ RELAY = [
     Moment("confirmed but not deleted", "after", "outbox.publisher:Publisher.publish"),
     Moment("deleted but not committed", "before", "outbox.relay:_defer"),
     Moment("batch committed", "after", "outbox.relay:Relay._move"),
+]
+
+REFUSED = [
+    Moment("refused event put off but not committed", "after", "outbox.relay:_defer"),
+    Moment("refused event put off", "after", "outbox.relay:Relay._move"),
+]
+
+HOPELESS = [
+    Moment("refused too often but not buried", "before", "outbox.relay:_bury"),
+    Moment("refused too often and buried", "after", "outbox.relay:_bury"),
 ]
 
 LOST = [
@@ -76,7 +91,8 @@ STOPPING = [
     Moment("consumers closed but jobs running", "after", "outbox.worker:Worker._stop_taking"),
     Moment("handing back but not recorded", "before", "outbox.attempt:Attempt.hand_back"),
     Moment("handed back but not gone", "after", "outbox.attempt:Attempt.hand_back"),
-    Moment("gone but not ended", "after", "outbox.heartbeat:Heartbeat.close"),
+    Moment("done but not gone", "before", "outbox.heartbeat:Heartbeat._leave"),
+    Moment("gone but not ended", "after", "outbox.heartbeat:Heartbeat._leave"),
 ]
 
 COLLECTOR = [
@@ -84,6 +100,11 @@ COLLECTOR = [
     Moment("dead message kept but not acknowledged", "after", "outbox.collector:keep"),
     Moment("foreign message not kept", "before", "outbox.collector:_keep_foreign"),
     Moment("foreign message kept but not acknowledged", "after", "outbox.collector:_keep_foreign"),
+]
+
+DROPPED = [
+    Moment("dropped message arrived but not redispatched", "before", "outbox.collector:keep"),
+    Moment("dropped message redispatched but still there", "after", "outbox.collector:keep"),
 ]
 
 RESCUER = [
@@ -95,8 +116,9 @@ THREADS = [
     Moment("a worker thread", "instead", "dramatiq.worker:WorkerThread.process_message"),
     Moment("a consumer thread", "instead", "dramatiq.worker:ConsumerThread.handle_message"),
     Moment("the ledger", "instead", "outbox.ledger:Ledger._settle"),
+    Moment("the ledger as it nudges", "instead", "outbox.ledger:Ledger._notify"),
     Moment("the time limits", "instead", "outbox.time_limit:TimeLimits._fire"),
-    Moment("the heartbeat", "instead", "outbox.heartbeat:Heartbeat._take"),
+    Moment("the heartbeat", "instead", "outbox.heartbeat:Heartbeat._beat"),
 ]
 
 DUTIES = [
@@ -106,8 +128,8 @@ DUTIES = [
 ]
 
 ALL = [
-    *(*API, *PEOPLE, *COMMAND, *RELAY, *LOST, *WORKER),
-    *(*STOPPING, *COLLECTOR, *RESCUER, *THREADS, *DUTIES),
+    *(*API, *PEOPLE, *COMMAND, *CANCELLING, *RELAY, *REFUSED, *HOPELESS, *LOST, *WORKER),
+    *(*STOPPING, *COLLECTOR, *DROPPED, *RESCUER, *THREADS, *DUTIES),
 ]
 
 

@@ -49,6 +49,19 @@ def test_as_it_replays(
 
 
 @points(moments.PEOPLE)
+def test_as_it_discards(moment: Moment, line: Line, clients: Clients, promises: Promises) -> None:
+    clients.submit(DOOMED)
+    line.start("relay", "worker")
+    promises.assert_kept()
+    (letter,) = promises.rows("SELECT id FROM duly.dead_letters")
+    post_across_a_crash(moment, line, f"/v1/dead-letters/{letter}/discard", {"reason": "too late"})
+    promises.assert_kept()
+    assert promises.rows("SELECT resolution, close_reason FROM duly.dead_letters") == [
+        ("discarded", "too late")
+    ]
+
+
+@points(moments.PEOPLE)
 def test_as_it_cancels(moment: Moment, line: Line, clients: Clients, promises: Promises) -> None:
     (cancelled,) = clients.submit(BOOK)
     post_across_a_crash(moment, line, f"/v1/jobs/{cancelled.job}/cancel", None)

@@ -3,9 +3,10 @@
 import psycopg
 import pytest
 
+from tests.acceptance.process import Process
 from tests.acceptance.wait import wait_for
 from tests.faults import moments
-from tests.faults.actors import QUEUE, QUEUES
+from tests.faults.actors import BOOK, ELSEWHERE, QUEUE, QUEUES
 from tests.faults.clients import Clients
 from tests.faults.line import Line, has_crashed
 from tests.faults.moments import Moment
@@ -13,6 +14,11 @@ from tests.faults.points import points
 from tests.faults.promises import Promises
 from tests.integration.engine.rabbit import Rabbit
 
+HAS_SEEN_QUEUES = """
+SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%overtaken%'
+"""
+FIVE_MINUTES_PASS = "UPDATE duly.outbox_events SET available_at = now()"
+SPENT = "SELECT DISTINCT attempt FROM duly.jobs"
 WAITING = "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%orphan%'"
 
 
@@ -22,6 +28,40 @@ def test_as_it_publishes(moment: Moment, line: Line, clients: Clients, promises:
     line.start("worker")
     assert has_crashed(line.start_doomed(moment, "relay"))
     line.start("relay")
+    promises.assert_kept()
+
+
+@points(moments.REFUSED)
+def test_as_an_event_is_refused(
+    moment: Moment,
+    line: Line,
+    clients: Clients,
+    promises: Promises,
+    rabbit: Rabbit,
+    sql_now: psycopg.Connection,
+) -> None:
+    clients.submit(ELSEWHERE, BOOK)
+    assert has_crashed(_start_with_an_event_refused(moment, line, promises, rabbit, sql_now))
+    line.start("relay", "worker")
+    promises.assert_kept()
+
+
+@points(moments.HOPELESS)
+def test_as_an_event_is_refused_too_often(
+    moment: Moment,
+    line: Line,
+    clients: Clients,
+    promises: Promises,
+    rabbit: Rabbit,
+    sql_now: psycopg.Connection,
+) -> None:
+    refused, _ = clients.submit(ELSEWHERE, BOOK)
+    sql_now.execute("UPDATE duly.outbox_events SET failures = 9")
+    assert has_crashed(_start_with_an_event_refused(moment, line, promises, rabbit, sql_now))
+    sql_now.execute(FIVE_MINUTES_PASS)
+    line.start("relay", "worker")
+    if moment.when == "after":
+        refused.end = "dead"
     promises.assert_kept()
 
 
@@ -36,6 +76,23 @@ def test_as_it_collects(
     line.start("relay")
     promises.assert_kept()
     wait_for("the foreign message", lambda: set(promises.foreign()) == {b"none of ours"})
+
+
+@points(moments.DROPPED)
+def test_as_it_collects_what_was_dropped_too_often(
+    moment: Moment, line: Line, clients: Clients, promises: Promises, rabbit: Rabbit
+) -> None:
+    line.environment["DULY_REDISPATCH_AFTER"] = "PT1H"  # so that nothing else finds it
+    clients.submit(BOOK)
+    (relay,) = line.start("relay")
+    wait_for("it is published", lambda: not promises.left()["events"])
+    relay.kill()
+    rabbit.drop_until_dead(QUEUE)
+    assert has_crashed(line.start_doomed(moment, "relay"))
+    assert bool(promises.left()["events"]) == (moment.when == "after")
+    line.start("relay", "worker")
+    promises.assert_kept()
+    assert promises.rows(SPENT) == [1]
 
 
 @points(moments.RESCUER)
@@ -80,3 +137,16 @@ def test_as_it_looks_for_lost_messages(
     assert bool(promises.left()["events"]) == (moment.when == "after")
     line.start("relay", "worker")
     promises.assert_kept()
+
+
+def _start_with_an_event_refused(
+    moment: Moment, line: Line, promises: Promises, rabbit: Rabbit, sql_now: psycopg.Connection
+) -> Process:
+    """A relay whose queue is deleted after it has seen it, and before it publishes to it."""
+    with sql_now.transaction():
+        sql_now.execute("LOCK TABLE duly.outbox_events IN EXCLUSIVE MODE")
+        relay = line.start_doomed(moment, "relay")
+        wait_for("it has seen the queues", lambda: bool(promises.rows(HAS_SEEN_QUEUES)))
+        rabbit.delete(ELSEWHERE.queue)
+    wait_for("it is refused", lambda: "broker refused messages" in relay.log)
+    return relay

@@ -1,6 +1,11 @@
 """A thread of the worker, or a duty of the relay, that dies of a bug: the process ends with it."""
 
+import pytest
+
+from tests.acceptance.outside import Gate
+from tests.acceptance.wait import wait_for
 from tests.faults import moments
+from tests.faults.actors import FLAKY, HOLD
 from tests.faults.clients import Clients
 from tests.faults.line import Line
 from tests.faults.moments import Moment
@@ -15,6 +20,23 @@ def test_a_worker_short_of_a_thread_makes_room_for_another(
     clients.submit_mix()
     line.start("relay")
     assert line.start_doomed(moment, "worker").wait() == 1
+    line.start_impatient("worker")
+    promises.assert_kept()
+
+
+@pytest.mark.slow
+def test_a_worker_without_a_ledger_stops_though_a_job_runs(
+    line: Line, clients: Clients, promises: Promises
+) -> None:
+    line.receiver.answer = gate = Gate()
+    clients.submit(HOLD)
+    line.start("relay")
+    worker = line.start_doomed(moments.named("the ledger as it nudges"), "worker")
+    wait_for("it runs", lambda: len(line.receiver.deliveries) == 1)
+    clients.submit(FLAKY)
+    assert worker.wait() == 1
+    assert "in hand_back" not in worker.log  # where the watchdog would have found it
+    gate.open()
     line.start_impatient("worker")
     promises.assert_kept()
 

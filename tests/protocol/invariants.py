@@ -29,7 +29,7 @@ def check_step(before: Facts, after: Facts) -> None:
 
 def _is_in_one_state(job: Facts) -> None:
     assert (job.finished_at is not None) == job.has_ended
-    assert job.state != "queued" or not job.cancel_requested
+    assert job.state not in ("queued", "dead") or not job.cancel_requested
     assert 0 <= job.attempt <= job.attempt_limit
 
 

@@ -142,3 +142,28 @@ def test_a_nudge_that_comes_to_nothing_is_no_error(threads: ThreadPoolExecutor) 
     closed = threading.Event()
     threads.submit(ledger.close).add_done_callback(lambda _: closed.set())
     assert closed.wait(10)
+
+
+def test_a_closed_ledger_takes_nothing_more(ledger: Ledger, by_hand: ByHand) -> None:
+    ledger.start()
+    ledger.close()
+    with pytest.raises(LedgerClosed):
+        ledger.write(steps.CLAIM, question(by_hand.submit()))
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_ledger_that_died_keeps_nobody_waiting_once_the_worker_stops(
+    ledger: Ledger, threads: ThreadPoolExecutor, by_hand: ByHand
+) -> None:
+    no_row: dict[str, Any] = {}
+    handed_in(ledger, threads, steps.CLAIM, [question(by_hand.submit())])
+    (in_hand,) = handed_in(ledger, threads, steps.CLAIM, [no_row])
+    ledger.start()
+    wait_until(lambda: not ledger.is_alive)
+    (too_late,) = handed_in(ledger, threads, steps.CLAIM, [question(by_hand.submit())])
+    assert not in_hand.done()
+    assert not too_late.done()
+    ledger.close()
+    for answer in (in_hand, too_late):
+        with pytest.raises(LedgerClosed):
+            answer.result(10)

@@ -171,15 +171,28 @@ def test_a_job_that_does_not_run_cannot_end(
     assert by_hand.everything() == before
 
 
-@pytest.mark.parametrize("again", ["retry", "snooze"])
-def test_a_running_job_that_was_cancelled_is_not_run_again(by_hand: ByHand, again: str) -> None:
+@pytest.mark.parametrize("end", ["retry", "snooze", "die"])
+def test_a_running_job_that_was_cancelled_is_not_run_again(by_hand: ByHand, end: str) -> None:
     job = by_hand.running()
     by_hand.cancel(job)
-    step: Step = getattr(by_hand, again)
+    step: Step = getattr(by_hand, end)
     assert step(job)
     assert by_hand.job(job)["state"] == "cancelled"
     assert by_hand.job(job)["finished_at"] is not None
     assert by_hand.event(job) is None
+    assert by_hand.letters(job) == []
+
+
+@pytest.mark.parametrize("end", ["retry", "die"])
+def test_the_last_attempt_of_a_job_that_was_cancelled_is_on_record(
+    by_hand: ByHand, end: str
+) -> None:
+    job = by_hand.running()
+    by_hand.cancel(job)
+    step: Step = getattr(by_hand, end)
+    assert step(job)
+    (attempt,) = by_hand.attempts(job)
+    assert {name: attempt[name] for name in WHAT_WENT_WRONG} == WHAT_WENT_WRONG
 
 
 @pytest.mark.parametrize("again", ["retry", "snooze"])

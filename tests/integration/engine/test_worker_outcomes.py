@@ -223,7 +223,10 @@ def test_a_dead_job_can_be_replayed_once_its_cause_is_mended(line: Line, queue: 
     assert line.letters()[0].resolution == "replayed"
 
 
-def test_a_running_job_that_is_cancelled_is_not_tried_again(line: Line, queue: str) -> None:
+@pytest.mark.parametrize("attempts", [1, 2])
+def test_a_running_job_that_is_cancelled_is_not_tried_again(
+    line: Line, queue: str, attempts: int
+) -> None:
     running, go_on = threading.Event(), threading.Event()
 
     def do(note: Note, job: Job) -> None:
@@ -231,7 +234,7 @@ def test_a_running_job_that_is_cancelled_is_not_tried_again(line: Line, queue: s
         go_on.wait(10)
         raise ValueError("in vain")
 
-    kind = note_kind(queue)
+    kind = note_kind(queue, retry=Retry(attempts=attempts, first=timedelta()))
     line.start_relay(queue)
     line.start_worker(Actor(kind, do))
     job = line.submit(kind())
