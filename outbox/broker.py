@@ -5,6 +5,7 @@ queue, and no middleware that enqueues.
 """
 
 import logging
+import threading
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -97,6 +98,8 @@ class Consumer(_RabbitmqConsumer):
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
+        self._settled: list[int] = []
+        self._settling = threading.Lock()
         self.logger.addFilter(_without_traceback)
 
     def __next__(self) -> Any:
@@ -124,13 +127,29 @@ class Consumer(_RabbitmqConsumer):
             if getattr(message, "give_back", False):
                 self._give_back(message)
             else:
-                super().ack(message)
+                self._settle(message._tag)  # noqa: SLF001 - Dramatiq keeps it nowhere else
 
     def nack(self, message: Any) -> None:
         """Send to `<queue>.XQ`; nothing at all for a message of another consumer."""
         if message.consumer is self:
             with suppress(BrokerConnectionError):
                 super().nack(message)
+
+    def _settle(self, tag: int) -> None:
+        """Acknowledge together with what other threads have settled before it is written."""
+        self.known_tags.discard(tag)
+        with self._settling:
+            self._settled.append(tag)
+            if len(self._settled) == 1:
+                self.connection.add_callback_threadsafe(self._acknowledge)
+
+    def _acknowledge(self) -> None:
+        with self._settling:
+            *others, last = self._settled
+            self._settled = []
+        for tag in others:
+            self.channel._impl.basic_ack(tag)  # noqa: SLF001 - the blocking one writes each alone
+        self.channel.basic_ack(last)
 
     def _give_back(self, message: Any) -> None:
         tag = message._tag  # noqa: SLF001 - Dramatiq keeps it nowhere else

@@ -1,11 +1,13 @@
 """Duly: one transaction for each submission, a relay, and workers that record every job."""
 
 import asyncio
+import logging
 import os
 import sys
 from collections.abc import Sequence
 from functools import cache
 
+import structlog
 from pydantic import BaseModel
 from sqlalchemy import Engine, create_engine
 from sqlalchemy.orm import Session
@@ -37,14 +39,14 @@ def nothing(work: Number, _job: Job) -> None:
 
 @cache
 def engine() -> Engine:
-    """The producer's connections."""
-    return create_engine(sqlalchemy_url(DATABASE_URL))
+    """The producer's connections. Each submission is one statement, which commits by itself."""
+    return create_engine(sqlalchemy_url(DATABASE_URL), isolation_level="AUTOCOMMIT")
 
 
 def hand_in(numbers: Sequence[int], per_transaction: int) -> None:
     """One commit for each `per_transaction` jobs."""
     for first in range(0, len(numbers), per_transaction):
-        with Session(engine()) as session, session.begin():
+        with Session(engine()) as session:
             batch = [NOTHING(number=n) for n in numbers[first : first + per_transaction]]
             if len(batch) == 1:
                 submit(session, batch[0])
@@ -70,4 +72,5 @@ def run_worker() -> None:
 
 
 if __name__ == "__main__":
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     {"relay": run_relay, "worker": run_worker}[sys.argv[1]]()
