@@ -35,7 +35,8 @@ class PrivateServer(ABC):
         if not self._lives():
             # What a crash left over would keep the new one from starting.
             self.kill()
-            if not is_free(self.port):
+            # A killed process gives its port back a little after it has ceased to be seen.
+            if not wait_until(lambda: is_free(self.port), seconds=5):
                 raise Failure(f"{self.kind}: port {self.port} is taken by another program")
             self._launch()
         wait_until(lambda: self.is_up() or not self._lives(), seconds=120)
