@@ -27,7 +27,7 @@ log = structlog.get_logger(__name__)
 LARGEST_GROUP = 500
 RETRY_SECONDS = 0.5
 BREATH_SECONDS = 0.002
-"""A pause after each group, in which the next one gathers: fewer commits, less work for each job."""
+"""A pause after each group, in which the next one gathers: fewer commits, less work a job."""
 LOOK_SECONDS = 1.0
 """How soon a thread that waits for an answer notices that none can come."""
 

@@ -30,6 +30,10 @@ IDLE_SECONDS = 0.5
 """How long an idle relay waits for a nudge before it looks by itself."""
 FULL_SECONDS = 0.05
 """How long it waits for workers to make room."""
+BREATH_SECONDS = 0.002
+"""A pause after each batch, in which the next one gathers: less work for each job."""
+LOOK_SECONDS = 0.2
+"""How often it looks for queues that it does not know, and how much room each has."""
 FAILURES_ALLOWED = 10
 """How often the broker may refuse one event before its job is buried."""
 
@@ -54,7 +58,8 @@ class Relay:
         self._amqp_url = amqp_url
         self._window = window
         self._patience = patience
-        self._next_look = 0.0
+        self._next_look = self._next_search = 0.0
+        self._rooms: dict[str, int] = {}
         self._work = asyncio.Event()
         self._stopping = False
         self.queues = set(queues)
@@ -79,6 +84,7 @@ class Relay:
             connect(self._amqp_url) as link,
         ):
             publisher = Publisher(link)
+            self._next_look = 0.0
             log.info("relay ready", queues=sorted(self.queues), window=self._window)
             while not self._stopping:
                 self._work.clear()
@@ -86,12 +92,20 @@ class Relay:
                     link.check()
                     await self._pause(IDLE_SECONDS)
                     continue
-                await self._discover(database)
-                depths = {queue: await publisher.depth(queue) for queue in self.queues}
-                await self._redispatch_lost(database, depths)
-                rooms = {queue: self._room(depth) for queue, depth in depths.items()}
-                if not await self._move(database, publisher, rooms):
-                    await self._pause(IDLE_SECONDS if all(rooms.values()) else FULL_SECONDS)
+                if time.monotonic() >= self._next_look or not all(self._rooms.values()):
+                    await self._look(database, publisher)
+                if await self._move(database, publisher):
+                    await asyncio.sleep(BREATH_SECONDS)
+                else:
+                    await self._pause(IDLE_SECONDS if all(self._rooms.values()) else FULL_SECONDS)
+
+    async def _look(self, database: AsyncConnection[Any], publisher: Publisher) -> None:
+        """How much room each queue has; until the next look, what is published takes from it."""
+        self._next_look = time.monotonic() + LOOK_SECONDS
+        await self._discover(database)
+        depths = {queue: await publisher.depth(queue) for queue in self.queues}
+        await self._redispatch_lost(database, depths)
+        self._rooms = {queue: max(self._window - depth, 0) for queue, depth in depths.items()}
 
     async def _discover(self, database: AsyncConnection[Any]) -> None:
         found = await database.execute(steps.QUEUES_WITH_EVENTS)
@@ -101,9 +115,9 @@ class Relay:
         self, database: AsyncConnection[Any], depths: dict[str, int]
     ) -> None:
         """Now and then, publish again what was published and is nowhere: a broker was wiped."""
-        if time.monotonic() < self._next_look:
+        if time.monotonic() < self._next_search:
             return
-        self._next_look = time.monotonic() + min(self._patience.total_seconds() / 4, 5)
+        self._next_search = time.monotonic() + min(self._patience.total_seconds() / 4, 5)
         asked = {
             "queues": list(depths),
             "depths": list(depths.values()),
@@ -113,20 +127,17 @@ class Relay:
         if lost.rowcount:
             log.info("unclaimed for long, to be published again", count=lost.rowcount)
 
-    def _room(self, depth: int) -> int:
-        return min(max(self._window - depth, 0), LARGEST_BATCH)
-
-    async def _move(
-        self, database: AsyncConnection[Any], publisher: Publisher, rooms: dict[str, int]
-    ) -> int:
+    async def _move(self, database: AsyncConnection[Any], publisher: Publisher) -> int:
         """One batch, in one transaction; returns how many events it took up."""
         exhausted: list[Dispatch] = []
         async with database.transaction():
-            batch = await _lock(database, rooms)
+            batch = await _lock(database, self._rooms)
             if batch:
                 outcome = await publisher.publish(batch)
                 await database.execute(steps.DELETE_EVENTS, _keys(outcome.confirmed))
                 exhausted = await _defer(database, outcome.refused)
+        for dispatch in batch:
+            self._rooms[dispatch.queue] -= 1
         # In a transaction of its own: burying locks jobs, and cancel locks a job before its event.
         for dispatch in exhausted:
             await _bury(database, dispatch)
@@ -139,7 +150,10 @@ class Relay:
 
 async def _lock(database: AsyncConnection[Any], rooms: dict[str, int]) -> list[Dispatch]:
     async with database.cursor(row_factory=class_row(Dispatch)) as cursor:
-        wanted = {"queues": list(rooms), "rooms": list(rooms.values())}
+        wanted = {
+            "queues": list(rooms),
+            "rooms": [min(room, LARGEST_BATCH) for room in rooms.values()],
+        }
         await cursor.execute(steps.LOCK_EVENTS, wanted)
         return await cursor.fetchall()
 

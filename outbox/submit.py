@@ -1,5 +1,6 @@
 """Submitting jobs inside the caller's transaction: the first station of the line."""
 
+import json
 from collections.abc import Awaitable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -117,12 +118,12 @@ def _row(
     work: Work[Any], run_at: datetime | None, priority: Priority | None, subject: str | None
 ) -> dict[str, Any]:
     return {
-        "id": uuid7(),
+        "id": str(uuid7()),
         "kind": work.kind.name,
         "queue": work.kind.queue,
         "priority": work.kind.priority if priority is None else priority,
         "payload": work.payload.model_dump_json(),
-        "run_at": run_at,
+        "run_at": run_at.isoformat() if run_at else None,
         "budget": work.kind.retry.attempts,
         "subject": subject,
     }
@@ -133,8 +134,9 @@ def _insert(
 ) -> list[SubmittedJob]:
     if not rows:
         return []
-    arrays = {name: [row[name] for row in rows] for name in rows[0]}
-    inserted = session.connection().exec_driver_sql(steps.SUBMIT, arrays | common)
+    inserted = session.connection().exec_driver_sql(
+        steps.SUBMIT, common | {"jobs": json.dumps(rows)}
+    )
     session.info[SUBMITTED] = True
-    moments = {id_: (run_at, created_at) for id_, run_at, created_at in inserted}
-    return [SubmittedJob(row["id"], row["kind"], row["queue"], *moments[row["id"]]) for row in rows]
+    submitted = {str(row.id): SubmittedJob(*row) for row in inserted}
+    return [submitted[row["id"]] for row in rows]

@@ -1,5 +1,6 @@
 """Takes the steps of a job by hand, one statement and one commit each."""
 
+import json
 from typing import Any
 from uuid import UUID
 
@@ -39,8 +40,9 @@ class ByHand:
 
     def submit(self, queue: str = "q", *, budget: int = 3, priority: int = 1) -> UUID:
         """A queued job and its event."""
+        job = uuid7()
         row = {
-            "id": uuid7(),
+            "id": str(job),
             "kind": KIND,
             "queue": queue,
             "priority": priority,
@@ -49,9 +51,8 @@ class ByHand:
             "budget": budget,
             "subject": None,
         }
-        parameters = {name: [value] for name, value in row.items()}
-        self.take(steps.SUBMIT, **parameters, parent_id=None, submitted_by=None)
-        return UUID(str(row["id"]))
+        self.take(steps.SUBMIT, jobs=json.dumps([row]), parent_id=None, submitted_by=None)
+        return job
 
     def publish(self, job: UUID, dispatch: int = 1) -> None:
         """What the relay does once the broker has confirmed."""
