@@ -6,9 +6,9 @@ from uuid import uuid4
 import pytest
 
 from outbox import steps
-from tests.integration.engine.by_hand import ByHand
+from tests.integration.engine.by_hand import WAITING, ByHand
 from tests.protocol.parts import Message, collect
-from tests.protocol.stage import AS_THEY_LIE, WAITING
+from tests.protocol.stage import AS_THEY_LIE
 from tests.wait import wait_for
 
 AGE = """

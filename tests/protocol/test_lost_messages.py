@@ -5,12 +5,12 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from outbox import steps
-from tests.integration.engine.by_hand import ByHand
+from tests.integration.engine.by_hand import WAITING, ByHand
 from tests.protocol.clock import an_hour_passes
 from tests.protocol.facts import look
 from tests.protocol.invariants import check
 from tests.protocol.parts import Message, collect, find_lost
-from tests.protocol.stage import AS_THEY_LIE, WAITING, Stage
+from tests.protocol.stage import AS_THEY_LIE, Stage
 from tests.wait import wait_for
 
 MOVE_TO_THE_END = "UPDATE duly.publications SET queue = queue WHERE job_ids[1] = %(id)s"

@@ -6,6 +6,7 @@ import psycopg
 import pytest
 
 from tests.integration.cli.conftest import Duly
+from tests.integration.engine.by_hand import WAITING
 from tests.wait import wait_for
 
 MANY = """
@@ -13,9 +14,6 @@ INSERT INTO duly.dead_letters (job_id, dispatch, queue, reason)
 SELECT gen_random_uuid(), 1, 'email', 'exhausted' FROM generate_series(1, 1200)
 """
 OPEN = "SELECT count(*) FROM duly.dead_letters WHERE closed_at IS NULL"
-WAITING = """
-SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
-"""
 
 
 @pytest.fixture(autouse=True)

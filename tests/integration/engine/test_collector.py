@@ -11,7 +11,7 @@ import pytest
 from outbox import Actor, Job, Retry, topology, wire
 from outbox.dead_letters import DeadLetter
 from outbox.wire import Dispatch
-from tests.integration.engine.by_hand import ByHand
+from tests.integration.engine.by_hand import WAITING, ByHand
 from tests.integration.engine.line import Line, Note, do_nothing, note_kind
 from tests.integration.engine.proxy import Proxy
 from tests.integration.engine.rabbit import Rabbit
@@ -33,6 +33,11 @@ def collected(line: Line) -> DeadLetter:
     found = wait_for("the letter", letter)
     assert line.letters() == [found]
     return found
+
+
+def bodies(line: Line) -> set[bytes | None]:
+    """The messages of all dead letters."""
+    return {letter.message_body for letter in line.letters()}
 
 
 def message(queue: str, **changes: object) -> bytes:
@@ -195,13 +200,25 @@ def test_what_was_not_acknowledged_before_a_cut_is_collected_after_it(
             wait_for("a connection", lambda: proxy.is_used)
             proxy.cut()
         rabbit.publish(topology.dead_letter_queue(queue), f"{n}".encode())
-
-    def bodies() -> set[bytes | None]:
-        return {letter.message_body for letter in line.letters()}
-
-    wait_for("all bodies", lambda: bodies() == {f"{n}".encode() for n in range(60)})
+    wait_for("all bodies", lambda: bodies(line) == {f"{n}".encode() for n in range(60)})
     line.stop()
     assert rabbit.depth(topology.dead_letter_queue(queue)) == 0
+
+
+def test_a_cut_while_a_letter_is_written_ends_nothing(
+    line: Line, rabbit: Rabbit, proxy: Proxy, by_hand: ByHand, other_hand: ByHand, queue: str
+) -> None:
+    intake = topology.dead_letter_queue(queue)
+    rabbit.declare(queue)
+    with other_hand.connection.transaction():
+        other_hand.take("LOCK TABLE duly.dead_letters IN EXCLUSIVE MODE")
+        line.start_relay(queue, amqp_url=proxy.amqp_url)
+        rabbit.publish(intake, b"the first")
+        wait_for("a letter that is blocked", lambda: by_hand.take(WAITING))
+        proxy.cut()
+        wait_for("the relay to connect again", lambda: proxy.is_used)
+    rabbit.publish(intake, b"the next one")
+    wait_for("both", lambda: bodies(line) == {b"the first", b"the next one"})
 
 
 def test_a_message_that_dying_consumers_dropped_too_often_is_published_again(
