@@ -2,13 +2,16 @@
 
 import time
 from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
-def wait_until(condition: Callable[[], bool], seconds: float) -> bool:
-    """Poll until the condition holds; False if the time ran out first."""
+def wait_until(condition: Callable[[], T], seconds: float) -> T:
+    """Poll until the condition holds; its value, which is false if the time ran out first."""
     deadline = time.monotonic() + seconds
-    while not condition():
+    while not (value := condition()):
         if time.monotonic() > deadline:
-            return False
-        time.sleep(0.05)
-    return True
+            break
+        time.sleep(0.02)
+    return value

@@ -78,6 +78,7 @@ class Collector:
                 message = await _next(inbox, link)
                 if message is not None:
                     await _keep_at_any_rate(database, message)
+                    link.check()  # it may have been lost meanwhile
                     link.channel.basic_ack(message.tag)
 
 

@@ -84,9 +84,10 @@ class Link:
         await asyncio.wait(
             waiting, timeout=ANSWER_TIMEOUT_SECONDS, return_when=asyncio.FIRST_COMPLETED
         )
+        self.check()
         if future.done():
             return future.result()
-        raise BrokerGone(self.lost.result() if self.lost.done() else "it does not answer")
+        raise BrokerGone("it does not answer")
 
     def write(self, frames: bytes) -> None:
         """Send frames that are made already, in one piece."""

@@ -36,7 +36,7 @@ def amqp_url(servers: Servers) -> str:
 @pytest.fixture(scope="session")
 def template(servers: Servers) -> Iterator[str]:
     """A migrated database that each test's own is copied from."""
-    with _database(servers.database_url, "template0") as url:
+    with new_database(servers.database_url, "template0") as url:
         upgrade(url)
         yield url
 
@@ -44,14 +44,14 @@ def template(servers: Servers) -> Iterator[str]:
 @pytest.fixture
 def database_url(servers: Servers, template: str) -> Iterator[str]:
     """A fresh, migrated database, dropped afterwards."""
-    with _database(servers.database_url, sqlalchemy_url(template).database or "") as url:
+    with new_database(servers.database_url, sqlalchemy_url(template).database or "") as url:
         yield url
 
 
 @pytest.fixture
 def empty_database_url(servers: Servers) -> Iterator[str]:
     """A database with nothing in it."""
-    with _database(servers.database_url, "template0") as url:
+    with new_database(servers.database_url, "template0") as url:
         yield url
 
 
@@ -78,7 +78,8 @@ def sql_now(database_url: str) -> Iterator[psycopg.Connection]:
 
 
 @contextmanager
-def _database(server_url: str, template: str) -> Iterator[str]:
+def new_database(server_url: str, template: str) -> Iterator[str]:
+    """A copy of the template, dropped afterwards."""
     name = f"test_{os.getpid()}_{uuid.uuid4().hex[:8]}"
     create = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
         sql.Identifier(name), sql.Identifier(template)

@@ -11,9 +11,9 @@ import httpx2
 
 from dev.ports import free_port
 from tests.acceptance.process import DULY, Process
-from tests.acceptance.wait import wait_for
 from tests.integration.actors.mail_server import Inbox
 from tests.integration.actors.receiver import Receiver
+from tests.wait import wait_for
 
 INVOICE = {
     "customer": "Ada Lovelace",

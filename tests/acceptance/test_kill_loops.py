@@ -9,7 +9,7 @@ import psycopg
 
 from tests.acceptance.line import INVOICE, Line
 from tests.acceptance.outside import message_ids
-from tests.acceptance.wait import wait_for
+from tests.wait import wait_for
 
 
 def test_a_relay_killed_again_and_again_loses_and_doubles_no_mail(

@@ -4,7 +4,7 @@ import psycopg
 
 from tests.acceptance.line import Line
 from tests.acceptance.outside import message_ids
-from tests.acceptance.wait import wait_for
+from tests.wait import wait_for
 
 DELETING_WAITS = """
 CREATE FUNCTION take_turn() RETURNS trigger LANGUAGE plpgsql AS

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from tests.acceptance.line import Line
 from tests.acceptance.outside import message_ids
-from tests.acceptance.wait import wait_for
+from tests.wait import wait_for
 
 
 def test_a_job_runs_at_its_time_and_one_cancelled_before_never(line: Line) -> None:

@@ -7,8 +7,8 @@ import pytest
 
 from tests.acceptance.line import INVOICE, Line
 from tests.acceptance.outside import Gate, message_ids, webhook_ids
-from tests.acceptance.wait import wait_for
 from tests.integration.engine.proxy import Proxy
+from tests.wait import wait_for
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from tests.acceptance.line import Line
 from tests.acceptance.outside import message_ids
-from tests.acceptance.wait import wait_for
+from tests.wait import wait_for
 
 
 def test_two_relays_and_two_workers_send_each_mail_once(line: Line) -> None:

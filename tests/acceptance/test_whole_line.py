@@ -6,7 +6,7 @@ from pypdf import PdfReader
 
 from tests.acceptance.line import INVOICE, Line
 from tests.acceptance.outside import message_ids, webhook_ids
-from tests.acceptance.wait import wait_for
+from tests.wait import wait_for
 
 
 def test_a_posted_invoice_is_drawn_mailed_and_announced(line: Line) -> None:

@@ -2,7 +2,7 @@
 
 from tests.acceptance.line import Line
 from tests.acceptance.outside import Gate, webhook_ids
-from tests.acceptance.wait import wait_for
+from tests.wait import wait_for
 
 THREADS = 8
 """Of a worker: so many jobs run, and more wait inside it."""

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.wait import wait_for
 from tests.chaos.crew import Member
+from tests.wait import wait_for
 
 HELLO = "import time; print('hello', flush=True); time.sleep(600)"
 

@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 
 from dev.servers import Servers
 from migrations.run import upgrade
-from tests.conftest import _database
+from tests.conftest import new_database
 from tests.faults.actors import QUEUES
 from tests.faults.clients import Clients
 from tests.faults.line import Line
@@ -47,7 +47,7 @@ def amqp_url(servers: Servers) -> str:
 @pytest.fixture(scope="session")
 def template(servers: Servers) -> Iterator[str]:
     """A migrated database, with the tables that the suite's actors write to."""
-    with _database(servers.database_url, "template0") as url:
+    with new_database(servers.database_url, "template0") as url:
         upgrade(url)
         with psycopg.connect(url) as connection:
             connection.execute("CREATE TABLE entries (mark text)")

@@ -8,7 +8,6 @@ import psycopg
 
 from service.kinds import RENDER_INVOICE
 from tests.acceptance.line import INVOICE
-from tests.acceptance.wait import wait_for
 from tests.faults import moments
 from tests.faults.actors import BOOK, DOOMED
 from tests.faults.clients import Clients
@@ -16,6 +15,7 @@ from tests.faults.line import Line, has_crashed
 from tests.faults.moments import Moment
 from tests.faults.points import points
 from tests.faults.promises import Promises
+from tests.wait import wait_for
 
 
 @points(moments.API, "committed but not answered")

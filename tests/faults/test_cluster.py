@@ -4,12 +4,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.acceptance.wait import wait_for
 from tests.faults.actors import BOOK, DOOMED, FLAKY, ORDER, QUEUE
 from tests.faults.clients import Clients
 from tests.faults.cluster import Cluster, running_cluster
 from tests.faults.line import Line
 from tests.faults.promises import Promises
+from tests.wait import wait_for
 
 UNFINISHED = "SELECT id FROM duly.jobs WHERE state IN ('queued', 'running')"
 

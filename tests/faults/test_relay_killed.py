@@ -4,7 +4,6 @@ import psycopg
 import pytest
 
 from tests.acceptance.process import Process
-from tests.acceptance.wait import wait_for
 from tests.faults import moments
 from tests.faults.actors import BOOK, ELSEWHERE, QUEUE, QUEUES
 from tests.faults.clients import Clients
@@ -13,6 +12,7 @@ from tests.faults.moments import Moment
 from tests.faults.points import points
 from tests.faults.promises import Promises
 from tests.integration.engine.rabbit import Rabbit
+from tests.wait import wait_for
 
 HAS_SEEN_QUEUES = """
 SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%overtaken%'

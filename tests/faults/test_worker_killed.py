@@ -1,7 +1,6 @@
 """The worker killed at each moment of a job, and as it stops; then another is started."""
 
 from tests.acceptance.outside import Gate
-from tests.acceptance.wait import wait_for
 from tests.faults import moments
 from tests.faults.actors import HOLD
 from tests.faults.clients import Clients
@@ -9,6 +8,7 @@ from tests.faults.line import Line, has_crashed
 from tests.faults.moments import Moment
 from tests.faults.points import points
 from tests.faults.promises import Promises
+from tests.wait import wait_for
 
 
 @points(moments.WORKER, "effect elsewhere but not recorded", "succeeded but not committed")

@@ -9,7 +9,7 @@ from sqlalchemy import Engine, NullPool, create_engine
 from dev.servers import Servers
 from outbox.database import sqlalchemy_url
 from tests.acceptance.process import DULY, Process
-from tests.conftest import _database
+from tests.conftest import new_database
 from tests.hostile.deeds import QUEUE
 from tests.integration.engine.effects import Effects
 from tests.integration.engine.line import Line
@@ -21,7 +21,7 @@ Start = Callable[..., Process]
 @pytest.fixture(scope="module")
 def database_url(servers: Servers, template: str) -> Iterator[str]:
     """A fresh, migrated database."""
-    with _database(servers.database_url, sqlalchemy_url(template).database or "") as url:
+    with new_database(servers.database_url, sqlalchemy_url(template).database or "") as url:
         yield url
 
 

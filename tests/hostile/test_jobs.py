@@ -10,12 +10,13 @@ from uuid import UUID
 
 import pytest
 
+from outbox.dead_letters import DeadLetter
 from tests.acceptance.process import DULY
-from tests.acceptance.wait import wait_for
 from tests.hostile.conftest import Start
-from tests.hostile.deeds import GOOD, HOSTILE
+from tests.hostile.deeds import GOOD, hostile
 from tests.integration.engine.effects import Effects
 from tests.integration.engine.line import Line
+from tests.wait import wait_for
 
 SUPERVISED = (sys.executable, "-m", "dev.supervise", *DULY)
 CRASHING = ("be_killed", "read_nowhere", "exit_at_once", "exit_from_thread")
@@ -77,7 +78,10 @@ def test_a_job_that_takes_all_memory_is_given_up(line: Line, effects: Effects) -
     attempts = line.attempts(job)
     assert len(attempts) == 2
     # Whoever asks for memory next does not get it: the actor, or a thread that all need.
-    assert {each.error_type for each in attempts} <= {"MemoryError", "WorkerGone"}
+    reasons = {"MemoryError": "exhausted", "WorkerGone": "crashed"}
+    assert {each.error_type for each in attempts} <= reasons.keys()
+    letter = _letter(line, job)
+    assert letter.reason == reasons[letter.error_type or ""]
 
 
 def _check(line: Line, effects: Effects, ends: dict[str, End]) -> None:
@@ -88,13 +92,13 @@ def _check(line: Line, effects: Effects, ends: dict[str, End]) -> None:
 def _do(deeds: Iterable[str], line: Line, effects: Effects) -> list[UUID]:
     """The jobs that did these deeds, dead by now. Good ones beside them are not disturbed."""
     good = [line.submit(GOOD(name="before")) for _ in range(3)]
-    hostile = [line.submit(HOSTILE(name=deed)) for deed in deeds]
+    bad = [line.submit(hostile(deed)) for deed in deeds]
     good += [line.submit(GOOD(name="after")) for _ in range(3)]
-    _wait_for("dead", hostile, line)
+    _wait_for("dead", bad, line)
     _wait_for("succeeded", good, line)
     assert [effects.of(job) for job in good] == [["done"]] * len(good)
-    assert [effects.of(job) for job in hostile] == [[]] * len(hostile)
-    return hostile
+    assert [effects.of(job) for job in bad] == [[]] * len(bad)
+    return bad
 
 
 def _wait_for(state: str, jobs: Iterable[UUID], line: Line) -> None:
@@ -102,8 +106,13 @@ def _wait_for(state: str, jobs: Iterable[UUID], line: Line) -> None:
 
 
 def _end(line: Line, job: UUID) -> End:
-    (letter,) = [each for each in line.letters() if each.job_id == job]
+    letter = _letter(line, job)
     attempts = [(each.outcome, each.error_type) for each in line.attempts(job)]
     ((outcome, error),) = set(attempts)
     assert letter.error_type == error
     return End(letter.reason, error, outcome, len(attempts))
+
+
+def _letter(line: Line, job: UUID) -> DeadLetter:
+    (letter,) = [each for each in line.letters() if each.job_id == job]
+    return letter

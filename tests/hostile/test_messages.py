@@ -10,7 +10,6 @@ import pytest
 from outbox import topology, wire
 from outbox.wire import Dispatch
 from tests.acceptance.process import Process
-from tests.acceptance.wait import wait_for
 from tests.hostile import messages
 from tests.hostile.conftest import Start
 from tests.hostile.deeds import GOOD, QUEUE
@@ -18,6 +17,7 @@ from tests.hostile.memory import megabytes
 from tests.integration.engine.effects import Effects
 from tests.integration.engine.line import Line
 from tests.integration.engine.rabbit import Rabbit
+from tests.wait import wait_for
 
 MESSAGES = 10_000
 MOST_MEGABYTES = 400

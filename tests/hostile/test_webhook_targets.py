@@ -11,12 +11,12 @@ from sqlalchemy.orm import Session
 from actors.post import DEADLINE_SECONDS
 from dev.ports import free_port
 from service.models import WebhookEndpoint
-from tests.acceptance.wait import wait_for
 from tests.hostile.conftest import Start
 from tests.hostile.deeds import HOOK
 from tests.hostile.memory import megabytes
 from tests.hostile.targets import ANSWERS, target
 from tests.integration.engine.line import Line
+from tests.wait import wait_for
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 MOST_MEGABYTES = 60

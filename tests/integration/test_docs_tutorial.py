@@ -14,8 +14,8 @@ import psycopg
 import pytest
 
 from dev.ports import free_port
-from dev.wait import wait_until
 from outbox.topology import dead_letter_queue
+from tests.wait import wait_for
 
 CHECKOUT = Path(__file__).parents[2]
 PAGE = (CHECKOUT / "docs" / "tutorial.md").read_text()
@@ -86,7 +86,7 @@ def api(copy: Path, environment: dict[str, str]) -> Iterator[httpx2.Client]:
     headers = {"Authorization": f"Bearer {key}"}
     try:
         with httpx2.Client(base_url=f"http://127.0.0.1:{port}", headers=headers) as client:
-            assert wait_until(lambda: answers(client), seconds=30)
+            wait_for("the API", lambda: answers(client))
             yield client
     finally:
         for process in processes:
@@ -111,7 +111,7 @@ def test_the_report_is_made_and_its_total_is_what_was_invoiced(
     assert (answer.status_code, again.status_code) == (202, 202)
     assert again.headers["Idempotent-Replayed"] == "true"
     job = answer.json()["links"]["self"]
-    assert wait_until(lambda: api.get(job).json()["state"] == "succeeded", seconds=30)
+    wait_for("the job", lambda: api.get(job).json()["state"] == "succeeded")
     with psycopg.connect(environment["DATABASE_URL"]) as connection:
         totals = connection.execute("SELECT currency, total::text FROM reports").fetchall()
     assert totals == [("EUR", "7.50")]

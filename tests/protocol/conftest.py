@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import make_url
 
 from dev.servers import Servers
-from tests.conftest import _database
+from tests.conftest import new_database
 from tests.integration.engine.by_hand import ByHand
 from tests.protocol.stage import Stage
 
@@ -15,7 +15,7 @@ from tests.protocol.stage import Stage
 @pytest.fixture(scope="session")
 def whole_stage(servers: Servers, template: str) -> Iterator[Stage]:
     """One database for all these tests: a copy for each would take most of the time."""
-    with _database(servers.database_url, make_url(template).database or "") as url:
+    with new_database(servers.database_url, make_url(template).database or "") as url:
         stage = Stage(url)
         yield stage
         stage.close()

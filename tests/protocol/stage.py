@@ -14,10 +14,6 @@ from outbox.schema import metadata
 from tests.integration.engine.by_hand import ByHand
 from tests.protocol.facts import EFFECTS
 
-WAITING = """
-SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
-"""
-"""Finds who waits for a lock."""
 AS_THEY_LIE = "SET enable_indexscan = off; SET enable_bitmapscan = off"
 """From now on rows are read in the order in which they lie in their table."""
 OPTIONS = "-c lock_timeout=10ms -c synchronous_commit=off"

@@ -6,10 +6,10 @@ from uuid import uuid4
 import pytest
 
 from outbox import steps
-from tests.integration.engine.by_hand import ByHand
-from tests.integration.engine.waiting import wait_until
+from tests.integration.engine.by_hand import WAITING, ByHand
 from tests.protocol.parts import Message, collect
-from tests.protocol.stage import AS_THEY_LIE, WAITING
+from tests.protocol.stage import AS_THEY_LIE
+from tests.wait import wait_for
 
 AGE = """
 UPDATE duly.outbox_events SET available_at = now() - %(age)s * interval '1 s' WHERE job_id = %(id)s
@@ -45,7 +45,7 @@ def test_letters_are_locked_in_the_order_of_their_ids(hands: list[ByHand], step:
         with other.connection.transaction():
             other.take(lock, id=first)
             closing = thread.submit(bulk.close, step, second, first)
-            wait_until(lambda: hand.take(WAITING))
+            wait_for("one to wait for the other", lambda: hand.take(WAITING))
             assert hand.take(lock, id=second)
         assert len(closing.result()) == 2
 

@@ -5,13 +5,13 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from outbox import steps
-from tests.integration.engine.by_hand import ByHand
-from tests.integration.engine.waiting import wait_until
+from tests.integration.engine.by_hand import WAITING, ByHand
 from tests.protocol.clock import an_hour_passes
 from tests.protocol.facts import look
 from tests.protocol.invariants import check
 from tests.protocol.parts import Message, collect, find_lost
-from tests.protocol.stage import AS_THEY_LIE, WAITING, Stage
+from tests.protocol.stage import AS_THEY_LIE, Stage
+from tests.wait import wait_for
 
 LIE_BACKWARDS = """
 CREATE INDEX backwards ON duly.publications (id DESC);
@@ -34,7 +34,7 @@ def test_a_job_that_moves_on_while_the_look_has_to_wait_is_not_lost(
         with collector.connection.transaction():
             collect(collector, Message(blocked, 1), steps.REDISPATCH)
             look_for_lost = thread.submit(find_lost, relay, 0)
-            wait_until(lambda: hand.take(WAITING))
+            wait_for("one to wait for the other", lambda: hand.take(WAITING))
             hand.claim(moving)
             hand.retry(moving)
             if is_published:

@@ -5,17 +5,15 @@ import json
 import psycopg
 import pytest
 
-from dev.wait import wait_until
 from tests.integration.cli.conftest import Duly
+from tests.integration.engine.by_hand import WAITING
+from tests.wait import wait_for
 
 MANY = """
 INSERT INTO duly.dead_letters (job_id, dispatch, queue, reason)
 SELECT gen_random_uuid(), 1, 'email', 'exhausted' FROM generate_series(1, 1200)
 """
 OPEN = "SELECT count(*) FROM duly.dead_letters WHERE closed_at IS NULL"
-WAITING = """
-SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
-"""
 
 
 @pytest.fixture(autouse=True)
@@ -42,7 +40,7 @@ def test_the_same_command_does_what_a_lost_connection_left(
     command = ("dlq", "discard", "--all", "--yes")
     with psycopg.connect(database_url) as blocker, duly.start(*command) as discarding:
         blocker.execute("SELECT FROM duly.dead_letters WHERE id = 600 FOR UPDATE")
-        assert wait_until(lambda: sql_now.execute(WAITING).fetchone() is not None, seconds=30)
+        wait_for("the command to be blocked", lambda: sql_now.execute(WAITING).fetchone())
         sql_now.execute(f"SELECT pg_terminate_backend(pid) FROM ({WAITING}) AS waiting")
         _, talk = discarding.communicate(timeout=30)
     assert discarding.returncode == 4

@@ -6,10 +6,10 @@ from psycopg import sql
 from sqlalchemy.exc import ProgrammingError
 
 from dev.servers import Servers
-from dev.wait import wait_until
 from migrations.run import upgrade
 from outbox.database import sqlalchemy_url
 from tests.integration.cli.conftest import Duly
+from tests.wait import wait_for
 
 TURN = 0x64756C79
 """The lock's number in migrations/env.py."""
@@ -31,7 +31,7 @@ def test_four_at_once_take_turns(duly: Duly, empty_database_url: str) -> None:
     with psycopg.connect(empty_database_url, autocommit=True) as database:
         database.execute("SELECT pg_advisory_lock(%s)", [TURN])
         four = [duly.start("migrate") for _ in range(4)]
-        assert wait_until(lambda: database.execute(WAITING).fetchone() == (4,), seconds=60)
+        wait_for("four that wait", lambda: database.execute(WAITING).fetchone() == (4,))
     for each in four:
         _, talk = each.communicate(timeout=60)
         assert (each.returncode, talk) == (0, "duly: the database is up to date\n")
@@ -54,7 +54,7 @@ def test_a_failure_lets_the_next_one_have_its_turn(duly: Duly, empty_database_ur
         database.execute("CREATE SCHEMA duly")
         with pytest.raises(ProgrammingError, match="already exists"):
             upgrade(empty_database_url)
-        assert wait_until(lambda: database.execute(LOCKS).fetchone() == (0,), seconds=10)
+        wait_for("no locks", lambda: database.execute(LOCKS).fetchone() == (0,))
         failed = duly("migrate")
         assert failed.returncode == 1
         assert failed.stderr == 'duly: Postgres refused: schema "duly" already exists\n'

@@ -5,8 +5,8 @@ import signal
 import httpx2
 
 from dev.ports import free_port
-from dev.wait import wait_until
 from tests.integration.cli.conftest import Duly
+from tests.wait import wait_for
 
 
 def _is_up(port: int) -> bool:
@@ -19,7 +19,7 @@ def _is_up(port: int) -> bool:
 def test_the_api_serves_until_it_is_interrupted(duly: Duly) -> None:
     port = free_port()
     with duly.start("api", "--port", port) as serving:
-        assert wait_until(lambda: _is_up(port), seconds=30)
+        wait_for("the server", lambda: _is_up(port))
         taken = duly("api", "--port", port)
         serving.send_signal(signal.SIGINT)
         _, talk = serving.communicate(timeout=30)

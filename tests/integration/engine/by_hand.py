@@ -12,6 +12,10 @@ from outbox import steps
 
 Row = dict[str, Any]
 KIND = "test.note"
+WAITING = """
+SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
+"""
+"""Finds who waits for a lock."""
 WHAT_WENT_WRONG = {
     "outcome": "failed",
     "error_type": "ValueError",

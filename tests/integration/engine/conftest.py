@@ -12,7 +12,7 @@ from sqlalchemy import Engine, make_url
 from dev.servers import Servers
 from outbox import attempt, collector, ledger, relay, rescuer, time_limit
 from outbox.schema import metadata
-from tests.conftest import _database
+from tests.conftest import new_database
 from tests.integration.engine.by_hand import ByHand
 from tests.integration.engine.effects import Effects
 from tests.integration.engine.line import Line
@@ -39,7 +39,7 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def shared_database_url(servers: Servers, template: str) -> Iterator[str]:
     """One database for all tests of the engine: a copy for each would take most of the time."""
-    with _database(servers.database_url, make_url(template).database or "") as url:
+    with new_database(servers.database_url, make_url(template).database or "") as url:
         yield url
 
 

@@ -19,7 +19,7 @@ from outbox.jobs import AttemptRecord, JobRecord
 from outbox.relay import Relay
 from outbox.rescuer import Rescuer
 from outbox.worker import Worker
-from tests.integration.engine.waiting import wait_until
+from tests.wait import wait_for
 
 AT_ONCE = Retry(attempts=3, first=timedelta())
 
@@ -128,7 +128,7 @@ class Line:
             found = self.job(job_id)
             return found if found.state == state else None
 
-        return wait_until(job)
+        return wait_for(f"job {state}", job)
 
     def stop(self) -> None:
         """Stop all that was started, the last first."""

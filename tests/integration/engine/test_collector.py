@@ -11,11 +11,11 @@ import pytest
 from outbox import Actor, Job, Retry, topology, wire
 from outbox.dead_letters import DeadLetter
 from outbox.wire import Dispatch
-from tests.integration.engine.by_hand import ByHand
+from tests.integration.engine.by_hand import WAITING, ByHand
 from tests.integration.engine.line import Line, Note, do_nothing, note_kind
 from tests.integration.engine.proxy import Proxy
 from tests.integration.engine.rabbit import Rabbit
-from tests.integration.engine.waiting import wait_until
+from tests.wait import wait_for
 
 
 def fail(note: Note, job: Job) -> None:
@@ -30,9 +30,14 @@ def collected(line: Line) -> DeadLetter:
         letters = line.letters()
         return letters[0] if letters and letters[0].collected_at else None
 
-    found = wait_until(letter)
+    found = wait_for("the letter", letter)
     assert line.letters() == [found]
     return found
+
+
+def bodies(line: Line) -> set[bytes | None]:
+    """The messages of all dead letters."""
+    return {letter.message_body for letter in line.letters()}
 
 
 def message(queue: str, **changes: object) -> bytes:
@@ -149,7 +154,7 @@ def test_malformed_messages_block_no_job_behind_them(
     line.start_worker(Actor(kind, do_nothing))
     for job in jobs:
         line.wait_for(job, "succeeded")
-    wait_until(lambda: len(line.letters()) == 200)
+    wait_for("all letters", lambda: len(line.letters()) == 200)
 
 
 def test_a_message_of_a_job_that_has_moved_on_is_forgotten(
@@ -181,7 +186,7 @@ def test_a_letter_is_written_once_though_its_message_comes_again(
         rabbit.publish(queue, each)
         rabbit.refuse(queue)
     line.start_relay(queue)
-    wait_until(lambda: len(line.letters()) == 2)
+    wait_for("both letters", lambda: len(line.letters()) == 2)
     assert [letter.message_body for letter in line.letters()] == [b"the last one", body]
 
 
@@ -192,16 +197,28 @@ def test_what_was_not_acknowledged_before_a_cut_is_collected_after_it(
     line.start_relay(queue, amqp_url=proxy.amqp_url)
     for n in range(60):
         if n % 20 == 10:
-            wait_until(lambda: proxy.is_used)
+            wait_for("a connection", lambda: proxy.is_used)
             proxy.cut()
         rabbit.publish(topology.dead_letter_queue(queue), f"{n}".encode())
-
-    def bodies() -> set[bytes | None]:
-        return {letter.message_body for letter in line.letters()}
-
-    wait_until(lambda: bodies() == {f"{n}".encode() for n in range(60)})
+    wait_for("all bodies", lambda: bodies(line) == {f"{n}".encode() for n in range(60)})
     line.stop()
     assert rabbit.depth(topology.dead_letter_queue(queue)) == 0
+
+
+def test_a_cut_while_a_letter_is_written_ends_nothing(
+    line: Line, rabbit: Rabbit, proxy: Proxy, by_hand: ByHand, other_hand: ByHand, queue: str
+) -> None:
+    intake = topology.dead_letter_queue(queue)
+    rabbit.declare(queue)
+    with other_hand.connection.transaction():
+        other_hand.take("LOCK TABLE duly.dead_letters IN EXCLUSIVE MODE")
+        line.start_relay(queue, amqp_url=proxy.amqp_url)
+        rabbit.publish(intake, b"the first")
+        wait_for("a letter that is blocked", lambda: by_hand.take(WAITING))
+        proxy.cut()
+        wait_for("the relay to connect again", lambda: proxy.is_used)
+    rabbit.publish(intake, b"the next one")
+    wait_for("both", lambda: bodies(line) == {b"the first", b"the next one"})
 
 
 def test_a_message_that_dying_consumers_dropped_too_often_is_published_again(
@@ -231,7 +248,7 @@ def test_odd_headers_are_kept_as_json(
     rabbit.declare(queue)
     rabbit.publish(topology.dead_letter_queue(queue), b"odd", headers)
     line.start_relay(queue)
-    wait_until(lambda: len(line.letters()) == 1)
+    wait_for("the letter", lambda: len(line.letters()) == 1)
     assert set(line.letters()[0].message_headers) == set(headers)
 
 
@@ -245,7 +262,7 @@ def test_headers_that_pika_cannot_decode_stop_nothing(
         rabbit.publish(topology.dead_letter_queue(queue), b"poison", poison)
     rabbit.publish(topology.dead_letter_queue(queue), b"behind it")
     line.start_relay(queue)
-    wait_until(lambda: len(line.letters()) == 2)
+    wait_for("both letters", lambda: len(line.letters()) == 2)
     assert {letter.message_body for letter in line.letters()} == {b"poison", b"behind it"}
 
 
@@ -259,5 +276,5 @@ def test_a_message_put_into_an_intake_by_hand_kills_no_job(
     rabbit.publish(intake, wire.encode(Dispatch(job, 1, "test.note", queue)))
     rabbit.publish(intake, b"behind it")
     line.start_relay(queue)
-    wait_until(lambda: len(line.letters()) == 1)
+    wait_for("the letter", lambda: len(line.letters()) == 1)
     assert by_hand.job(job)["state"] == "queued"

@@ -10,7 +10,7 @@ import pytest
 from outbox import steps
 from outbox.ledger import Ledger, LedgerClosed
 from tests.integration.engine.by_hand import KIND, ByHand
-from tests.integration.engine.waiting import wait_until
+from tests.wait import wait_for
 
 NOWHERE = "postgresql://nobody@127.0.0.1:1/nowhere"
 
@@ -35,7 +35,7 @@ def handed_in(
     """The answers to come, once all rows wait for the ledger."""
     waiting = ledger._entries.qsize() + len(rows)
     answers = [threads.submit(ledger.write, step, row) for row in rows]
-    wait_until(lambda: ledger._entries.qsize() == waiting)
+    wait_for("all entries", lambda: ledger._entries.qsize() == waiting)
     return answers
 
 
@@ -110,7 +110,7 @@ def test_a_ledger_that_stops_does_not_wait_for_a_postgres_that_is_away(
     ledger = Ledger(NOWHERE, "w1")
     ledger.start()
     answer = threads.submit(ledger.write, steps.CLAIM, question(by_hand.submit()))
-    wait_until(lambda: ledger._entries.empty())
+    wait_for("the write to begin", lambda: ledger._entries.empty())
     assert not answer.done()
     ledger.close()
     with pytest.raises(LedgerClosed):

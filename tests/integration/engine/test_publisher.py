@@ -8,7 +8,7 @@ from outbox.publisher import Outcome, Publisher
 from outbox.wire import Dispatch
 from tests.integration.engine.proxy import Proxy
 from tests.integration.engine.rabbit import Rabbit
-from tests.integration.engine.waiting import wait_until
+from tests.wait import wait_for
 
 T = TypeVar("T")
 ACK_BYTES = 21
@@ -76,7 +76,7 @@ def test_what_the_broker_cannot_take_now_is_no_failure_of_its_own(
     rabbit.declare(queue, **{"x-max-length": 1})
     for _ in range(2):
         rabbit.publish(queue, b"there before")
-    wait_until(lambda: rabbit.depth(queue) == 2)
+    wait_for("both messages", lambda: rabbit.depth(queue) == 2)
 
     async def publish(publisher: Publisher) -> tuple[Outcome, bool]:
         return await publisher.publish(dispatches(3, queue)), publisher._link.lost.done()

@@ -8,14 +8,14 @@ from tests.integration.engine.by_hand import ByHand
 from tests.integration.engine.line import Line, note_kind
 from tests.integration.engine.proxy import Proxy
 from tests.integration.engine.rabbit import Rabbit
-from tests.integration.engine.waiting import wait_until
+from tests.wait import wait_for
 
 
 def test_a_queue_that_no_setting_names_is_served(line: Line, rabbit: Rabbit, queue: str) -> None:
     rabbit.declare(queue)
     line.start_relay()
     line.submit(note_kind(queue)())
-    wait_until(lambda: rabbit.depth(queue) == 1)
+    wait_for("its message", lambda: rabbit.depth(queue) == 1)
 
 
 def test_the_message_refers_to_the_job_and_holds_nothing_of_its_payload(
@@ -24,7 +24,7 @@ def test_the_message_refers_to_the_job_and_holds_nothing_of_its_payload(
     rabbit.declare(queue)
     job = line.submit(note_kind(queue)(text="a-secret"))
     line.start_relay(queue)
-    wait_until(lambda: rabbit.depth(queue) == 1)
+    wait_for("its message", lambda: rabbit.depth(queue) == 1)
     (body,) = rabbit.take(queue)
     assert wire.decode(body, queue) == wire.Dispatch(job, 1, "test.note", queue)
     assert b"a-secret" not in body
@@ -36,7 +36,7 @@ def test_priority_decides_the_order_of_the_backlog(line: Line, rabbit: Rabbit, q
     order = (Priority.LOW, Priority.NORMAL, Priority.HIGH, Priority.LOW, Priority.HIGH)
     jobs = [line.submit(kind(), priority=priority) for priority in order]
     line.start_relay(queue)
-    wait_until(lambda: rabbit.depth(queue) == 5)
+    wait_for("five messages", lambda: rabbit.depth(queue) == 5)
     arrived = [wire.decode(body, queue).job_id for body in rabbit.take(queue)]
     assert arrived == [jobs[2], jobs[4], jobs[1], jobs[0], jobs[3]]
 
@@ -54,11 +54,11 @@ def test_a_queue_is_filled_to_its_window_and_no_further(
         by_hand.submit(each)
 
     line.start_relay(queue, other, window=10)
-    wait_until(lambda: left() == {queue: 20, other: 20})
+    wait_for("full windows", lambda: left() == {queue: 20, other: 20})
     assert len(rabbit.take(queue, 4)) == 4
-    wait_until(lambda: left() == {queue: 16, other: 20})
+    wait_for("room in one window", lambda: left() == {queue: 16, other: 20})
     in_a_later_round = by_hand.submit(third)
-    wait_until(lambda: by_hand.event(in_a_later_round) is None)
+    wait_for("a later round", lambda: by_hand.event(in_a_later_round) is None)
     assert left() == {queue: 16, other: 20}
     assert (rabbit.depth(queue), rabbit.depth(other)) == (10, 10)
 
@@ -70,7 +70,7 @@ def test_two_relays_publish_each_event_once(
     for _ in range(2):
         line.start_relay(queue, window=10_000)
     jobs = {by_hand.submit(queue) for _ in range(300)}
-    wait_until(lambda: not by_hand.take("SELECT 1 FROM duly.outbox_events"))
+    wait_for("an empty outbox", lambda: not by_hand.take("SELECT 1 FROM duly.outbox_events"))
     arrived = [wire.decode(body, queue).job_id for body in rabbit.take(queue)]
     assert len(arrived) == 300
     assert set(arrived) == jobs
@@ -83,10 +83,10 @@ def test_a_cut_connection_to_the_broker_delays_and_loses_nothing(
     line.start_relay(queue, amqp_url=proxy.amqp_url, window=10_000)
     jobs = set()
     for _ in range(3):
-        wait_until(lambda: proxy.is_used)
+        wait_for("a connection", lambda: proxy.is_used)
         proxy.cut()
         jobs |= {by_hand.submit(queue) for _ in range(50)}
-    wait_until(lambda: not by_hand.take("SELECT 1 FROM duly.outbox_events"))
+    wait_for("an empty outbox", lambda: not by_hand.take("SELECT 1 FROM duly.outbox_events"))
     assert {wire.decode(body, queue).job_id for body in rabbit.take(queue)} == jobs
     assert by_hand.take("SELECT 1 FROM duly.dead_letters") == []
 
@@ -98,9 +98,9 @@ def test_a_cut_connection_to_postgres_delays_and_loses_nothing(
     line.start_relay(queue, window=10_000)
     jobs = set()
     for _ in range(3):
-        assert wait_until(cut_postgres) > 0
+        wait_for("connections to cut", cut_postgres)
         jobs |= {by_hand.submit(queue) for _ in range(50)}
-    wait_until(lambda: not by_hand.take("SELECT 1 FROM duly.outbox_events"))
+    wait_for("an empty outbox", lambda: not by_hand.take("SELECT 1 FROM duly.outbox_events"))
     assert {wire.decode(body, queue).job_id for body in rabbit.take(queue)} == jobs
 
 
@@ -109,13 +109,13 @@ def test_an_outage_of_the_broker_is_no_events_failure(
 ) -> None:
     rabbit.declare(queue)
     line.start_relay(queue, amqp_url=proxy.amqp_url)
-    wait_until(lambda: proxy.is_used)
+    wait_for("a connection", lambda: proxy.is_used)
     proxy.refuse()
     by_hand.submit(queue)
-    wait_until(lambda: proxy.refused >= 2)
+    wait_for("two more tries", lambda: proxy.refused >= 2)
     assert by_hand.take("SELECT failures FROM duly.outbox_events") == [{"failures": 0}]
     proxy.admit()
-    wait_until(lambda: rabbit.depth(queue) == 1)
+    wait_for("its message", lambda: rabbit.depth(queue) == 1)
 
 
 def test_an_event_refused_too_often_is_buried_and_blocks_no_other(
@@ -132,13 +132,13 @@ def test_an_event_refused_too_often_is_buried_and_blocks_no_other(
     homeless = by_hand.submit(f"{queue}-gone")
     line.start_relay(queue)
 
-    wait_until(lambda: by_hand.job(homeless)["state"] == "dead")
+    wait_for("its end", lambda: by_hand.job(homeless)["state"] == "dead")
     (letter,) = by_hand.letters(homeless)
     assert letter["reason"] == "unpublishable"
     assert letter["error_message"] == "the broker refused its message 2 times"
     assert by_hand.event(homeless) is None
     good = by_hand.submit(queue)
-    wait_until(lambda: by_hand.event(good) is None)
+    wait_for("the good one's message", lambda: by_hand.event(good) is None)
     assert [wire.decode(body, queue).job_id for body in rabbit.take(queue)] == [good]
 
 
@@ -152,8 +152,8 @@ def test_what_a_wiped_broker_lost_is_published_again(
 ) -> None:
     line.start_relay(queue, patience=timedelta(seconds=0.2))
     job = by_hand.submit(queue)
-    wait_until(lambda: by_hand.event(job) is None)
+    wait_for("its publication", lambda: by_hand.event(job) is None)
     rabbit.delete(queue)
     rabbit.declare(queue)
-    wait_until(lambda: rabbit.depth(queue) == 1)
+    wait_for("its message", lambda: rabbit.depth(queue) == 1)
     assert [wire.decode(body, queue).job_id for body in rabbit.take(queue)] == [job]

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from tests.integration.engine.by_hand import ByHand
 from tests.integration.engine.line import Line
-from tests.integration.engine.waiting import wait_until
+from tests.wait import wait_for
 
 
 def test_workers_may_speak_before_the_first_of_their_jobs_is_rescued(
@@ -14,5 +14,5 @@ def test_workers_may_speak_before_the_first_of_their_jobs_is_rescued(
     job = by_hand.running(worker="silent")
     started = time.monotonic()
     line.start_relay(silence=timedelta(seconds=1))
-    wait_until(lambda: by_hand.attempts(job))
+    wait_for("the rescue", lambda: by_hand.attempts(job))
     assert time.monotonic() - started >= 1

@@ -13,7 +13,7 @@ from tests.integration.engine.gate import Gate
 from tests.integration.engine.line import Line, Note, note_kind, prefetched
 from tests.integration.engine.proxy import Proxy
 from tests.integration.engine.rabbit import Rabbit
-from tests.integration.engine.waiting import wait_until
+from tests.wait import wait_for
 
 
 def test_a_running_job_survives_the_loss_of_the_broker(
@@ -23,7 +23,7 @@ def test_a_running_job_survives_the_loss_of_the_broker(
     line.start_relay(queue)
     line.start_worker(Actor(kind, gate), amqp_url=proxy.amqp_url)
     job = line.submit(kind(text="a"))
-    wait_until(lambda: gate.came)
+    wait_for("the job to run", lambda: gate.came)
     proxy.cut()
     after = line.submit(kind(text="after"))
     line.wait_for(after, "succeeded")
@@ -56,11 +56,11 @@ def test_a_job_that_ends_without_the_broker_holds_up_no_other(
     line.start_relay(queue)
     worker = line.start_worker(Actor(kind, gate), threads=1, amqp_url=proxy.amqp_url)
     a = line.submit(kind(text="a"))
-    wait_until(lambda: gate.came)
+    wait_for("the job to run", lambda: gate.came)
     b = line.submit(kind(text="b"))
-    wait_until(lambda: prefetched(worker) == 1)
+    wait_for("a prefetched message", lambda: prefetched(worker) == 1)
     proxy.refuse()
-    wait_until(lambda: proxy.refused)
+    wait_for("another try", lambda: proxy.refused)
     gate.open()
     for job in (a, b):
         line.wait_for(job, "succeeded")
@@ -80,17 +80,17 @@ def test_an_acknowledgement_from_before_a_reconnect_hits_no_other_message(
     worker = line.start_worker(Actor(kind, do), threads=1, amqp_url=proxy.amqp_url)
     line.wait_for(line.submit(kind(text="takes the tag 1")), "succeeded")
     a = line.submit(kind(text="a"))
-    wait_until(lambda: "a" in first.came)
+    wait_for("a to run", lambda: "a" in first.came)
     line.submit(kind(text="b"))
-    wait_until(lambda: prefetched(worker) == 1)
+    wait_for("a prefetched message", lambda: prefetched(worker) == 1)
     proxy.cut()
-    wait_until(lambda: prefetched(worker) == 3)  # b as before, then a and b again
+    wait_for("b as before, then a and b again", lambda: prefetched(worker) == 3)
 
     first.open()
     line.wait_for(a, "succeeded")
-    wait_until(lambda: second.came)
+    wait_for("b to run", lambda: second.came)
     proxy.refuse()
-    wait_until(lambda: rabbit.depth(queue) == 2)
+    wait_for("both messages", lambda: rabbit.depth(queue) == 2)
     second.open()
 
 
@@ -110,7 +110,7 @@ def test_no_attempt_is_spent_and_no_effect_doubled_when_postgres_goes_away(
     for _ in range(4):
         before = len(jobs)
         jobs += [line.submit(kind()) for _ in range(30)]
-        wait_until(lambda: len(effects.all()) > before)  # noqa: B023 - called in this round only
+        wait_for("another effect", lambda: len(effects.all()) > before)  # noqa: B023 - called in this round only
         assert cut_postgres() > 0
     for job in jobs:
         line.wait_for(job, "succeeded")
@@ -131,7 +131,8 @@ def test_two_workers_and_two_relays_do_each_job_once(
     for _ in range(2):
         line.start_relay(queue)
         line.start_worker(Actor(kind, do), threads=8)
-    wait_until(lambda: by_hand.take("SELECT 1 FROM duly.jobs WHERE state <> 'succeeded'") == [])
+    unfinished = "SELECT 1 FROM duly.jobs WHERE state <> 'succeeded'"
+    wait_for("all jobs to succeed", lambda: not by_hand.take(unfinished))
     line.stop()
     assert sorted(job for job, _ in effects.all()) == sorted(jobs)
     assert by_hand.take("SELECT 1 FROM duly.jobs WHERE attempt <> 1") == []

@@ -7,7 +7,7 @@ from outbox.wire import Dispatch
 from tests.integration.engine.gate import Gate
 from tests.integration.engine.line import Line, Note, note_kind
 from tests.integration.engine.rabbit import Rabbit
-from tests.integration.engine.waiting import wait_until
+from tests.wait import wait_for
 
 
 def test_a_duplicate_of_a_running_job_is_dropped(line: Line, rabbit: Rabbit, queue: str) -> None:
@@ -15,7 +15,7 @@ def test_a_duplicate_of_a_running_job_is_dropped(line: Line, rabbit: Rabbit, que
     job = line.submit(kind(text="a"))
     line.start_relay(queue)
     line.start_worker(Actor(kind, gate))
-    wait_until(lambda: gate.came)
+    wait_for("the job to run", lambda: gate.came)
     for _ in range(3):
         rabbit.publish(queue, wire.encode(Dispatch(job, 1, kind.name, queue)))
     after = line.submit(kind(text="after"))

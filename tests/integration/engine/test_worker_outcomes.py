@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from outbox import Actor, Job, Kind, Retry, Snooze
 from tests.integration.engine.line import AT_ONCE, Line, Note, note_kind
-from tests.integration.engine.waiting import wait_until
+from tests.wait import wait_for
 
 Failing = Callable[[Note, Job], Any]
 
@@ -97,7 +97,7 @@ def test_a_job_may_be_snoozed_for_ever(line: Line, queue: str) -> None:
     line.start_relay(queue)
     line.start_worker(Actor(kind, do))
     job = line.submit(kind())
-    wait_until(lambda: line.job(job).dispatch == 2)
+    wait_for("the retry", lambda: line.job(job).dispatch == 2)
     assert (line.job(job).state, line.job(job).attempt) == ("queued", 0)
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import text
 from outbox import Actor, Job, Snooze
 from tests.integration.engine.by_hand import ByHand
 from tests.integration.engine.line import Line, Note, note_kind
-from tests.integration.engine.waiting import wait_until
+from tests.wait import wait_for
 
 SECRET = "hunter2-and-'quotes'\n-and-a-line" + 100 * "-long"
 
@@ -92,7 +92,7 @@ def test_no_error_shows_a_sensitive_value(
     line.start_relay(queue)
     line.start_worker(Actor(kind, do))
     job = line.submit(kind(secret=SECRET))
-    wait_until(lambda: line.job(job).finished_at)
+    wait_for("its end", lambda: line.job(job).finished_at)
     line.stop()
 
     kept = by_hand.attempts(job), by_hand.letters(job)

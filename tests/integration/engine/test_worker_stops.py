@@ -7,7 +7,7 @@ from outbox import Actor, Retry
 from tests.integration.engine.gate import Gate
 from tests.integration.engine.line import Line, do_nothing, note_kind, prefetched
 from tests.integration.engine.rabbit import Rabbit
-from tests.integration.engine.waiting import wait_until
+from tests.wait import wait_for
 
 
 def test_a_worker_that_stops_gives_back_what_it_did_not_begin(
@@ -17,15 +17,15 @@ def test_a_worker_that_stops_gives_back_what_it_did_not_begin(
     line.start_relay(queue)
     worker = line.start_worker(Actor(kind, gate), threads=1)
     running = line.submit(kind(text="a"))
-    wait_until(lambda: gate.came)
+    wait_for("the job to run", lambda: gate.came)
     waiting = [line.submit(kind(text="waits")) for _ in range(5)]
-    wait_until(lambda: prefetched(worker) == 1)
+    wait_for("a prefetched message", lambda: prefetched(worker) == 1)
     threading.Timer(0.2, gate.open).start()
     line.stop_worker(worker)
 
     assert line.job(running).state == "succeeded"
     assert {line.job(job).state for job in waiting} == {"queued"}
-    wait_until(lambda: rabbit.depth(queue) == 6)  # the message of the running job, too
+    wait_for("all, the running job's too", lambda: rabbit.depth(queue) == 6)
     line.start_worker(Actor(kind, do_nothing))
     for job in waiting:
         assert line.wait_for(job, "succeeded").attempt == 1
@@ -36,7 +36,7 @@ def test_a_worker_that_stops_hands_back_what_it_cannot_finish(line: Line, queue:
     line.start_relay(queue)
     worker = line.start_worker(Actor(kind, gate), threads=1)
     job = line.submit(kind(text="a"))
-    wait_until(lambda: gate.came)
+    wait_for("the job to run", lambda: gate.came)
     line.stop_worker(worker, grace=timedelta())
     line.start_worker(Actor(kind, lambda *_: "by another"))
     done = line.wait_for(job, "succeeded")

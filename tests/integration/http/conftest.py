@@ -14,7 +14,7 @@ from outbox.database import sqlalchemy_url
 from service import api_keys
 from service.api_keys import Scope
 from service.settings import Settings
-from tests.conftest import _database
+from tests.conftest import new_database
 from tests.integration.http.serving import serve, settings_for
 
 MakeClient = Callable[..., httpx2.Client]
@@ -63,7 +63,9 @@ def lasting_client(
     servers: Servers, template: str, amqp_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[httpx2.Client]:
     """A client that may do everything, of one server for all tests that leave nothing behind."""
-    with _database(servers.database_url, sqlalchemy_url(template).database or "") as database_url:
+    with new_database(
+        servers.database_url, sqlalchemy_url(template).database or ""
+    ) as database_url:
         folder = tmp_path_factory.mktemp("documents")
         with serve(settings_for(database_url, amqp_url, folder)) as address:
             with (

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import uvicorn
 
-from dev.wait import wait_until
 from service.app import create_app
 from service.settings import Settings
+from tests.wait import wait_for
 
 
 def settings_for(database_url: str, amqp_url: str, folder: Path) -> Settings:
@@ -34,7 +34,7 @@ def serve(settings: Settings) -> Iterator[str]:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         try:
-            assert wait_until(lambda: server.started, seconds=10)
+            wait_for("the server", lambda: server.started)
             yield f"http://127.0.0.1:{listener.getsockname()[1]}"
         finally:
             server.should_exit = True

@@ -12,10 +12,10 @@ import psycopg
 import pytest
 import structlog
 
-from dev.wait import wait_until
 from service import logs
 from service.examples import NEW_JOBS
 from service.settings import Settings
+from tests.wait import wait_for
 
 MAIL: Any = NEW_JOBS["a mail"]["value"]
 Configured = Callable[[str], io.StringIO]
@@ -98,5 +98,5 @@ def _divide_with_a_secret() -> None:
 
 
 def _lines(stderr: io.StringIO, expected: int) -> list[dict[str, Any]]:
-    assert wait_until(lambda: stderr.getvalue().count("\n") >= expected, seconds=5)
+    wait_for("all lines", lambda: stderr.getvalue().count("\n") >= expected)
     return [json.loads(line) for line in stderr.getvalue().splitlines()]
