@@ -3,6 +3,9 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from statistics import median
+from typing import TypeVar
+
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
@@ -40,14 +43,17 @@ class Comparison:
 
 
 def in_turns(
-    measurements: Mapping[str, Callable[[], float]], rounds: int, say: Callable[[str], None]
-) -> dict[str, list[float]]:
+    measurements: Mapping[str, Callable[[], Value]],
+    rounds: int,
+    say: Callable[[str], None],
+    shown: Callable[[Value], str] = "{:,.4g}".format,
+) -> dict[str, list[Value]]:
     """Take all measurements `rounds` times, one after the other, each round from the other end."""
-    values: dict[str, list[float]] = {name: [] for name in measurements}
+    values: dict[str, list[Value]] = {name: [] for name in measurements}
     for number in range(rounds):
         names = list(measurements)
         for name in names if number % 2 == 0 else reversed(names):
             value = measurements[name]()
             values[name].append(value)
-            say(f"{name}: {value:,.4g}")
+            say(f"{name}: {shown(value)}")
     return values
