@@ -16,7 +16,8 @@ class Comparison:
     ours: list[float]
     theirs: list[float]
     unit: str
-    reach: float
+    reach: float | None
+    """None where it is there for the context."""
     beyond: float | None = None
     less_is_better: bool = False
 
@@ -34,6 +35,8 @@ class Comparison:
     @property
     def verdict(self) -> str:
         """Which of its goals it met."""
+        if self.reach is None:
+            return ""
         if self.beyond is not None and self._meets(self.beyond):
             return "beyond"
         return "reached" if self._meets(self.reach) else "short"
