@@ -14,6 +14,7 @@ import psycopg
 from bench.comparison import Comparison, in_turns
 from bench.crew import fresh_database
 from bench.setting import Bench
+from bench.systems.shop import CREATE_ORDERS
 from dev import binaries
 from dev.say import Failure
 from migrations.run import upgrade
@@ -22,9 +23,6 @@ from outbox.nudge import NOTIFY
 
 WRITERS = (16, 64)
 SECONDS = 5
-CREATE_ORDERS = (
-    "CREATE TABLE orders (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, item text)"
-)
 ORDER = "INSERT INTO orders (item) VALUES ('a thing')"
 JOB = {
     "kind": ["bench.nothing"],
