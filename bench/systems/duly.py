@@ -4,6 +4,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Sequence
+from datetime import timedelta
 from functools import cache
 
 from psycopg import Connection
@@ -68,9 +69,14 @@ def _nudging() -> "Connection[TupleRow]":
 def run_relay() -> None:
     """The relay process."""
     window = int(os.environ.get("BENCH_WINDOW", "1000"))
+    patience = timedelta(seconds=int(os.environ.get("BENCH_PATIENCE", "30")))
     asyncio.run(
         relay_process.run(
-            database_url=DATABASE_URL, amqp_url=AMQP_URL, queues=[QUEUE], window=window
+            database_url=DATABASE_URL,
+            amqp_url=AMQP_URL,
+            queues=[QUEUE],
+            window=window,
+            patience=patience,
         )
     )
 
