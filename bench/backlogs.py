@@ -5,14 +5,17 @@ from collections.abc import Sequence
 import psycopg
 
 from dev.wait import wait_until
+from outbox.kinds import Priority
 
 PATIENCE_SECONDS = 600
 FILL = """
 WITH job AS (
-    INSERT INTO duly.jobs (id, kind, queue, priority, payload, attempt_limit, attempt_budget)
+    INSERT INTO duly.jobs (id, kind, queue, priority, payload, run_at, attempt_limit,
+                           attempt_budget)
     SELECT gen_random_uuid(), 'bench.nothing', 'bench.duly', %(priority)s,
-           jsonb_build_object('number', number), 8, 8
-    FROM generate_series(0, %(count)s - 1) AS number
+           jsonb_build_object('number', number),
+           now() + (number - %(first)s - %(count)s) * interval '1 millisecond', 8, 8
+    FROM generate_series(%(first)s::int, %(first)s::int + %(count)s - 1) AS number
     RETURNING id, kind, queue, priority, run_at
 )
 INSERT INTO duly.outbox_events (job_id, dispatch, kind, queue, priority, available_at)
@@ -29,10 +32,10 @@ Batch = tuple[float, int]
 """When it began, in seconds, and how large it was."""
 
 
-def fill(database_url: str, count: int, priority: int = 1) -> None:
+def fill(database_url: str, count: int) -> None:
     """A backlog of so many jobs, and statistics as autovacuum would have them by then."""
     with psycopg.connect(database_url, autocommit=True) as connection:
-        connection.execute(FILL, {"count": count, "priority": priority})
+        connection.execute(FILL, {"first": 0, "count": count, "priority": Priority.NORMAL})
         connection.execute("VACUUM ANALYZE duly.jobs, duly.outbox_events")
 
 
