@@ -49,28 +49,28 @@ class Drain:
 
 
 def run(bench: Bench) -> list[Comparison]:
-    """A million rows are drained once, however many rounds there are."""
-    small, large, middle = (bench.size(count) for count in (SMALL, LARGE, MIDDLE))
-    big = _drain(bench, large)
-    bench.say(f"{large:,} rows: {big}")
-    found = in_turns(
-        {
-            f"{small:,} rows": partial(_drain, bench, small),
-            f"{middle:,} rows": partial(_drain, bench, middle),
-            f"{middle:,} rows, a transaction open": partial(_drain, bench, middle, held=True),
-        },
-        *(bench.rounds, bench.say, str),
-    )
-    little, plain, held = found.values()
+    """The small backlog is drained in each round; the others once, as they take long."""
+    small, middle, large = (bench.size(count) for count in (SMALL, MIDDLE, LARGE))
+    shows = (bench.say, str)
+    often = {f"{small:,} rows": partial(_drain, bench, small)}
+    (little,) = in_turns(often, bench.rounds, *shows).values()
+    once = {
+        f"{middle:,} rows": partial(_drain, bench, middle),
+        f"{middle:,} rows, a transaction open": partial(_drain, bench, middle, held=True),
+        f"{large:,} rows": partial(_drain, bench, large),
+    }
+    plain, held, big = in_turns(once, 1, *shows).values()
     return [
         Comparison(
-            f"{large:,} rows ÷ {small:,}", [big.rate], [median(_rates(little))], "rows/s", 0.9
+            f"{large:,} rows ÷ {small:,}", _rates(big), [median(_rates(little))], "rows/s", 0.9
         ),
-        Comparison("last tenth ÷ first tenth", [big.last_tenth], [big.first_tenth], "rows/s", 0.9),
+        Comparison(
+            "last tenth ÷ first tenth", [big[0].last_tenth], [big[0].first_tenth], "rows/s", 0.9
+        ),
         Comparison("a transaction open ÷ none", _rates(held), _rates(plain), "rows/s", 0.8),
         Comparison(
             f"peak memory at {large:,} rows ÷ {small:,}",
-            [big.megabytes],
+            [big[0].megabytes],
             [median(each.megabytes for each in little)],
             *("MB", 1.1),
             less_is_better=True,
