@@ -13,7 +13,7 @@ from bench.crew import FOLDER
 from bench.setting import Bench
 from dev.servers import up
 
-ALL = ("relay", "end_to_end", "worker")
+ALL = ("relay", "end_to_end", "worker", "latency", "commits", "handler", "backlog", "window")
 
 
 def main(

@@ -1,54 +1,65 @@
 """Backlogs of Duly's, written straight into its tables, and how fast they are relayed."""
 
+from collections.abc import Sequence
+
 import psycopg
 
 from dev.wait import wait_until
+from outbox.kinds import Priority
 
 PATIENCE_SECONDS = 600
 FILL = """
 WITH job AS (
-    INSERT INTO duly.jobs (id, kind, queue, priority, payload, attempt_limit, attempt_budget)
+    INSERT INTO duly.jobs (id, kind, queue, priority, payload, run_at, attempt_limit,
+                           attempt_budget)
     SELECT gen_random_uuid(), 'bench.nothing', 'bench.duly', %(priority)s,
-           jsonb_build_object('number', number), 8, 8
-    FROM generate_series(0, %(count)s - 1) AS number
+           jsonb_build_object('number', number),
+           now() + (number - %(first)s - %(count)s) * interval '1 millisecond', 8, 8
+    FROM generate_series(%(first)s::int, %(first)s::int + %(count)s - 1) AS number
     RETURNING id, kind, queue, priority, run_at
 )
 INSERT INTO duly.outbox_events (job_id, dispatch, kind, queue, priority, available_at)
 SELECT id, 1, kind, queue, priority, run_at FROM job
 """
-RELAYED = "SELECT coalesce(sum(cardinality(job_ids)), 0) FROM duly.publications"
 BATCHES = """
-SELECT extract(epoch FROM published_at)::float8, cardinality(job_ids)
+SELECT id, extract(epoch FROM published_at)::float8, cardinality(job_ids)
 FROM duly.publications
+WHERE id > %(after)s
 ORDER BY id
 """
 
+Batch = tuple[float, int]
+"""When it began, in seconds, and how large it was."""
 
-def fill(database_url: str, count: int, priority: int = 1) -> None:
+
+def fill(database_url: str, count: int) -> None:
     """A backlog of so many jobs, and statistics as autovacuum would have them by then."""
     with psycopg.connect(database_url, autocommit=True) as connection:
-        connection.execute(FILL, {"count": count, "priority": priority})
+        connection.execute(FILL, {"first": 0, "count": count, "priority": Priority.NORMAL})
         connection.execute("VACUUM ANALYZE duly.jobs, duly.outbox_events")
 
 
 def relayed(database_url: str, count: int) -> float:
-    """Wait until all is relayed; rows per second from the first batch to the last.
-
-    A batch's moment is its beginning, so that the last one is not counted.
-    """
-    found = batches(database_url, count)
-    (first, _), (last, last_size) = found[0], found[-1]
-    return (count - last_size) / (last - first)
+    """Wait until all is relayed; rows per second."""
+    return rate(batches(database_url, count))
 
 
-def batches(database_url: str, count: int) -> list[tuple[float, int]]:
-    """Wait until all is relayed; when each batch began, in seconds, and how large it was."""
+def rate(found: Sequence[Batch]) -> float:
+    """Rows per second from the first batch to the last, which is not counted as it only began."""
+    *counted, (last, _) = found
+    return sum(size for _, size in counted) / (last - counted[0][0])
+
+
+def batches(database_url: str, count: int) -> list[Batch]:
+    """Wait until all is relayed; all batches. Each is read once: they are large."""
+    found: list[tuple[int, float, int]] = []
     with psycopg.connect(database_url, autocommit=True) as connection:
 
         def is_done() -> bool:
-            row = connection.execute(RELAYED).fetchone()
-            return bool(row and row[0] >= count)
+            after = found[-1][0] if found else 0
+            found.extend(connection.execute(BATCHES, {"after": after}))
+            return sum(size for _, _, size in found) >= count
 
         if not wait_until(is_done, PATIENCE_SECONDS):
             raise TimeoutError(f"not all of {count} rows were relayed")
-        return connection.execute(BATCHES).fetchall()
+    return [(moment, size) for _, moment, size in found]

@@ -3,6 +3,9 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from statistics import median
+from typing import TypeVar
+
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
@@ -13,7 +16,8 @@ class Comparison:
     ours: list[float]
     theirs: list[float]
     unit: str
-    reach: float
+    reach: float | None
+    """None where it is there for the context."""
     beyond: float | None = None
     less_is_better: bool = False
 
@@ -31,6 +35,8 @@ class Comparison:
     @property
     def verdict(self) -> str:
         """Which of its goals it met."""
+        if self.reach is None:
+            return ""
         if self.beyond is not None and self._meets(self.beyond):
             return "beyond"
         return "reached" if self._meets(self.reach) else "short"
@@ -40,14 +46,17 @@ class Comparison:
 
 
 def in_turns(
-    measurements: Mapping[str, Callable[[], float]], rounds: int, say: Callable[[str], None]
-) -> dict[str, list[float]]:
+    measurements: Mapping[str, Callable[[], Value]],
+    rounds: int,
+    say: Callable[[str], None],
+    shown: Callable[[Value], str] = "{:,.4g}".format,
+) -> dict[str, list[Value]]:
     """Take all measurements `rounds` times, one after the other, each round from the other end."""
-    values: dict[str, list[float]] = {name: [] for name in measurements}
+    values: dict[str, list[Value]] = {name: [] for name in measurements}
     for number in range(rounds):
         names = list(measurements)
         for name in names if number % 2 == 0 else reversed(names):
             value = measurements[name]()
             values[name].append(value)
-            say(f"{name}: {value:,.4g}")
+            say(f"{name}: {shown(value)}")
     return values

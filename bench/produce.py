@@ -8,36 +8,45 @@ import importlib
 import json
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from math import inf
+from types import ModuleType
 
 WARM_UP = range(-20, 0)
 
 
 def main(system: str, count: str, per_transaction: str, rate: str) -> None:
     """Wait and go."""
-    hand_in = importlib.import_module(f"bench.systems.{system}").hand_in
-    hand_in(WARM_UP, 1)
+    contestant = importlib.import_module(f"bench.systems.{system}")
+    _one_by_one(contestant, WARM_UP)
     print("ready", flush=True)
     sys.stdin.readline()
     numbers = range(int(count))
     if float(rate):
-        json.dump(_at_rate(hand_in, numbers, float(rate)), sys.stdout)
+        json.dump(_one_by_one(contestant, numbers, float(rate)), sys.stdout)
+        return
+    started = time.monotonic_ns()
+    if int(per_transaction) == 1:
+        _one_by_one(contestant, numbers)
     else:
-        started = time.monotonic_ns()
-        hand_in(numbers, int(per_transaction))
-        json.dump([started, time.monotonic_ns()], sys.stdout)
+        contestant.hand_in(numbers, int(per_transaction))
+    json.dump([started, time.monotonic_ns()], sys.stdout)
 
 
-def _at_rate(
-    hand_in: Callable[[Sequence[int], int], None], numbers: Sequence[int], rate: float
-) -> list[int]:
-    """Hand in one by one, each at its time; returns when each was handed in for good."""
+def _one_by_one(
+    contestant: ModuleType, numbers: Sequence[int], rate: float = inf
+) -> list[tuple[int, int]]:
+    """Hand in each at its time, and nudge; returns when each call began and when it returned."""
+    nudge = getattr(contestant, "nudge", None)
     handed_in = []
     start = time.monotonic()
-    for number in numbers:
-        time.sleep(max(0, start + number / rate - time.monotonic()))
-        hand_in([number], 1)
-        handed_in.append(time.monotonic_ns())
+    for place, number in enumerate(numbers):
+        time.sleep(max(0, start + place / rate - time.monotonic()))
+        called = time.monotonic_ns()
+        contestant.hand_in([number], 1)
+        handed_in.append((called, time.monotonic_ns()))
+        if nudge:
+            nudge()
     return handed_in
 
 

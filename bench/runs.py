@@ -5,6 +5,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import psycopg
 
@@ -44,28 +45,35 @@ def warm(
 def throughput(bench: Bench, contestant: Contestant, count: int, per_transaction: int = 1) -> float:
     """Jobs per second from the first submission until all have run, and are recorded as done."""
     with warm(bench, contestant, count=count, per_transaction=per_transaction) as (own, producer):
-        started, _ = _go(producer)
+        begun: tuple[int, int] = _go(producer)
         wait_for(contestant.module, own.tally, count + len(WARM_UP))
         last = max(own.tally.starts().values())
         if contestant.module == "duly":
             last = max(last, _recorded(own.database_url))
-    return count / ((last - started) * NANOSECOND)
+    return count / ((last - begun[0]) * NANOSECOND)
 
 
-def latencies(bench: Bench, contestant: Contestant, count: int, rate: float) -> list[float]:
-    """Seconds from when each job was handed in for good to when its actor started."""
+def latencies(
+    bench: Bench, contestant: Contestant, count: int, rate: float, *, from_call: bool = False
+) -> list[float]:
+    """Seconds to the start of each job's actor, from when it was handed in for good.
+
+    Or from the call, where the message may be read before the call returns.
+    """
     with warm(bench, contestant, count=count, rate=rate) as (own, producer):
-        handed_in = _go(producer)
+        moments: list[tuple[int, int]] = _go(producer)
         wait_for(contestant.module, own.tally, count + len(WARM_UP))
         starts = own.tally.starts()
-    return [(starts[number] - moment) * NANOSECOND for number, moment in enumerate(handed_in)]
+    return [
+        (starts[number] - (called if from_call else returned)) * NANOSECOND
+        for number, (called, returned) in enumerate(moments)
+    ]
 
 
-def _go(producer: "subprocess.Popen[str]") -> list[int]:
+def _go(producer: "subprocess.Popen[str]") -> Any:
     """Let the producer begin; returns what it says when all is handed in."""
     said, _ = producer.communicate("go\n")
-    moments: list[int] = json.loads(said)
-    return moments
+    return json.loads(said)
 
 
 def _recorded(database_url: str) -> int:

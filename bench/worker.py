@@ -17,7 +17,6 @@ from bench.runs import NANOSECOND
 from bench.setting import Bench
 
 SETTLED_SHARE = 0.1
-"""The first tenth is not counted: processes start at different times."""
 
 
 def run(bench: Bench) -> list[Comparison]:
@@ -42,18 +41,19 @@ def _duly(bench: Bench, count: int) -> float:
         relay.wait()
         for _ in range(WORKERS):
             own.start(*DULY_WORKER)
-        return _rate(own, count)
+        return rate(own, count)
 
 
 def _celery(bench: Bench, count: int) -> float:
     with crew(bench.database_url, bench.amqp_url, "celery", CELERY.queues) as own:
         own.start("bench.produce", "celery", str(count), "100", "0", asks=True).communicate("go\n")
         own.start(*CELERY_WORKER)
-        return _rate(own, count)
+        return rate(own, count)
 
 
-def _rate(own: Crew, count: int) -> float:
+def rate(own: Crew, count: int) -> float:
+    """Jobs per second of so many, without the first tenth: processes start at different times."""
     wait_for("workers", own.tally, count)
     starts = sorted(own.tally.starts().values())
     begun = int(count * SETTLED_SHARE)
-    return (len(starts) - begun) / ((starts[-1] - starts[begun]) * NANOSECOND)
+    return (count - begun) / ((starts[count - 1] - starts[begun]) * NANOSECOND)

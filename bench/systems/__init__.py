@@ -2,4 +2,5 @@
 
 Each module has `hand_in(numbers, per_transaction)`, which hands in a job for each number, and a
 worker that marks the tally when such a job starts. Durability is what the documentation recommends.
+One that is to be woken up after a single submission has `nudge()` too.
 """

@@ -5,16 +5,20 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from datetime import timedelta
 from functools import cache
 
 import structlog
+from psycopg import Connection
+from psycopg.rows import TupleRow
 from pydantic import BaseModel
 from sqlalchemy import Engine, create_engine
 from sqlalchemy.orm import Session
 
 from bench.tally import mark
 from outbox import Actors, Job, Kind, actor, relay_process, submit, submit_all, worker
-from outbox.database import sqlalchemy_url
+from outbox.database import conninfo, sqlalchemy_url
+from outbox.nudge import NOTIFY
 
 DATABASE_URL = os.environ["DATABASE_URL"]
 AMQP_URL = os.environ["AMQP_URL"]
@@ -54,12 +58,27 @@ def hand_in(numbers: Sequence[int], per_transaction: int) -> None:
                 submit_all(session, batch)
 
 
+def nudge() -> None:
+    """Wake the relay up after a commit, as plain code does."""
+    _nudging().execute(NOTIFY)
+
+
+@cache
+def _nudging() -> "Connection[TupleRow]":
+    return Connection.connect(conninfo(DATABASE_URL), autocommit=True)
+
+
 def run_relay() -> None:
     """The relay process."""
     window = int(os.environ.get("BENCH_WINDOW", "1000"))
+    patience = timedelta(seconds=int(os.environ.get("BENCH_PATIENCE", "30")))
     asyncio.run(
         relay_process.run(
-            database_url=DATABASE_URL, amqp_url=AMQP_URL, queues=[QUEUE], window=window
+            database_url=DATABASE_URL,
+            amqp_url=AMQP_URL,
+            queues=[QUEUE],
+            window=window,
+            patience=patience,
         )
     )
 

@@ -3,7 +3,6 @@
 import pytest
 
 from tests.acceptance.outside import Gate
-from tests.acceptance.wait import wait_for
 from tests.faults import moments
 from tests.faults.actors import FLAKY, HOLD
 from tests.faults.clients import Clients
@@ -11,6 +10,7 @@ from tests.faults.line import Line
 from tests.faults.moments import Moment
 from tests.faults.points import points
 from tests.faults.promises import Promises
+from tests.wait import wait_for
 
 
 @points(moments.THREADS)

@@ -159,7 +159,7 @@ def test_a_ledger_that_died_keeps_nobody_waiting_once_the_worker_stops(
     handed_in(ledger, threads, steps.CLAIM, [question(by_hand.submit())])
     (in_hand,) = handed_in(ledger, threads, steps.CLAIM, [no_row])
     ledger.start()
-    wait_until(lambda: not ledger.is_alive)
+    wait_for("the ledger has died", lambda: not ledger.is_alive)
     (too_late,) = handed_in(ledger, threads, steps.CLAIM, [question(by_hand.submit())])
     assert not in_hand.done()
     assert not too_late.done()

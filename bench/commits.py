@@ -1,0 +1,105 @@
+"""Commits under contention: what a job in a transaction costs the server when many write at once.
+
+pgbench is the writer, so that the server is what is measured and not a client in Python.
+"""
+
+import re
+import subprocess
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import psycopg
+
+from bench.comparison import Comparison, in_turns
+from bench.crew import fresh_database
+from bench.setting import Bench
+from bench.systems.shop import CREATE_ORDERS
+from dev import binaries
+from dev.say import Failure
+from migrations.run import upgrade
+from outbox import steps
+from outbox.nudge import NOTIFY
+
+WRITERS = (16, 64)
+SECONDS = 5
+ORDER = "INSERT INTO orders (item) VALUES ('a thing')"
+JOB = {
+    "kind": ["bench.nothing"],
+    "queue": ["bench.duly"],
+    "priority": [1],
+    "payload": ['{"number": 1}'],
+    "run_at": [None],
+    "budget": [8],
+    "subject": [None],
+    "parent_id": None,
+    "submitted_by": None,
+}
+
+
+def run(bench: Bench) -> list[Comparison]:
+    """Transactions with a business row alone, with a job, and with NOTIFY for the context."""
+    return [each for writers in WRITERS for each in _compare(bench, writers)]
+
+
+def _compare(bench: Bench, writers: int) -> list[Comparison]:
+    inserts = {
+        "a row": [ORDER],
+        "with a job": [ORDER, _submit(bench)],
+        "with NOTIFY": [ORDER, NOTIFY],
+    }
+    rates = in_turns(
+        {
+            f"{writers} writers, {what}": partial(_rate, bench, writers, statements)
+            for what, statements in inserts.items()
+        },
+        bench.rounds,
+        bench.say,
+    )
+    alone, with_job, with_notify = rates.values()
+    return [
+        Comparison(f"{writers} writers, submit ÷ no job", with_job, alone, "tx/s", 0.6, 0.75),
+        Comparison(f"{writers} writers, NOTIFY ÷ none", with_notify, alone, "tx/s", None),
+    ]
+
+
+def _submit(bench: Bench) -> str:
+    """SUBMIT as `outbox.submit` sends it, with one job's values in place of its parameters."""
+    query = steps.SUBMIT.replace("%(id)s", "ARRAY[gen_random_uuid()]")
+    with psycopg.connect(bench.database_url) as connection:
+        return psycopg.ClientCursor(connection).mogrify(query, JOB)
+
+
+def _rate(bench: Bench, writers: int, statements: list[str]) -> float:
+    """Transactions per second; statements are prepared, as psycopg prepares what it repeats."""
+    with fresh_database(bench.database_url) as own, TemporaryDirectory() as folder:
+        upgrade(own)
+        with psycopg.connect(own, autocommit=True) as connection:
+            connection.execute(CREATE_ORDERS)
+        script = Path(folder) / "script.sql"
+        script.write_text(
+            "".join(f"{_one_line(each)};\n" for each in ["BEGIN", *statements, "COMMIT"])
+        )
+        said = subprocess.run(
+            [
+                *(_pgbench(), "-n", "-M", "prepared", "-T", str(bench.size(SECONDS))),
+                *("-c", str(writers), "-j", "2", "-f", script, own),
+            ],
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        )
+    tps = re.search(r"tps = ([\d.]+)", said.stdout)
+    assert tps
+    return float(tps[1])
+
+
+def _one_line(statement: str) -> str:
+    return " ".join(statement.split())
+
+
+def _pgbench() -> Path:
+    folder = binaries.postgres()
+    if folder is None or not (folder / "pgbench").exists():
+        raise Failure("pgbench is needed: it comes with the server's package of Postgres")
+    return folder / "pgbench"

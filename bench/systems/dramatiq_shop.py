@@ -1,0 +1,18 @@
+"""FastAPI and Dramatiq, as its users write it: commit, then `send`."""
+
+from fastapi import FastAPI
+from sqlalchemy.orm import Session
+
+from bench.systems.dramatiq import nothing
+from bench.systems.shop import KEEP, Order, engine
+
+app = FastAPI()
+
+
+@app.post("/orders", status_code=201)
+def place(order: Order) -> dict[str, int]:
+    """The row, and then the message."""
+    with Session(engine()) as session, session.begin():
+        number: int = session.scalars(KEEP, {"item": order.item}).one()
+    nothing.send(number)
+    return {"order": number}
