@@ -412,6 +412,41 @@ ON CONFLICT (job_id) DO NOTHING
 RETURNING job_id
 """
 
+# Relay: jobs that succeeded or were cancelled longer ago than the retention go, and their attempts.
+# One that ever had a dead letter stays, be it open or closed: its history is kept for ever.
+# A step walks a thousand jobs by their ids, which are UUIDv7: they begin with the moment when the
+# job was made, and a job made within the retention cannot have ended before it. The step says how
+# far it came, so that the next one does not walk again past what stays, and past index entries of
+# what is gone. An index on finished_at would find these jobs too, but each success would have to
+# write an entry to it, and no update that sets an indexed column can ever be HOT.
+PRUNE = """
+WITH retained AS (
+    SELECT (lpad(to_hex((extract(epoch FROM now() - %(retention)s) * 1000)::bigint), 12, '0')
+            || '00000000000000000000')::uuid AS first_id
+), walked AS (
+    SELECT id FROM duly.jobs
+    WHERE id > %(after)s AND id < (SELECT first_id FROM retained)
+    ORDER BY id
+    LIMIT 1000
+), ended AS (
+    SELECT id FROM duly.jobs
+    WHERE id IN (SELECT id FROM walked)
+      AND state IN ('succeeded', 'cancelled') AND finished_at < now() - %(retention)s
+      AND NOT EXISTS (SELECT FROM duly.dead_letters WHERE job_id = jobs.id)
+    FOR UPDATE SKIP LOCKED
+), attempt AS (
+    DELETE FROM duly.attempts USING ended WHERE job_id = ended.id
+), pruned AS (
+    DELETE FROM duly.jobs AS job USING ended
+    WHERE job.id = ended.id
+    RETURNING job.id
+)
+SELECT id AS walked_to, (SELECT count(*) FROM pruned) AS pruned
+FROM walked
+ORDER BY id DESC
+LIMIT 1
+"""
+
 # Worker: I am alive.
 BEAT = """
 INSERT INTO duly.workers (name, queues, threads) VALUES (%(name)s, %(queues)s::jsonb, %(threads)s)
