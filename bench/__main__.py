@@ -13,7 +13,7 @@ from bench.crew import FOLDER
 from bench.setting import Bench
 from dev.servers import up
 
-ALL = ("relay", "end_to_end", "worker")
+ALL = ("relay", "end_to_end", "worker", "history")
 
 
 def main(
@@ -37,6 +37,7 @@ def main(
         found[name] = importlib.import_module(f"bench.{name}").run(bench)
         console.print(f"{name} took {time.monotonic() - started:.0f} s")
     report.show(found, console)
+    FOLDER.mkdir(exist_ok=True)
     path = FOLDER / "report.json"
     report.write(path, found, servers.database_url, rounds=rounds, scale=scale)
     console.print(f"all values are in {path}")

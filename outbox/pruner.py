@@ -37,11 +37,11 @@ class Pruner:
             conninfo(self._database_url), autocommit=True
         ) as database:
             while True:
-                if pruned := await self._walk(database):
+                if pruned := await self.walk(database):
                     log.info("finished jobs deleted", jobs=pruned, older_than=str(self._retention))
                 await asyncio.sleep(BETWEEN_WALKS_SECONDS)
 
-    async def _walk(self, database: AsyncConnection[Any]) -> int:
+    async def walk(self, database: AsyncConnection[Any]) -> int:
         """From the oldest job to the youngest that may go; returns how many went."""
         total = 0
         walked_to = NIL
