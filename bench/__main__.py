@@ -13,7 +13,17 @@ from bench.crew import FOLDER
 from bench.setting import Bench
 from dev.servers import up
 
-ALL = ("relay", "end_to_end", "worker", "latency", "commits", "handler", "backlog", "window")
+ALL = (
+    "relay",
+    "end_to_end",
+    "worker",
+    "latency",
+    "commits",
+    "handler",
+    "backlog",
+    "window",
+    "history",
+)
 
 
 def main(
@@ -37,6 +47,7 @@ def main(
         found[name] = importlib.import_module(f"bench.{name}").run(bench)
         console.print(f"{name} took {time.monotonic() - started:.0f} s")
     report.show(found, console)
+    FOLDER.mkdir(exist_ok=True)
     path = FOLDER / "report.json"
     report.write(path, found, servers.database_url, rounds=rounds, scale=scale)
     console.print(f"all values are in {path}")

@@ -1,4 +1,4 @@
-"""The relay process: relays, collects dead letters, rescues, and listens for nudges.
+"""The relay process: relays, collects dead letters, rescues, prunes, and listens for nudges.
 
 Each duty holds its own connections, so that none waits for another; one that loses Postgres or
 RabbitMQ starts again with a growing pause, and an error that is a bug ends the process.
@@ -17,6 +17,7 @@ from outbox.collector import Collector
 from outbox.database import is_unreachable
 from outbox.link import BrokerGone
 from outbox.nudge import listen
+from outbox.pruner import Pruner
 from outbox.relay import Relay
 from outbox.rescuer import Rescuer
 
@@ -31,12 +32,14 @@ async def run(
     window: int,
     silence: timedelta = timedelta(seconds=10),
     patience: timedelta = timedelta(seconds=30),
+    retention: timedelta | None = timedelta(days=30),
 ) -> None:
     """Do all duties until SIGTERM or SIGINT; the batch in hand is finished first.
 
     `queues` are served from the start, others as soon as they have events. `silence` is how long
     a worker may send no heartbeat before its jobs are rescued, `patience` how long a published
-    job may go unclaimed before the relay looks whether the broker lost it.
+    job may go unclaimed before the relay looks whether the broker lost it. Jobs that succeeded or
+    were cancelled are deleted after `retention`, or never where it is None.
     """
     relay = Relay(database_url, amqp_url, queues, window=window, patience=patience)
     collector = Collector(database_url, amqp_url, relay.queues)
@@ -50,6 +53,9 @@ async def run(
             duties.create_task(_keep("rescuer", rescuer.run)),
             duties.create_task(_keep("listener", lambda: listen(database_url, relay.nudge))),
         ]
+        if retention is not None:
+            pruner = Pruner(database_url, retention)
+            others.append(duties.create_task(_keep("pruner", pruner.run)))
         await _keep("relay", relay.run)
         for other in others:
             other.cancel()

@@ -11,6 +11,10 @@ A step is fenced: it names the dispatch (and the attempt, once claimed) that its
 does nothing when the job has moved on. Parameters are psycopg's named ones. Steps that workers
 take many of at once take arrays and return the number `n` of each row that took effect, counted
 from 1. The database's clock is the only clock.
+
+A step that knows its jobs' ids tests `state || ''`, which keeps the planner off the partial indexes
+by state. Beside millions of finished jobs its statistics say that none is queued, and that it would
+be quickest to read all that are: the longer the backlog, the more a claim would cost.
 """
 
 # Handler or actor -> queued. Commits or rolls back with the caller's transaction. The jobs come as
@@ -107,7 +111,7 @@ WITH due AS (
     FROM due
     CROSS JOIN unnest(due.job_ids, due.dispatches) AS sent (job_id, dispatch)
     JOIN duly.jobs AS job
-      ON job.id = sent.job_id AND job.dispatch = sent.dispatch AND job.state = 'queued'
+      ON job.id = sent.job_id AND job.dispatch = sent.dispatch AND job.state || '' = 'queued'
 ), overtaken AS (
     SELECT due.id
     FROM due
@@ -154,7 +158,7 @@ WITH buried AS (
     UPDATE duly.jobs
     SET state = 'dead', finished_at = now()
     WHERE id = %(job_id)s AND dispatch = %(dispatch)s AND kind = %(kind)s AND queue = %(queue)s
-      AND run_at <= now() AND state = 'queued'
+      AND run_at <= now() AND state || '' = 'queued'
     RETURNING id, dispatch, kind, queue
 ), event AS (
     DELETE FROM duly.outbox_events USING buried WHERE job_id = buried.id
@@ -179,7 +183,7 @@ FROM unnest(%(id)s::uuid[], %(dispatch)s::int[], %(kind)s::text[])
      WITH ORDINALITY AS asked (id, dispatch, kind, n)
 WHERE job.id = asked.id AND job.dispatch = asked.dispatch AND job.kind = asked.kind
   AND job.run_at <= now()
-  AND (job.state = 'queued' OR job.state = 'running' AND job.worker = %(worker)s)
+  AND (job.state || '' = 'queued' OR job.state || '' = 'running' AND job.worker = %(worker)s)
 RETURNING asked.n, job.attempt, job.attempt_limit, job.attempt_budget, job.subject, job.payload
 """
 
@@ -190,7 +194,7 @@ SET state = 'succeeded', finished_at = now(), result = done.result::jsonb
 FROM unnest(%(id)s::uuid[], %(dispatch)s::int[], %(attempt)s::int[], %(result)s::text[])
      WITH ORDINALITY AS done (id, dispatch, attempt, result, n)
 WHERE job.id = done.id AND job.dispatch = done.dispatch AND job.attempt = done.attempt
-  AND job.state = 'running'
+  AND job.state || '' = 'running'
 RETURNING done.n
 """
 
@@ -208,7 +212,7 @@ WITH failed AS (
          WITH ORDINALITY AS error (id, dispatch, attempt, outcome, error_type, error_message,
                                    traceback, delay_seconds, n)
     WHERE job.id = error.id AND job.dispatch = error.dispatch AND job.attempt = error.attempt
-      AND job.state = 'running'
+      AND job.state || '' = 'running'
     RETURNING job.id, job.state, job.dispatch, job.kind, job.queue, job.priority, job.run_at,
               job.worker, job.started_at, error.attempt, error.outcome, error.error_type,
               error.error_message, error.traceback, error.n
@@ -239,7 +243,7 @@ WITH snoozed AS (
                 %(delay_seconds)s::float8[])
          WITH ORDINALITY AS nap (id, dispatch, attempt, delay_seconds, n)
     WHERE job.id = nap.id AND job.dispatch = nap.dispatch AND job.attempt = nap.attempt
-      AND job.state = 'running'
+      AND job.state || '' = 'running'
     RETURNING job.id, job.state, job.dispatch, job.kind, job.queue, job.priority, job.run_at, nap.n
 ), event AS (
     INSERT INTO duly.outbox_events (job_id, dispatch, kind, queue, priority, available_at)
@@ -263,7 +267,7 @@ WITH died AS (
          WITH ORDINALITY AS error (id, dispatch, attempt, reason, outcome, error_type,
                                    error_message, traceback, n)
     WHERE job.id = error.id AND job.dispatch = error.dispatch AND job.attempt = error.attempt
-      AND job.state = 'running'
+      AND job.state || '' = 'running'
     RETURNING job.id, job.state, job.dispatch, job.kind, job.queue, job.worker, job.started_at,
               error.attempt, error.reason, error.outcome, error.error_type, error.error_message,
               error.traceback, error.n
@@ -411,9 +415,44 @@ REDISPATCH = """
 INSERT INTO duly.outbox_events (job_id, dispatch, kind, queue, priority, available_at)
 SELECT id, dispatch, kind, queue, priority, now()
 FROM duly.jobs
-WHERE id = %(job_id)s AND dispatch = %(dispatch)s AND state = 'queued'
+WHERE id = %(job_id)s AND dispatch = %(dispatch)s AND state || '' = 'queued'
 ON CONFLICT (job_id) DO NOTHING
 RETURNING job_id
+"""
+
+# Relay: jobs that succeeded or were cancelled longer ago than the retention go, and their attempts.
+# One that ever had a dead letter stays, be it open or closed: its history is kept for ever.
+# A step walks a thousand jobs by their ids, which are UUIDv7: they begin with the moment when the
+# job was made, and a job made within the retention cannot have ended before it. The step says how
+# far it came, so that the next one does not walk again past what stays, and past index entries of
+# what is gone. An index on finished_at would find these jobs too, but each success would have to
+# write an entry to it, and no update that sets an indexed column can ever be HOT.
+PRUNE = """
+WITH retained AS (
+    SELECT (lpad(to_hex((extract(epoch FROM now() - %(retention)s) * 1000)::bigint), 12, '0')
+            || '00000000000000000000')::uuid AS first_id
+), walked AS (
+    SELECT id FROM duly.jobs
+    WHERE id > %(after)s AND id < (SELECT first_id FROM retained)
+    ORDER BY id
+    LIMIT 1000
+), ended AS (
+    SELECT id FROM duly.jobs
+    WHERE id IN (SELECT id FROM walked)
+      AND state IN ('succeeded', 'cancelled') AND finished_at < now() - %(retention)s
+      AND NOT EXISTS (SELECT FROM duly.dead_letters WHERE job_id = jobs.id)
+    FOR UPDATE SKIP LOCKED
+), attempt AS (
+    DELETE FROM duly.attempts USING ended WHERE job_id = ended.id
+), pruned AS (
+    DELETE FROM duly.jobs AS job USING ended
+    WHERE job.id = ended.id
+    RETURNING job.id
+)
+SELECT id AS walked_to, (SELECT count(*) FROM pruned) AS pruned
+FROM walked
+ORDER BY id DESC
+LIMIT 1
 """
 
 # Worker: I am alive.

@@ -18,6 +18,10 @@ def _seconds(given: object) -> object:
     )
 
 
+def _unless_forever(given: object) -> object:
+    return None if given == "forever" else given
+
+
 def _postgres(url: str) -> str:
     """Raises ValueError, which does not quote the URL: it has a password."""
     try:
@@ -44,6 +48,11 @@ def _amqp(urls: str) -> str:
 
 Duration = Annotated[timedelta, BeforeValidator(_seconds)]
 """A number of seconds, or ISO 8601 such as `PT2M`."""
+Retention = Annotated[
+    Annotated[Duration, Field(ge=timedelta(), le=timedelta(days=50 * 365))] | None,
+    BeforeValidator(_unless_forever),
+]
+"""A duration of at most fifty years, or `forever`."""
 
 
 class Settings(BaseSettings):
@@ -72,6 +81,8 @@ class Settings(BaseSettings):
     """A worker that sent no heartbeat for so long is taken for dead, and its jobs are rescued."""
     redispatch_after: Duration = timedelta(seconds=30)
     """When a published job that no worker has claimed is looked for, in case the broker lost it."""
+    keep_finished: Retention = timedelta(days=30)
+    """How long jobs are kept that succeeded or were cancelled; `forever` deletes none."""
     largest_body: int = Field(1_000_000, ge=1000)
     """Request bodies over so many bytes are refused with 413."""
     idempotency_hours: int = Field(24, ge=1)

@@ -38,7 +38,7 @@ def api(
 
 @app.command()
 def relay() -> None:
-    """Publish what waits in Postgres, collect dead letters, rescue jobs of workers that died."""
+    """Publish what waits, collect dead letters, rescue jobs of dead workers, delete old ones."""
     from outbox import relay_process
     from service import logs
 
@@ -51,6 +51,7 @@ def relay() -> None:
             window=settings().window,
             silence=settings().worker_silence,
             patience=settings().redispatch_after,
+            retention=settings().keep_finished,
         )
     )
 

@@ -125,6 +125,7 @@ DUTIES = [
     Moment("the relay", "instead", "outbox.relay:Relay._move"),
     Moment("the collector", "instead", "outbox.collector:_consume"),
     Moment("the rescuer", "instead", "outbox.rescuer:Rescuer._rescue"),
+    Moment("the pruner", "instead", "outbox.pruner:Pruner.walk"),
 ]
 
 ALL = [

@@ -1,0 +1,42 @@
+"""Steps that know a job's id find it by that, whatever the statistics say of its state."""
+
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from outbox import steps
+from tests.integration.engine.by_hand import KIND, WHAT_WENT_WRONG, ByHand
+from tests.integration.engine.test_steps_of_relays import GRAVE
+
+FINISHED = """
+INSERT INTO duly.jobs (id, kind, queue, priority, payload, state, attempt_limit, attempt_budget)
+SELECT gen_random_uuid(), 'test.note', 'q', 1, '{}', 'succeeded', 3, 3
+FROM generate_series(1, 20000)
+"""
+JOB = {"job_id": uuid4(), "dispatch": 1}
+CLAIM = {"id": [uuid4()] * 10, "dispatch": [1] * 10}
+FENCE = CLAIM | {"attempt": [1] * 10}
+ERROR = FENCE | {name: [value] * 10 for name, value in WHAT_WENT_WRONG.items()}
+BY_ID: dict[str, dict[str, Any]] = {
+    "CLAIM": CLAIM | {"worker": "w1", "kind": [KIND] * 10},
+    "SUCCEED": FENCE | {"result": ["null"] * 10},
+    "RETRY": ERROR | {"delay_seconds": [0.0] * 10},
+    "SNOOZE": FENCE | {"delay_seconds": [0.0] * 10},
+    "DIE": ERROR | {"reason": ["exhausted"] * 10},
+    "CANCEL": {"id": uuid4()},
+    "BURY": JOB | GRAVE,
+    "REDISPATCH": JOB,
+    "REDISPATCH_LOST": {"queues": ["q"], "depths": [0], "patience_seconds": 0},
+}
+
+
+@pytest.mark.parametrize("step", BY_ID)
+def test_no_step_reads_all_jobs_of_a_state_to_find_one(by_hand: ByHand, step: str) -> None:
+    by_hand.take(FINISHED)
+    by_hand.take("VACUUM ANALYZE duly.jobs")
+    explain = "EXPLAIN " + getattr(steps, step)
+    plan = "\n".join(row["QUERY PLAN"] for row in by_hand.take(explain, **BY_ID[step]))
+    assert "Index Scan using jobs_pkey" in plan
+    assert "jobs_queued" not in plan
+    assert "jobs_running" not in plan
