@@ -20,6 +20,9 @@ class Member:
         self._environment = environment
         self._log = log
         self._leaving = threading.Event()
+        self._is_ended = False
+        self.fallen: list[int] = []
+        """With which code it ended, each time that nobody had ended it."""
         self._lock = threading.Lock()
         self._process = self._launch()
         self._keeper = threading.Thread(target=self._keep)
@@ -27,10 +30,12 @@ class Member:
 
     def kill(self) -> None:
         """End it at once."""
+        self._is_ended = True
         self._signal(signal.SIGKILL)
 
     def terminate(self) -> None:
         """Ask it to end."""
+        self._is_ended = True
         self._process.terminate()
 
     def freeze(self, seconds: float) -> None:
@@ -55,11 +60,14 @@ class Member:
 
     def _keep(self) -> None:
         while True:
-            self._process.wait()
+            code = self._process.wait()
+            if not self._is_ended:
+                self.fallen.append(code)
             self._leaving.wait(PAUSE_SECONDS)
             with self._lock:
                 if self._leaving.is_set():
                     return
+                self._is_ended = False
                 self._process = self._launch()
 
     def _launch(self) -> "subprocess.Popen[bytes]":

@@ -26,6 +26,7 @@ LINES = {
     "Postgres effects twice": "stored_twice",
     "external effects under two keys": "called_under_two_keys",
     "repeated external effects": "called_again",
+    "processes that ended by themselves": "fallen",
 }
 
 

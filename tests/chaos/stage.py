@@ -66,6 +66,12 @@ class Stage:
         """Any process of the role."""
         return random.choice(self._members[role])
 
+    @property
+    def fallen(self) -> list[str]:
+        """The processes that ended though nobody had ended them, with their exit codes."""
+        crews = self._members.items()
+        return [f"{role}: {code}" for role, crew in crews for each in crew for code in each.fallen]
+
     def stop(self) -> None:
         """Stop all processes."""
         members = [member for crew in self._members.values() for member in crew]

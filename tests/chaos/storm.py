@@ -109,7 +109,7 @@ def _wait_for_quiet(running: Stage, witness: Witness) -> None:
 
 def _evidence(running: Stage, witness: Witness) -> Evidence:
     remains = running.contender.look(running.postgres.url, running.broker.url)
-    return Evidence(witness.accepted, _stored(running), witness.calls, remains)
+    return Evidence(witness.accepted, _stored(running), witness.calls, remains, running.fallen)
 
 
 def _stored(running: Stage) -> dict[str, int]:

@@ -1,5 +1,7 @@
 """A process of the crew comes back whenever it ends, until it has left."""
 
+import os
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,6 +39,15 @@ def test_killed_or_ended_it_is_started_again(member: Member, log: Path) -> None:
     wait_for("the second start", lambda: starts(log) == 2)
     member.terminate()
     wait_for("the third start", lambda: starts(log) == 3)
+
+
+def test_only_an_end_that_nobody_asked_for_is_a_fall(member: Member, log: Path) -> None:
+    member.kill()
+    wait_for("the second start", lambda: starts(log) == 2)
+    assert member.fallen == []
+    os.kill(member._process.pid, signal.SIGKILL)
+    wait_for("the third start", lambda: starts(log) == 3)
+    assert member.fallen == [-signal.SIGKILL]
 
 
 def test_once_it_has_left_it_does_not_come_back(member: Member, log: Path) -> None:

@@ -56,7 +56,11 @@ def test_an_unfinished_order_is_stuck_even_with_its_effect() -> None:
 
 def test_an_order_that_gave_up_although_it_could_succeed_is_dead_and_named() -> None:
     found = verdict(QUICK, remains=Remains(dead={"quick"}))
-    assert (found.dead, found.dead_though_able, found.broken) == (1, ["quick"], False)
+    assert (found.dead, found.dead_though_able, found.broken) == (1, ["quick"], True)
+
+
+def test_a_process_that_ended_by_itself_breaks_a_promise() -> None:
+    assert judge(ORDERS, Evidence(set(), {}, {}, Remains(), fallen=["relay: 1"])).broken
 
 
 def test_a_second_row_breaks_a_promise_even_of_an_order_that_was_not_accepted() -> None:

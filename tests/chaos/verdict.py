@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tests.chaos.orders import Order, Sort
 from tests.chaos.remains import Remains
@@ -19,6 +19,8 @@ class Evidence:
     calls: Mapping[str, Counter[str]]
     """How often the service elsewhere was called for an order, by idempotency key."""
     remains: Remains
+    fallen: list[str] = field(default_factory=list)
+    """Processes that ended though nobody had ended them, with their exit code."""
 
 
 @dataclass(frozen=True)
@@ -43,12 +45,14 @@ class Verdict:
     """Whose calls the receiver could not tell to be one."""
     called_again: int
     """Calls repeated under the same key: allowed, as that is what the key is for."""
+    fallen: list[str]
+    """Processes that ended by themselves."""
 
     @property
     def broken(self) -> bool:
         """Whether one of Duly's promises was broken."""
-        wrong = (self.lost, self.failed_without_a_trace, self.stuck)
-        return any((*wrong, self.stored_twice, self.called_under_two_keys))
+        wrong = (self.lost, self.failed_without_a_trace, self.stuck, self.dead_though_able)
+        return any((*wrong, self.stored_twice, self.called_under_two_keys, self.fallen))
 
 
 def judge(orders: Iterable[Order], evidence: Evidence) -> Verdict:
@@ -69,6 +73,7 @@ def judge(orders: Iterable[Order], evidence: Evidence) -> Verdict:
         stored_twice=sorted(key for key, rows in evidence.stored.items() if rows > 1),
         called_under_two_keys=sorted(key for key, keys in calls if len(keys) > 1),
         called_again=sum(count - 1 for _, keys in calls for count in keys.values()),
+        fallen=evidence.fallen,
     )
 
 

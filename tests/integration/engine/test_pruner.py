@@ -1,5 +1,7 @@
 """The duty that deletes finished jobs."""
 
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from datetime import timedelta
 
 import pytest
@@ -13,31 +15,39 @@ from tests.wait import wait_for
 
 UNDONE = "UPDATE duly.jobs SET state = 'queued', finished_at = NULL WHERE id < %(before)s"
 
+Start = Callable[..., object]
 
-def test_a_walk_comes_to_its_end_past_all_that_stays(by_hand: ByHand, database_url: str) -> None:
+
+@pytest.fixture
+def start(database_url: str) -> Iterator[Start]:
+    """Starts a pruner for each retention, until the test ends."""
+    with ExitStack() as exits:
+        yield lambda *retentions: exits.callback(
+            run_aside(*(Pruner(database_url, retention).run for retention in retentions))
+        )
+
+
+def test_a_walk_comes_to_its_end_past_all_that_stays(by_hand: ByHand, start: Start) -> None:
     jobs = submitted_long_ago(by_hand, 2500, ended=2 * DAY)
     by_hand.take(UNDONE, before=jobs[1200])
-    stop = run_aside(Pruner(database_url, DAY).run)
-    wait_for("all that may go is gone", lambda: count(by_hand) == 1200)
-    stop()
+    start(DAY)
+    wait_for("what may go is gone", lambda: count(by_hand) == 1200)
 
 
-def test_what_ends_meanwhile_goes_on_a_later_walk(by_hand: ByHand, database_url: str) -> None:
+def test_what_ends_meanwhile_goes_on_a_later_walk(by_hand: ByHand, start: Start) -> None:
     job = by_hand.running()
     gone = by_hand.running()
     by_hand.succeed(gone)
-    stop = run_aside(Pruner(database_url, timedelta()).run)
-    wait_for("what had ended is gone", lambda: count(by_hand) == 1)
+    start(timedelta())
+    wait_for("what may go is gone", lambda: count(by_hand) == 1)
     by_hand.succeed(job)
-    wait_for("all are gone", lambda: count(by_hand) == 0)
-    stop()
+    wait_for("what may go is gone", lambda: count(by_hand) == 0)
 
 
 def test_any_number_prune_at_once(
-    by_hand: ByHand, database_url: str, monkeypatch: pytest.MonkeyPatch
+    by_hand: ByHand, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pruner, "REST", 0)
     submitted_long_ago(by_hand, 20_000, ended=2 * DAY)
-    stop = run_aside(*(Pruner(database_url, DAY).run for _ in range(3)))
-    wait_for("all are gone", lambda: count(by_hand) == 0)
-    stop()
+    start(DAY, DAY, DAY)
+    wait_for("what may go is gone", lambda: count(by_hand) == 0)
