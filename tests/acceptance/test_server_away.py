@@ -7,7 +7,7 @@ import pytest
 
 from tests.acceptance.line import INVOICE, Line
 from tests.acceptance.outside import Gate, message_ids, webhook_ids
-from tests.integration.engine.proxy import Proxy
+from tests.proxy import Proxy, before
 from tests.wait import wait_for
 
 
@@ -75,7 +75,6 @@ def test_without_postgres_posts_are_turned_away_and_workers_wait(
 
 
 def _by_way_of_a_proxy(line: Line, variable: str) -> Iterator[Proxy]:
-    proxy = Proxy(line.environment[variable])
-    line.environment[variable] = proxy.amqp_url
-    yield proxy
-    proxy.close()
+    with before(line.environment[variable]) as proxy:
+        line.environment[variable] = proxy.url(line.environment[variable])
+        yield proxy

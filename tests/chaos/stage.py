@@ -6,16 +6,15 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from random import Random
-from urllib.parse import urlsplit, urlunsplit
 
 from dev.ports import free_port
 from dev.server import PrivateServer
 from tests.chaos.clock import SteppedPostgres
 from tests.chaos.contenders import Contender
 from tests.chaos.crew import Member
-from tests.chaos.proxy import Proxy
 from tests.chaos.tables import create_tables
 from tests.faults.nodes import running_nodes
+from tests.proxy import Proxy
 
 
 class Server:
@@ -30,9 +29,7 @@ class Server:
     @property
     def proxied_url(self) -> str:
         """Its address by way of that network."""
-        parts = urlsplit(self.url)
-        login = parts.netloc.rpartition("@")[0]
-        return urlunsplit(parts._replace(netloc=f"{login}@127.0.0.1:{self.proxy.port}"))
+        return self.proxy.url(self.url)
 
 
 class Stage:

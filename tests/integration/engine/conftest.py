@@ -16,8 +16,8 @@ from tests.conftest import new_database
 from tests.integration.engine.by_hand import ByHand
 from tests.integration.engine.effects import Effects
 from tests.integration.engine.line import Line
-from tests.integration.engine.proxy import Proxy
 from tests.integration.engine.rabbit import Rabbit
+from tests.proxy import Proxy, before
 
 
 @pytest.fixture(autouse=True)
@@ -98,9 +98,8 @@ def effects(engine: Engine) -> Effects:
 @pytest.fixture
 def proxy(amqp_url: str) -> Iterator[Proxy]:
     """A way to the broker that the test can cut."""
-    proxy = Proxy(amqp_url)
-    yield proxy
-    proxy.close()
+    with before(amqp_url) as proxy:
+        yield proxy
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from outbox.dead_letters import DeadLetter
 from outbox.wire import Dispatch
 from tests.integration.engine.by_hand import WAITING, ByHand
 from tests.integration.engine.line import Line, Note, do_nothing, note_kind
-from tests.integration.engine.proxy import Proxy
 from tests.integration.engine.rabbit import Rabbit
+from tests.proxy import Proxy
 from tests.wait import wait_for
 
 
@@ -191,10 +191,10 @@ def test_a_letter_is_written_once_though_its_message_comes_again(
 
 
 def test_what_was_not_acknowledged_before_a_cut_is_collected_after_it(
-    line: Line, rabbit: Rabbit, proxy: Proxy, queue: str
+    line: Line, rabbit: Rabbit, proxy: Proxy, amqp_url: str, queue: str
 ) -> None:
     rabbit.declare(queue)
-    line.start_relay(queue, amqp_url=proxy.amqp_url)
+    line.start_relay(queue, amqp_url=proxy.url(amqp_url))
     for n in range(60):
         if n % 20 == 10:
             wait_for("a connection", lambda: proxy.is_used)
@@ -206,13 +206,19 @@ def test_what_was_not_acknowledged_before_a_cut_is_collected_after_it(
 
 
 def test_a_cut_while_a_letter_is_written_ends_nothing(
-    line: Line, rabbit: Rabbit, proxy: Proxy, by_hand: ByHand, other_hand: ByHand, queue: str
+    line: Line,
+    rabbit: Rabbit,
+    proxy: Proxy,
+    amqp_url: str,
+    by_hand: ByHand,
+    other_hand: ByHand,
+    queue: str,
 ) -> None:
     intake = topology.dead_letter_queue(queue)
     rabbit.declare(queue)
     with other_hand.connection.transaction():
         other_hand.take("LOCK TABLE duly.dead_letters IN EXCLUSIVE MODE")
-        line.start_relay(queue, amqp_url=proxy.amqp_url)
+        line.start_relay(queue, amqp_url=proxy.url(amqp_url))
         rabbit.publish(intake, b"the first")
         wait_for("a letter that is blocked", lambda: by_hand.take(WAITING))
         proxy.cut()

@@ -6,8 +6,8 @@ from uuid import uuid4
 from outbox import link, wire
 from outbox.publisher import Outcome, Publisher
 from outbox.wire import Dispatch
-from tests.integration.engine.proxy import Proxy
 from tests.integration.engine.rabbit import Rabbit
+from tests.proxy import Proxy
 from tests.wait import wait_for
 
 T = TypeVar("T")
@@ -100,7 +100,7 @@ def test_batches_at_the_same_time_each_get_their_own_answers(
 
 
 def test_a_link_lost_on_the_way_gives_what_is_known(
-    proxy: Proxy, rabbit: Rabbit, queue: str
+    proxy: Proxy, amqp_url: str, rabbit: Rabbit, queue: str
 ) -> None:
     batch = dispatches(2000, queue)
     rabbit.declare(queue)
@@ -109,18 +109,18 @@ def test_a_link_lost_on_the_way_gives_what_is_known(
         proxy.cut_after(ACK_BYTES)
         return await publisher.publish(batch)
 
-    outcome = with_publisher(proxy.amqp_url, cut_at_first_confirm)
+    outcome = with_publisher(proxy.url(amqp_url), cut_at_first_confirm)
     assert 0 < len(outcome.confirmed) < len(batch)
     assert outcome.refused == []
     arrived = {wire.decode(body, queue) for body in rabbit.take(queue)}
     assert set(outcome.confirmed) <= arrived
 
 
-def test_on_a_link_already_lost_nothing_is_known(proxy: Proxy, queue: str) -> None:
+def test_on_a_link_already_lost_nothing_is_known(proxy: Proxy, amqp_url: str, queue: str) -> None:
     async def cut_first(publisher: Publisher) -> Outcome:
         proxy.cut()
         await publisher._link.lost
         return await publisher.publish(dispatches(3, queue))
 
-    outcome = with_publisher(proxy.amqp_url, cut_first)
+    outcome = with_publisher(proxy.url(amqp_url), cut_first)
     assert (outcome.confirmed, outcome.refused) == ([], [])

@@ -6,8 +6,8 @@ import pytest
 from outbox import Priority, publisher, relay, wire
 from tests.integration.engine.by_hand import ByHand
 from tests.integration.engine.line import Line, note_kind
-from tests.integration.engine.proxy import Proxy
 from tests.integration.engine.rabbit import Rabbit
+from tests.proxy import Proxy
 from tests.wait import wait_for
 
 
@@ -77,10 +77,10 @@ def test_two_relays_publish_each_event_once(
 
 
 def test_a_cut_connection_to_the_broker_delays_and_loses_nothing(
-    line: Line, rabbit: Rabbit, proxy: Proxy, queue: str, by_hand: ByHand
+    line: Line, rabbit: Rabbit, proxy: Proxy, amqp_url: str, queue: str, by_hand: ByHand
 ) -> None:
     rabbit.declare(queue)
-    line.start_relay(queue, amqp_url=proxy.amqp_url, window=10_000)
+    line.start_relay(queue, amqp_url=proxy.url(amqp_url), window=10_000)
     jobs = set()
     for _ in range(3):
         wait_for("a connection", lambda: proxy.is_used)
@@ -105,10 +105,10 @@ def test_a_cut_connection_to_postgres_delays_and_loses_nothing(
 
 
 def test_an_outage_of_the_broker_is_no_events_failure(
-    line: Line, rabbit: Rabbit, proxy: Proxy, queue: str, by_hand: ByHand
+    line: Line, rabbit: Rabbit, proxy: Proxy, amqp_url: str, queue: str, by_hand: ByHand
 ) -> None:
     rabbit.declare(queue)
-    line.start_relay(queue, amqp_url=proxy.amqp_url)
+    line.start_relay(queue, amqp_url=proxy.url(amqp_url))
     wait_for("a connection", lambda: proxy.is_used)
     proxy.refuse()
     by_hand.submit(queue)

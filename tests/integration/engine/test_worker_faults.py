@@ -11,17 +11,17 @@ from tests.integration.engine.by_hand import ByHand
 from tests.integration.engine.effects import Effects
 from tests.integration.engine.gate import Gate
 from tests.integration.engine.line import Line, Note, note_kind, prefetched
-from tests.integration.engine.proxy import Proxy
 from tests.integration.engine.rabbit import Rabbit
+from tests.proxy import Proxy
 from tests.wait import wait_for
 
 
 def test_a_running_job_survives_the_loss_of_the_broker(
-    line: Line, rabbit: Rabbit, proxy: Proxy, queue: str
+    line: Line, rabbit: Rabbit, proxy: Proxy, amqp_url: str, queue: str
 ) -> None:
     kind, gate = note_kind(queue), Gate("a")
     line.start_relay(queue)
-    line.start_worker(Actor(kind, gate), amqp_url=proxy.amqp_url)
+    line.start_worker(Actor(kind, gate), amqp_url=proxy.url(amqp_url))
     job = line.submit(kind(text="a"))
     wait_for("the job to run", lambda: gate.came)
     proxy.cut()
@@ -37,7 +37,7 @@ def test_a_running_job_survives_the_loss_of_the_broker(
 def test_the_next_node_is_tried_where_the_first_is_away(
     line: Line, proxy: Proxy, amqp_url: str, queue: str
 ) -> None:
-    nodes = f"{proxy.amqp_url};{amqp_url}"
+    nodes = f"{proxy.url(amqp_url)};{amqp_url}"
     kind, gate = note_kind(queue), Gate()
     line.start_relay(queue, amqp_url=nodes)
     line.start_worker(Actor(kind, gate), amqp_url=nodes)
@@ -48,13 +48,13 @@ def test_the_next_node_is_tried_where_the_first_is_away(
 
 
 def test_a_job_that_ends_without_the_broker_holds_up_no_other(
-    line: Line, proxy: Proxy, queue: str, monkeypatch: pytest.MonkeyPatch
+    line: Line, proxy: Proxy, amqp_url: str, queue: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Dramatiq would try again to acknowledge, and keep the thread from the next message."""
     monkeypatch.setattr(dramatiq.worker, "POST_PROCESS_MESSAGE_RETRY_DELAY_SECS", 60)
     kind, gate = note_kind(queue), Gate("a")
     line.start_relay(queue)
-    worker = line.start_worker(Actor(kind, gate), threads=1, amqp_url=proxy.amqp_url)
+    worker = line.start_worker(Actor(kind, gate), threads=1, amqp_url=proxy.url(amqp_url))
     a = line.submit(kind(text="a"))
     wait_for("the job to run", lambda: gate.came)
     b = line.submit(kind(text="b"))
@@ -68,7 +68,7 @@ def test_a_job_that_ends_without_the_broker_holds_up_no_other(
 
 
 def test_an_acknowledgement_from_before_a_reconnect_hits_no_other_message(
-    line: Line, rabbit: Rabbit, proxy: Proxy, queue: str
+    line: Line, rabbit: Rabbit, proxy: Proxy, amqp_url: str, queue: str
 ) -> None:
     """Tags begin at 1 on each connection: the old tag of one job is the new one of the next."""
     kind, first, second = note_kind(queue), Gate("a"), Gate("b")
@@ -77,7 +77,7 @@ def test_an_acknowledgement_from_before_a_reconnect_hits_no_other_message(
         (second if note.text == "b" else first)(note, job)
 
     line.start_relay(queue)
-    worker = line.start_worker(Actor(kind, do), threads=1, amqp_url=proxy.amqp_url)
+    worker = line.start_worker(Actor(kind, do), threads=1, amqp_url=proxy.url(amqp_url))
     line.wait_for(line.submit(kind(text="takes the tag 1")), "succeeded")
     a = line.submit(kind(text="a"))
     wait_for("a to run", lambda: "a" in first.came)

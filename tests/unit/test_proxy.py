@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from dev.ports import free_port
-from tests.chaos.proxy import Proxy
+from tests.proxy import Proxy
 
 
 @pytest.fixture
@@ -56,12 +56,55 @@ def answered(client: socket.socket, within: float = 10) -> bool:
     return True
 
 
+def assert_cut(proxy: Proxy) -> None:
+    """That a new connection comes to nothing."""
+    with (
+        socket.create_connection(("127.0.0.1", proxy.port), timeout=10) as client,
+        pytest.raises(ConnectionError),
+    ):
+        answered(client)
+
+
 def test_a_cut_ends_what_there_is_and_lets_new_connections_through(proxy: Proxy) -> None:
     with connected(proxy) as client:
         proxy.cut()
         with pytest.raises(ConnectionError):
             answered(client)
     connected(proxy).close()
+
+
+def test_no_connection_is_used_after_a_cut(proxy: Proxy) -> None:
+    with connected(proxy) as client:
+        proxy.delay = 0.3
+        assert not answered(client, within=0.1)  # it is still on its way
+        assert proxy.is_used
+        proxy.cut()
+        assert not proxy.is_used
+
+
+def test_what_refuses_lets_nothing_through_until_it_admits(proxy: Proxy) -> None:
+    with connected(proxy) as client:
+        proxy.refuse()
+        with pytest.raises(ConnectionError):
+            answered(client)
+    assert_cut(proxy)
+    assert proxy.refused == 1
+    proxy.admit()
+    connected(proxy).close()
+
+
+def test_a_cut_in_the_middle_of_an_answer_lets_its_beginning_through(proxy: Proxy) -> None:
+    with connected(proxy) as client:
+        proxy.cut_after(3)
+        client.sendall(b"hello")
+        assert client.recv(100) == b"hel"
+        client.sendall(b"hello")
+        assert client.recv(100) == b""
+
+
+def test_the_url_by_way_of_it_keeps_the_rest(proxy: Proxy) -> None:
+    url = proxy.url("amqp://ann:secret@rabbit.example:5672/duly?heartbeat=5")
+    assert url == f"amqp://ann:secret@127.0.0.1:{proxy.port}/duly?heartbeat=5"
 
 
 def test_what_is_swallowed_is_not_told_until_it_is_cut(proxy: Proxy) -> None:
@@ -86,9 +129,5 @@ def test_a_slow_network_delivers_late(proxy: Proxy) -> None:
 def test_without_its_server_a_connection_is_reset() -> None:
     dead = Proxy(free_port())
     dead.start()
-    with (
-        socket.create_connection(("127.0.0.1", dead.port), timeout=10) as client,
-        pytest.raises(ConnectionError),
-    ):
-        answered(client)
+    assert_cut(dead)
     dead.stop()

@@ -1,4 +1,4 @@
-"""The network between a system and a server: slow, cut or half open when it is told to be.
+"""The network before a server: slow, cut, half open or refusing when it is told to be.
 
 One thread for all connections, and it outlives the server behind it.
 """
@@ -6,9 +6,10 @@ One thread for all connections, and it outlives the server behind it.
 import asyncio
 import threading
 from asyncio import StreamReader, StreamWriter
-from collections.abc import Callable, Coroutine
-from contextlib import suppress
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 CHUNK = 65536
 
@@ -16,10 +17,14 @@ CHUNK = 65536
 class Proxy:
     """Forwards connections from a port of its own to a server's port."""
 
-    def __init__(self, server_port: int) -> None:
-        self._server_port = server_port
+    def __init__(self, server_port: int, server_host: str = "127.0.0.1") -> None:
+        self._server = server_host, server_port
         self.delay = 0.0
         """How many seconds late everything passes, each way."""
+        self.refused = 0
+        """How many connections were refused."""
+        self._admits = True
+        self._allowance: int | None = None
         self._links: set[_Link] = set()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
@@ -29,9 +34,34 @@ class Proxy:
         self._thread.start()
         self.port: int = self._call(self._listen())
 
+    def url(self, server_url: str) -> str:
+        """The server's URL by way of this proxy."""
+        parts = urlsplit(server_url)
+        login = parts.netloc.rpartition("@")[0]
+        return urlunsplit(parts._replace(netloc=f"{login}@127.0.0.1:{self.port}"))
+
+    @property
+    def is_used(self) -> bool:
+        """Whether there are connections that were not cut."""
+        links = [*self._links]  # they come and go in another thread
+        return not all(link.is_cut for link in links)
+
     def cut(self) -> None:
         """Reset all connections; new ones are let through."""
         self._call(self._reset(lambda _: True))
+
+    def cut_after(self, answered: int) -> None:
+        """Let `answered` bytes more from the server through, then end the connection."""
+        self._allowance = answered
+
+    def refuse(self) -> None:
+        """Reset all connections and let no new one through."""
+        self._admits = False
+        self.cut()
+
+    def admit(self) -> None:
+        """Let new connections through again."""
+        self._admits = True
 
     def swallow(self) -> None:
         """From now on nothing passes on the connections that there are, and neither end is told."""
@@ -58,28 +88,51 @@ class Proxy:
 
     async def _serve(self, reader: StreamReader, writer: StreamWriter) -> None:
         try:
-            there = await asyncio.open_connection("127.0.0.1", self._server_port)
+            there = await self._reach()
         except OSError:
             writer.transport.abort()
             return
         link = _Link(writer, there[1])
         self._links.add(link)
-        await asyncio.gather(self._pump(reader, there[1], link), self._pump(there[0], writer, link))
+        await asyncio.gather(
+            self._pump(reader, there[1], link), self._pump(there[0], writer, link, self._allowed)
+        )
         self._links.discard(link)
         link.end()
 
-    async def _pump(self, reader: StreamReader, writer: StreamWriter, link: "_Link") -> None:
+    async def _reach(self) -> tuple[StreamReader, StreamWriter]:
+        if not self._admits:
+            self.refused += 1
+            raise ConnectionRefusedError
+        return await asyncio.open_connection(*self._server)
+
+    async def _pump(
+        self,
+        reader: StreamReader,
+        writer: StreamWriter,
+        link: "_Link",
+        allowed: Callable[[bytes], bytes] = bytes,
+    ) -> None:
         with suppress(OSError):
-            while data := await reader.read(CHUNK):
+            while data := allowed(await reader.read(CHUNK)):
                 if self.delay:
                     await asyncio.sleep(self.delay)
                 if not link.swallows:
                     writer.write(data)
                     await writer.drain()
         if not link.swallows:
-            writer.close()
+            writer.write_eof()  # what is under way the other way still arrives
+
+    def _allowed(self, data: bytes) -> bytes:
+        """As much of an answer as may pass; nothing ends the connection."""
+        if self._allowance is None:
+            return data
+        passing = data[: self._allowance]
+        self._allowance -= len(passing)
+        return passing
 
     async def _reset(self, chosen: "Callable[[_Link], bool]") -> None:
+        self._allowance = None
         for link in filter(chosen, self._links):
             link.reset()
 
@@ -99,12 +152,26 @@ class _Link:
     def __init__(self, *ends: StreamWriter) -> None:
         self._ends = ends
         self.swallows = False
+        self.is_cut = False
         self.ended = asyncio.Event()
 
     def reset(self) -> None:
+        self.is_cut = True
         for end in self._ends:
             end.transport.abort()
 
     def end(self) -> None:
         self.reset()
         self.ended.set()
+
+
+@contextmanager
+def before(server_url: str) -> Iterator[Proxy]:
+    """A proxy before the server of this URL."""
+    server = urlsplit(server_url)
+    assert server.hostname
+    assert server.port
+    proxy = Proxy(server.port, server.hostname)
+    proxy.start()
+    yield proxy
+    proxy.stop()
