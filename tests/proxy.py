@@ -8,6 +8,7 @@ import threading
 from asyncio import StreamReader, StreamWriter
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -23,6 +24,8 @@ class Proxy:
         """How many seconds late everything passes, each way."""
         self.refused = 0
         """How many connections were refused."""
+        self.round_trips = 0
+        """How often a client has asked something since it was last answered."""
         self._admits = True
         self._allowance: int | None = None
         self._links: set[_Link] = set()
@@ -95,7 +98,8 @@ class Proxy:
         link = _Link(writer, there[1])
         self._links.add(link)
         await asyncio.gather(
-            self._pump(reader, there[1], link), self._pump(there[0], writer, link, self._allowed)
+            self._pump(reader, there[1], link, partial(self._counted, link)),
+            self._pump(there[0], writer, link, partial(self._allowed, link)),
         )
         self._links.discard(link)
         link.end()
@@ -111,7 +115,7 @@ class Proxy:
         reader: StreamReader,
         writer: StreamWriter,
         link: "_Link",
-        allowed: Callable[[bytes], bytes] = bytes,
+        allowed: Callable[[bytes], bytes],
     ) -> None:
         with suppress(OSError):
             while data := allowed(await reader.read(CHUNK)):
@@ -123,8 +127,15 @@ class Proxy:
         if not link.swallows:
             writer.write_eof()  # what is under way the other way still arrives
 
-    def _allowed(self, data: bytes) -> bytes:
+    def _counted(self, link: "_Link", data: bytes) -> bytes:
+        """All that a client asks."""
+        self.round_trips += link.is_answered
+        link.is_answered = False
+        return data
+
+    def _allowed(self, link: "_Link", data: bytes) -> bytes:
         """As much of an answer as may pass; nothing ends the connection."""
+        link.is_answered = True
         if self._allowance is None:
             return data
         passing = data[: self._allowance]
@@ -152,6 +163,7 @@ class _Link:
     def __init__(self, *ends: StreamWriter) -> None:
         self._ends = ends
         self.swallows = False
+        self.is_answered = True
         self.is_cut = False
         self.ended = asyncio.Event()
 

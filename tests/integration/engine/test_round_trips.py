@@ -1,0 +1,67 @@
+"""How often the engine asks Postgres for one job: what a job costs on any machine."""
+
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import create_engine, text
+from sqlalchemy.orm import Session
+
+from outbox import steps, submit, submit_all
+from outbox.database import sqlalchemy_url
+from outbox.ledger import Ledger
+from tests import proxy
+from tests.integration.engine.by_hand import KIND, ByHand
+from tests.integration.engine.line import note_kind
+from tests.proxy import Proxy
+
+NOTE = note_kind("q")
+
+
+@pytest.fixture
+def postgres(database_url: str) -> Iterator[Proxy]:
+    """The way to Postgres, which counts."""
+    with proxy.before(database_url) as counting:
+        yield counting
+
+
+def test_one_job_or_a_hundred_are_one_round_trip_of_the_callers_transaction(
+    postgres: Proxy, database_url: str
+) -> None:
+    engine = create_engine(sqlalchemy_url(postgres.url(database_url)))
+    with Session(engine) as session:
+        session.execute(text("SELECT"))
+        before = postgres.round_trips
+        submit(session, NOTE())
+        assert postgres.round_trips == before + 1
+        submit_all(session, [NOTE() for _ in range(100)])
+        assert postgres.round_trips == before + 2
+        session.commit()
+        assert postgres.round_trips == before + 3
+    engine.dispose()
+
+
+def test_where_each_statement_commits_a_job_is_one_round_trip(
+    postgres: Proxy, database_url: str
+) -> None:
+    engine = create_engine(sqlalchemy_url(postgres.url(database_url)), isolation_level="AUTOCOMMIT")
+    with Session(engine) as session:
+        submit(session, NOTE())
+    before = postgres.round_trips
+    with Session(engine) as session:
+        submit(session, NOTE())
+    assert postgres.round_trips == before + 1
+    engine.dispose()
+
+
+def test_a_step_is_one_round_trip_of_the_ledger(
+    postgres: Proxy, database_url: str, by_hand: ByHand
+) -> None:
+    ledger = Ledger(postgres.url(database_url), "w1")
+    ledger.start()
+    for _ in range(2):  # the first one connects
+        before = postgres.round_trips
+        job = {"id": by_hand.submit(), "dispatch": 1}
+        assert ledger.write(steps.CLAIM, job | {"kind": KIND})
+        assert ledger.write(steps.SUCCEED, job | {"attempt": 1, "result": "null"})
+    ledger.close()
+    assert postgres.round_trips == before + 2
