@@ -2,7 +2,8 @@
 
 Threads hand in entries and wait; one thread writes all that have gathered meanwhile, one statement
 for each step and one commit for all (group commit). While Postgres is away the entries wait, and
-with them the jobs' messages, unacknowledged.
+with them the jobs' messages, unacknowledged. Away is whatever Postgres answers that is not about a
+row: it may be read-only for a while, or have no room, as well as be gone.
 """
 
 import queue
@@ -19,7 +20,7 @@ import structlog
 from psycopg.errors import DeadlockDetected, SerializationFailure
 from psycopg.rows import namedtuple_row
 
-from outbox.database import conninfo, is_unreachable
+from outbox.database import conninfo
 from outbox.nudge import NOTIFY
 
 log = structlog.get_logger(__name__)
@@ -134,7 +135,7 @@ class Ledger:
             except (DeadlockDetected, SerializationFailure):
                 continue
             except psycopg.Error as error:
-                if not is_unreachable(error):
+                if _is_about_a_row(error):
                     return self._settle_alone(entries, error)
                 self._disconnect()
                 if self._stopping.is_set():
@@ -185,6 +186,16 @@ class Ledger:
             self._connect().execute(NOTIFY)
         except psycopg.Error:
             self._disconnect()  # the relays look by themselves before long
+
+
+def _is_about_a_row(error: psycopg.Error) -> bool:
+    """Whether a row is refused: for its data (22), a constraint (23) or its size (54).
+
+    Or by psycopg, which sends none of it then.
+    """
+    if error.sqlstate is None:
+        return not isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
+    return error.sqlstate.startswith(("22", "23", "54"))
 
 
 def _columns(entries: Sequence[_Entry]) -> dict[str, list[Any]]:
