@@ -54,7 +54,8 @@ class Attempt:
         self._teller = Teller(actor.kind, claim.payload)
         self._thread = threading.get_ident()
         self._is_valid = False
-        self._busy_since: float | None = time.monotonic()
+        self._began = time.monotonic()
+        self._busy_since: float | None = self._began
 
     def run(self) -> None:
         """Run the actor and record the outcome.
@@ -137,10 +138,17 @@ class Attempt:
             self._snooze(error.delay.total_seconds(), self._teller.text(error))
         elif isinstance(error, Superseded):
             log.warning("superseded", why=str(error))
-        elif is_own_outage(error):
+        elif self._is_outage(error):
             self._snooze(DATABASE_AWAY_SECONDS, "Postgres is away")
         else:
             self._retry_or_die(error)
+
+    def _is_outage(self, error: BaseException) -> bool:
+        """Whether Postgres was away, as the ledger saw too: a job can end its own connection."""
+        if not is_own_outage(error):
+            return False
+        with self._waiting():
+            return self._ledger.has_lost_postgres_since(self._began)
 
     def _retry_or_die(self, error: BaseException) -> None:
         outcome = "timed_out" if isinstance(error, TimeLimitExceeded) else "failed"

@@ -6,6 +6,7 @@ with them the jobs' messages, unacknowledged. Away is whatever Postgres answers 
 row: it may be read-only for a while, or have no room, as well as be gone.
 """
 
+import math
 import queue
 import threading
 import time
@@ -33,6 +34,10 @@ LOOK_SECONDS = 1.0
 """How soon a thread that waits for an answer notices that none can come."""
 
 
+LOOK = "UPDATE duly.jobs SET id = id WHERE false RETURNING 1 AS n"
+"""Writes nothing, where something could be written."""
+
+
 class LedgerClosed(Exception):
     """The worker stops, and Postgres or the ledger is gone: whether it was written is unknown."""
 
@@ -55,6 +60,8 @@ class Ledger:
     def __init__(self, database_url: str, name: str) -> None:
         self._database_url = database_url
         self._name = name
+        self.lost_at = -math.inf
+        """When it last lost its connection, on the monotonic clock."""
         self._connection: psycopg.Connection[Any] | None = None
         self._entries: queue.SimpleQueue[_Entry] = queue.SimpleQueue()
         self._stopping = threading.Event()
@@ -82,6 +89,14 @@ class Ledger:
         if isinstance(answer, Exception):
             raise answer
         return answer
+
+    def has_lost_postgres_since(self, moment: float) -> bool:
+        """Whether Postgres has been away since then, on the monotonic clock, or is so now.
+
+        Waits and raises as `write` does.
+        """
+        self.write(LOOK, {})
+        return self.lost_at >= moment
 
     def nudge(self) -> None:
         """Tell the relays that there is work. Does not wait, and may come to nothing."""
@@ -180,6 +195,7 @@ class Ledger:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+            self.lost_at = time.monotonic()
 
     def _notify(self) -> None:
         try:

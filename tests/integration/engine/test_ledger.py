@@ -1,4 +1,5 @@
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
@@ -134,6 +135,17 @@ def test_a_statement_that_somebody_cancels_is_taken_again(
         by_hand.take("SELECT pg_cancel_backend(%(pid)s)", **waiting)
         wait_for("another", lambda: waiting not in (again := by_hand.take(WAITING)) and again)
     assert claim.result(10).attempt == 1
+
+
+def test_asked_it_looks_whether_postgres_was_away(
+    ledger: Ledger, cut_postgres: Callable[[], int]
+) -> None:
+    ledger.start()
+    begun = time.monotonic()
+    assert not ledger.has_lost_postgres_since(begun)
+    assert cut_postgres() == 1
+    assert ledger.has_lost_postgres_since(begun)
+    assert not ledger.has_lost_postgres_since(time.monotonic())
 
 
 def test_a_ledger_that_stops_does_not_wait_for_a_postgres_that_is_away(
