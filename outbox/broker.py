@@ -27,7 +27,7 @@ class Dead(Exception):
 
 
 class GiveBack(Exception):
-    """This worker cannot take the message now: the broker gives it to another."""
+    """This worker stops before it could record anything: the message is for another."""
 
 
 class Broker(RabbitmqBroker):
@@ -69,8 +69,9 @@ class Broker(RabbitmqBroker):
 class Disposition(Middleware):
     """Does with a message what the runner decided.
 
-    An error here is swallowed and the message acknowledged, which loses nothing: the decision is
-    already in Postgres (for `GiveBack` the job is still queued there, or rescued).
+    `Dead` sends it to the `.XQ`, any other exception gives it back. An error here is swallowed and
+    the message acknowledged, which loses nothing: what became of the job is already in Postgres
+    (where a message is given back, the job is still queued there, or about to be rescued).
     """
 
     def after_process_message(

@@ -1,11 +1,15 @@
 """How the engine reaches Postgres."""
 
+import time
+from collections.abc import Callable
+
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from sqlalchemy import Engine, event, make_url
 from sqlalchemy.engine import URL, ExceptionContext
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from outbox.causes import causes
 
@@ -34,6 +38,7 @@ def sqlalchemy_url(database_url: str) -> URL:
 
 
 OURS = "from Duly's own engine"
+MADE_AT = "duly.made_at"
 
 
 def note_errors(engine: Engine) -> None:
@@ -45,8 +50,22 @@ def note_errors(engine: Engine) -> None:
     event.listen(engine, "handle_error", note)
 
 
+def renew_older(engine: Engine, than: Callable[[], float]) -> None:
+    """Have no pooled connection taken that was made before that moment of the monotonic clock."""
+
+    def note(_: object, record: ConnectionPoolEntry) -> None:
+        record.info[MADE_AT] = time.monotonic()
+
+    def look(_: object, record: ConnectionPoolEntry, __: object) -> None:
+        if record.info[MADE_AT] <= than():
+            raise DisconnectionError  # upon which the pool makes another
+
+    event.listen(engine, "connect", note)
+    event.listen(engine, "checkout", look)
+
+
 def is_own_outage(error: BaseException) -> bool:
-    """Whether an actor failed because Duly's Postgres is away, and not some other server of its."""
+    """Whether an actor failed for want of Duly's Postgres, and not of some other server of its."""
     return any(
         OURS in getattr(each, "__notes__", ()) and _is_lost_connection(each)
         for each in causes(error)

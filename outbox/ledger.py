@@ -2,9 +2,11 @@
 
 Threads hand in entries and wait; one thread writes all that have gathered meanwhile, one statement
 for each step and one commit for all (group commit). While Postgres is away the entries wait, and
-with them the jobs' messages, unacknowledged.
+with them the jobs' messages, unacknowledged. Away is whatever Postgres answers that is not about a
+row: it may be read-only for a while, or have no room, as well as be gone.
 """
 
+import math
 import queue
 import threading
 import time
@@ -19,7 +21,7 @@ import structlog
 from psycopg.errors import DeadlockDetected, SerializationFailure
 from psycopg.rows import namedtuple_row
 
-from outbox.database import conninfo, is_unreachable
+from outbox.database import conninfo
 from outbox.nudge import NOTIFY
 
 log = structlog.get_logger(__name__)
@@ -30,6 +32,10 @@ BREATH_SECONDS = 0.002
 """A pause after each group, in which the next one gathers: fewer commits, less work a job."""
 LOOK_SECONDS = 1.0
 """How soon a thread that waits for an answer notices that none can come."""
+
+
+LOOK = "UPDATE duly.jobs SET id = id WHERE false RETURNING 1 AS n"
+"""Writes nothing, where something could be written."""
 
 
 class LedgerClosed(Exception):
@@ -54,6 +60,8 @@ class Ledger:
     def __init__(self, database_url: str, name: str) -> None:
         self._database_url = database_url
         self._name = name
+        self.lost_at = -math.inf
+        """When it last lost its connection, on the monotonic clock."""
         self._connection: psycopg.Connection[Any] | None = None
         self._entries: queue.SimpleQueue[_Entry] = queue.SimpleQueue()
         self._stopping = threading.Event()
@@ -81,6 +89,14 @@ class Ledger:
         if isinstance(answer, Exception):
             raise answer
         return answer
+
+    def has_lost_postgres_since(self, moment: float) -> bool:
+        """Whether Postgres has been away since then, on the monotonic clock, or is so now.
+
+        Waits and raises as `write` does.
+        """
+        self.write(LOOK, {})
+        return self.lost_at >= moment
 
     def nudge(self) -> None:
         """Tell the relays that there is work. Does not wait, and may come to nothing."""
@@ -134,7 +150,7 @@ class Ledger:
             except (DeadlockDetected, SerializationFailure):
                 continue
             except psycopg.Error as error:
-                if not is_unreachable(error):
+                if _is_about_a_row(error):
                     return self._settle_alone(entries, error)
                 self._disconnect()
                 if self._stopping.is_set():
@@ -179,12 +195,23 @@ class Ledger:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+            self.lost_at = time.monotonic()
 
     def _notify(self) -> None:
         try:
             self._connect().execute(NOTIFY)
         except psycopg.Error:
             self._disconnect()  # the relays look by themselves before long
+
+
+def _is_about_a_row(error: psycopg.Error) -> bool:
+    """Whether a row is refused: for its data (22), a constraint (23) or its size (54).
+
+    Or by psycopg, which sends none of it then.
+    """
+    if error.sqlstate is None:
+        return not isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
+    return error.sqlstate.startswith(("22", "23", "54"))
 
 
 def _columns(entries: Sequence[_Entry]) -> dict[str, list[Any]]:

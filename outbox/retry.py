@@ -7,19 +7,19 @@ from datetime import timedelta
 
 from outbox.time_limit import TimeLimitExceeded
 
-LONGEST_SNOOZE = timedelta(days=36_525)
+LONGEST_WAIT = timedelta(days=36_525)
 """A century: Python's dates end before Postgres's do, and a job must stay readable."""
 
 
 class Snooze(Exception):
-    """Raised by an actor to be run again after `delay` without spending an attempt.
+    """Raised by an actor to be run again after `delay`, at once if negative, no attempt spent.
 
     For work that is not ready yet (a report still being made elsewhere), not for work that failed.
     """
 
     def __init__(self, delay: timedelta, reason: str = "") -> None:
         super().__init__(reason or f"snoozed for {delay}")
-        self.delay = min(delay, LONGEST_SNOOZE)
+        self.delay = min(max(delay, timedelta()), LONGEST_WAIT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,9 @@ class Retry:
     def __post_init__(self) -> None:
         if self.attempts < 1:
             raise ValueError("a job needs at least one attempt")
+        # What is of another type is found where it is declared, not when the first job fails.
+        self.allows(Exception())
+        self.backoff(self.attempts)
 
     def allows(self, error: BaseException) -> bool:
         """Whether an error of this class is worth another attempt."""
@@ -51,15 +54,29 @@ class Retry:
         error: BaseException,
         uniform: Callable[[float, float], float] | None = None,
     ) -> timedelta:
-        """How long to wait after `spent` attempts: exponential backoff with full jitter.
+        """How long to wait after `spent` attempts: what the error asks for, else `backoff`."""
+        asked = _asked_by(error)
+        if asked is None:
+            return self.backoff(spent, uniform)
+        return min(max(asked, timedelta()), self.longest, LONGEST_WAIT)
+
+    def backoff(
+        self, spent: int, uniform: Callable[[float, float], float] | None = None
+    ) -> timedelta:
+        """Exponential backoff with full jitter.
 
         Full jitter (a uniform draw from zero to the exponential bound) spreads a crowd of jobs that
         failed together best; see "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
         """
-        asked = getattr(error, "retry_in", None)
-        if isinstance(asked, timedelta):
-            return min(max(asked, timedelta()), self.longest)
         # In floats: a timedelta overflows long before the exponent does.
         bound = self.first.total_seconds() * 2.0 ** min(spent - 1, 40)
-        longest = self.longest.total_seconds()
+        longest = min(self.longest, LONGEST_WAIT).total_seconds()
         return timedelta(seconds=(uniform or random.uniform)(0, min(bound, longest)))
+
+
+def _asked_by(error: BaseException) -> timedelta | None:
+    try:
+        asked = getattr(error, "retry_in", None)
+    except Exception:  # noqa: BLE001 - a property that fails asks for nothing
+        return None
+    return asked if isinstance(asked, timedelta) else None

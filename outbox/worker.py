@@ -18,7 +18,7 @@ from sqlalchemy.orm import sessionmaker
 from outbox.actor import Actor, Actors
 from outbox.attempt import Attempt
 from outbox.broker import Broker, Dead, GiveBack
-from outbox.database import note_errors, sqlalchemy_url
+from outbox.database import note_errors, renew_older, sqlalchemy_url
 from outbox.desk import Desk
 from outbox.heartbeat import Heartbeat, worker_name
 from outbox.ledger import Ledger, LedgerClosed
@@ -99,6 +99,8 @@ class Worker:
         )
         note_errors(self._engine)
         self._ledger = Ledger(database_url, self.name)
+        # With the ledger's connection idle ones of the actors were lost, at the cost of no attempt.
+        renew_older(self._engine, lambda: self._ledger.lost_at)
         self._limits = TimeLimits()
         self._desk = Desk()
         self._broker = Broker(amqp_url)

@@ -168,6 +168,21 @@ def break_transaction(job: Job) -> None:
             tx.connection().exec_driver_sql("SELECT 1 / 0")
 
 
+def end_own_connection(job: Job) -> None:
+    """Makes Postgres end its connection."""
+    with job.transaction() as tx:
+        tx.connection().exec_driver_sql("SELECT pg_terminate_backend(pg_backend_pid())")
+
+
+def fill_the_disk(job: Job) -> None:
+    """Asks Postgres for more room than it may have."""
+    with job.transaction() as tx:
+        sql = tx.connection().exec_driver_sql
+        sql("SET LOCAL temp_file_limit = 100")
+        sql("SET LOCAL work_mem = 64")
+        sql("SELECT * FROM generate_series(1, 300000) AS n ORDER BY -n OFFSET 300000")
+
+
 def leave_transaction_open(job: Job) -> NoReturn:
     """Holds a connection, a transaction and its locks, for ever."""
     session = job.sessions()
@@ -207,6 +222,8 @@ DEEDS: dict[str, Callable[[Job], Any]] = {
         commit_early,
         roll_back,
         break_transaction,
+        end_own_connection,
+        fill_the_disk,
         leave_transaction_open,
         return_much,
         return_nan,

@@ -1,12 +1,13 @@
 import random
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from outbox import Retry, Snooze
-from outbox.retry import LONGEST_SNOOZE
+from outbox.retry import LONGEST_WAIT
 from outbox.time_limit import TimeLimitExceeded
 
 spans = st.timedeltas(timedelta(), timedelta(days=3650))
@@ -49,6 +50,19 @@ def test_an_errors_own_delay_is_taken_within_bounds(asked: timedelta) -> None:
     assert policy.delay(1, Busy(asked)) == min(max(asked, timedelta()), timedelta(hours=1))
 
 
+class Unreadable(Exception):
+    """An error that takes a date for a number of seconds."""
+
+    @property
+    def retry_in(self) -> timedelta:
+        return timedelta(seconds=int("Wed, 21 Oct 2015 07:28:00 GMT"))
+
+
+def test_an_error_that_fails_to_say_its_delay_gets_the_ordinary_one() -> None:
+    policy = Retry(first=timedelta(seconds=5))
+    assert policy.delay(2, Unreadable(), lambda _, high: high) == timedelta(seconds=10)
+
+
 @pytest.mark.parametrize("error", [ValueError(), OSError(), TimeLimitExceeded()])
 def test_by_default_every_error_and_a_time_limit_are_retried(error: BaseException) -> None:
     assert Retry().allows(error)
@@ -80,10 +94,24 @@ def test_a_policy_without_an_attempt_is_refused() -> None:
         Retry(attempts=0)
 
 
+@pytest.mark.parametrize("wrong", [{"never": ["LookupError"]}, {"first": 5}, {"longest": "1h"}])
+def test_what_is_of_another_type_is_found_where_it_is_declared(wrong: dict[str, Any]) -> None:
+    with pytest.raises((TypeError, AttributeError)):
+        Retry(**wrong)
+
+
 def test_a_snooze_says_how_long_and_why() -> None:
     snooze = Snooze(timedelta(seconds=3), "the report is being made")
     assert (snooze.delay, str(snooze)) == (timedelta(seconds=3), "the report is being made")
 
 
-def test_no_snooze_ends_beyond_the_dates_that_python_knows() -> None:
-    assert Snooze(timedelta.max).delay == LONGEST_SNOOZE
+def test_no_wait_ends_beyond_the_dates_that_python_knows() -> None:
+    assert Snooze(timedelta.max).delay == LONGEST_WAIT
+    endless = Retry(first=timedelta.max, longest=timedelta.max)
+    assert endless.delay(1, ValueError(), uniform=lambda _, high: high) == LONGEST_WAIT
+    assert endless.delay(1, Busy(timedelta.max)) == LONGEST_WAIT
+
+
+@given(st.timedeltas(max_value=timedelta()))
+def test_a_snooze_into_the_past_ends_now(delay: timedelta) -> None:
+    assert Snooze(delay).delay == timedelta()

@@ -1,4 +1,5 @@
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
@@ -6,10 +7,11 @@ from uuid import UUID
 
 import psycopg
 import pytest
+from structlog.testing import capture_logs
 
 from outbox import steps
 from outbox.ledger import Ledger, LedgerClosed
-from tests.integration.engine.by_hand import KIND, ByHand
+from tests.integration.engine.by_hand import KIND, WAITING, ByHand
 from tests.wait import wait_for
 
 NOWHERE = "postgresql://nobody@127.0.0.1:1/nowhere"
@@ -102,6 +104,48 @@ def test_a_lost_connection_is_made_again(
     for _ in range(5):
         assert ledger.write(steps.CLAIM, question(by_hand.submit())).attempt == 1
         assert cut_postgres() == 1
+
+
+def test_a_postgres_that_is_read_only_for_a_while_is_waited_for(
+    ledger: Ledger, threads: ThreadPoolExecutor, by_hand: ByHand
+) -> None:
+    """As after a failover."""
+    (claim,) = handed_in(ledger, threads, steps.CLAIM, [question(by_hand.submit())])
+    (row,) = by_hand.take("SELECT current_database() AS name")
+    change = f'ALTER DATABASE "{row["name"]}" {{}}'.format
+    by_hand.connection.execute(change("SET default_transaction_read_only = on").encode())
+    try:
+        with capture_logs() as logs:
+            ledger.start()
+            wait_for("a refusal", lambda: "read-only transaction" in str(logs))
+    finally:
+        by_hand.connection.execute(change("RESET default_transaction_read_only").encode())
+    assert claim.result(10).attempt == 1
+
+
+def test_a_statement_that_somebody_cancels_is_taken_again(
+    ledger: Ledger, threads: ThreadPoolExecutor, by_hand: ByHand, other_hand: ByHand
+) -> None:
+    job = by_hand.submit()
+    ledger.start()
+    with other_hand.connection.transaction():
+        other_hand.take("LOCK TABLE duly.jobs")
+        claim = threads.submit(ledger.write, steps.CLAIM, question(job))
+        (waiting,) = wait_for("the claim to wait", lambda: by_hand.take(WAITING))
+        by_hand.take("SELECT pg_cancel_backend(%(pid)s)", **waiting)
+        wait_for("another", lambda: waiting not in (again := by_hand.take(WAITING)) and again)
+    assert claim.result(10).attempt == 1
+
+
+def test_asked_it_looks_whether_postgres_was_away(
+    ledger: Ledger, cut_postgres: Callable[[], int]
+) -> None:
+    ledger.start()
+    begun = time.monotonic()
+    assert not ledger.has_lost_postgres_since(begun)
+    assert cut_postgres() == 1
+    assert ledger.has_lost_postgres_since(begun)
+    assert not ledger.has_lost_postgres_since(time.monotonic())
 
 
 def test_a_ledger_that_stops_does_not_wait_for_a_postgres_that_is_away(

@@ -118,6 +118,24 @@ def test_no_attempt_is_spent_and_no_effect_doubled_when_postgres_goes_away(
     assert [line.attempts(job) for job in jobs] == [[]] * len(jobs)
 
 
+def test_connections_that_were_lost_between_two_jobs_cost_no_attempt(
+    line: Line, effects: Effects, cut_postgres: Callable[[], int], queue: str
+) -> None:
+    """The ledger makes its own anew when it claims: so do the actors, whose pool is older."""
+    kind = note_kind(queue, retry=Retry(attempts=1))
+
+    def do(note: Note, job: Job) -> None:
+        with job.transaction() as tx:
+            effects.add(tx, job.id)
+
+    line.start_relay(queue)
+    line.start_worker(Actor(kind, do))
+    for _ in range(3):
+        line.wait_for(line.submit(kind()), "succeeded")
+        assert cut_postgres() > 0
+    line.wait_for(line.submit(kind()), "succeeded")
+
+
 def test_two_workers_and_two_relays_do_each_job_once(
     line: Line, effects: Effects, by_hand: ByHand, queue: str
 ) -> None:

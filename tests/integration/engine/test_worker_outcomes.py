@@ -1,13 +1,14 @@
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
+import psycopg
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, field_validator
 
 from outbox import Actor, Job, Kind, Retry, Snooze
-from tests.integration.engine.line import AT_ONCE, Line, Note, note_kind
+from tests.integration.engine.line import AT_ONCE, Line, Note, do_nothing, note_kind
 from tests.wait import wait_for
 
 Failing = Callable[[Note, Job], Any]
@@ -101,6 +102,33 @@ def test_a_job_may_be_snoozed_for_ever(line: Line, queue: str) -> None:
     assert (line.job(job).state, line.job(job).attempt) == ("queued", 0)
 
 
+def test_a_snooze_into_the_past_runs_the_job_at_once(line: Line, queue: str) -> None:
+    def do(note: Note, job: Job) -> None:
+        if job.dispatch == 1:
+            raise Snooze(timedelta(days=-3_000_000))
+
+    kind = note_kind(queue)
+    line.start_relay(queue)
+    line.start_worker(Actor(kind, do))
+    assert line.wait_for(line.submit(kind()), "succeeded").dispatch == 2
+
+
+def test_an_error_that_fails_to_say_its_delay_is_retried(line: Line, queue: str) -> None:
+    class Busy(Exception):
+        @property
+        def retry_in(self) -> timedelta:
+            return timedelta(seconds=int("Wed, 21 Oct 2015 07:28:00 GMT"))
+
+    def do(note: Note, job: Job) -> None:
+        raise Busy
+
+    kind = note_kind(queue)
+    line.start_relay(queue)
+    line.start_worker(Actor(kind, do))
+    job = line.wait_for(line.submit(kind()), "dead")
+    assert [each.error_type.rpartition(".")[2] for each in line.attempts(job.id)] == ["Busy"] * 3
+
+
 def test_an_attempt_past_its_time_limit_is_ended_and_retried(line: Line, queue: str) -> None:
     def do(note: Note, job: Job) -> str:
         while job.attempt == 1:
@@ -132,11 +160,69 @@ def test_a_payload_that_is_invalid_by_now_is_death_at_once(line: Line, queue: st
     assert "five" not in (letter.error_message or "")
 
 
+def test_so_is_a_payload_whose_validation_fails_otherwise(line: Line, queue: str) -> None:
+    class Brittle(BaseModel):
+        """What a later release makes of the payload, without a thought of the old form."""
+
+        text: str
+
+        @field_validator("text", mode="before")
+        @classmethod
+        def of_body(cls, value: Any) -> Any:
+            return {"hello": "you"}[value]
+
+    line.start_relay(queue)
+    line.start_worker(Actor(Kind("test.note", Brittle, queue=queue), do_nothing))
+    job = line.wait_for(line.submit(note_kind(queue)(text="five")), "dead")
+    (letter,) = line.letters()
+    assert (letter.reason, letter.error_type, job.attempt) == ("invalid_payload", "KeyError", 1)
+
+
+def test_a_payload_that_is_validated_for_ever_is_timed_out(line: Line, queue: str) -> None:
+    class Endless(BaseModel):
+        """A later release's, with a bug."""
+
+        text: str
+
+        @field_validator("text")
+        @classmethod
+        def looped(cls, value: str) -> str:
+            while value:
+                pass
+            return value
+
+    soon = timedelta(milliseconds=50)
+    kind = Kind("test.note", Endless, queue=queue, time_limit=soon, retry=AT_ONCE)
+    line.start_relay(queue)
+    line.start_worker(Actor(kind, do_nothing))
+    job = line.wait_for(line.submit(note_kind(queue)(text="five")), "dead")
+    assert [each.outcome for each in line.attempts(job.id)] == ["timed_out"] * 3
+
+
 class Mute(Exception):
     """Cannot even say what it is."""
 
     def __str__(self) -> str:
         raise RuntimeError("no words")
+
+
+class Unspeakable(Exception):
+    """Ends the process that looks at it, or would."""
+
+    def __str__(self) -> str:
+        raise SystemExit("no words")
+
+
+def raise_unspeakable(note: Note, job: Job) -> None:
+    """An error that cannot be told at all."""
+    raise Unspeakable
+
+
+def raise_misnamed(note: Note, job: Job) -> None:
+    """An error of a class whose name Postgres cannot keep."""
+    misnamed = type("Misnamed", (Exception,), {})
+    misnamed.__qualname__ = "mis\0\ud800named"
+    raise misnamed("x")
 
 
 def exit_the_process(note: Note, job: Job) -> None:
@@ -163,6 +249,8 @@ def raise_much(note: Note, job: Job) -> None:
     ("do", "error_type", "text"),
     [
         (exit_the_process, "SystemExit", "1"),
+        (raise_unspeakable, "Unknown", "how it ended cannot be told"),
+        (raise_misnamed, "mis\\x00\\ud800named", "x"),
         (raise_mute, "Mute", "its text raises RuntimeError"),
         (raise_nul, "ValueError", "nul \\x00, half a pair \\ud800, and a € more"),
         (raise_much, "ValueError", "x" * 10_000),
@@ -181,6 +269,60 @@ def test_whatever_is_raised_is_recorded(
     assert (letter.error_message or "").startswith(text)
     assert len(letter.error_message or "") <= 10_000
     assert worker.is_whole
+
+
+def test_what_cannot_be_told_is_retried_like_any_failure(
+    line: Line, queue: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Retry, "backoff", lambda *_: timedelta())
+    kind = note_kind(queue, retry=Retry(attempts=3))
+    line.start_relay(queue)
+    line.start_worker(Actor(kind, raise_unspeakable))
+    job = line.wait_for(line.submit(kind()), "dead")
+    assert [each.error_type for each in line.attempts(job.id)] == ["Unknown"] * 3
+    assert line.letters()[0].reason == "exhausted"
+
+
+@pytest.fixture
+def forbid(sql_now: psycopg.Connection) -> Iterator[Callable[[str, str], None]]:
+    """Adds a condition to one of Duly's tables, until the test ends."""
+    tables = []
+
+    def forbid(table: str, condition: str) -> None:
+        sql_now.execute(
+            f"ALTER TABLE {table} ADD CONSTRAINT odd CHECK (NOT ({condition}))".encode()
+        )
+        tables.append(table)
+
+    yield forbid
+    for table in tables:
+        sql_now.execute(f"ALTER TABLE {table} DROP CONSTRAINT odd".encode())
+
+
+def test_a_record_that_postgres_refuses_is_made_plainer(
+    line: Line, queue: str, forbid: Callable[[str, str], None]
+) -> None:
+    def do(note: Note, job: Job) -> None:
+        raise ValueError
+
+    kind = note_kind(queue, retry=Retry(attempts=1))
+    forbid("duly.attempts", "error_type = 'ValueError'")
+    line.start_relay(queue)
+    line.start_worker(Actor(kind, do))
+    line.wait_for(line.submit(kind()), "dead")
+    assert line.letters()[0].error_type == "Unknown"
+
+
+def test_a_result_that_only_postgres_refuses_is_death_at_once(
+    line: Line, queue: str, forbid: Callable[[str, str], None]
+) -> None:
+    kind = note_kind(queue)
+    forbid("duly.jobs", "result = '7'")
+    line.start_relay(queue)
+    line.start_worker(Actor(kind, lambda *_: 7))
+    job = line.wait_for(line.submit(kind()), "dead")
+    (letter,) = line.letters()
+    assert (letter.reason, letter.error_type, job.attempt) == ("refused", "UnstorableResult", 1)
 
 
 @pytest.mark.parametrize("result", [object(), float("nan"), "nul \0", "half a pair \ud800", {1, 2}])
