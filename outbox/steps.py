@@ -145,8 +145,8 @@ RETURNING job_id
 # Relay: the broker returned or refused these; each backs off alone, 1 s to 5 min.
 DEFER_EVENTS = """
 UPDATE duly.outbox_events AS event
-SET failures = failures + 1,
-    available_at = now() + least(power(2, failures), 300) * interval '1 second'
+SET failures = least(failures + 1, 1000),
+    available_at = now() + least(power(2, least(failures, 9)), 300) * interval '1 second'
 FROM unnest(%(job_id)s::uuid[], %(dispatch)s::int[]) AS refused (job_id, dispatch)
 WHERE event.job_id = refused.job_id AND event.dispatch = refused.dispatch
 RETURNING event.job_id, event.dispatch, event.failures
@@ -303,8 +303,9 @@ WITH orphan AS (
                      WHEN job.attempt < job.attempt_limit THEN 'queued'
                      ELSE 'dead' END,
         dispatch = job.dispatch + CASE WHEN job.attempt < job.attempt_limit THEN 1 ELSE 0 END,
-        run_at = now() + (least(power(2, job.attempt + job.attempt_budget - job.attempt_limit - 1)
-                                - 1, 300)) * interval '1 second',
+        run_at = now() + least(
+            power(2, least(job.attempt + job.attempt_budget - job.attempt_limit - 1, 9)) - 1, 300
+        ) * interval '1 second',
         finished_at = CASE WHEN job.cancel_requested_at IS NULL AND job.attempt < job.attempt_limit
                            THEN NULL ELSE now() END
     FROM orphan

@@ -66,6 +66,14 @@ def test_a_first_crash_is_run_again_at_once_and_a_second_later(by_hand: ByHand) 
     assert (by_hand.job(job)["run_at"] - second).total_seconds() == 1
 
 
+def test_a_job_that_crashed_ever_so_often_waits_five_minutes(by_hand: ByHand) -> None:
+    job = gone(by_hand, budget=5000)
+    by_hand.take("UPDATE duly.jobs SET attempt = 4000 WHERE id = %(id)s", id=job)
+    assert by_hand.rescue()[0]["state"] == "queued"
+    crashed = by_hand.attempts(job)[-1]["finished_at"]
+    assert (by_hand.job(job)["run_at"] - crashed).total_seconds() == 300
+
+
 def test_a_crash_in_the_last_attempt_is_death(by_hand: ByHand) -> None:
     job = gone(by_hand, budget=1)
     assert by_hand.rescue()[0]["state"] == "dead"
