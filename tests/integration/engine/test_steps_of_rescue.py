@@ -20,7 +20,7 @@ def gone(by_hand: ByHand, *, budget: int = 3) -> UUID:
 
 def test_a_job_of_a_silent_worker_is_queued_again(by_hand: ByHand) -> None:
     job = gone(by_hand)
-    (rescued,) = by_hand.rescue(silence=10)
+    (rescued,) = by_hand.rescue()
     assert (rescued["id"], rescued["worker"], rescued["state"]) == (job, "w1", "queued")
 
     now, event, (attempt,) = by_hand.job(job), by_hand.event(job), by_hand.attempts(job)
@@ -42,7 +42,7 @@ def test_a_live_workers_job_is_left_alone(by_hand: ByHand) -> None:
     gone(by_hand)
     by_hand.beat("w1")
     before = by_hand.everything()
-    assert by_hand.rescue(silence=10) == []
+    assert by_hand.rescue() == []
     assert by_hand.everything() == before
 
 
@@ -110,8 +110,8 @@ def test_two_rescuers_share_the_orphans(by_hand: ByHand, other_hand: ByHand) -> 
 
 
 def test_only_names_of_workers_long_gone_are_forgotten(by_hand: ByHand) -> None:
-    by_hand.beat("w1")
-    by_hand.beat("w2")
-    by_hand.take(FALL_SILENT, name="w2", seconds=3601)
-    by_hand.take(steps.FORGET_WORKERS)
-    assert [row["name"] for row in by_hand.everything()[-1]] == ["w1"]
+    for worker, seconds in (("fresh", 0), ("silent", 3599), ("gone", 3601), ("stepped", 7200)):
+        by_hand.beat(worker)
+        by_hand.take(FALL_SILENT, name=worker, seconds=seconds)
+    by_hand.take(steps.FORGET_WORKERS, silent=["silent", "gone"])
+    assert [row["name"] for row in by_hand.everything()[-1]] == ["fresh", "silent", "stepped"]
