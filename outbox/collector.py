@@ -18,8 +18,9 @@ from pika.spec import Basic
 from psycopg import AsyncConnection
 
 from outbox import steps, topology, wire
-from outbox.database import conninfo, is_unreachable
+from outbox.database import conninfo
 from outbox.link import Link, connect
+from outbox.outage import is_outage
 
 log = structlog.get_logger(__name__)
 
@@ -87,7 +88,7 @@ async def _keep_at_any_rate(database: AsyncConnection[Any], message: DeadMessage
     try:
         await keep(database, message)
     except Exception as error:
-        if is_unreachable(error):
+        if is_outage(error):
             raise
         log.exception("odd dead message", queue=message.queue)
         await _keep_foreign(database, replace(message, headers={}), "its headers are unreadable")

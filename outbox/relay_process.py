@@ -6,22 +6,27 @@ RabbitMQ starts again with a growing pause, and an error that is a bug ends the 
 
 import asyncio
 import signal
+import time
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import timedelta
 
 import psycopg
 import structlog
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_exponential_jitter
 
+from outbox.backoff import Backoff
 from outbox.collector import Collector
-from outbox.database import is_unreachable
-from outbox.link import BrokerGone
 from outbox.nudge import listen
+from outbox.outage import is_outage
 from outbox.pruner import Pruner
 from outbox.relay import Relay
 from outbox.rescuer import Rescuer
 
 log = structlog.get_logger(__name__)
+
+FIRST_PAUSE_SECONDS = 0.2
+LONGEST_PAUSE_SECONDS = 2.0
+LASTING_SECONDS = 30.0
+"""A run of so long was no part of the outage before it."""
 
 
 async def run(
@@ -63,25 +68,22 @@ async def run(
 
 
 async def _keep(duty: str, run: Callable[[], Awaitable[None]]) -> None:
-    def say(state: RetryCallState) -> None:
-        error = state.outcome.exception() if state.outcome else None
-        pause = state.next_action.sleep if state.next_action else 0
-        log.warning("waiting", duty=duty, why=_line(error), again_in=round(pause, 1))
-
-    async for attempt in AsyncRetrying(
-        retry=retry_if_exception(_is_outage),
-        wait=wait_exponential_jitter(multiplier=0.2, max=2),
-        before_sleep=say,
-        reraise=True,
-    ):
-        with attempt:
-            await run()
-
-
-def _is_outage(error: BaseException) -> bool:
-    return isinstance(error, BrokerGone) or is_unreachable(error)
+    """Run the duty, again after each outage; after a run that lasted the pauses are short again."""
+    backoff = Backoff(FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS)
+    while True:
+        began = time.monotonic()
+        try:
+            return await run()
+        except Exception as error:
+            if not is_outage(error):
+                raise
+            if time.monotonic() - began > LASTING_SECONDS:
+                backoff.reset()
+            pause = backoff.pause()
+            log.warning("waiting", duty=duty, why=_line(error), again_in=round(pause, 1))
+        await asyncio.sleep(pause)
 
 
-def _line(error: BaseException | None) -> str:
+def _line(error: Exception) -> str:
     lost = "Postgres: " if isinstance(error, psycopg.Error) else "RabbitMQ: "
     return lost + str(error).strip().partition("\n")[0]

@@ -1,15 +1,16 @@
 """Gives the jobs of workers that died back to the queue."""
 
 import asyncio
-import time
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import structlog
 from psycopg import AsyncConnection
 
 from outbox import steps
 from outbox.database import conninfo
+from outbox.vigil import Vigil
 
 log = structlog.get_logger(__name__)
 
@@ -19,8 +20,9 @@ LOOK_SECONDS = 1.0
 class Rescuer:
     """Looks for running jobs whose worker has sent no heartbeat for `silence`.
 
-    A live worker's long job is never taken: only silence counts, not a job's age. Any number of
-    rescuers may look at once, each takes what no other has locked.
+    A live worker's long job is never taken: only silence counts, not a job's age, and only silence
+    that this rescuer has witnessed. Any number of rescuers may look at once, each takes what no
+    other has locked.
     """
 
     def __init__(
@@ -35,29 +37,19 @@ class Rescuer:
         async with await AsyncConnection.connect(
             conninfo(self._database_url), autocommit=True
         ) as database:
-            await self._let_workers_speak()
+            # A new one each time: perhaps Postgres was away, and all were silent for want of it.
+            vigil = Vigil(self._silence, LOOK_SECONDS)
             while True:
-                if await _stood_still(database):
-                    await self._let_workers_speak()
-                await self._rescue(database)
-                await database.execute(steps.FORGET_WORKERS)
+                heartbeats = await database.execute(steps.HEARTBEATS)
+                vigil.look({name: beat async for name, beat in heartbeats})
+                if vigil.is_informed:
+                    await self._rescue(database, vigil.silent)
+                    await database.execute(steps.FORGET_WORKERS, {"silent": vigil.silent})
                 await asyncio.sleep(LOOK_SECONDS)
 
-    async def _let_workers_speak(self) -> None:
-        """Perhaps Postgres was away, and all workers were silent for want of it."""
-        await asyncio.sleep(self._silence.total_seconds())
-
-    async def _rescue(self, database: "AsyncConnection[tuple[object, ...]]") -> None:
-        silence = {"silence_seconds": self._silence.total_seconds()}
-        rescued = await (await database.execute(steps.RESCUE, silence)).fetchall()
+    async def _rescue(self, database: AsyncConnection[Any], silent: list[str]) -> None:
+        rescued = await (await database.execute(steps.RESCUE, {"silent": silent})).fetchall()
         for job_id, kind, worker, state in rescued:
             log.warning("job rescued", job=str(job_id), kind=kind, worker=worker, state=state)
         if rescued:
             self._on_rescue()
-
-
-async def _stood_still(database: "AsyncConnection[tuple[object, ...]]") -> bool:
-    """Whether Postgres took so long to answer that no heartbeat was heard meanwhile."""
-    asked = time.monotonic()
-    await database.execute("SELECT")
-    return time.monotonic() - asked > LOOK_SECONDS

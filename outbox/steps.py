@@ -10,7 +10,7 @@
 A step is fenced: it names the dispatch (and the attempt, once claimed) that its caller knows, and
 does nothing when the job has moved on. Parameters are psycopg's named ones. Steps that workers
 take many of at once take arrays and return the number `n` of each row that took effect, counted
-from 1. The database's clock is the only clock.
+from 1. The database's clock is the only clock, but for who is silent (see RESCUE).
 
 A step that knows its jobs' ids tests `state || ''`, which keeps the planner off the partial indexes
 by state. Beside millions of finished jobs its statistics say that none is queued, and that it would
@@ -145,8 +145,8 @@ RETURNING job_id
 # Relay: the broker returned or refused these; each backs off alone, 1 s to 5 min.
 DEFER_EVENTS = """
 UPDATE duly.outbox_events AS event
-SET failures = failures + 1,
-    available_at = now() + least(power(2, failures), 300) * interval '1 second'
+SET failures = least(failures + 1, 1000),
+    available_at = now() + least(power(2, least(failures, 9)), 300) * interval '1 second'
 FROM unnest(%(job_id)s::uuid[], %(dispatch)s::int[]) AS refused (job_id, dispatch)
 WHERE event.job_id = refused.job_id AND event.dispatch = refused.dispatch
 RETURNING event.job_id, event.dispatch, event.failures
@@ -285,15 +285,15 @@ WITH died AS (
 SELECT n FROM died
 """
 
-# running, but its worker is gone -> queued, or dead when its attempts are used up. A second crash
-# in a row waits a little, so that a job that kills its worker does not kill them all at once.
+# running, but its worker is silent or gone -> queued, or dead when its attempts are used up. Who is
+# silent, only those can say who have listened: by the clock, after a step of it, all are. A second
+# crash in a row waits a little, so that a job that kills its worker does not kill them all at once.
 RESCUE = """
 WITH orphan AS (
     SELECT job.id
     FROM duly.jobs AS job
     LEFT JOIN duly.workers AS worker
-           ON worker.name = job.worker
-          AND worker.heartbeat_at > now() - %(silence_seconds)s * interval '1 second'
+           ON worker.name = job.worker AND worker.name <> ALL (%(silent)s::text[])
     WHERE job.state = 'running' AND worker.name IS NULL
     LIMIT 1000
     FOR UPDATE OF job SKIP LOCKED
@@ -303,8 +303,9 @@ WITH orphan AS (
                      WHEN job.attempt < job.attempt_limit THEN 'queued'
                      ELSE 'dead' END,
         dispatch = job.dispatch + CASE WHEN job.attempt < job.attempt_limit THEN 1 ELSE 0 END,
-        run_at = now() + (least(power(2, job.attempt + job.attempt_budget - job.attempt_limit - 1)
-                                - 1, 300)) * interval '1 second',
+        run_at = now() + least(
+            power(2, least(job.attempt + job.attempt_budget - job.attempt_limit - 1, 9)) - 1, 300
+        ) * interval '1 second',
         finished_at = CASE WHEN job.cancel_requested_at IS NULL AND job.attempt < job.attempt_limit
                            THEN NULL ELSE now() END
     FROM orphan
@@ -462,5 +463,11 @@ ON CONFLICT (name) DO UPDATE SET heartbeat_at = now()
 """
 LEAVE = "DELETE FROM duly.workers WHERE name = %(name)s"
 
-# Relay: names of workers long gone need not be kept.
-FORGET_WORKERS = "DELETE FROM duly.workers WHERE heartbeat_at < now() - interval '1 hour'"
+# Relay: when was each worker last heard?
+HEARTBEATS = "SELECT name, heartbeat_at FROM duly.workers"
+
+# Relay: names of silent workers that are long gone need not be kept.
+FORGET_WORKERS = """
+DELETE FROM duly.workers
+WHERE name = ANY (%(silent)s::text[]) AND heartbeat_at < now() - interval '1 hour'
+"""

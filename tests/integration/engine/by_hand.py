@@ -16,6 +16,7 @@ WAITING = """
 SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
 """
 """Finds who waits for a lock."""
+SILENT = "SELECT name FROM duly.workers WHERE heartbeat_at < now() - interval '10 s'"
 WHAT_WENT_WRONG = {
     "outcome": "failed",
     "error_type": "ValueError",
@@ -107,9 +108,9 @@ class ByHand:
         """The worker's sign of life."""
         self.take(steps.BEAT, name=worker, queues='["q"]', threads=1)
 
-    def rescue(self, *, silence: float = 10) -> list[Row]:
-        """Take the jobs of silent workers from them."""
-        return self.take(steps.RESCUE, silence_seconds=silence)
+    def rescue(self) -> list[Row]:
+        """Take the jobs of silent workers from them: of those whose last heartbeat is long ago."""
+        return self.take(steps.RESCUE, silent=[row["name"] for row in self.take(SILENT)])
 
     def cancel(self, job: UUID) -> list[Row]:
         """Queued to cancelled; a running job is asked."""

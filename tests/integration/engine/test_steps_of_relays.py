@@ -100,6 +100,13 @@ def test_a_refused_event_backs_off_twice_as_long_each_time(by_hand: ByHand) -> N
     assert waits == [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]
 
 
+def test_an_event_may_be_refused_ever_so_often(by_hand: ByHand) -> None:
+    """As one that cannot be buried, since its job has moved on."""
+    job = by_hand.submit()
+    by_hand.take("UPDATE duly.outbox_events SET failures = 32767")
+    assert by_hand.take(steps.DEFER_EVENTS, job_id=[job], dispatch=[1])
+
+
 GRAVE = {
     "queue": "q",
     "kind": KIND,

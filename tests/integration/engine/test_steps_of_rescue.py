@@ -20,7 +20,7 @@ def gone(by_hand: ByHand, *, budget: int = 3) -> UUID:
 
 def test_a_job_of_a_silent_worker_is_queued_again(by_hand: ByHand) -> None:
     job = gone(by_hand)
-    (rescued,) = by_hand.rescue(silence=10)
+    (rescued,) = by_hand.rescue()
     assert (rescued["id"], rescued["worker"], rescued["state"]) == (job, "w1", "queued")
 
     now, event, (attempt,) = by_hand.job(job), by_hand.event(job), by_hand.attempts(job)
@@ -42,7 +42,7 @@ def test_a_live_workers_job_is_left_alone(by_hand: ByHand) -> None:
     gone(by_hand)
     by_hand.beat("w1")
     before = by_hand.everything()
-    assert by_hand.rescue(silence=10) == []
+    assert by_hand.rescue() == []
     assert by_hand.everything() == before
 
 
@@ -64,6 +64,14 @@ def test_a_first_crash_is_run_again_at_once_and_a_second_later(by_hand: ByHand) 
     by_hand.rescue()
     second = by_hand.attempts(job)[-1]["finished_at"]
     assert (by_hand.job(job)["run_at"] - second).total_seconds() == 1
+
+
+def test_a_job_that_crashed_ever_so_often_waits_five_minutes(by_hand: ByHand) -> None:
+    job = gone(by_hand, budget=5000)
+    by_hand.take("UPDATE duly.jobs SET attempt = 4000 WHERE id = %(id)s", id=job)
+    assert by_hand.rescue()[0]["state"] == "queued"
+    crashed = by_hand.attempts(job)[-1]["finished_at"]
+    assert (by_hand.job(job)["run_at"] - crashed).total_seconds() == 300
 
 
 def test_a_crash_in_the_last_attempt_is_death(by_hand: ByHand) -> None:
@@ -102,8 +110,8 @@ def test_two_rescuers_share_the_orphans(by_hand: ByHand, other_hand: ByHand) -> 
 
 
 def test_only_names_of_workers_long_gone_are_forgotten(by_hand: ByHand) -> None:
-    by_hand.beat("w1")
-    by_hand.beat("w2")
-    by_hand.take(FALL_SILENT, name="w2", seconds=3601)
-    by_hand.take(steps.FORGET_WORKERS)
-    assert [row["name"] for row in by_hand.everything()[-1]] == ["w1"]
+    for worker, seconds in (("fresh", 0), ("silent", 3599), ("gone", 3601), ("stepped", 7200)):
+        by_hand.beat(worker)
+        by_hand.take(FALL_SILENT, name=worker, seconds=seconds)
+    by_hand.take(steps.FORGET_WORKERS, silent=["silent", "gone"])
+    assert [row["name"] for row in by_hand.everything()[-1]] == ["fresh", "silent", "stepped"]

@@ -1,0 +1,87 @@
+"""What a duty of the relay process does about outages."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from psycopg import AsyncConnection, errors
+
+from outbox import relay_process
+from outbox.link import BrokerGone
+
+Deed = Callable[[AsyncConnection[Any]], Awaitable[None]]
+
+
+@pytest.fixture(autouse=True)
+def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first is the shortest, the fourth eight times as long."""
+    monkeypatch.setattr(relay_process, "FIRST_PAUSE_SECONDS", 0.02)
+
+
+def test_a_run_that_lasted_lets_the_pauses_begin_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(relay_process, "LASTING_SECONDS", 0.1)
+    ended: list[float] = []
+    pauses: list[float] = []
+
+    async def run() -> None:
+        now = asyncio.get_running_loop().time
+        pauses.extend(now() - before for before in ended[-1:])
+        if len(ended) == 4:
+            await asyncio.sleep(0.2)  # what it does all the time
+        ended.append(now())
+        if len(ended) < 6:
+            raise BrokerGone("away")
+
+    asyncio.run(relay_process._keep("relay", run))
+    assert pauses[3] > 0.07
+    assert pauses[4] < 0.07
+
+
+async def _write_read_only(database: AsyncConnection[Any]) -> None:
+    await database.execute("SET default_transaction_read_only = on")
+    await database.execute("DELETE FROM duly.outbox_events")
+
+
+async def _be_cancelled(database: AsyncConnection[Any]) -> None:
+    await database.execute("SET statement_timeout = 10")
+    await database.execute("SELECT pg_sleep(60)")
+
+
+async def _idle_in_transaction(database: AsyncConnection[Any]) -> None:
+    await database.execute("SET idle_in_transaction_session_timeout = 10")
+    async with database.transaction():
+        told = asyncio.Event()
+        asyncio.get_running_loop().add_reader(database.fileno(), told.set)
+        await told.wait()
+        asyncio.get_running_loop().remove_reader(database.fileno())
+        await database.execute("SELECT")
+
+
+async def _be_terminated(database: AsyncConnection[Any]) -> None:
+    await database.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+
+
+@pytest.mark.parametrize(
+    "deed", [_write_read_only, _be_cancelled, _idle_in_transaction, _be_terminated]
+)
+def test_what_postgres_refuses_for_a_while_is_tried_again(database_url: str, deed: Deed) -> None:
+    deeds = [deed]
+
+    async def run() -> None:
+        async with await AsyncConnection.connect(database_url, autocommit=True) as database:
+            if deeds:
+                await deeds.pop()(database)
+                pytest.fail("nothing was refused")
+
+    asyncio.run(relay_process._keep("relay", run))
+    assert deeds == []
+
+
+def test_a_bug_ends_the_process(database_url: str) -> None:
+    async def run() -> None:
+        async with await AsyncConnection.connect(database_url) as database:
+            await database.execute("SELECT FROM duly.no_such_table")
+
+    with pytest.raises(errors.UndefinedTable):
+        asyncio.run(relay_process._keep("relay", run))
