@@ -47,7 +47,8 @@ CELERY_WORKER = (
     *("--concurrency", str(WORKERS), "--without-gossip", "--without-mingle"),
 )
 
-DULY = Contestant("duly", [DULY_RELAY, *[DULY_WORKER] * WORKERS], upgrade)
+DULY = Contestant("duly", [DULY_RELAY, DULY_WORKER], upgrade)
+"""One worker process: its threads mostly wait, and the more share a commit the less each costs."""
 DRAMATIQ = Contestant(
     "dramatiq", [("dramatiq", "bench.systems.dramatiq", "-p", str(WORKERS), "-t", "8")]
 )

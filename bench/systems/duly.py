@@ -23,7 +23,7 @@ from outbox.nudge import NOTIFY
 DATABASE_URL = os.environ["DATABASE_URL"]
 AMQP_URL = os.environ["AMQP_URL"]
 QUEUE = "bench.duly"
-THREADS = int(os.environ.get("BENCH_THREADS", "8"))
+THREADS = int(os.environ.get("BENCH_THREADS", "32"))
 
 
 class Number(BaseModel):
