@@ -8,6 +8,7 @@ While the process lives nothing but a record ends an attempt: what goes wrong wh
 leads to another, which asks neither the error nor the policy for anything.
 """
 
+import os
 import sys
 import threading
 import time
@@ -52,6 +53,7 @@ class Attempt:
         self._spent = claim.attempt - claim.attempt_limit + claim.attempt_budget
         self._fence = {"id": job.id, "dispatch": job.dispatch, "attempt": claim.attempt}
         self._teller = Teller(actor.kind, claim.payload)
+        self._process = os.getpid()
         self._thread = threading.get_ident()
         self._is_valid = False
         self._began = time.monotonic()
@@ -113,7 +115,11 @@ class Attempt:
         with self._limits.limit(self._kind.time_limit):
             payload = self._kind.parse(self._claim.payload).payload
             self._is_valid = True
-            result = self._actor.function(payload, self.job)
+            try:
+                result = self._actor.function(payload, self.job)
+            finally:
+                if os.getpid() != self._process:
+                    os._exit(1)  # a child that the actor forked: the attempt is its parent's
             return None if self.job.completed else storable(result)
 
     def _succeed(self, result: str | None) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import event
+from sqlalchemy import Connection, event
 from sqlalchemy.orm import Session
 
 from outbox import steps
@@ -41,13 +41,14 @@ class Job:
 
         The job is `succeeded`, with `result` (any JSON value), when the block ends; what the actor
         returns afterwards is ignored. If the process dies before the commit, or the worker was
-        replaced (then `Superseded` is raised), none of it happened. `commit()` is refused inside.
+        replaced (then `Superseded` is raised), none of it happened. `commit()` is refused
+        inside, of the session as of its connection.
         """
         if self.completed:
             raise RuntimeError("a job is completed once: put all effects into one transaction")
         with self.sessions() as session, session.begin():
             session.info[PARENT] = self
-            with _kept_open(session):
+            with _kept_open(session.connection()):
                 yield session
             self._succeed(session, result)
         self.completed = True
@@ -67,15 +68,14 @@ class Job:
 
 
 @contextmanager
-def _kept_open(session: Session) -> Iterator[None]:
-    """Refuses `session.commit()`: it would keep the effect and not the completion."""
+def _kept_open(connection: Connection) -> Iterator[None]:
+    """Refuses `commit()` of session or connection: it would keep the effect, not the completion."""
 
-    def refuse(_: Session) -> None:
-        if not session.in_nested_transaction():
-            raise RuntimeError("job.transaction() commits by itself, when its block ends")
+    def refuse(_: Connection) -> None:
+        raise RuntimeError("job.transaction() commits by itself, when its block ends")
 
-    event.listen(session, "before_commit", refuse)
+    event.listen(connection, "commit", refuse)
     try:
         yield
     finally:
-        event.remove(session, "before_commit", refuse)
+        event.remove(connection, "commit", refuse)

@@ -1,5 +1,6 @@
 """What both ends know of a sort of job: declared once, submitted by handlers, done by actors."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -9,6 +10,11 @@ from typing import Any, Generic, ParamSpec, TypeVar, cast
 from pydantic import BaseModel
 
 from outbox.retry import Retry
+
+LONGEST_NAME = 200
+QUEUE = re.compile(r"(?!amq\.)[A-Za-z_][A-Za-z0-9._-]{0,199}(?<!\.[DX]Q)")
+"""What Dramatiq takes, but for names of RabbitMQ's own and of a queue's dead letters. RabbitMQ's
+limit is 255 bytes."""
 
 P = ParamSpec("P")
 M = TypeVar("M", bound=BaseModel)
@@ -28,7 +34,8 @@ class Kind(Generic[P, M]):
 
     The call takes the payload model's own arguments, so that a wrong or missing one is a type
     error where the job is submitted. `sensitive` names payload fields that no log, listing or
-    command line shows.
+    command line shows. `queue` has letters, digits, `.`, `_` and `-`. Raises ValueError for what no
+    message could carry.
     """
 
     name: str
@@ -40,6 +47,13 @@ class Kind(Generic[P, M]):
     sensitive: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        if not (self.name.isprintable() and 0 < len(self.name) <= LONGEST_NAME):
+            raise ValueError(
+                f"{self.name!r} is no name of a kind: one line, not empty nor too long"
+            )
+        if not QUEUE.fullmatch(self.queue):
+            raise ValueError(f"{self.name}: {self.queue!r} is no name of a queue")
+        Priority(self.priority)
         unknown = set(self.sensitive) - set(self.model.model_fields)
         if unknown:
             raise ValueError(f"{self.name}: its payload has no field {', '.join(sorted(unknown))}")

@@ -11,6 +11,8 @@ from outbox.kinds import Kinds
 
 LATE = timedelta(minutes=5)
 """A queued job whose time came longer ago than this is overdue."""
+LONG = timedelta(minutes=10)
+"""A job of a kind that is not known, nor any other, is overdue when it has run for longer."""
 
 OVERDUE = """
 WITH alive AS (
@@ -24,11 +26,14 @@ WITH alive AS (
     UNION ALL
     SELECT id, kind, queue, state, dispatch, started_at,
            CASE WHEN alive.name IS NULL THEN 'its worker ' || worker || ' is silent: to be rescued'
+                WHEN time_limit IS NULL
+                THEN 'it has run for longer than ' || %(long)s || ', and its kind is not known here'
                 ELSE 'it has run for longer than its time limit of ' || time_limit END
     FROM duly.jobs
     LEFT JOIN alive ON alive.name = worker
     LEFT JOIN known USING (kind)
-    WHERE state = 'running' AND (alive.name IS NULL OR started_at < now() - time_limit)
+    WHERE state = 'running'
+      AND (alive.name IS NULL OR started_at < now() - coalesce(time_limit, %(long)s))
 )
 """
 COUNT = "SELECT queue, count(*) AS overdue FROM overdue GROUP BY queue"
@@ -80,7 +85,8 @@ def find(
 ) -> list[OverdueJob]:
     """Jobs that are queued long after their time, run past their limit, or lost their worker.
 
-    The longest overdue first. `silence` is after how long a worker without heartbeat is dead.
+    The longest overdue first. One of a kind that is not among `kinds` counts as past its limit when
+    it is past the longest of them. `silence` is after how long a worker without heartbeat is dead.
     """
     asked = _asked(kinds, silence) | {"limit": limit}
     return [OverdueJob(*row) for row in session.connection().exec_driver_sql(OVERDUE + FIND, asked)]
@@ -98,5 +104,6 @@ def _asked(kinds: Kinds, silence: timedelta) -> dict[str, Any]:
         "kinds": list(limits),
         "limits": list(limits.values()),
         "silence": silence,
+        "long": max(limits.values(), default=LONG),
         "late": LATE,
     }

@@ -24,6 +24,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
+from outbox.kinds import Priority
+
 SCHEMA = "duly"
 STATES = ("queued", "running", "succeeded", "dead", "cancelled")
 
@@ -39,7 +41,7 @@ def _moment(name: str, *, now: bool = False) -> "Column[object]":
     )
 
 
-def _in(column: str, values: tuple[str, ...]) -> str:
+def _in(column: str, values: tuple[object, ...]) -> str:
     return f"{column} IN ({', '.join(repr(value) for value in values)})"
 
 
@@ -67,6 +69,7 @@ jobs = Table(
     _moment("cancel_requested_at"),
     _moment("finished_at"),
     CheckConstraint(_in("state", STATES), name="jobs_state"),
+    CheckConstraint(_in("priority", tuple(map(int, Priority))), name="jobs_priority"),
     Index("jobs_by_subject", "subject", postgresql_where=text("subject IS NOT NULL")),
     Index("jobs_queued", "run_at", postgresql_where=text("state = 'queued'")),
     Index("jobs_running", "worker", postgresql_where=text("state = 'running'")),

@@ -58,7 +58,8 @@ def submit(
 
     `run_at` (with a time zone) holds the job back, for any time; `subject` says what it is about,
     such as `invoice:<id>`, for finding it again; `by` says who asked. In an actor's transaction
-    the job's parent, and its subject unless given, are those of the running job.
+    the job's parent, and its subject unless given, are those of the running job. Raises ValueError
+    for a `run_at` without time zone and a `priority` that is none.
 
     Nothing is sent anywhere: if the transaction rolls back, or the process dies before its commit,
     there is no job; once it has committed, the job runs. An AsyncSession's answer is awaited.
@@ -121,7 +122,7 @@ def _row(
         "id": str(uuid7()),
         "kind": work.kind.name,
         "queue": work.kind.queue,
-        "priority": work.kind.priority if priority is None else priority,
+        "priority": Priority(work.kind.priority if priority is None else priority),
         "payload": work.payload.model_dump_json(),
         "run_at": run_at.isoformat() if run_at else None,
         "budget": work.kind.retry.attempts,

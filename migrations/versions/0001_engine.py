@@ -71,7 +71,8 @@ CREATE TABLE duly.jobs (
     cancel_requested_at TIMESTAMP WITH TIME ZONE,
     finished_at TIMESTAMP WITH TIME ZONE,
     PRIMARY KEY (id),
-    CONSTRAINT jobs_state CHECK (state IN ('queued', 'running', 'succeeded', 'dead', 'cancelled'))
+    CONSTRAINT jobs_state CHECK (state IN ('queued', 'running', 'succeeded', 'dead', 'cancelled')),
+    CONSTRAINT jobs_priority CHECK (priority IN (0, 1, 2))
 );
 CREATE INDEX jobs_by_subject ON duly.jobs (subject) WHERE subject IS NOT NULL;
 CREATE INDEX jobs_queued ON duly.jobs (run_at) WHERE state = 'queued';

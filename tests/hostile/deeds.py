@@ -120,6 +120,16 @@ def leave_children(_: Job) -> NoReturn:
     raise ChildProcessError(f"left {lingering.pid} behind")
 
 
+def fork(_: Job) -> Any:
+    """Has children that go on as if they were the actor, one by an error, and waits for each."""
+    for leave in (str, loudly):
+        child = os.fork()
+        if child == 0:
+            return leave()
+        os.waitpid(child, 0)
+    raise ChildProcessError("both have ended")
+
+
 def end_threads(_: Job) -> NoReturn:
     """Threads that exit and raise."""
     for target in (sys.exit, loudly):
@@ -216,6 +226,7 @@ DEEDS: dict[str, Callable[[Job], Any]] = {
         exceed_the_limit,
         recurse,
         leave_children,
+        fork,
         end_threads,
         raise_unprintable,
         close_session,

@@ -41,6 +41,7 @@ ENDS = {
     "exceed_the_limit": TIMEOUT,
     "recurse": End("exhausted", "RecursionError"),
     "leave_children": End("exhausted", "ChildProcessError"),
+    "fork": End("exhausted", "ChildProcessError"),
     "end_threads": End("exhausted", "ValueError"),
     "raise_unprintable": End("exhausted", "ValueError"),
     "close_session": End("exhausted", "InvalidRequestError"),

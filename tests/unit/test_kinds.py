@@ -29,6 +29,31 @@ def test_a_sensitive_field_must_be_one_of_the_payload() -> None:
         Kind("charge", Charge, sensitive=("card", "cvc"))
 
 
+@pytest.mark.parametrize("name", ["", "two\nlines", "nul\0", "half \ud800", "x" * 201])
+def test_a_kind_is_called_what_a_message_can_carry(name: str) -> None:
+    with pytest.raises(ValueError, match="is no name of a kind"):
+        Kind(name, Charge)
+
+
+@pytest.mark.parametrize(
+    "queue",
+    ["", "amq.mine", "mine.XQ", "mine.DQ", "a b", "a\n", "é", "1st", "x" * 201, "x\0", ".x"],
+)
+def test_a_queue_is_called_what_broker_and_worker_take(queue: str) -> None:
+    with pytest.raises(ValueError, match="is no name of a queue"):
+        Kind("charge", Charge, queue=queue)
+
+
+@pytest.mark.parametrize("queue", ["q", "_", "mine-2.amq.XQ_", "XQ", "aDQ", "x" * 200])
+def test_other_queues_are_taken(queue: str) -> None:
+    assert Kind("Gebühr, monthly", Charge, queue=queue).queue == queue
+
+
+def test_a_kinds_priority_is_one_of_three() -> None:
+    with pytest.raises(ValueError, match="3 is not a valid Priority"):
+        Kind("charge", Charge, priority=3)  # type: ignore[arg-type]
+
+
 def test_kinds_are_found_by_name() -> None:
     kinds = Kinds(CHARGE, Kind("refund", Charge, queue="money"), Kind("report", Charge))
     assert kinds["charge"] is CHARGE

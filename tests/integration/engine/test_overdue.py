@@ -102,6 +102,24 @@ def test_a_job_past_its_time_limit(session: Session, by_hand: ByHand) -> None:
     assert find(session) == []
 
 
+def test_a_job_of_an_unknown_kind_past_every_known_limit(session: Session, by_hand: ByHand) -> None:
+    by_hand.beat("w1")
+    job = by_hand.running(worker="w1")
+    others = Kinds(
+        note_kind("q", "short", time_limit=timedelta(minutes=1)),
+        note_kind("q", "long", time_limit=timedelta(minutes=30)),
+    )
+    for kinds, minutes in (others, 30), (Kinds(), 10):
+        by_hand.take(AGE_RUN, id=job, age=timedelta(minutes=minutes, seconds=1))
+        (found,) = overdue.find(session, kinds, silence=SILENCE)
+        limit = f"00:{minutes}:00"
+        assert found.why == f"it has run for longer than {limit}, and its kind is not known here"
+        by_hand.take(AGE_RUN, id=job, age=timedelta(minutes=minutes, seconds=-1))
+        session.rollback()
+        assert overdue.find(session, kinds, silence=SILENCE) == []
+        session.rollback()
+
+
 def test_a_job_whose_worker_is_silent(session: Session, by_hand: ByHand) -> None:
     by_hand.beat("w1")
     job = by_hand.running(worker="w1")

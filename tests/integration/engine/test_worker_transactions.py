@@ -2,6 +2,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 
+import pytest
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
@@ -110,6 +111,60 @@ def test_a_second_transaction_is_refused(line: Line, effects: Effects, queue: st
     line.wait_for(job, "succeeded")
     assert refused.wait(10)
     assert effects.of(job) == ["first"]
+
+
+def commit_session(tx: Session) -> None:
+    """As one does elsewhere."""
+    tx.commit()
+
+
+def commit_all(tx: Session) -> None:
+    """From within a savepoint."""
+    tx.begin_nested()
+    tx.commit()
+
+
+def commit_connection(tx: Session) -> None:
+    """Behind the session's back."""
+    tx.connection().commit()
+
+
+@pytest.mark.parametrize("commit", [commit_session, commit_all, commit_connection])
+@pytest.mark.parametrize("refusal", ["raised", "swallowed"])
+def test_a_commit_inside_is_refused(
+    line: Line, effects: Effects, queue: str, commit: Callable[[Session], None], refusal: str
+) -> None:
+    def do(note: Note, job: Job) -> None:
+        with job.transaction() as tx:
+            effects.add(tx, job.id)
+            try:
+                commit(tx)
+            except RuntimeError:
+                if refusal == "raised":
+                    raise
+
+    kind = note_kind(queue)
+    line.start_relay(queue)
+    line.start_worker(Actor(kind, do))
+    line.wait_for(line.submit(kind()), "dead")
+    assert effects.all() == []
+
+
+def test_a_savepoint_inside_is_not(line: Line, effects: Effects, queue: str) -> None:
+    def do(note: Note, job: Job) -> None:
+        with job.transaction() as tx:
+            with tx.begin_nested():
+                effects.add(tx, job.id, "kept")
+            with suppress(ValueError), tx.begin_nested():
+                effects.add(tx, job.id, "undone")
+                raise ValueError
+
+    kind = note_kind(queue)
+    line.start_relay(queue)
+    line.start_worker(Actor(kind, do))
+    job = line.submit(kind())
+    line.wait_for(job, "succeeded")
+    assert effects.of(job) == ["kept"]
 
 
 def test_a_transaction_that_failed_may_be_tried_again_in_the_same_attempt(
