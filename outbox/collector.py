@@ -4,52 +4,24 @@ A message is acknowledged only after its row has committed. If the relay dies be
 comes again: a job's letter is written once all the same; a foreign message may be listed twice.
 """
 
-import asyncio
-import json
-import math
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import structlog
-from pika import BasicProperties
-from pika.channel import Channel
-from pika.spec import Basic
 from psycopg import AsyncConnection
 
 from outbox import steps, topology, wire
 from outbox.database import conninfo
-from outbox.link import Link, connect
+from outbox.intakes import DeadMessage, Intakes
+from outbox.link import connect
 from outbox.outage import is_outage
+from outbox.pauses import Pauses
 
 log = structlog.get_logger(__name__)
 
-PREFETCH = 100
 LOOK_SECONDS = 1.0
 """How soon a queue that the relay discovered is collected from."""
-
-
-@dataclass(frozen=True, slots=True)
-class DeadMessage:
-    """A message as it lay in a `.XQ`."""
-
-    queue: str
-    tag: int
-    body: bytes
-    headers: dict[str, Any]
-
-    @property
-    def cause(self) -> str:
-        """Why RabbitMQ dead-lettered it: rejected, expired, maxlen or delivery_limit."""
-        match self.headers.get("x-death"):
-            case [{"reason": str(reason)}, *_]:
-                return reason
-        return "unknown"  # it was put there by hand
-
-    @property
-    def headers_json(self) -> str:
-        """The headers, with what JSON does not know as text."""
-        return json.dumps(_plain(self.headers)).replace("\\u0000", "\\ufffd")
 
 
 class Collector:
@@ -59,28 +31,23 @@ class Collector:
         self._database_url = database_url
         self._amqp_url = amqp_url
         self._queues = queues
+        self._pauses = Pauses()
 
     async def run(self) -> None:
         """Collect for ever. Raises BrokerGone or psycopg's errors; call it again then."""
-        inbox: asyncio.Queue[DeadMessage] = asyncio.Queue()
-        consumed: set[str] = set()
         async with (
             await AsyncConnection.connect(
                 conninfo(self._database_url), autocommit=True
             ) as database,
             connect(self._amqp_url) as link,
         ):
-            link.channel.basic_qos(prefetch_count=PREFETCH)
-            link.channel.add_on_cancel_callback(lambda _: link.lose("an intake was deleted"))
+            intakes = Intakes(link, self._pauses)
             while True:
-                for queue in set(self._queues) - consumed:
-                    await _consume(link, queue, inbox)
-                    consumed.add(queue)
-                message = await _next(inbox, link)
+                await intakes.open(filter(topology.is_name, self._queues))
+                message = await intakes.next(LOOK_SECONDS)
                 if message is not None:
                     await _keep_at_any_rate(database, message)
-                    link.check()  # it may have been lost meanwhile
-                    link.channel.basic_ack(message.tag)
+                    message.acknowledge()
 
 
 async def _keep_at_any_rate(database: AsyncConnection[Any], message: DeadMessage) -> None:
@@ -145,34 +112,3 @@ async def _keep_foreign(database: AsyncConnection[Any], message: DeadMessage, wh
 
 async def _one(database: AsyncConnection[Any], step: str, parameters: dict[str, Any]) -> Any:
     return await (await database.execute(step, parameters)).fetchone()
-
-
-async def _consume(link: Link, queue: str, inbox: "asyncio.Queue[DeadMessage]") -> None:
-    def arrived(
-        _channel: Channel, deliver: Basic.Deliver, properties: BasicProperties, body: bytes
-    ) -> None:
-        inbox.put_nowait(DeadMessage(queue, deliver.delivery_tag, body, properties.headers or {}))
-
-    intake = topology.dead_letter_queue(queue)
-    await link.declare(intake, topology.dead_letter_intake())
-    link.channel.basic_consume(intake, arrived)
-
-
-async def _next(inbox: "asyncio.Queue[DeadMessage]", link: Link) -> DeadMessage | None:
-    """The next message, or None for a look at the queues. Raises BrokerGone."""
-    link.check()
-    try:
-        return await asyncio.wait_for(inbox.get(), LOOK_SECONDS)
-    except TimeoutError:
-        return None
-
-
-def _plain(value: Any) -> Any:
-    """The value in what JSON knows, down to the keys of its tables."""
-    if isinstance(value, dict):
-        return {str(key): _plain(inner) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [_plain(inner) for inner in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    return value if isinstance(value, str | int | float | None) else str(value)

@@ -1,23 +1,18 @@
-"""A connection to RabbitMQ with one channel, awaited instead of called back.
+"""A connection to RabbitMQ, awaited instead of called back.
 
 pika's AsyncioConnection is its SelectConnection on asyncio's loop: the relay's broker and database
 I/O share one thread, so nothing needs a lock and nothing is handed from thread to thread.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from typing import Any, TypeVar
+from typing import Any
 
 import pika
 from pika.adapters.asyncio_connection import AsyncioConnection
-from pika.channel import Channel
-from pika.frame import Method
-from pika.spec import Queue
 
 from outbox.odd_headers import tolerate
-
-T = TypeVar("T")
 
 tolerate()
 
@@ -31,7 +26,7 @@ class BrokerGone(Exception):
 
 
 class Link:
-    """An open connection and its channel; when either closes, both are `lost`."""
+    """An open connection, until it is `lost`."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -39,64 +34,40 @@ class Link:
         self.unblocked = asyncio.Event()
         self.unblocked.set()
         self._ended = asyncio.Event()
-        self._connection: AsyncioConnection
-        self.channel: Channel
+        self.connection: AsyncioConnection
 
     async def open(self, node: pika.URLParameters) -> None:
-        """Connect and open the channel. Raises BrokerGone."""
+        """Connect. Raises BrokerGone."""
         opened: asyncio.Future[AsyncioConnection] = self._loop.create_future()
-        self._connection = AsyncioConnection(
+        self.connection = AsyncioConnection(
             node,
             on_open_callback=opened.set_result,
             on_open_error_callback=self._connection_ended,
             on_close_callback=self._connection_ended,
         )
-        await self.answer(opened)
-        self._connection.add_on_connection_blocked_callback(lambda *_: self.unblocked.clear())
-        self._connection.add_on_connection_unblocked_callback(lambda *_: self.unblocked.set())
-        self.channel = await self._call(
-            lambda done: self._connection.channel(on_open_callback=done)
-        )
-        self.channel.add_on_close_callback(self._closed)
+        await self.first_of(opened)
+        self.connection.add_on_connection_blocked_callback(lambda *_: self.unblocked.clear())
+        self.connection.add_on_connection_unblocked_callback(lambda *_: self.unblocked.set())
 
-    async def declare(self, queue: str, arguments: dict[str, object]) -> None:
-        """Make sure that the durable queue exists.
-
-        Raises BrokerGone, also where the queue exists with other arguments.
-        """
-        _: Method[Queue.DeclareOk] = await self._call(
-            lambda done: self.channel.queue_declare(
-                queue, durable=True, arguments=arguments, callback=done
-            )
-        )
-
-    async def depth(self, queue: str) -> int:
-        """How many messages wait in the queue. Raises BrokerGone, also where it was deleted."""
-        found: Method[Queue.DeclareOk] = await self._call(
-            lambda done: self.channel.queue_declare(queue, passive=True, callback=done)
-        )
-        count: int = found.method.message_count
-        return count
-
-    async def answer(self, future: "asyncio.Future[T]") -> T:
-        """The future's result, or BrokerGone where the link is lost or silent for too long."""
-        waiting: set[asyncio.Future[Any]] = {future, self.lost}
+    async def first_of(self, *answers: "asyncio.Future[Any]") -> None:
+        """Wait for any of the answers. Raises BrokerGone where the link is lost, or silent."""
         await asyncio.wait(
-            waiting, timeout=ANSWER_TIMEOUT_SECONDS, return_when=asyncio.FIRST_COMPLETED
+            {*answers, self.lost},
+            timeout=ANSWER_TIMEOUT_SECONDS,
+            return_when=asyncio.FIRST_COMPLETED,
         )
         self.check()
-        if future.done():
-            return future.result()
-        raise BrokerGone("it does not answer")
+        if not any(answer.done() for answer in answers):
+            raise BrokerGone("it does not answer")
 
     def write(self, frames: bytes) -> None:
         """Send frames that are made already, in one piece."""
-        self._connection._output_marshaled_frames([frames])  # noqa: SLF001 - the public way makes them
+        self.connection._output_marshaled_frames([frames])  # noqa: SLF001 - the public way makes them
 
     def close(self) -> None:
         """Close the connection; what the broker did not confirm is unknown."""
-        if not (self._connection.is_closing or self._connection.is_closed):
-            self._connection.close()
+        if not (self.connection.is_closing or self.connection.is_closed):
+            self.connection.close()
 
     async def end(self) -> None:
         """Close, and wait a little for the broker's farewell, so that no socket is left open."""
@@ -115,17 +86,8 @@ class Link:
             self.lost.set_result(why)
             self.close()
 
-    async def _call(self, method: Callable[[Callable[[T], None]], object]) -> T:
-        self.check()
-        done: asyncio.Future[T] = self._loop.create_future()
-        method(lambda result: None if done.done() else done.set_result(result))
-        return await self.answer(done)
-
-    def _connection_ended(self, connection: AsyncioConnection, error: BaseException | str) -> None:
+    def _connection_ended(self, _: AsyncioConnection, error: BaseException | str) -> None:
         self._ended.set()
-        self._closed(connection, error)
-
-    def _closed(self, _: object, error: BaseException | str) -> None:
         self.lose(str(error) or type(error).__name__)
 
 

@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pika
-from pika.channel import Channel
+from pika.channel import Channel as PikaChannel
 from pika.frame import Method
 from pika.spec import Basic
 
-from outbox import frames, topology
+from outbox import frames
+from outbox.channel import Channel, open_channel
 from outbox.link import Link
 from outbox.wire import Dispatch
 
@@ -19,87 +20,91 @@ CONFIRM_TIMEOUT_SECONDS = 15
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of a batch. A dispatch in neither list is unknown: publish it again."""
+    """What became of a batch. A dispatch in none of the lists is unknown: publish it again."""
 
     confirmed: list[Dispatch] = field(default_factory=list)
     refused: list[Dispatch] = field(default_factory=list)
-
-
-@dataclass(slots=True)
-class _Batch:
-    left: int
-    outcome: Outcome
-    settled: "asyncio.Future[None]"
-    nacked: bool = False
+    """The broker has no such queue."""
+    nacked: list[Dispatch] = field(default_factory=list)
+    """The queue takes nothing now, which is no fault of the dispatch."""
 
 
 class Publisher:
-    """Publishes batches over one link, several at a time if asked.
+    """Publishes one batch after the other over a channel of the link.
 
     Every message is mandatory and persistent. The broker acknowledges even what it could not
-    route, after returning it, so a returned message counts as refused. A nack says nothing of the
-    message: the broker can take none now, or none over this link (RabbitMQ 3.10 nacks all that
-    comes over a channel opened before a queue's new leader was known, as long as that lives).
+    route, after returning it, so a returned message counts as refused. After a nack the next batch
+    goes over a new channel: RabbitMQ 3.10 nacks all that comes for a queue over a channel opened
+    before the queue's new leader was known, as long as that lives.
     """
 
     def __init__(self, link: Link) -> None:
         self._link = link
-        self._tag = 0
-        self._oldest = 1
-        self._pending: dict[int, tuple[Dispatch, _Batch]] = {}
-        self._returned: set[str] = set()
-        self._declared: set[str] = set()
-        link.channel.add_on_return_callback(self._on_return)
-        link.channel.confirm_delivery(self._on_confirm)
-
-    async def depth(self, queue: str) -> int:
-        """How many messages wait in the queue; it and its `.XQ` are made at the first look.
-
-        Raises BrokerGone where the queue was deleted since. Made again at once, it could be there
-        before RabbitMQ has told its consumers, who would then hear neither of the end nor of what
-        comes into the new one; it is made again over the next link.
-        """
-        if queue not in self._declared:
-            intake = topology.dead_letter_queue(queue)
-            await self._link.declare(intake, topology.dead_letter_intake())
-            await self._link.declare(queue, topology.work_queue(queue))
-            self._declared.add(queue)
-        return await self._link.depth(queue)
+        self._stream: _Stream | None = None
 
     async def publish(self, dispatches: Sequence[Dispatch]) -> Outcome:
         """Publish all and wait for the broker's word on each.
 
-        Returns early with what is known when the link is lost; waits CONFIRM_TIMEOUT_SECONDS at
-        the most, then gives the link up unless the broker said that it blocks publishers. After a
-        nack it gives the link up as well.
+        Raises BrokerGone where the link was lost before. Returns early with what is known when it
+        is lost on the way; waits CONFIRM_TIMEOUT_SECONDS at the most, then gives the link up unless
+        the broker said that it blocks publishers.
         """
-        settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        batch = _Batch(len(dispatches), Outcome(), settled)
-        self._send(dispatches, batch)
-        either: set[asyncio.Future[Any]] = {settled, self._link.lost}
+        if not dispatches:
+            return Outcome()
+        stream = await self._open_stream()
+        batch = self._send(stream, dispatches)
+        ends: set[asyncio.Future[Any]] = {batch.settled, stream.channel.refused, self._link.lost}
         await asyncio.wait(
-            either,
+            ends,
             timeout=CONFIRM_TIMEOUT_SECONDS,
             return_when=asyncio.FIRST_COMPLETED,
         )
-        if batch.nacked:
-            self._link.lose("it takes no messages")
-        elif not settled.done() and self._link.unblocked.is_set():
-            self._link.close()
+        if batch.outcome.nacked:
+            stream.channel.close()
+        elif not batch.settled.done() and self._link.unblocked.is_set():
+            self._link.lose("it confirms nothing")
         return batch.outcome
 
-    def _send(self, dispatches: Sequence[Dispatch], batch: _Batch) -> None:
-        if self._link.lost.done():
-            return
-        channel = self._link.channel.channel_number
+    async def _open_stream(self) -> "_Stream":
+        if self._stream is None or not self._stream.channel.is_open:
+            self._stream = _Stream(await open_channel(self._link))
+        return self._stream
+
+    def _send(self, stream: "_Stream", dispatches: Sequence[Dispatch]) -> "_Batch":
+        channel = stream.channel.pika.channel_number
         self._link.write(b"".join(frames.message(channel, each) for each in dispatches))
-        for dispatch in dispatches:
-            self._tag += 1
-            self._pending[self._tag] = (dispatch, batch)
+        return stream.expect(dispatches)
+
+
+class _Batch:
+    """What waits for the broker's word, by its number on the channel, and what had it."""
+
+    def __init__(self, waiting: dict[int, Dispatch]) -> None:
+        self.waiting = waiting
+        self.outcome = Outcome()
+        self.settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+
+class _Stream:
+    """Keeps the account of one channel; what the broker says of an earlier batch comes too late."""
+
+    def __init__(self, channel: Channel) -> None:
+        self.channel = channel
+        self._sent = 0
+        self._batch = _Batch({})
+        self._returned: set[str] = set()
+        channel.pika.add_on_return_callback(self._on_return)
+        channel.pika.confirm_delivery(self._on_confirm)
+
+    def expect(self, dispatches: Sequence[Dispatch]) -> _Batch:
+        """Number the dispatches as the broker does."""
+        self._batch = _Batch(dict(enumerate(dispatches, start=self._sent + 1)))
+        self._sent += len(dispatches)
+        return self._batch
 
     def _on_return(
         self,
-        _channel: Channel,
+        _channel: PikaChannel,
         _method: Basic.Return,
         properties: pika.BasicProperties,
         _body: bytes,
@@ -107,21 +112,19 @@ class Publisher:
         self._returned.add(properties.message_id or "")
 
     def _on_confirm(self, frame: Method[Basic.Ack | Basic.Nack]) -> None:
-        method = frame.method
-        first = self._oldest if method.multiple else method.delivery_tag
-        for tag in range(first, method.delivery_tag + 1):
-            if tag in self._pending:
-                self._settle(*self._pending.pop(tag), acked=isinstance(method, Basic.Ack))
-        while self._oldest <= self._tag and self._oldest not in self._pending:
-            self._oldest += 1
+        last, waiting = frame.method.delivery_tag, self._batch.waiting
+        first = min(waiting, default=last + 1) if frame.method.multiple else last
+        for tag in range(first, last + 1):
+            if tag in waiting:
+                self._settle(waiting.pop(tag), acked=isinstance(frame.method, Basic.Ack))
 
-    def _settle(self, dispatch: Dispatch, batch: _Batch, *, acked: bool) -> None:
+    def _settle(self, dispatch: Dispatch, *, acked: bool) -> None:
+        outcome = self._batch.outcome
         returned = dispatch.message_id in self._returned
         self._returned.discard(dispatch.message_id)
         if not acked:
-            batch.nacked = True
+            outcome.nacked.append(dispatch)
         else:
-            (batch.outcome.refused if returned else batch.outcome.confirmed).append(dispatch)
-        batch.left -= 1
-        if batch.left == 0 and not batch.settled.done():
-            batch.settled.set_result(None)
+            (outcome.refused if returned else outcome.confirmed).append(dispatch)
+        if not self._batch.waiting and not self._batch.settled.done():
+            self._batch.settled.set_result(None)

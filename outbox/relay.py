@@ -17,10 +17,12 @@ import structlog
 from psycopg import AsyncConnection
 from psycopg.rows import class_row
 
-from outbox import steps
+from outbox import steps, topology, wire
 from outbox.database import conninfo
 from outbox.link import connect
-from outbox.publisher import Publisher
+from outbox.pauses import Pauses
+from outbox.publisher import Outcome, Publisher
+from outbox.queues import Queues
 from outbox.wire import Dispatch
 
 log = structlog.get_logger(__name__)
@@ -42,7 +44,8 @@ class Relay:
     """Publishes due events, highest priority first, keeping `window` messages in each queue.
 
     What no worker has claimed `patience` after its publication, and the broker does not hold any
-    more, is published again: at most a window's worth, however long the backlog.
+    more, is published again: at most a window's worth, however long the backlog. A queue that the
+    broker refuses, or that takes no messages, is left out for a while, and no other waits for it.
     """
 
     def __init__(
@@ -60,6 +63,7 @@ class Relay:
         self._patience = patience
         self._next_look = self._next_search = 0.0
         self._rooms: dict[str, int] = {}
+        self._pauses = Pauses()
         self._work = asyncio.Event()
         self._stopping = False
         self.queues = set(queues)
@@ -83,7 +87,7 @@ class Relay:
             ) as database,
             connect(self._amqp_url) as link,
         ):
-            publisher = Publisher(link)
+            queues, publisher = Queues(link, self._pauses), Publisher(link)
             self._next_look = 0.0
             log.info("relay ready", queues=sorted(self.queues), window=self._window)
             while not self._stopping:
@@ -93,19 +97,22 @@ class Relay:
                     await self._pause(IDLE_SECONDS)
                     continue
                 if time.monotonic() >= self._next_look or not all(self._rooms.values()):
-                    await self._look(database, publisher)
+                    await self._look(database, queues)
                 if await self._move(database, publisher):
                     await asyncio.sleep(BREATH_SECONDS)
                 else:
                     await self._pause(IDLE_SECONDS if all(self._rooms.values()) else FULL_SECONDS)
 
-    async def _look(self, database: AsyncConnection[Any], publisher: Publisher) -> None:
+    async def _look(self, database: AsyncConnection[Any], queues: Queues) -> None:
         """How much room each queue has; until the next look, what is published takes from it."""
         self._next_look = time.monotonic() + LOOK_SECONDS
         await self._discover(database)
-        depths = {queue: await publisher.depth(queue) for queue in self.queues}
+        depths = await queues.depths(filter(topology.is_name, self.queues))
         await self._redispatch_lost(database, depths)
         self._rooms = {queue: max(self._window - depth, 0) for queue, depth in depths.items()}
+        # What waits for an impossible queue is buried, as much at once as would be published.
+        impossible = (queue for queue in self.queues if not topology.is_name(queue))
+        self._rooms |= dict.fromkeys(impossible, self._window)
 
     async def _discover(self, database: AsyncConnection[Any]) -> None:
         found = await database.execute(steps.QUEUES_WITH_EVENTS)
@@ -129,19 +136,34 @@ class Relay:
 
     async def _move(self, database: AsyncConnection[Any], publisher: Publisher) -> int:
         """One batch, in one transaction; returns how many events it took up."""
-        exhausted: list[Dispatch] = []
         async with database.transaction():
             batch = await _lock(database, self._rooms)
-            if batch:
-                outcome = await publisher.publish(batch)
-                await database.execute(steps.DELETE_EVENTS, _keys(outcome.confirmed))
-                exhausted = await _defer(database, outcome.refused)
+            if not batch:
+                return 0
+            flawed = [each for each in batch if _flaw(each)]
+            outcome = await publisher.publish([each for each in batch if not _flaw(each)])
+            await database.execute(steps.DELETE_EVENTS, _keys(outcome.confirmed))
+            exhausted = await _defer(database, outcome.refused)
+            if flawed:  # put off as well, in case that they cannot be buried
+                await database.execute(steps.DEFER_EVENTS, _keys(flawed))
         for dispatch in batch:
             self._rooms[dispatch.queue] -= 1
-        # In a transaction of its own: burying locks jobs, and cancel locks a job before its event.
+        self._leave_out_full_queues(outcome)
+        # In transactions of their own: burying locks jobs, and cancel locks a job before its event.
+        refused = f"the broker refused its message {FAILURES_ALLOWED} times"
         for dispatch in exhausted:
-            await _bury(database, dispatch)
+            await _bury(database, dispatch, refused)
+        for dispatch in flawed:
+            await _bury(database, dispatch, _flaw(dispatch))
         return len(batch)
+
+    def _leave_out_full_queues(self, outcome: Outcome) -> None:
+        """Those that took nothing at all for longer each time, the others for a moment."""
+        for queue in {each.queue for each in outcome.confirmed}:
+            self._pauses.forget(queue)
+        for queue in {each.queue for each in outcome.nacked}:
+            self._pauses.leave_out(queue, "it takes no messages")
+            del self._rooms[queue]
 
     async def _pause(self, seconds: float) -> None:
         with suppress(TimeoutError):
@@ -168,7 +190,7 @@ async def _defer(database: AsyncConnection[Any], refused: Sequence[Dispatch]) ->
     return [each for each in refused if failures.get(each.job_id, 0) >= FAILURES_ALLOWED]
 
 
-async def _bury(database: AsyncConnection[Any], dispatch: Dispatch) -> None:
+async def _bury(database: AsyncConnection[Any], dispatch: Dispatch, why: str | None) -> None:
     grave = {
         "job_id": dispatch.job_id,
         "dispatch": dispatch.dispatch,
@@ -176,11 +198,16 @@ async def _bury(database: AsyncConnection[Any], dispatch: Dispatch) -> None:
         "queue": dispatch.queue,
         "reason": "unpublishable",
         "error_type": None,
-        "error_message": f"the broker refused its message {FAILURES_ALLOWED} times",
+        "error_message": why,
         "body": None,
         "headers": None,
     }
-    await database.execute(steps.BURY, grave)
+    if (await database.execute(steps.BURY, grave)).rowcount:
+        log.warning("job buried: it cannot be published", job=str(dispatch.job_id), why=why)
+
+
+def _flaw(dispatch: Dispatch) -> str | None:
+    return wire.flaw(dispatch.kind, dispatch.queue)
 
 
 def _keys(dispatches: Sequence[Dispatch]) -> dict[str, list[Any]]:

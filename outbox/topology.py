@@ -11,6 +11,8 @@ DELIVERY_LIMIT = 20
 NO_LIMIT = 2**31 - 1
 """RabbitMQ 4 drops a dead letter after 20 deliveries unless told a number; 3.10 refuses -1."""
 
+LONGEST_NAME = 255
+
 
 def work_queue(queue: str) -> dict[str, object]:
     """Arguments of a work queue: replicated, and dead-lettering at least once.
@@ -35,3 +37,8 @@ def dead_letter_intake() -> dict[str, object]:
 def dead_letter_queue(queue: str) -> str:
     """The queue's `<queue>.XQ`."""
     return str(xq_name(queue))
+
+
+def is_name(queue: str) -> bool:
+    """Whether a queue can have the name: with its `.XQ` it must fit into AMQP's 255 bytes."""
+    return queue != "" and len(dead_letter_queue(queue).encode()) <= LONGEST_NAME

@@ -4,8 +4,11 @@ import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
+
+from outbox import topology
 
 LARGEST_DISPATCH = 2**31 - 1
 KEYS = {
@@ -50,6 +53,16 @@ def encode(dispatch: Dispatch) -> bytes:
         "message_timestamp": time.time_ns() // 1_000_000,
     }
     return json.dumps(body, separators=(",", ":")).encode()
+
+
+@lru_cache
+def flaw(kind: str, queue: str) -> str | None:
+    """Why there can be no message of the kind to the queue, that anybody would take; or None."""
+    if not topology.is_name(queue):
+        return "no queue of RabbitMQ can have the name of its queue"
+    if not kind.isprintable():
+        return "the name of its kind is not printable"
+    return None
 
 
 def decode(body: bytes, queue: str) -> Dispatch:

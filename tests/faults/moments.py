@@ -45,7 +45,7 @@ RELAY = [
     Moment("nothing locked", "before", "outbox.relay:_lock"),
     Moment("locked but not published", "before", "outbox.publisher:Publisher.publish"),
     Moment("published but not confirmed", "after", "outbox.publisher:Publisher._send"),
-    Moment("confirm arrived but not read", "before", "outbox.publisher:Publisher._on_confirm"),
+    Moment("confirm arrived but not read", "before", "outbox.publisher:_Stream._on_confirm"),
     Moment("confirmed but not deleted", "after", "outbox.publisher:Publisher.publish"),
     Moment("deleted but not committed", "before", "outbox.relay:_defer"),
     Moment("batch committed", "after", "outbox.relay:Relay._move"),
@@ -123,7 +123,7 @@ THREADS = [
 
 DUTIES = [
     Moment("the relay", "instead", "outbox.relay:Relay._move"),
-    Moment("the collector", "instead", "outbox.collector:_consume"),
+    Moment("the collector", "instead", "outbox.intakes:Intakes.open"),
     Moment("the rescuer", "instead", "outbox.rescuer:Rescuer._rescue"),
     Moment("the pruner", "instead", "outbox.pruner:Pruner.walk"),
 ]

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Engine, make_url
 
 from dev.servers import Servers
-from outbox import attempt, collector, ledger, pruner, relay, rescuer, time_limit
+from outbox import attempt, collector, ledger, pauses, pruner, relay, rescuer, time_limit
 from outbox.schema import metadata
 from tests.conftest import new_database
 from tests.integration.engine.by_hand import ByHand
@@ -25,6 +25,7 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pauses between two looks are short, so that the tests are."""
     monkeypatch.setattr(relay, "IDLE_SECONDS", 0.05)
     monkeypatch.setattr(collector, "LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(pauses, "FIRST_SECONDS", 0.1)
     monkeypatch.setattr(rescuer, "LOOK_SECONDS", 0.1)
     monkeypatch.setattr(pruner, "BETWEEN_WALKS_SECONDS", 0.1)
     monkeypatch.setattr(ledger, "RETRY_SECONDS", 0.05)

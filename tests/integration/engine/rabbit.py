@@ -6,6 +6,7 @@ import pika
 
 from outbox import topology
 from outbox.link import parameters
+from tests.wait import wait_for
 
 
 class Rabbit:
@@ -24,6 +25,17 @@ class Rabbit:
         arguments = topology.work_queue(queue) | more
         self._channel.queue_declare(queue, durable=True, arguments=arguments)
         self._channel.queue_declare(intake, durable=True, arguments=topology.dead_letter_intake())
+
+    def declare_classic(self, queue: str) -> None:
+        """Make a queue as somebody else would, whom we are in the way of."""
+        self._channel.queue_declare(queue, durable=True)
+
+    def fill(self, queue: str) -> None:
+        """Make the queue, and put so much into it that it takes no more."""
+        self.declare(queue, **{"x-max-length": 1})
+        for _ in range(2):
+            self.publish(queue, b"there before")
+        wait_for("both messages", lambda: self.depth(queue) == 2)
 
     def publish(self, queue: str, body: bytes, headers: dict[str, Any] | None = None) -> None:
         """Put a message into the queue."""

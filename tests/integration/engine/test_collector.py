@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 
-from outbox import Actor, Job, Retry, topology, wire
+from outbox import Actor, Job, Retry, intakes, topology, wire
 from outbox.dead_letters import DeadLetter
 from outbox.wire import Dispatch
 from tests.integration.engine.by_hand import WAITING, ByHand
@@ -225,6 +225,21 @@ def test_a_cut_while_a_letter_is_written_ends_nothing(
         wait_for("the relay to connect again", lambda: proxy.is_used)
     rabbit.publish(intake, b"the next one")
     wait_for("both", lambda: bodies(line) == {b"the first", b"the next one"})
+
+
+def test_few_messages_are_in_memory_at_once(
+    line: Line, rabbit: Rabbit, by_hand: ByHand, other_hand: ByHand, queue: str
+) -> None:
+    rabbit.declare(queue)
+    intake = topology.dead_letter_queue(queue)
+    for _ in range(25):
+        rabbit.publish(intake, b"large, perhaps")
+    with other_hand.connection.transaction():
+        other_hand.take("LOCK TABLE duly.dead_letters IN EXCLUSIVE MODE")
+        line.start_relay(queue)
+        wait_for("a letter that is blocked", lambda: by_hand.take(WAITING))
+        assert rabbit.depth(intake) == 25 - intakes.PREFETCH
+    wait_for("all letters", lambda: len(line.letters()) == 25)
 
 
 def test_a_message_that_dying_consumers_dropped_too_often_is_published_again(

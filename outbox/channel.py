@@ -1,0 +1,108 @@
+"""A channel of a link to RabbitMQ, awaited instead of called back."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from pika.channel import Channel as PikaChannel
+from pika.exceptions import AMQPError, ChannelClosedByBroker
+from pika.frame import Method
+from pika.spec import Basic, Queue
+
+from outbox.link import BrokerGone, Link
+
+T = TypeVar("T")
+Receive = Callable[[Any, Any, Any, bytes], None]
+
+
+class Refused(Exception):
+    """The broker refused what was asked, which ended the channel; the text says why."""
+
+
+class Channel:
+    """A refusal of the broker ends the channel that it came over, and no other of its link."""
+
+    def __init__(self, link: Link, pika_channel: PikaChannel) -> None:
+        self._link = link
+        self.pika = pika_channel
+        self.refused: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        """Why it has ended, once it was ended by a refusal."""
+        pika_channel.add_on_close_callback(self._closed)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether anything may be said over it."""
+        return bool(self.pika.is_open)
+
+    async def declare(self, queue: str, arguments: dict[str, object]) -> None:
+        """Make sure that the durable queue exists.
+
+        Raises Refused, also where the queue exists with other arguments, and BrokerGone.
+        """
+        _: Method[Queue.DeclareOk] = await self._call(
+            lambda done: self.pika.queue_declare(
+                queue, durable=True, arguments=arguments, callback=done
+            )
+        )
+
+    async def depth(self, queue: str) -> int:
+        """How many messages wait in the queue.
+
+        Raises Refused, also where it was deleted, and BrokerGone.
+        """
+        found: Method[Queue.DeclareOk] = await self._call(
+            lambda done: self.pika.queue_declare(queue, passive=True, callback=done)
+        )
+        count: int = found.method.message_count
+        return count
+
+    async def consume(self, queue: str, receive: Receive, *, prefetch: int) -> None:
+        """Receive the queue's messages; `refused` says when it was deleted. Raises as `declare`."""
+        self.pika.add_on_cancel_callback(lambda _: self._refuse("it was deleted"))
+        self.pika.basic_qos(prefetch_count=prefetch)
+        _: Method[Basic.ConsumeOk] = await self._call(
+            lambda done: self.pika.basic_consume(queue, receive, callback=done)
+        )
+
+    def close(self) -> None:
+        """Close it; what was not acknowledged over it goes back."""
+        if self.is_open:
+            self.pika.close()
+
+    def check(self) -> None:
+        """Raise Refused where it has ended, BrokerGone where its link is lost."""
+        self._link.check()
+        if self.refused.done():
+            raise Refused(self.refused.result())
+
+    async def _call(self, method: Callable[[Callable[[T], None]], object]) -> T:
+        self.check()
+        done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        try:
+            method(lambda result: None if done.done() else done.set_result(result))
+        except AMQPError as error:
+            raise BrokerGone(str(error) or type(error).__name__) from None
+        await self._link.first_of(done, self.refused)
+        self.check()
+        return done.result()
+
+    def _refuse(self, why: str) -> None:
+        if not self.refused.done():
+            self.refused.set_result(why)
+        self.close()
+
+    def _closed(self, _: PikaChannel, why: Exception) -> None:
+        if isinstance(why, ChannelClosedByBroker):
+            self._refuse(why.reply_text)
+
+
+async def open_channel(link: Link) -> Channel:
+    """A new channel. Raises BrokerGone."""
+    link.check()
+    opened: asyncio.Future[PikaChannel] = asyncio.get_running_loop().create_future()
+    try:
+        link.connection.channel(on_open_callback=opened.set_result)
+    except AMQPError as error:  # there are as many as the broker allows, say
+        raise BrokerGone(str(error) or type(error).__name__) from None
+    await link.first_of(opened)
+    return Channel(link, opened.result())
