@@ -15,10 +15,10 @@ from typing import Any
 
 import structlog
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
 
 from outbox import steps, topology, wire
 from outbox.database import conninfo
+from outbox.frontier import Event, Frontier
 from outbox.link import connect
 from outbox.pauses import Pauses
 from outbox.publisher import Outcome, Publisher
@@ -32,10 +32,15 @@ IDLE_SECONDS = 0.5
 """How long an idle relay waits for a nudge before it looks by itself."""
 FULL_SECONDS = 0.05
 """How long it waits for workers to make room."""
-BREATH_SECONDS = 0.002
-"""A pause after each batch, in which the next one gathers: less work for each job."""
+BREATH_SECONDS = 0.01
+"""A pause after a small batch, in which the next one gathers: less work for each job."""
+SMALL_BATCH = 100
+LEAST_SHARE = 4
+"""The part of a window that must be free before a queue is filled up again."""
 LOOK_SECONDS = 0.2
-"""How often it looks for queues that it does not know, and how much room each has."""
+"""How often it looks at all there is, if that is quick."""
+REST = 9
+"""How many times as long as such a look took it goes without another."""
 FAILURES_ALLOWED = 10
 """How often the broker may refuse one event before its job is buried."""
 
@@ -63,6 +68,7 @@ class Relay:
         self._patience = patience
         self._next_look = self._next_search = 0.0
         self._rooms: dict[str, int] = {}
+        self._frontier = Frontier()
         self._pauses = Pauses()
         self._work = asyncio.Event()
         self._stopping = False
@@ -96,23 +102,39 @@ class Relay:
                     link.check()
                     await self._pause(IDLE_SECONDS)
                     continue
-                if time.monotonic() >= self._next_look or not all(self._rooms.values()):
-                    await self._look(database, queues)
-                if await self._move(database, publisher):
-                    await asyncio.sleep(BREATH_SECONDS)
-                else:
-                    await self._pause(IDLE_SECONDS if all(self._rooms.values()) else FULL_SECONDS)
+                began = time.monotonic()
+                looks = began >= self._next_look
+                if looks:
+                    self._frontier.forget()
+                    await self._discover(database)
+                if looks or not all(self._rooms.values()):
+                    await self._measure(database, queues)
+                moved = await self._move(database, publisher)
+                if looks:
+                    ended = time.monotonic()
+                    self._next_look = ended + max(LOOK_SECONDS, REST * (ended - began))
+                await self._breathe(moved)
 
-    async def _look(self, database: AsyncConnection[Any], queues: Queues) -> None:
-        """How much room each queue has; until the next look, what is published takes from it."""
-        self._next_look = time.monotonic() + LOOK_SECONDS
-        await self._discover(database)
+    async def _breathe(self, moved: int) -> None:
+        if not moved:
+            self._frontier.forget()
+            await self._pause(IDLE_SECONDS if all(self._rooms.values()) else FULL_SECONDS)
+        elif moved < SMALL_BATCH:
+            await asyncio.sleep(BREATH_SECONDS)
+
+    async def _measure(self, database: AsyncConnection[Any], queues: Queues) -> None:
+        """How much room each queue has; until the next time, what is published takes from it."""
         depths = await queues.depths(filter(topology.is_name, self.queues))
         await self._redispatch_lost(database, depths)
-        self._rooms = {queue: max(self._window - depth, 0) for queue, depth in depths.items()}
+        self._rooms = {queue: self._room(depth) for queue, depth in depths.items()}
         # What waits for an impossible queue is buried, as much at once as would be published.
         impossible = (queue for queue in self.queues if not topology.is_name(queue))
         self._rooms |= dict.fromkeys(impossible, self._window)
+
+    def _room(self, depth: int) -> int:
+        """None for a few: a batch of a few costs as much as one of hundreds."""
+        room = self._window - depth
+        return room if room >= self._window // LEAST_SHARE else 0
 
     async def _discover(self, database: AsyncConnection[Any]) -> None:
         found = await database.execute(steps.QUEUES_WITH_EVENTS)
@@ -137,15 +159,17 @@ class Relay:
     async def _move(self, database: AsyncConnection[Any], publisher: Publisher) -> int:
         """One batch, in one transaction; returns how many events it took up."""
         async with database.transaction():
-            batch = await _lock(database, self._rooms)
-            if not batch:
+            events = await _lock(database, self._rooms, self._frontier)
+            if not events:
                 return 0
+            batch = [dispatch for dispatch, *_ in events]
             flawed = [each for each in batch if _flaw(each)]
             outcome = await publisher.publish([each for each in batch if not _flaw(each)])
             await database.execute(steps.DELETE_EVENTS, _keys(outcome.confirmed))
             exhausted = await _defer(database, outcome.refused)
             if flawed:  # put off as well, in case that they cannot be buried
                 await database.execute(steps.DEFER_EVENTS, _keys(flawed))
+        self._frontier.advance(events)
         for dispatch in batch:
             self._rooms[dispatch.queue] -= 1
         self._leave_out_full_queues(outcome)
@@ -170,14 +194,18 @@ class Relay:
             await asyncio.wait_for(self._work.wait(), seconds)
 
 
-async def _lock(database: AsyncConnection[Any], rooms: dict[str, int]) -> list[Dispatch]:
-    async with database.cursor(row_factory=class_row(Dispatch)) as cursor:
-        wanted = {
-            "queues": list(rooms),
-            "rooms": [min(room, LARGEST_BATCH) for room in rooms.values()],
-        }
-        await cursor.execute(steps.LOCK_EVENTS, wanted)
-        return await cursor.fetchall()
+async def _lock(
+    database: AsyncConnection[Any], rooms: dict[str, int], frontier: Frontier
+) -> list[Event]:
+    wanted = {
+        "queues": list(rooms),
+        "rooms": [min(room, LARGEST_BATCH) for room in rooms.values()],
+    }
+    locked = await database.execute(steps.LOCK_EVENTS, wanted | frontier.of(rooms))
+    return [
+        (Dispatch(job_id, dispatch, kind, queue), priority, available_at)
+        async for job_id, dispatch, kind, queue, priority, available_at in locked
+    ]
 
 
 async def _defer(database: AsyncConnection[Any], refused: Sequence[Dispatch]) -> list[Dispatch]:

@@ -54,17 +54,22 @@ SELECT queue FROM duly.publications
 """
 
 # Relay: locks what each queue has room for, highest priority first, oldest first within it.
-# Each level is its own index range, so rows scheduled for later are never walked.
+# Each level is its own index range, so rows scheduled for later are never walked; nor are those
+# before the moment that a level has reached, where there is one: see outbox/frontier.py.
 LOCK_EVENTS = """
 SELECT event.*
-FROM unnest(%(queues)s::text[], %(rooms)s::int[]) AS wanted (queue, room)
+FROM unnest(%(queues)s::text[], %(rooms)s::int[], %(high)s::timestamptz[],
+            %(normal)s::timestamptz[], %(low)s::timestamptz[])
+     AS wanted (queue, room, high, normal, low)
 CROSS JOIN LATERAL (
     SELECT due.*
-    FROM unnest('{0,1,2}'::smallint[]) AS level (priority)
+    FROM (VALUES (0::smallint, wanted.high), (1, wanted.normal), (2, wanted.low))
+         AS level (priority, reached)
     CROSS JOIN LATERAL (
-        SELECT job_id, dispatch, kind, queue
+        SELECT job_id, dispatch, kind, queue, priority, available_at
         FROM duly.outbox_events
-        WHERE queue = wanted.queue AND priority = level.priority AND available_at <= now()
+        WHERE queue = wanted.queue AND priority = level.priority
+          AND available_at >= coalesce(level.reached, '-infinity') AND available_at <= now()
         ORDER BY available_at
         LIMIT wanted.room
         FOR UPDATE SKIP LOCKED

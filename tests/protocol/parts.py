@@ -4,7 +4,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from outbox import steps
-from tests.integration.engine.by_hand import KIND, ByHand
+from tests.integration.engine.by_hand import KIND, ByHand, wanted
 from tests.protocol.oracle import Hold
 
 ENDS = ("retry", "snooze", "die")
@@ -28,7 +28,7 @@ class Relay:
     def lock(self, room: int) -> None:
         """Begin with the events that nobody else has locked."""
         self._hand.connection.execute("BEGIN")
-        events = self._hand.take(steps.LOCK_EVENTS, queues=["q"], rooms=[room])
+        events = self._hand.take(steps.LOCK_EVENTS, **wanted(q=room))
         self.locked = [Message(event["job_id"], event["dispatch"]) for event in events]
         if not events:
             self.die()

@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 
 from outbox import steps
-from tests.integration.engine.by_hand import WAITING, ByHand
+from tests.integration.engine.by_hand import WAITING, ByHand, wanted
 from tests.protocol.parts import Message, collect
 from tests.protocol.stage import AS_THEY_LIE
 from tests.wait import wait_for
@@ -22,7 +22,7 @@ def test_the_oldest_event_is_locked_first(hands: list[ByHand]) -> None:
     for job, age in ages.items():
         hand.take(AGE, id=job, age=age)
     hand.take(AS_THEY_LIE)
-    events = hand.take(steps.LOCK_EVENTS, queues=["q"], rooms=[2])
+    events = hand.take(steps.LOCK_EVENTS, **wanted(q=2))
     assert [ages[event["job_id"]] for event in events] == [30, 20]
 
 

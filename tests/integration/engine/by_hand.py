@@ -9,6 +9,7 @@ from psycopg.rows import dict_row
 from uuid_utils.compat import uuid7
 
 from outbox import steps
+from outbox.frontier import Frontier
 
 Row = dict[str, Any]
 KIND = "test.note"
@@ -23,6 +24,11 @@ WHAT_WENT_WRONG = {
     "error_message": "no",
     "traceback": "Traceback: no",
 }
+
+
+def wanted(**rooms: int) -> dict[str, list[Any]]:
+    """What a relay that looks for the first time asks for, with so much room in its queues."""
+    return {"queues": list(rooms), "rooms": list(rooms.values()), **Frontier().of(rooms)}
 
 
 class ByHand:

@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 
 from outbox import steps
-from tests.integration.engine.by_hand import KIND, ByHand
+from tests.integration.engine.by_hand import KIND, ByHand, wanted
 
 LATER = "UPDATE duly.outbox_events SET available_at = now() + interval '1 s' WHERE job_id = %(id)s"
 LONG_AGO = "UPDATE duly.publications SET published_at = now() - interval '1 min'"
@@ -20,8 +20,7 @@ FROM generate_series(1, %(count)s) AS n
 
 def locked(hand: ByHand, **rooms: int) -> list[UUID]:
     """The jobs whose events a relay locks, in its order."""
-    wanted = {"queues": list(rooms), "rooms": list(rooms.values())}
-    return [row["job_id"] for row in hand.take(steps.LOCK_EVENTS, **wanted)]
+    return [row["job_id"] for row in hand.take(steps.LOCK_EVENTS, **wanted(**rooms))]
 
 
 def publish_again(hand: ByHand, depth: int, patience: float = 30) -> list[UUID]:
@@ -61,13 +60,20 @@ def test_two_relays_lock_different_events(by_hand: ByHand, other_hand: ByHand) -
     assert second == jobs[4:]
 
 
+def test_each_level_goes_on_where_it_has_come_to(by_hand: ByHand) -> None:
+    jobs = [by_hand.submit(priority=priority) for priority in (0, 1, 2) for _ in range(2)]
+    reached = {job: by_hand.event(job)["available_at"] for job in jobs}  # type: ignore[index]
+    levels = {"high": [reached[jobs[1]]], "normal": [reached[jobs[3]]], "low": [None]}
+    events = by_hand.take(steps.LOCK_EVENTS, **wanted(q=10) | levels)
+    assert [event["job_id"] for event in events] == [jobs[1], *jobs[3:]]
+
+
 def test_events_of_later_are_never_walked(by_hand: ByHand) -> None:
     by_hand.take(MANY, count=20_000, shift=3600)
     by_hand.take(MANY, count=100, shift=-60)
     by_hand.take("ANALYZE duly.outbox_events")
-    wanted = {"queues": ["q"], "rooms": [1000]}
     explain = "EXPLAIN (ANALYZE, BUFFERS off, TIMING off) " + steps.LOCK_EVENTS
-    plan = "\n".join(row["QUERY PLAN"] for row in by_hand.take(explain, **wanted))
+    plan = "\n".join(row["QUERY PLAN"] for row in by_hand.take(explain, **wanted(q=1000)))
     assert "Index Scan using outbox_events_in_order" in plan
     assert "Rows Removed" not in plan
     assert "Sort" not in plan

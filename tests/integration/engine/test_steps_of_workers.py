@@ -4,7 +4,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from outbox import steps
-from tests.integration.engine.by_hand import KIND, WHAT_WENT_WRONG, ByHand, Row
+from tests.integration.engine.by_hand import KIND, WHAT_WENT_WRONG, ByHand, Row, wanted
 
 Step = Callable[..., Row | None]
 ENDS = ["succeed", "retry", "snooze", "die"]
@@ -202,7 +202,7 @@ def test_a_retry_waits_for_a_relay_that_still_holds_the_old_event(
     """The relay has published but not committed yet, and the worker was faster."""
     job = by_hand.submit()
     with other_hand.connection.transaction():
-        other_hand.take(steps.LOCK_EVENTS, queues=["q"], rooms=[10])
+        other_hand.take(steps.LOCK_EVENTS, **wanted(q=10))
         other_hand.publish(job)
         by_hand.claim(job)
         by_hand.connection.execute("SET lock_timeout = '100ms'")
