@@ -115,7 +115,7 @@ class Relay:
         self._rooms |= dict.fromkeys(impossible, self._window)
 
     async def _discover(self, database: AsyncConnection[Any]) -> None:
-        found = await database.execute(steps.QUEUES_WITH_EVENTS)
+        found = await database.execute(steps.QUEUES_IN_USE)
         self.queues.update([queue async for (queue,) in found])
 
     async def _redispatch_lost(
