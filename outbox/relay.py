@@ -137,7 +137,7 @@ class Relay:
         return room if room >= self._window // LEAST_SHARE else 0
 
     async def _discover(self, database: AsyncConnection[Any]) -> None:
-        found = await database.execute(steps.QUEUES_WITH_EVENTS)
+        found = await database.execute(steps.QUEUES_IN_USE)
         self.queues.update([queue async for (queue,) in found])
 
     async def _redispatch_lost(

@@ -41,10 +41,10 @@ async def run(
 ) -> None:
     """Do all duties until SIGTERM or SIGINT; the batch in hand is finished first.
 
-    `queues` are served from the start, others as soon as they have events. `silence` is how long
-    a worker may send no heartbeat before its jobs are rescued, `patience` how long a published
-    job may go unclaimed before the relay looks whether the broker lost it. Jobs that succeeded or
-    were cancelled are deleted after `retention`, or never where it is None.
+    `queues` are served from the start, others as soon as they have events or workers. `silence` is
+    how long a worker may send no heartbeat before its jobs are rescued, `patience` how long a
+    published job may go unclaimed before the relay looks whether the broker lost it. Jobs that
+    succeeded or were cancelled are deleted after `retention`, or never where it is None.
     """
     relay = Relay(database_url, amqp_url, queues, window=window, patience=patience)
     collector = Collector(database_url, amqp_url, relay.queues)

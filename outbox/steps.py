@@ -37,9 +37,9 @@ WITH job AS (
 SELECT id, kind, queue, run_at, created_at FROM job
 """
 
-# Relay: the queues that have events, or messages that may get lost, also those that no setting
-# names. A loose index scan: one probe of the index for each queue, however long the backlog.
-QUEUES_WITH_EVENTS = """
+# Relay: the queues that have events, or messages that may get lost, or workers, also those that no
+# setting names. A loose index scan: one probe of the index for each queue, however long the backlog.
+QUEUES_IN_USE = """
 WITH RECURSIVE seen AS (
     (SELECT queue FROM duly.outbox_events ORDER BY queue LIMIT 1)
     UNION ALL
@@ -51,6 +51,8 @@ WITH RECURSIVE seen AS (
 SELECT queue FROM seen WHERE queue IS NOT NULL
 UNION
 SELECT queue FROM duly.publications
+UNION
+SELECT jsonb_array_elements_text(queues) FROM duly.workers
 """
 
 # Relay: locks what each queue has room for, highest priority first, oldest first within it.

@@ -30,7 +30,7 @@ def test_no_queue_is_passed_over(hands: list[ByHand]) -> None:
     hand = hands[0]
     for queue in ("d", "b", "c", "a"):
         hand.submit(queue)
-    found = hand.take(steps.QUEUES_WITH_EVENTS)
+    found = hand.take(steps.QUEUES_IN_USE)
     assert [row["queue"] for row in found] == ["a", "b", "c", "d"]
 
 

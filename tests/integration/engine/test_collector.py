@@ -227,6 +227,17 @@ def test_a_cut_while_a_letter_is_written_ends_nothing(
     wait_for("both", lambda: bodies(line) == {b"the first", b"the next one"})
 
 
+def test_a_queue_that_only_a_worker_names_is_collected_from(
+    line: Line, rabbit: Rabbit, queue: str
+) -> None:
+    """As after a restart of the relay: nothing of it is left in the outbox."""
+    line.start_worker(Actor(note_kind(queue), do_nothing))
+    rabbit.declare(queue)
+    rabbit.publish(topology.dead_letter_queue(queue), b"foreign")
+    line.start_relay()
+    assert collected(line).queue == queue
+
+
 def test_few_messages_are_in_memory_at_once(
     line: Line, rabbit: Rabbit, by_hand: ByHand, other_hand: ByHand, queue: str
 ) -> None:

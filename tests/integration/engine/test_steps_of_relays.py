@@ -80,11 +80,13 @@ def test_events_of_later_are_never_walked(by_hand: ByHand) -> None:
     assert len(locked(by_hand, q=1000)) == 100
 
 
-def test_queues_with_events_are_found(by_hand: ByHand) -> None:
+def test_queues_with_events_or_messages_or_workers_are_found(by_hand: ByHand) -> None:
     for queue in ("b", "a", "b", "c", "a"):
         by_hand.submit(queue)
-    found = [row["queue"] for row in by_hand.take(steps.QUEUES_WITH_EVENTS)]
-    assert sorted(found) == ["a", "b", "c"]
+    by_hand.publish(by_hand.submit("published"))
+    by_hand.take(steps.BEAT, name="w1", queues='["served", "a"]', threads=1)
+    found = [row["queue"] for row in by_hand.take(steps.QUEUES_IN_USE)]
+    assert sorted(found) == ["a", "b", "c", "published", "served"]
 
 
 def test_only_the_confirmed_dispatch_is_deleted(by_hand: ByHand) -> None:
