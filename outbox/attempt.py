@@ -36,6 +36,7 @@ from outbox.time_limit import TimeLimitExceeded, TimeLimits
 log = structlog.get_logger(__name__)
 
 DATABASE_AWAY_SECONDS = 1.0
+OUTAGE_SPREADS_SECONDS = 1.0
 
 
 class Attempt:
@@ -154,6 +155,8 @@ class Attempt:
         if not is_own_outage(error):
             return False
         with self._waiting():
+            # What goes away ends its connections one by one, the ledger's perhaps after this.
+            time.sleep(OUTAGE_SPREADS_SECONDS)
             return self._ledger.has_lost_postgres_since(self._began)
 
     def _retry_or_die(self, error: BaseException) -> None:

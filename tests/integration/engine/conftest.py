@@ -31,6 +31,7 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ledger, "RETRY_SECONDS", 0.05)
     monkeypatch.setattr(ledger, "LOOK_SECONDS", 0.1)
     monkeypatch.setattr(attempt, "DATABASE_AWAY_SECONDS", 0.1)
+    monkeypatch.setattr(attempt, "OUTAGE_SPREADS_SECONDS", 0.2)
     monkeypatch.setattr(time_limit, "LOOK_SECONDS", 0.02)
     monkeypatch.setattr(dramatiq.worker, "CONSUMER_RESTART_DELAY_SECS", 0.1)
     defaults = dramatiq.Worker.__init__.__kwdefaults__
