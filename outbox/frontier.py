@@ -10,7 +10,7 @@ from datetime import datetime
 from outbox.kinds import Priority
 from outbox.wire import Dispatch
 
-Event = tuple[Dispatch, Priority, datetime]
+Event = tuple[Dispatch, int, datetime]
 """What was locked, its priority, and from when on it was available."""
 
 
@@ -22,13 +22,12 @@ class Frontier:
     """
 
     def __init__(self) -> None:
-        self._reached: dict[tuple[str, Priority], datetime] = {}
+        self._reached: dict[tuple[str, int], datetime] = {}
 
     def advance(self, events: Iterable[Event]) -> None:
-        """These were taken."""
+        """These were taken, in this order."""
         for dispatch, priority, available_at in events:
-            place = dispatch.queue, Priority(priority)
-            self._reached[place] = max(available_at, self._reached.get(place, available_at))
+            self._reached[dispatch.queue, priority] = available_at
 
     def forget(self) -> None:
         """Begin at the oldest again."""

@@ -38,7 +38,7 @@ SELECT id, kind, queue, run_at, created_at FROM job
 """
 
 # Relay: the queues that have events, or messages that may get lost, or workers, also those that no
-# setting names. A loose index scan: one probe of the index for each queue, however long the backlog.
+# setting names. A loose index scan: one probe of the index per queue, however long the backlog.
 QUEUES_IN_USE = """
 WITH RECURSIVE seen AS (
     (SELECT queue FROM duly.outbox_events ORDER BY queue LIMIT 1)
