@@ -1,6 +1,7 @@
 """Run benchmarks: `python -m bench`, or `python -m bench relay latency` for some."""
 
 import importlib
+import sys
 import time
 from typing import Annotated
 
@@ -37,7 +38,7 @@ def main(
         raise typer.BadParameter(
             f"there is no {', '.join(sorted(unknown))}; there are {', '.join(ALL)}"
         )
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else 150)
     servers = up("bench")
     bench = Bench(servers.database_url, servers.amqp_url, rounds, scale, console.print)
     found: dict[str, list[Comparison]] = {}
