@@ -17,37 +17,46 @@ from outbox.database import conninfo
 
 CHANNEL = "duly_relay"
 NOTIFY = f"NOTIFY {CHANNEL}"
+LEAST_SECONDS = 0.005
 LONGEST_SECONDS = 5
 
 
 class Nudge:
     """Nudges the relays from a process that serves requests, coalesced.
 
-    While one nudge is on its way at most one more follows, however many requests ask for it.
+    However many requests ask for it, there is one nudge in `LEAST_SECONDS`; the last that asks is
+    heard. None of them waits for it: the next request of its client would wait as well.
     """
 
     def __init__(self, database_url: str) -> None:
         self._database_url = database_url
         self._connection: AsyncConnection[Any] | None = None
-        self._sending = asyncio.Lock()
-        self._waiting = False
+        self._is_wanted = False
+        self._sending: asyncio.Task[None] | None = None
 
     async def send(self) -> None:
-        """Nudge. Never raises for want of Postgres."""
-        if self._waiting:
-            return
-        self._waiting = True
-        async with self._sending:
-            self._waiting = False
-            try:
-                async with asyncio.timeout(LONGEST_SECONDS):
-                    await (await self._connected()).execute(NOTIFY)
-            except (psycopg.Error, OSError, TimeoutError):
-                await self._disconnect()
+        """Nudge soon. Never raises for want of Postgres."""
+        self._is_wanted = True
+        if self._sending is None or self._sending.done():
+            self._sending = asyncio.create_task(self._send_all())
 
     async def close(self) -> None:
-        """Close the connection."""
-        async with self._sending:
+        """Send what is left, and close the connection."""
+        if self._sending is not None:
+            await self._sending
+        await self._disconnect()
+
+    async def _send_all(self) -> None:
+        while self._is_wanted:
+            self._is_wanted = False
+            await self._send()
+            await asyncio.sleep(LEAST_SECONDS)
+
+    async def _send(self) -> None:
+        try:
+            async with asyncio.timeout(LONGEST_SECONDS):
+                await (await self._connected()).execute(NOTIFY)
+        except (psycopg.Error, OSError, TimeoutError):
             await self._disconnect()
 
     async def _connected(self) -> "AsyncConnection[Any]":
