@@ -19,7 +19,11 @@ from tests.wait import wait_for
 
 WINDOW = 50
 SPENT = "SELECT DISTINCT attempt FROM duly.jobs"
-LAST_LOOK = "SELECT query_start FROM pg_stat_activity WHERE query LIKE 'DELETE FROM duly.workers%'"
+LAST_LOOK = """
+SELECT query_start FROM pg_stat_activity
+WHERE query LIKE '_DELETE FROM duly.workers%heartbeat_at%'
+"""
+"""What a rescuer does at the end of each look."""
 
 
 def test_rabbitmq_killed(line: Line, clients: Clients, promises: Promises, nodes: Nodes) -> None:
