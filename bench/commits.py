@@ -3,6 +3,7 @@
 pgbench is the writer, so that the server is what is measured and not a client in Python.
 """
 
+import json
 import re
 import subprocess
 from functools import partial
@@ -25,15 +26,14 @@ WRITERS = (16, 64)
 SECONDS = 5
 ORDER = "INSERT INTO orders (item) VALUES ('a thing')"
 JOB = {
-    "kind": ["bench.nothing"],
-    "queue": ["bench.duly"],
-    "priority": [1],
-    "payload": ['{"number": 1}'],
-    "run_at": [None],
-    "budget": [8],
-    "subject": [None],
-    "parent_id": None,
-    "submitted_by": None,
+    "id": "<id>",
+    "kind": "bench.nothing",
+    "queue": "bench.duly",
+    "priority": 1,
+    "payload": '{"number": 1}',
+    "run_at": None,
+    "budget": 8,
+    "subject": None,
 }
 
 
@@ -65,9 +65,10 @@ def _compare(bench: Bench, writers: int) -> list[Comparison]:
 
 def _submit(bench: Bench) -> str:
     """SUBMIT as `outbox.submit` sends it, with one job's values in place of its parameters."""
-    query = steps.SUBMIT.replace("%(id)s", "ARRAY[gen_random_uuid()]")
+    values = {"jobs": json.dumps([JOB]), "parent_id": None, "submitted_by": None}
+    query = steps.SUBMIT.replace("%(jobs)s", "replace(%(jobs)s, '<id>', gen_random_uuid()::text)")
     with psycopg.connect(bench.database_url) as connection:
-        return psycopg.ClientCursor(connection).mogrify(query, JOB)
+        return psycopg.ClientCursor(connection).mogrify(query, values)
 
 
 def _rate(bench: Bench, writers: int, statements: list[str]) -> float:
