@@ -25,6 +25,11 @@ from outbox.nudge import NOTIFY
 WRITERS = (16, 64)
 SECONDS = 5
 ORDER = "INSERT INTO orders (item) VALUES ('a thing')"
+UUID_V7 = (
+    "lpad(to_hex((extract(epoch FROM clock_timestamp()) * 1000)::bigint), 12, '0')"
+    " || substr(replace(gen_random_uuid()::text, '-', ''), 13)"
+)
+"""One that begins with the moment, as those of `submit` do."""
 JOB = {
     "id": "<id>",
     "kind": "bench.nothing",
@@ -66,9 +71,9 @@ def _compare(bench: Bench, writers: int) -> list[Comparison]:
 def _submit(bench: Bench) -> str:
     """SUBMIT as `outbox.submit` sends it, with one job's values in place of its parameters."""
     values = {"jobs": json.dumps([JOB]), "parent_id": None, "submitted_by": None}
-    query = steps.SUBMIT.replace("%(jobs)s", "replace(%(jobs)s, '<id>', gen_random_uuid()::text)")
+    query = steps.SUBMIT.replace("%(jobs)s", "replace(%(jobs)s, '<id>', UUID_V7)")
     with psycopg.connect(bench.database_url) as connection:
-        return psycopg.ClientCursor(connection).mogrify(query, values)
+        return psycopg.ClientCursor(connection).mogrify(query, values).replace("UUID_V7", UUID_V7)
 
 
 def _rate(bench: Bench, writers: int, statements: list[str]) -> float:
