@@ -46,13 +46,13 @@ def run(bench: Bench) -> list[Comparison]:
     """The same steps on a table that holds no finished jobs, and on one that holds many."""
     jobs = bench.size(10_000)
     with _table(bench, 0) as bare, _table(bench, bench.size(2_000_000)) as full:
-        rounds: Mapping[str, Callable[[], float]] = {
+        measured: Mapping[str, Callable[[], float]] = {
             "submit": partial(_submit_rate, full, jobs),
             "submit, no history": partial(_submit_rate, bare, jobs),
             "claim": partial(_claim_rate, full, jobs),
             "claim, no history": partial(_claim_rate, bare, jobs),
         }
-        rates = in_turns(rounds, bench.rounds * SLICES, bench.say)
+        rates = in_turns(measured, bench.rounds * SLICES, bench.say)
         days = itertools.count(1)
         loads: Mapping[str, Callable[[], float]] = {
             "while pruning": lambda: _pruning_rate(full, DAYS - next(days)),
