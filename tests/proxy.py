@@ -124,8 +124,9 @@ class Proxy:
                 if not link.swallows:
                     writer.write(data)
                     await writer.drain()
-        if not link.swallows:
-            writer.write_eof()  # what is under way the other way still arrives
+        with suppress(OSError):  # the other end may be gone already
+            if not link.swallows:
+                writer.write_eof()  # what is under way the other way still arrives
 
     def _counted(self, link: "_Link", data: bytes) -> bytes:
         """All that a client asks."""
