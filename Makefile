@@ -1,4 +1,4 @@
-# What a developer types. Everything made here lies below the checkout: .venv, .servers, .demo, .chaos, .bench.
+# What a developer types. All that is made here lies below the checkout, in folders with a dot.
 
 PYTHON := $(shell for python in python3.13 python3.12 python3.11 python3; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
@@ -20,7 +20,7 @@ down: python ## Stop what demo and test started; data stays
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m dev.demo down; fi
 	@$(PYTHON) -m dev.servers down
 
-test: venv ## Run all tests, against real servers; ARGS="-k name" goes to pytest
+test: venv ## Run all tests but the slow ones, against real servers; ARGS="-k name" goes to pytest
 	@urls=$$($(BIN)/python -m dev.servers up --name test) && env $$urls $(BIN)/pytest $(ARGS)
 
 mutants: venv ## Take each guard out of the SQL: a test must fail; ARGS="CLAIM RETRY" for some steps
@@ -36,7 +36,7 @@ faults: venv ## Kill, stop, wipe and cut off all there is; brings servers of its
 bench: venv ## Measure Duly beside its peers; ARGS="relay --rounds 5" for some, --help says more
 	@$(BIN)/python -m bench $(ARGS)
 
-matrix: venv ## Run all tests on the installed Postgres and RabbitMQ, then on Postgres 18 and RabbitMQ 4
+matrix: venv ## Run the same on the installed Postgres and RabbitMQ, then on Postgres 18 and RabbitMQ 4
 	@$(BIN)/python -m tests.matrix $(ARGS)
 
 check: venv ## Run what needs no server: format, lint, types, imports, unit tests
