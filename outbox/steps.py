@@ -451,10 +451,10 @@ WITH retained AS (
       AND NOT EXISTS (SELECT FROM duly.dead_letters WHERE job_id = jobs.id)
     FOR UPDATE SKIP LOCKED
 ), attempt AS (
-    DELETE FROM duly.attempts USING ended WHERE job_id = ended.id
+    DELETE FROM duly.attempts WHERE job_id = ANY (ARRAY(SELECT id FROM ended))
 ), pruned AS (
-    DELETE FROM duly.jobs AS job USING ended
-    WHERE job.id = ended.id
+    DELETE FROM duly.jobs AS job
+    WHERE job.id = ANY (ARRAY(SELECT id FROM ended))
     RETURNING job.id
 )
 SELECT id AS walked_to, (SELECT count(*) FROM pruned) AS pruned
