@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import json
 import multiprocessing
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -144,10 +145,9 @@ def _submit(connection: "psycopg.Connection[Any]") -> list[UUID]:
         "run_at": None,
         "budget": 8,
     }
-    columns = {name: [value] * GROUP for name, value in row.items()}
-    subjects = [f"invoice:{id_}" for id_ in ids]
+    jobs = [row | {"id": str(id_), "subject": f"invoice:{id_}"} for id_ in ids]
     common = {"parent_id": None, "submitted_by": None}
-    connection.execute(steps.SUBMIT, columns | common | {"id": ids, "subject": subjects})
+    connection.execute(steps.SUBMIT, common | {"jobs": json.dumps(jobs)})
     connection.execute(steps.DELETE_EVENTS, {"job_id": ids, "dispatch": [1] * GROUP})
     return ids
 
