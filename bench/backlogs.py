@@ -8,6 +8,16 @@ from dev.wait import wait_until
 from outbox.kinds import Priority
 
 PATIENCE_SECONDS = 600
+JOB = {
+    "kind": "bench.nothing",
+    "queue": "bench.duly",
+    "priority": 1,
+    "payload": '{"number": 1}',
+    "run_at": None,
+    "budget": 8,
+    "subject": None,
+}
+"""A job as SUBMIT takes it, but for its id."""
 FILL = """
 WITH job AS (
     INSERT INTO duly.jobs (id, kind, queue, priority, payload, run_at, attempt_limit,

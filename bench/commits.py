@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 
 import psycopg
 
+from bench.backlogs import JOB
 from bench.comparison import Comparison, in_turns
 from bench.crew import fresh_database
 from bench.setting import Bench
@@ -30,16 +31,6 @@ UUID_V7 = (
     " || substr(replace(gen_random_uuid()::text, '-', ''), 13)"
 )
 """One that begins with the moment, as those of `submit` do."""
-JOB = {
-    "id": "<id>",
-    "kind": "bench.nothing",
-    "queue": "bench.duly",
-    "priority": 1,
-    "payload": '{"number": 1}',
-    "run_at": None,
-    "budget": 8,
-    "subject": None,
-}
 
 
 def run(bench: Bench) -> list[Comparison]:
@@ -70,7 +61,7 @@ def _compare(bench: Bench, writers: int) -> list[Comparison]:
 
 def _submit(bench: Bench) -> str:
     """SUBMIT as `outbox.submit` sends it, with one job's values in place of its parameters."""
-    values = {"jobs": json.dumps([JOB]), "parent_id": None, "submitted_by": None}
+    values = {"jobs": json.dumps([JOB | {"id": "<id>"}]), "parent_id": None, "submitted_by": None}
     query = steps.SUBMIT.replace("%(jobs)s", "replace(%(jobs)s, '<id>', UUID_V7)")
     with psycopg.connect(bench.database_url) as connection:
         return psycopg.ClientCursor(connection).mogrify(query, values).replace("UUID_V7", UUID_V7)

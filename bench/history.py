@@ -15,6 +15,7 @@ from uuid import UUID
 import psycopg
 from uuid_utils.compat import uuid7
 
+from bench.backlogs import JOB
 from bench.comparison import Comparison, in_turns
 from bench.contestants import DULY
 from bench.crew import fresh_database
@@ -137,15 +138,7 @@ def _whole_lives(url: str, goes_on: Callable[[], bool]) -> float:
 def _submit(connection: "psycopg.Connection[Any]") -> list[UUID]:
     """What `submit_all` does, and the relay once the broker has confirmed."""
     ids = [uuid7() for _ in range(GROUP)]
-    row = {
-        "kind": "bench.nothing",
-        "queue": "bench.duly",
-        "priority": 1,
-        "payload": '{"number": 1}',
-        "run_at": None,
-        "budget": 8,
-    }
-    jobs = [row | {"id": str(id_), "subject": f"invoice:{id_}"} for id_ in ids]
+    jobs = [JOB | {"id": str(id_), "subject": f"invoice:{id_}"} for id_ in ids]
     common = {"parent_id": None, "submitted_by": None}
     connection.execute(steps.SUBMIT, common | {"jobs": json.dumps(jobs)})
     connection.execute(steps.DELETE_EVENTS, {"job_id": ids, "dispatch": [1] * GROUP})

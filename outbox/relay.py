@@ -8,7 +8,7 @@ broker is away or blocked, so an outage is no event's failure.
 
 import asyncio
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
@@ -16,7 +16,7 @@ from typing import Any
 import structlog
 from psycopg import AsyncConnection
 
-from outbox import steps, topology, wire
+from outbox import refusals, steps, topology
 from outbox.database import conninfo
 from outbox.frontier import Event, Frontier
 from outbox.link import connect
@@ -41,8 +41,8 @@ LOOK_SECONDS = 0.2
 """How often it looks at all there is, if that is quick."""
 REST = 9
 """How many times as long as such a look took it goes without another."""
-FAILURES_ALLOWED = 10
-"""How often the broker may refuse one event before its job is buried."""
+LONGEST_REST_SECONDS = 5
+"""However long it took, the broker's silence included: new queues and lost messages wait for it."""
 
 
 class Relay:
@@ -111,8 +111,7 @@ class Relay:
                     await self._measure(database, queues)
                 moved = await self._move(database, publisher)
                 if looks:
-                    ended = time.monotonic()
-                    self._next_look = ended + max(LOOK_SECONDS, REST * (ended - began))
+                    self._next_look = time.monotonic() + _rest(time.monotonic() - began)
                 await self._breathe(moved)
 
     async def _breathe(self, moved: int) -> None:
@@ -163,22 +162,17 @@ class Relay:
             if not events:
                 return 0
             batch = [dispatch for dispatch, *_ in events]
-            flawed = [each for each in batch if _flaw(each)]
-            outcome = await publisher.publish([each for each in batch if not _flaw(each)])
-            await database.execute(steps.DELETE_EVENTS, _keys(outcome.confirmed))
-            exhausted = await _defer(database, outcome.refused)
-            if flawed:  # put off as well, in case that they cannot be buried
-                await database.execute(steps.DEFER_EVENTS, _keys(flawed))
+            outcome = await publisher.publish([each for each in batch if not refusals.flaw(each)])
+            await database.execute(steps.DELETE_EVENTS, refusals.keys(outcome.confirmed))
+            flawed = [each for each in batch if refusals.flaw(each)]
+            hopeless = await refusals.defer(database, outcome.refused + flawed)
         self._frontier.advance(events)
         for dispatch in batch:
             self._rooms[dispatch.queue] -= 1
         self._leave_out_full_queues(outcome)
         # In transactions of their own: burying locks jobs, and cancel locks a job before its event.
-        refused = f"the broker refused its message {FAILURES_ALLOWED} times"
-        for dispatch in exhausted:
-            await _bury(database, dispatch, refused)
-        for dispatch in flawed:
-            await _bury(database, dispatch, _flaw(dispatch))
+        for dispatch, why in hopeless:
+            await refusals.bury(database, dispatch, why)
         return len(batch)
 
     def _leave_out_full_queues(self, outcome: Outcome) -> None:
@@ -194,6 +188,11 @@ class Relay:
             await asyncio.wait_for(self._work.wait(), seconds)
 
 
+def _rest(took: float) -> float:
+    """How long to go without a look after one that took so long, in seconds."""
+    return min(max(LOOK_SECONDS, REST * took), LONGEST_REST_SECONDS)
+
+
 async def _lock(
     database: AsyncConnection[Any], rooms: dict[str, int], frontier: Frontier
 ) -> list[Event]:
@@ -206,40 +205,3 @@ async def _lock(
         (Dispatch(job_id, dispatch, kind, queue), priority, available_at)
         async for job_id, dispatch, kind, queue, priority, available_at in locked
     ]
-
-
-async def _defer(database: AsyncConnection[Any], refused: Sequence[Dispatch]) -> list[Dispatch]:
-    """Let the refused back off; returns those that were refused too often."""
-    if not refused:
-        return []
-    log.warning("broker refused messages", count=len(refused), first=refused[0].message_id)
-    deferred = await database.execute(steps.DEFER_EVENTS, _keys(refused))
-    failures = {job_id: count async for job_id, _, count in deferred}
-    return [each for each in refused if failures.get(each.job_id, 0) >= FAILURES_ALLOWED]
-
-
-async def _bury(database: AsyncConnection[Any], dispatch: Dispatch, why: str | None) -> None:
-    grave = {
-        "job_id": dispatch.job_id,
-        "dispatch": dispatch.dispatch,
-        "kind": dispatch.kind,
-        "queue": dispatch.queue,
-        "reason": "unpublishable",
-        "error_type": None,
-        "error_message": why,
-        "body": None,
-        "headers": None,
-    }
-    if (await database.execute(steps.BURY, grave)).rowcount:
-        log.warning("job buried: it cannot be published", job=str(dispatch.job_id), why=why)
-
-
-def _flaw(dispatch: Dispatch) -> str | None:
-    return wire.flaw(dispatch.kind, dispatch.queue)
-
-
-def _keys(dispatches: Sequence[Dispatch]) -> dict[str, list[Any]]:
-    return {
-        "job_id": [each.job_id for each in dispatches],
-        "dispatch": [each.dispatch for each in dispatches],
-    }

@@ -4,7 +4,7 @@ import json
 from collections.abc import Awaitable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, overload
+from typing import Any, TypedDict, Unpack, overload
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -31,28 +31,23 @@ class SubmittedJob:
     created_at: datetime
 
 
+class Options(TypedDict, total=False):
+    """What may be said of a job beside its work; see `submit`."""
+
+    run_at: datetime | None
+    priority: Priority | None
+    subject: str | None
+    by: str | None
+
+
+@overload
+def submit(session: Session, work: Work[Any], **options: Unpack[Options]) -> SubmittedJob: ...
 @overload
 def submit(
-    session: Session,
-    work: Work[Any],
-    *,
-    run_at: datetime | None = None,
-    priority: Priority | None = None,
-    subject: str | None = None,
-    by: str | None = None,
-) -> SubmittedJob: ...
-@overload
-def submit(
-    session: AsyncSession,
-    work: Work[Any],
-    *,
-    run_at: datetime | None = None,
-    priority: Priority | None = None,
-    subject: str | None = None,
-    by: str | None = None,
+    session: AsyncSession, work: Work[Any], **options: Unpack[Options]
 ) -> Awaitable[SubmittedJob]: ...
 def submit(
-    session: Session | AsyncSession, work: Work[Any], **options: Any
+    session: Session | AsyncSession, work: Work[Any], **options: Unpack[Options]
 ) -> SubmittedJob | Awaitable[SubmittedJob]:
     """Write a job and its outbox event in the session's transaction, in one round trip.
 
@@ -71,26 +66,14 @@ def submit(
 
 @overload
 def submit_all(
-    session: Session,
-    works: Iterable[Work[Any]],
-    *,
-    run_at: datetime | None = None,
-    priority: Priority | None = None,
-    subject: str | None = None,
-    by: str | None = None,
+    session: Session, works: Iterable[Work[Any]], **options: Unpack[Options]
 ) -> list[SubmittedJob]: ...
 @overload
 def submit_all(
-    session: AsyncSession,
-    works: Iterable[Work[Any]],
-    *,
-    run_at: datetime | None = None,
-    priority: Priority | None = None,
-    subject: str | None = None,
-    by: str | None = None,
+    session: AsyncSession, works: Iterable[Work[Any]], **options: Unpack[Options]
 ) -> Awaitable[list[SubmittedJob]]: ...
 def submit_all(
-    session: Session | AsyncSession, works: Iterable[Work[Any]], **options: Any
+    session: Session | AsyncSession, works: Iterable[Work[Any]], **options: Unpack[Options]
 ) -> list[SubmittedJob] | Awaitable[list[SubmittedJob]]:
     """The same for many jobs, of any kinds, still in one round trip; answers are in their order."""
     if isinstance(session, AsyncSession):

@@ -47,18 +47,18 @@ RELAY = [
     Moment("published but not confirmed", "after", "outbox.publisher:Publisher._send"),
     Moment("confirm arrived but not read", "before", "outbox.publisher:_Stream._on_confirm"),
     Moment("confirmed but not deleted", "after", "outbox.publisher:Publisher.publish"),
-    Moment("deleted but not committed", "before", "outbox.relay:_defer"),
+    Moment("deleted but not committed", "before", "outbox.refusals:defer"),
     Moment("batch committed", "after", "outbox.relay:Relay._move"),
 ]
 
 REFUSED = [
-    Moment("refused event put off but not committed", "after", "outbox.relay:_defer"),
+    Moment("refused event put off but not committed", "after", "outbox.refusals:defer"),
     Moment("refused event put off", "after", "outbox.relay:Relay._move"),
 ]
 
 HOPELESS = [
-    Moment("refused too often but not buried", "before", "outbox.relay:_bury"),
-    Moment("refused too often and buried", "after", "outbox.relay:_bury"),
+    Moment("refused too often but not buried", "before", "outbox.refusals:bury"),
+    Moment("refused too often and buried", "after", "outbox.refusals:bury"),
 ]
 
 LOST = [

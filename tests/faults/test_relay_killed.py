@@ -148,5 +148,5 @@ def _start_with_an_event_refused(
         relay = line.start_doomed(moment, "relay")
         wait_for("it has seen the queues", lambda: bool(promises.rows(HAS_SEEN_QUEUES)))
         rabbit.delete(ELSEWHERE.queue)
-    wait_for("it is refused", lambda: "broker refused messages" in relay.log)
+    wait_for("it is refused", lambda: "messages refused" in relay.log)
     return relay

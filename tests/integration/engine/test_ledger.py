@@ -66,6 +66,21 @@ def test_what_gathers_is_written_in_one_commit(
     assert [row["result"] for row in results] == list(range(20))
 
 
+def test_a_bad_row_before_other_steps_of_its_group_spoils_none_of_them(
+    ledger: Ledger, threads: ThreadPoolExecutor, by_hand: ByHand
+) -> None:
+    """What Postgres says of the steps that follow it is not mistaken for an outage."""
+    bad = {"id": by_hand.running(), "dispatch": 1, "attempt": 1, "result": "{no json"}
+    (refused,) = handed_in(ledger, threads, steps.SUCCEED, [bad])
+    jobs = [by_hand.submit() for _ in range(20)]
+    claims = handed_in(ledger, threads, steps.CLAIM, [question(job) for job in jobs])
+    ledger.start()
+
+    with pytest.raises(psycopg.DataError):
+        refused.result(10)
+    assert all(claim.result(10) for claim in claims)
+
+
 def test_each_thread_gets_the_answer_to_its_own_row(
     ledger: Ledger, threads: ThreadPoolExecutor, by_hand: ByHand
 ) -> None:

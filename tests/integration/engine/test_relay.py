@@ -3,7 +3,7 @@ from datetime import timedelta
 
 import pytest
 
-from outbox import Priority, queues, relay, wire
+from outbox import Priority, queues, refusals, wire
 from tests.integration.engine.by_hand import ByHand
 from tests.integration.engine.line import Line, note_kind
 from tests.integration.engine.rabbit import Rabbit
@@ -126,7 +126,7 @@ def test_an_event_refused_too_often_is_buried_and_blocks_no_other(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Its queue is gone whenever the relay publishes."""
-    monkeypatch.setattr(relay, "FAILURES_ALLOWED", 2)
+    monkeypatch.setattr(refusals, "FAILURES_ALLOWED", 2)
     monkeypatch.setattr(queues.Queues, "_depth", _pretend_it_is_empty)
     rabbit.declare(queue)
     homeless = by_hand.submit(f"{queue}-gone")

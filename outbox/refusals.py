@@ -1,0 +1,68 @@
+"""What becomes of events whose messages the broker refuses, or could never take."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import structlog
+from psycopg import AsyncConnection
+
+from outbox import steps, wire
+from outbox.wire import Dispatch
+
+log = structlog.get_logger(__name__)
+
+FAILURES_ALLOWED = 10
+"""How often the broker may refuse one event before its job is buried."""
+
+Hopeless = list[tuple[Dispatch, str]]
+"""What need not be tried again, each with why."""
+
+
+def flaw(dispatch: Dispatch) -> str | None:
+    """Why no message can be made of it, or None."""
+    return wire.flaw(dispatch.kind, dispatch.queue)
+
+
+async def defer(database: AsyncConnection[Any], refused: Sequence[Dispatch]) -> Hopeless:
+    """Let each back off, in the transaction that holds it; returns the hopeless ones.
+
+    Those too: they wait until they are buried, and if the process dies before, to be tried again.
+    """
+    if not refused:
+        return []
+    log.warning("messages refused", count=len(refused), first=refused[0].message_id)
+    deferred = await database.execute(steps.DEFER_EVENTS, keys(refused))
+    failures = {job_id: count async for job_id, _, count in deferred}
+    why = {each: flaw(each) or _too_often(failures.get(each.job_id, 0)) for each in refused}
+    return [(dispatch, reason) for dispatch, reason in why.items() if reason]
+
+
+async def bury(database: AsyncConnection[Any], dispatch: Dispatch, why: str) -> None:
+    """Let the job die, in a transaction of its own, unless it has moved on."""
+    grave = {
+        "job_id": dispatch.job_id,
+        "dispatch": dispatch.dispatch,
+        "kind": dispatch.kind,
+        "queue": dispatch.queue,
+        "reason": "unpublishable",
+        "error_type": None,
+        "error_message": why,
+        "body": None,
+        "headers": None,
+    }
+    if (await database.execute(steps.BURY, grave)).rowcount:
+        log.warning("job buried: it cannot be published", job=str(dispatch.job_id), why=why)
+
+
+def keys(dispatches: Sequence[Dispatch]) -> dict[str, list[Any]]:
+    """The dispatches as the steps take them."""
+    return {
+        "job_id": [each.job_id for each in dispatches],
+        "dispatch": [each.dispatch for each in dispatches],
+    }
+
+
+def _too_often(failures: int) -> str | None:
+    if failures < FAILURES_ALLOWED:
+        return None
+    return f"the broker refused its message {failures} times"
