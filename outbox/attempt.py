@@ -8,6 +8,7 @@ While the process lives nothing but a record ends an attempt: what goes wrong wh
 leads to another, which asks neither the error nor the policy for anything.
 """
 
+import math
 import os
 import sys
 import threading
@@ -17,6 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any, NoReturn
+from uuid import UUID
 
 import psycopg
 import structlog
@@ -37,6 +39,7 @@ log = structlog.get_logger(__name__)
 
 DATABASE_AWAY_SECONDS = 1.0
 OUTAGE_SPREADS_SECONDS = 1.0
+TAKEN = "the job was taken from this worker"
 
 
 class Attempt:
@@ -55,24 +58,44 @@ class Attempt:
         self._fence = {"id": job.id, "dispatch": job.dispatch, "attempt": claim.attempt}
         self._teller = Teller(actor.kind, claim.payload)
         self._process = os.getpid()
-        self._thread = threading.get_ident()
+        self._thread: int | None = None
         self._is_valid = False
-        self._began = time.monotonic()
-        self._busy_since: float | None = self._began
+        self._refused: psycopg.Error | None = None
+        self._began = -math.inf
+        self._busy_since: float | None = None
 
-    def run(self) -> None:
-        """Run the actor and record the outcome.
+    @property
+    def place(self) -> tuple[UUID, int]:
+        """The job and its dispatch."""
+        return self.job.id, self.job.dispatch
 
-        Raises Dead where the job is dead now; LedgerClosed where the worker stops before anything
-        could be recorded.
+    def run(self) -> dict[str, Any] | None:
+        """Run the actor; returns the row of SUCCEED that is to be written, if it succeeded.
+
+        Returns None where the outcome is on record. Raises Dead where the job is dead now;
+        LedgerClosed where the worker stops before anything could be recorded.
         """
-        log.info("started", attempt=self.job.attempt)
+        self._thread = threading.get_ident()
+        self._began = self._busy_since = time.monotonic()
         try:
-            self._run()
+            return self._run()
         except (Dead, LedgerClosed):
             raise
         except BaseException as trouble:  # noqa: BLE001 - whatever it is, the attempt has ended
             self._record_plainly(trouble)
+            return None
+
+    def refuse_result(self, why: psycopg.Error) -> None:
+        """Postgres cannot keep the result: the next `run` records that, and runs nothing."""
+        self._refused = why
+
+    def tell_success(self, *, is_ours: bool) -> None:
+        """Log how the record of the success went."""
+        said = {"job": str(self.job.id), "kind": self.job.kind, "attempt": self.job.attempt}
+        if is_ours:
+            log.info("succeeded", **said)
+        else:
+            log.warning("superseded", why=TAKEN, **said)
 
     def hand_back(self) -> None:
         """Give the job to another worker at once, the attempt not spent.
@@ -101,15 +124,25 @@ class Attempt:
 
     def where(self) -> str:
         """The stack of the actor's thread, for the log."""
-        frame = sys._current_frames().get(self._thread)  # noqa: SLF001 - documented, despite its name
+        frames = sys._current_frames()  # noqa: SLF001 - documented, despite its name
+        frame = frames.get(self._thread) if self._thread else None
         return "".join(traceback.format_stack(frame)) if frame else ""
 
-    def _run(self) -> None:
+    def _run(self) -> dict[str, Any] | None:
+        if self._refused:
+            self._failed(UnstorableResult(str(self._refused)))
+            return None
+        log.info("started", attempt=self.job.attempt)
         try:
             result = self._act()
         except BaseException as error:  # noqa: BLE001 - SystemExit, too, is how an attempt ended
-            return self._failed(error)
-        return self._succeed(result)
+            self._failed(error)
+            return None
+        self._busy_since = None
+        if self.job.completed:
+            log.info("succeeded", attempt=self.job.attempt)
+            return None
+        return self._fence | {"result": result}
 
     def _act(self) -> str | None:
         """Do the job within its time limit; returns the result as text."""
@@ -122,15 +155,6 @@ class Attempt:
                 if os.getpid() != self._process:
                     os._exit(1)  # a child that the actor forked: the attempt is its parent's
             return None if self.job.completed else storable(result)
-
-    def _succeed(self, result: str | None) -> None:
-        try:
-            if not self.job.completed:
-                self._write(steps.SUCCEED, {"result": result})
-        except psycopg.Error as error:
-            self._failed(UnstorableResult(str(error)))
-        else:
-            log.info("succeeded", attempt=self.job.attempt)
 
     def _failed(self, error: BaseException) -> None:
         for each in causes(error):
@@ -195,7 +219,7 @@ class Attempt:
         with self._waiting():
             written = self._ledger.write(step, self._fence | row)
         if written is None:
-            log.warning("superseded", why="the job was taken from this worker")
+            log.warning("superseded", why=TAKEN)
 
     @contextmanager
     def _waiting(self) -> Iterator[None]:

@@ -108,8 +108,10 @@ class Consumer(_RabbitmqConsumer):
         if message is None:
             return None
         message.consumer = self
+        message.is_on_record = True
         try:
-            wire.parse(message.asdict(), self.queue_name)
+            fields = {key: getattr(message, key) for key in wire.KEYS}
+            message.dispatch = wire.parse(fields, self.queue_name)
         except wire.Malformed as why:
             log.warning("malformed message refused", queue=self.queue_name, why=str(why))
             self.nack(message)
@@ -117,32 +119,46 @@ class Consumer(_RabbitmqConsumer):
         return message
 
     def ack(self, message: Any) -> None:
-        """Acknowledge, or give back; nothing at all for a message of another consumer.
+        """What Dramatiq calls after the actor: acknowledge, or give back, if that can be said yet.
 
-        Without its connection there is nothing to be done either: the broker has taken the
-        message back, and what became of the job is in Postgres.
+        Not where the ledger is still about to record the success: it settles the message then.
+        """
+        if getattr(message, "give_back", False):
+            self.give_back(message)
+        elif message.is_on_record:
+            self.settle(message)
+
+    def settle(self, message: Any) -> None:
+        """Acknowledge; nothing at all for a message of another consumer. From any thread.
+
+        Together with what other threads have settled before it is written. Without its connection
+        there is nothing to be done: the broker has taken the message back, and what became of the
+        job is in Postgres.
         """
         if message.consumer is not self:
             return
+        self.known_tags.discard(message._tag)  # noqa: SLF001 - Dramatiq keeps it nowhere else
+        with self._settling, suppress(BrokerConnectionError, AMQPError):
+            self._settled.append(message._tag)  # noqa: SLF001
+            if len(self._settled) == 1:
+                self.connection.add_callback_threadsafe(self._acknowledge)
+
+    def give_back(self, message: Any) -> None:
+        """Let another worker have the message; nothing at all as `settle`."""
+        if message.consumer is not self:
+            return
+        tag = message._tag  # noqa: SLF001 - Dramatiq keeps it nowhere else
+        self.known_tags.discard(tag)
         with suppress(BrokerConnectionError, AMQPError):
-            if getattr(message, "give_back", False):
-                self._give_back(message)
-            else:
-                self._settle(message._tag)  # noqa: SLF001 - Dramatiq keeps it nowhere else
+            self.connection.add_callback_threadsafe(
+                partial(self.channel.basic_nack, tag, requeue=True)
+            )
 
     def nack(self, message: Any) -> None:
         """Send to `<queue>.XQ`; nothing at all for a message of another consumer."""
         if message.consumer is self:
             with suppress(BrokerConnectionError):
                 super().nack(message)
-
-    def _settle(self, tag: int) -> None:
-        """Acknowledge together with what other threads have settled before it is written."""
-        self.known_tags.discard(tag)
-        with self._settling:
-            self._settled.append(tag)
-            if len(self._settled) == 1:
-                self.connection.add_callback_threadsafe(self._acknowledge)
 
     def _acknowledge(self) -> None:
         with self._settling:
@@ -151,11 +167,6 @@ class Consumer(_RabbitmqConsumer):
         for tag in others:
             self.channel._impl.basic_ack(tag)  # noqa: SLF001 - the blocking one writes each alone
         self.channel.basic_ack(last)
-
-    def _give_back(self, message: Any) -> None:
-        tag = message._tag  # noqa: SLF001 - Dramatiq keeps it nowhere else
-        self.known_tags.discard(tag)
-        self.connection.add_callback_threadsafe(partial(self.channel.basic_nack, tag, requeue=True))
 
 
 def _without_traceback(record: logging.LogRecord) -> bool:

@@ -1,13 +1,22 @@
 """What a worker process has in hand."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from outbox.attempt import Attempt
+from outbox.wire import Dispatch
 
 Place = tuple[UUID, int]
 """Job and dispatch: a later dispatch of a job that was taken from this process is another thing."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class InHand:
+    """A claimed job: the message that it came by, in Dramatiq's wrapping, and its attempt."""
+
+    item: Any
+    attempt: Attempt
 
 
 class Desk:
@@ -15,25 +24,27 @@ class Desk:
 
     def __init__(self) -> None:
         self._places: dict[Place, object] = {}
-        self._attempts: dict[Place, Attempt] = {}
+        self._in_hand: dict[Place, InHand] = {}
 
-    @contextmanager
-    def place(self, job_id: UUID, dispatch: int) -> Iterator[bool]:
-        """A place for the dispatch; False where this process has it in hand already."""
-        place, mine = (job_id, dispatch), object()
-        is_free = self._places.setdefault(place, mine) is mine
-        try:
-            yield is_free
-        finally:
-            if is_free:
-                self._attempts.pop(place, None)
-                del self._places[place]
+    def take_place(self, dispatch: Dispatch) -> bool:
+        """Take the dispatch's place; False where this process has it in hand already."""
+        mine = object()
+        return self._places.setdefault((dispatch.job_id, dispatch.dispatch), mine) is mine
 
-    def lay(self, attempt: Attempt) -> None:
-        """Put a claimed job's attempt in its place."""
-        self._attempts[attempt.job.id, attempt.job.dispatch] = attempt
+    def lay(self, in_hand: InHand) -> None:
+        """Put a claimed job in its place."""
+        self._in_hand[in_hand.attempt.place] = in_hand
+
+    def find(self, job_id: UUID, dispatch: int) -> InHand:
+        """The claimed job of that place."""
+        return self._in_hand[job_id, dispatch]
+
+    def clear(self, place: Place) -> None:
+        """The place is free again: its attempt is on record, or there is none."""
+        self._in_hand.pop(place, None)
+        self._places.pop(place, None)
 
     @property
     def attempts(self) -> list[Attempt]:
-        """The attempts that run now."""
-        return list(self._attempts.values())
+        """The attempts in hand now, also those that are about to begin or to be on record."""
+        return [each.attempt for each in list(self._in_hand.values())]

@@ -1,11 +1,10 @@
 """The worker process: Dramatiq's worker threads around our runners."""
 
 import faulthandler
-import queue
 import signal
 import threading
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
@@ -18,12 +17,14 @@ from sqlalchemy.orm import sessionmaker
 from outbox.actor import Actor, Actors
 from outbox.attempt import Attempt
 from outbox.broker import Broker, Dead, GiveBack
+from outbox.claims import Claims
 from outbox.database import note_errors, renew_older, sqlalchemy_url
 from outbox.desk import Desk
 from outbox.heartbeat import Heartbeat, worker_name
-from outbox.ledger import Ledger, LedgerClosed
+from outbox.ledger import LOOK, Ledger, LedgerClosed
 from outbox.runner import Runner
 from outbox.time_limit import TimeLimits
+from outbox.wire import Dispatch
 
 log = structlog.get_logger(__name__)
 
@@ -103,6 +104,8 @@ class Worker:
         renew_older(self._engine, lambda: self._ledger.lost_at)
         self._limits = TimeLimits()
         self._desk = Desk()
+        self._runners: dict[str, Runner] = {}
+        self._claims = Claims(self._ledger, self._desk, self._prepare, threads)
         self._broker = Broker(amqp_url)
         chosen = [each for each in actors.values() if not queues or each.kind.queue in queues]
         for actor in chosen:
@@ -111,6 +114,7 @@ class Worker:
             database_url, self.name, {each.kind.queue for each in chosen}, threads
         )
         self._worker = dramatiq.Worker(self._broker, worker_threads=threads)
+        self._worker.work_queue = self._claims  # type: ignore[assignment]
 
     def register(self) -> None:
         """Make this worker known to the database, as soon as that is there."""
@@ -147,7 +151,7 @@ class Worker:
         """The attempts that go on although their time was over `margin` ago."""
         return [attempt for attempt in self._desk.attempts if attempt.is_stuck(margin)]
 
-    def replace(self, stuck: Iterable[Attempt]) -> None:
+    def replace(self, stuck: Collection[Attempt]) -> None:
         """Give these up and all others back: the process must end, the threads cannot be ended."""
         for attempt in stuck:
             log.critical(
@@ -155,7 +159,7 @@ class Worker:
             )
             attempt.give_up()
         self._stop_taking()
-        self._leave(set(self._desk.attempts) - set(stuck))
+        self._leave(given_up=stuck)
 
     def stop(self, grace: timedelta) -> None:
         """Take no more; let what runs finish within `grace`, and give back what does not."""
@@ -164,7 +168,7 @@ class Worker:
         deadline = time.monotonic() + grace.total_seconds()
         for thread in self._worker.workers:
             thread.join(max(0, deadline - time.monotonic()))
-        self._leave(self._desk.attempts)
+        self._leave()
 
     def _stop_taking(self) -> None:
         """Close the consumers first, so that others get at once what was only prefetched.
@@ -173,20 +177,20 @@ class Worker:
         and drops them.
         """
         self._ledger.stop_waiting()
+        self._claims.stop()
         consumers = self._worker.consumers.values()
         for worker in self._worker.workers:
             worker.stop()
         for consumer in consumers:
             consumer.stop()
-        with suppress(queue.Empty):
-            while True:
-                self._worker.work_queue.get_nowait()
         for consumer in consumers:
             consumer.join()
             consumer.close()
 
-    def _leave(self, unfinished: Iterable[Attempt]) -> None:
-        for attempt in unfinished:
+    def _leave(self, given_up: Collection[Attempt] = ()) -> None:
+        with suppress(LedgerClosed):
+            self._ledger.write(LOOK, {})  # after all claims and successes that were handed in
+        for attempt in set(self._desk.attempts) - set(given_up):
             log.warning("handed back unfinished", job=str(attempt.job.id))
             with suppress(LedgerClosed):
                 attempt.hand_back()
@@ -197,10 +201,15 @@ class Worker:
         self._broker.close()
         self._engine.dispose()
 
+    def _prepare(self, dispatch: Dispatch, claim: Any) -> Attempt:
+        return self._runners[dispatch.kind].prepare(dispatch, claim)
+
     def _register(self, actor: Actor) -> None:
         sessions = sessionmaker(self._engine, expire_on_commit=False)
+        runner = Runner(actor, self._ledger, sessions, self._limits, self._desk, self._claims)
+        self._runners[actor.kind.name] = runner
         dramatiq.Actor(
-            Runner(actor, self._ledger, sessions, self._limits, self._desk),
+            runner,
             broker=self._broker,
             actor_name=actor.kind.name,
             queue_name=actor.kind.queue,

@@ -67,15 +67,17 @@ LOST = [
 ]
 
 WORKER = [
-    Moment("delivered but not claimed", "before", "outbox.runner:Runner._claim_and_run"),
+    Moment("delivered but not claimed", "before", "outbox.claims:Claims._claim"),
     Moment("claim handed in but not written", "before", "outbox.ledger:Ledger._commit"),
     Moment("claim committed but not answered", "after", "outbox.ledger:Ledger._commit"),
     Moment("claimed but not begun", "before", "outbox.attempt:Attempt.run"),
     Moment("actor begun but no transaction", "before", "outbox.job:Job.transaction"),
     Moment("effect written but not succeeded", "before", "outbox.job:Job._succeed"),
     Moment("succeeded but not committed", "after", "outbox.job:Job._succeed"),
-    Moment("succeeded but not acknowledged", "before", "outbox.broker:Consumer.ack"),
-    Moment("acknowledgement handed in", "after", "outbox.broker:Consumer.ack"),
+    Moment("done but not handed in", "after", "outbox.runner:Runner._run"),
+    Moment("on record but not settled", "before", "outbox.runner:Runner._recorded"),
+    Moment("succeeded but not acknowledged", "before", "outbox.broker:Consumer.settle"),
+    Moment("acknowledgement handed in", "after", "outbox.broker:Consumer.settle"),
     Moment("effect elsewhere but not recorded", "after", "tests.faults.actors:post"),
     Moment("failed but not recorded", "before", "outbox.attempt:Attempt._retry_or_die"),
     Moment("retry committed but not acknowledged", "after", "outbox.attempt:Attempt._retry_or_die"),

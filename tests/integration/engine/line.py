@@ -42,7 +42,7 @@ def do_nothing(_note: Note, _job: Job) -> None:
 
 def prefetched(worker: Worker) -> int:
     """How many messages wait inside the worker."""
-    return worker._worker.work_queue.qsize()
+    return len(worker._claims._waiting)
 
 
 class Line:

@@ -1,0 +1,113 @@
+"""Between the consumers and the threads: claims jobs for threads that are free.
+
+A message waits here until a thread is free. Then its job is claimed, together with those of other
+messages, and the thread gets it once it is this worker's. So no thread waits for Postgres before it
+can begin, and no job is claimed that could not begin at once.
+"""
+
+import queue
+import threading
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+import structlog
+
+from outbox import steps
+from outbox.attempt import Attempt
+from outbox.desk import Desk, InHand
+from outbox.ledger import Ledger
+from outbox.wire import Dispatch
+
+log = structlog.get_logger(__name__)
+
+Prepare = Callable[[Dispatch, Any], Attempt]
+"""Makes an attempt of a dispatch and of what its claim returned."""
+
+
+class Claims:
+    """Stands where Dramatiq's worker has its queue of messages.
+
+    If the process dies the broker gives the messages to others; a job that was claimed but had not
+    begun is rescued, like one that had.
+    """
+
+    def __init__(self, ledger: Ledger, desk: Desk, prepare: Prepare, threads: int) -> None:
+        self._ledger = ledger
+        self._desk = desk
+        self._prepare = prepare
+        self._free = threads
+        self._stopped = False
+        self._lock = threading.Lock()
+        self._waiting: deque[Any] = deque()
+        self._claimed: queue.SimpleQueue[Any] = queue.SimpleQueue()
+
+    def put(self, item: Any) -> None:
+        """Take a message from a consumer."""
+        self._waiting.append(item)
+        self._claim_for_the_free()
+
+    def get(self, timeout: float) -> Any:
+        """The message of a claimed job. Raises queue.Empty where none comes in so many seconds."""
+        return self._claimed.get(timeout=timeout)
+
+    def task_done(self) -> None:
+        """A thread is free again."""
+        with self._lock:
+            self._free += 1
+        self._claim_for_the_free()
+
+    def hand_out_again(self, in_hand: InHand) -> None:
+        """Give a job to a thread once more, although it has run."""
+        with self._lock:
+            self._free -= 1
+        self._hand_out(in_hand)
+
+    def stop(self) -> None:
+        """Claim nothing more, and begin nothing more: what is claimed stays on the desk."""
+        with self._lock, suppress(queue.Empty):
+            self._stopped = True
+            self._waiting.clear()
+            while True:
+                self._claimed.get_nowait()
+
+    def _claim_for_the_free(self) -> None:
+        while True:
+            with self._lock:
+                if self._stopped or self._free <= 0 or not self._waiting:
+                    return
+                self._free -= 1
+                item = self._waiting.popleft()
+            self._claim(item)
+
+    def _claim(self, item: Any) -> None:
+        dispatch: Dispatch = item.message.dispatch
+        if not self._desk.take_place(dispatch):
+            item.message.consumer.settle(item.message)  # a duplicate of what this process has
+            return self.task_done()
+        asked = {"id": dispatch.job_id, "dispatch": dispatch.dispatch, "kind": dispatch.kind}
+        self._ledger.post(steps.CLAIM, asked, partial(self._answered, item))
+        return None
+
+    def _answered(self, item: Any, answer: Any) -> None:
+        """On the ledger's thread: the claim's row, None where the message is stale, or an error."""
+        message, dispatch = item.message, item.message.dispatch
+        if answer is not None and not isinstance(answer, Exception):
+            in_hand = InHand(item, self._prepare(dispatch, answer))
+            self._desk.lay(in_hand)
+            return self._hand_out(in_hand)
+        self._desk.clear((dispatch.job_id, dispatch.dispatch))
+        if answer is None:
+            log.debug("message is stale", job=str(dispatch.job_id), dispatch=dispatch.dispatch)
+            message.consumer.settle(message)
+        else:
+            log.warning("message given back", job=str(dispatch.job_id), why=str(answer))
+            message.consumer.give_back(message)
+        return self.task_done()
+
+    def _hand_out(self, in_hand: InHand) -> None:
+        with self._lock:
+            if not self._stopped:
+                self._claimed.put(in_hand.item)

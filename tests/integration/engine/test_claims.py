@@ -1,0 +1,74 @@
+"""Jobs are claimed as threads are free, and acknowledged when they are on record."""
+
+from outbox import Actor
+from outbox.worker import Worker
+from tests.integration.engine.by_hand import WAITING, ByHand
+from tests.integration.engine.gate import Gate
+from tests.integration.engine.line import Line, do_nothing, note_kind, prefetched
+from tests.integration.engine.rabbit import Rabbit
+from tests.wait import wait_for
+
+STATES = "SELECT state, count(*) AS count FROM duly.jobs GROUP BY state"
+
+
+def states(by_hand: ByHand) -> dict[str, int]:
+    """How many jobs are in each state."""
+    return {row["state"]: row["count"] for row in by_hand.take(STATES)}
+
+
+def unsettled(worker: Worker, queue: str) -> int:
+    """How many messages the worker holds that it has not acknowledged."""
+    consumer = worker._worker.consumers[queue].consumer
+    return len(consumer.known_tags) if consumer else 0  # type: ignore[attr-defined]
+
+
+def test_no_more_jobs_are_claimed_than_threads_can_begin(
+    line: Line, by_hand: ByHand, queue: str
+) -> None:
+    kind, gate = note_kind(queue), Gate("a")
+    jobs = [line.submit(kind(text="a")) for _ in range(6)]
+    line.start_relay(queue)
+    worker = line.start_worker(Actor(kind, gate), threads=2)
+    wait_for("two to begin", lambda: len(gate.came) == 2)
+    wait_for("two to wait in the worker", lambda: prefetched(worker) == 2)
+    assert states(by_hand) == {"running": 2, "queued": 4}
+    gate.open()
+    for job in jobs:
+        line.wait_for(job, "succeeded")
+
+
+def test_a_message_is_acknowledged_when_its_success_is_on_record_and_no_sooner(
+    line: Line, rabbit: Rabbit, by_hand: ByHand, other_hand: ByHand, queue: str
+) -> None:
+    kind, gate = note_kind(queue), Gate("a")
+    line.start_relay(queue)
+    worker = line.start_worker(Actor(kind, gate), threads=1)
+    job = line.submit(kind(text="a"))
+    wait_for("it to begin", lambda: gate.came)
+    with other_hand.connection.transaction():
+        other_hand.take("LOCK TABLE duly.jobs IN SHARE MODE")
+        gate.open()
+        wait_for("the record to wait", lambda: by_hand.take(WAITING))
+        assert unsettled(worker, queue) == 1
+    line.wait_for(job, "succeeded")
+    wait_for("the acknowledgement", lambda: unsettled(worker, queue) == 0)
+    line.stop()
+    assert rabbit.depth(queue) == 0
+
+
+def test_a_job_that_is_claimed_but_not_begun_is_handed_back_by_a_worker_that_stops(
+    line: Line, queue: str
+) -> None:
+    kind = note_kind(queue)
+    line.start_relay(queue)
+    worker = line.start_worker(Actor(kind, do_nothing), threads=2)
+    for thread in worker._worker.workers:
+        thread.stop()
+        thread.join()
+    job = line.submit(kind())
+    line.wait_for(job, "running")
+    line.stop_worker(worker)
+    found = line.job(job)
+    assert (found.state, found.attempt, line.attempts(job)) == ("queued", 0, [])
+    line.start_worker(Actor(kind, do_nothing))
+    assert line.wait_for(job, "succeeded").attempt == 1
