@@ -147,8 +147,7 @@ def _submit(connection: "psycopg.Connection[Any]") -> list[UUID]:
 
 def _claim_and_complete(connection: "psycopg.Connection[Any]", ids: list[UUID]) -> None:
     """What the ledger does, with a commit for either step."""
-    which: dict[str, Any] = {"id": ids, "dispatch": [1] * GROUP}
-    claim = {"worker": "bench", "kind": ["bench.nothing"] * GROUP}
-    connection.execute(steps.CLAIM, which | claim)
+    which: dict[str, Any] = {"id": ids, "dispatch": [1] * GROUP, "worker": "bench"}
+    connection.execute(steps.CLAIM, which | {"kind": ["bench.nothing"] * GROUP})
     done = {"attempt": [1] * GROUP, "result": ["null"] * GROUP}
     connection.execute(steps.SUCCEED, which | done)

@@ -26,9 +26,32 @@ Without them a half-open connection holds its process for up to two hours, as Li
 """
 
 
+BY_INDEX = " ".join(
+    f"-c {setting}"
+    for setting in (
+        "plan_cache_mode=force_generic_plan",
+        "enable_seqscan=off",
+        "enable_hashjoin=off",
+        "enable_mergejoin=off",
+    )
+)
+"""Settings of a session that takes steps, each of which finds its rows by an index.
+
+Postgres would plan a step of arrays anew each time it is taken, which costs as much as taking it.
+A plan that is kept must not be one for a table that happened to be small: it would read all of it
+when it has grown.
+"""
+
+
 def conninfo(database_url: str) -> str:
     """The address for psycopg; what it says itself goes before what we would have it say."""
     return make_conninfo("", **(NOTICE_SILENCE | conninfo_to_dict(database_url)))
+
+
+def conninfo_of_steps(database_url: str) -> str:
+    """The same for a session that does nothing but take steps."""
+    given = conninfo_to_dict(database_url).get("options") or ""
+    return make_conninfo(conninfo(database_url), options=f"{BY_INDEX} {given}".strip())
 
 
 def sqlalchemy_url(database_url: str) -> URL:

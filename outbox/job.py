@@ -30,6 +30,7 @@ class Job:
     dispatch: int
     attempt: int
     attempt_limit: int
+    worker: str
     subject: str | None
     sessions: Callable[[], Session] = field(repr=False)
     nudge: Callable[[], None] = field(repr=False)
@@ -61,6 +62,7 @@ class Job:
             "id": [self.id],
             "dispatch": [self.dispatch],
             "attempt": [self.attempt],
+            "worker": self.worker,
             "result": [storable(result)],
         }
         if session.connection().exec_driver_sql(steps.SUCCEED, row).first() is None:

@@ -1,7 +1,7 @@
 """The worker's ledger: claims jobs and records what became of them, many threads in one commit.
 
-Threads hand in entries and wait; one thread writes all that have gathered meanwhile, one statement
-for each step and one commit for all (group commit). While Postgres is away the entries wait, and
+Entries are handed in; one thread writes all that have gathered meanwhile, one statement for each
+step and one commit for all (group commit). While Postgres is away the entries wait, and
 with them the jobs' messages, unacknowledged. Away is whatever Postgres answers that is not about a
 row: it may be read-only for a while, or have no room, as well as be gone.
 """
@@ -21,7 +21,8 @@ import structlog
 from psycopg.errors import DeadlockDetected, SerializationFailure
 from psycopg.rows import namedtuple_row
 
-from outbox.database import conninfo
+from outbox import steps
+from outbox.database import conninfo_of_steps
 from outbox.nudge import NOTIFY
 
 log = structlog.get_logger(__name__)
@@ -34,6 +35,14 @@ LOOK_SECONDS = 1.0
 """How soon a thread that waits for an answer notices that none can come."""
 
 
+NEED_NOT_BE_DURABLE = "SELECT set_config('synchronous_commit', 'off', true)"
+"""For a transaction of claims alone, which does not wait for the disk then.
+
+A claim that a crash of Postgres takes back leaves its job `queued` and its publication remembered:
+what commits later and waits for the disk takes the claim along. What this worker does with the job
+is fenced off then, by the state, or by the worker's name once another has claimed it under the same
+number of attempts. So the job is done again, as after a crash of the worker.
+"""
 LOOK = "UPDATE duly.jobs SET id = id WHERE false RETURNING 1 AS n"
 """Writes nothing, where something could be written."""
 
@@ -62,7 +71,7 @@ class Ledger:
 
     def __init__(self, database_url: str, name: str) -> None:
         self._database_url = database_url
-        self._name = name
+        self.name = name
         self.lost_at = -math.inf
         """When it last lost its connection, on the monotonic clock."""
         self._connection: psycopg.Connection[Any] | None = None
@@ -186,8 +195,10 @@ class Ledger:
             groups[entry.step].append(entry)
         connection = self._connect()
         with connection.pipeline():  # which is one transaction, though none says BEGIN
+            if groups.keys() == {steps.CLAIM}:
+                connection.execute(NEED_NOT_BE_DURABLE)
             cursors = [
-                connection.execute(step, {"worker": self._name} | _columns(group))
+                connection.execute(step, {"worker": self.name} | _columns(group))
                 for step, group in groups.items()
             ]
         for group, cursor in zip(groups.values(), cursors, strict=True):
@@ -198,7 +209,7 @@ class Ledger:
     def _connect(self) -> "psycopg.Connection[Any]":
         if self._connection is None:
             self._connection = psycopg.connect(
-                conninfo(self._database_url), autocommit=True, row_factory=namedtuple_row
+                conninfo_of_steps(self._database_url), autocommit=True, row_factory=namedtuple_row
             )
         return self._connection
 

@@ -51,6 +51,7 @@ class Runner:
             dispatch=dispatch.dispatch,
             attempt=claim.attempt,
             attempt_limit=claim.attempt_limit,
+            worker=self._ledger.name,
             subject=claim.subject,
             sessions=self._sessions,
             nudge=self._ledger.nudge,

@@ -7,8 +7,8 @@
     queued --cancel--> cancelled        queued --bury--> dead
     running --retry/snooze/die/rescue--> cancelled, once cancel has asked
 
-A step is fenced: it names the dispatch (and the attempt, once claimed) that its caller knows, and
-does nothing when the job has moved on. Parameters are psycopg's named ones. Steps that workers
+A step is fenced: it names the dispatch (and attempt and worker, once claimed) that its caller
+knows, and does nothing when the job has moved on. Parameters are psycopg's named ones. Steps that workers
 take many of at once take arrays and return the number `n` of each row that took effect, counted
 from 1. The database's clock is the only clock, but for who is silent (see RESCUE).
 
@@ -178,10 +178,11 @@ FROM buried
 RETURNING id
 """
 
-# queued -> running. A job that this very worker already runs is claimed again, without a new
-# attempt: its first claim committed but the answer was lost with the connection. (The worker
-# itself drops a message of a job that it is busy with.) Kind and time are fenced too: a message
-# that somebody forged runs nothing early, and nothing as what it is not.
+# queued -> running. It need not wait for the disk (see outbox/ledger.py). A job that this very
+# worker already runs is claimed again, without a new attempt: its first claim committed but the
+# answer was lost with the connection. (The worker itself drops a message of a job that it is busy
+# with.) Kind and time are fenced too: a message that somebody forged runs nothing early, and
+# nothing as what it is not.
 CLAIM = """
 UPDATE duly.jobs AS job
 SET state = 'running', worker = %(worker)s, started_at = now(),
@@ -201,7 +202,7 @@ SET state = 'succeeded', finished_at = now(), result = done.result::jsonb
 FROM unnest(%(id)s::uuid[], %(dispatch)s::int[], %(attempt)s::int[], %(result)s::text[])
      WITH ORDINALITY AS done (id, dispatch, attempt, result, n)
 WHERE job.id = done.id AND job.dispatch = done.dispatch AND job.attempt = done.attempt
-  AND job.state || '' = 'running'
+  AND job.worker = %(worker)s AND job.state || '' = 'running'
 RETURNING done.n
 """
 
@@ -219,7 +220,7 @@ WITH failed AS (
          WITH ORDINALITY AS error (id, dispatch, attempt, outcome, error_type, error_message,
                                    traceback, delay_seconds, n)
     WHERE job.id = error.id AND job.dispatch = error.dispatch AND job.attempt = error.attempt
-      AND job.state || '' = 'running'
+      AND job.worker = %(worker)s AND job.state || '' = 'running'
     RETURNING job.id, job.state, job.dispatch, job.kind, job.queue, job.priority, job.run_at,
               job.worker, job.started_at, error.attempt, error.outcome, error.error_type,
               error.error_message, error.traceback, error.n
@@ -250,7 +251,7 @@ WITH snoozed AS (
                 %(delay_seconds)s::float8[])
          WITH ORDINALITY AS nap (id, dispatch, attempt, delay_seconds, n)
     WHERE job.id = nap.id AND job.dispatch = nap.dispatch AND job.attempt = nap.attempt
-      AND job.state || '' = 'running'
+      AND job.worker = %(worker)s AND job.state || '' = 'running'
     RETURNING job.id, job.state, job.dispatch, job.kind, job.queue, job.priority, job.run_at, nap.n
 ), event AS (
     INSERT INTO duly.outbox_events (job_id, dispatch, kind, queue, priority, available_at)
@@ -274,7 +275,7 @@ WITH died AS (
          WITH ORDINALITY AS error (id, dispatch, attempt, reason, outcome, error_type,
                                    error_message, traceback, n)
     WHERE job.id = error.id AND job.dispatch = error.dispatch AND job.attempt = error.attempt
-      AND job.state || '' = 'running'
+      AND job.worker = %(worker)s AND job.state || '' = 'running'
     RETURNING job.id, job.state, job.dispatch, job.kind, job.queue, job.worker, job.started_at,
               error.attempt, error.reason, error.outcome, error.error_type, error.error_message,
               error.traceback, error.n

@@ -71,7 +71,7 @@ class Actor:
     def complete(self) -> bool:
         """Whether the job was still this worker's."""
         assert self.hold
-        self.has_completed = self._hand.succeed(*self.hold[:3]) is not None
+        self.has_completed = self._hand.succeed(*self.hold[:4]) is not None
         return self.has_completed
 
     def commit(self) -> list[UUID]:
@@ -98,10 +98,10 @@ def claim(hand: ByHand, message: Message, worker: str) -> Hold | None:
 def end(hand: ByHand, hold: Hold, step: str, delay: float = 0) -> bool:
     """Retry, snooze or die, and die where the attempt was the last; whether it was still ours."""
     if step == "die" or (step == "retry" and hold.is_last):
-        return hand.die(*hold[:3]) is not None
+        return hand.die(*hold[:4]) is not None
     if step == "retry":
-        return hand.retry(*hold[:3], delay=delay) is not None
-    return hand.snooze(*hold[:3], delay=delay) is not None
+        return hand.retry(*hold[:4], delay=delay) is not None
+    return hand.snooze(*hold[:4], delay=delay) is not None
 
 
 def find_lost(hand: ByHand, depth: int, patience: float = 30) -> None:

@@ -1,12 +1,13 @@
 """Guards that only matter in company, or where rows lie in another order."""
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from uuid import uuid4
 
 import pytest
 
 from outbox import steps
-from tests.integration.engine.by_hand import WAITING, ByHand, wanted
+from tests.integration.engine.by_hand import WAITING, ByHand, Row, wanted
 from tests.protocol.parts import Message, collect
 from tests.protocol.stage import AS_THEY_LIE
 from tests.wait import wait_for
@@ -115,3 +116,32 @@ def test_a_rescue_ends_a_job_that_was_to_be_cancelled(hands: list[ByHand]) -> No
     hand.rescue()
     assert hand.job(job)["state"] == "cancelled"
     assert hand.job(job)["finished_at"]
+
+
+FORGET_CLAIM = """
+UPDATE duly.jobs SET state = 'queued', attempt = 0, worker = NULL, started_at = NULL
+WHERE id = %(id)s
+"""
+"""What a crash of Postgres does to a claim that did not wait for the disk."""
+ENDINGS: list[Callable[..., Row | None]] = [
+    ByHand.succeed,
+    ByHand.retry,
+    ByHand.snooze,
+    ByHand.die,
+]
+
+
+@pytest.mark.parametrize("end", ENDINGS)
+def test_a_worker_whose_claim_postgres_forgot_ends_nothing(
+    hands: list[ByHand], end: Callable[..., Row | None]
+) -> None:
+    """Not even once another has claimed the job under the same number of attempts."""
+    hand = hands[0]
+    job = hand.running(worker="w1")
+    hand.take(FORGET_CLAIM, id=job)
+    assert end(hand, job, worker="w1") is None
+    again = hand.claim(job, worker="w2")
+    assert again
+    assert again["attempt"] == 1
+    assert end(hand, job, worker="w1") is None
+    assert end(hand, job, worker="w2")

@@ -81,8 +81,8 @@ def die(session: Session, sql_now: psycopg.Connection) -> Callable[..., UUID]:
     def dead_job(error_type: str = "SMTPError", error_message: str = "mailbox full") -> UUID:
         submitted = submit(session, email())
         session.commit()
-        run = {"id": [submitted.id], "dispatch": [1], "kind": [submitted.kind]}
-        sql_now.execute(steps.CLAIM, {**run, "worker": "w1"})
+        run = {"id": [submitted.id], "dispatch": [1], "kind": [submitted.kind], "worker": "w1"}
+        sql_now.execute(steps.CLAIM, run)
         error = {
             "attempt": [1],
             "reason": ["exhausted"],

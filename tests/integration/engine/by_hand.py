@@ -45,7 +45,7 @@ class ByHand:
 
     def take_one(self, step: str, **row: object) -> Row | None:
         """Take a step of many rows for one row."""
-        worker = {"worker": row.pop("worker", None)}
+        worker = {"worker": row.pop("worker", "w1")}
         taken = self.take(step, **worker, **{name: [value] for name, value in row.items()})
         return taken[0] if taken else None
 
@@ -80,28 +80,42 @@ class ByHand:
         assert self.claim(job, worker=worker)
         return job
 
-    def succeed(self, job: UUID, dispatch: int = 1, attempt: int = 1) -> Row | None:
+    def succeed(
+        self, job: UUID, dispatch: int = 1, attempt: int = 1, worker: str = "w1"
+    ) -> Row | None:
         """Running to succeeded."""
-        fence = {"id": job, "dispatch": dispatch, "attempt": attempt}
+        fence = {"id": job, "dispatch": dispatch, "attempt": attempt, "worker": worker}
         return self.take_one(steps.SUCCEED, **fence, result='{"ok": true}')
 
     def retry(
-        self, job: UUID, dispatch: int = 1, attempt: int = 1, *, delay: float = 0
+        self,
+        job: UUID,
+        dispatch: int = 1,
+        attempt: int = 1,
+        worker: str = "w1",
+        *,
+        delay: float = 0,
     ) -> Row | None:
         """Running to queued after a failed attempt."""
-        fence = {"id": job, "dispatch": dispatch, "attempt": attempt}
+        fence = {"id": job, "dispatch": dispatch, "attempt": attempt, "worker": worker}
         return self.take_one(steps.RETRY, **fence, **WHAT_WENT_WRONG, delay_seconds=delay)
 
     def snooze(
-        self, job: UUID, dispatch: int = 1, attempt: int = 1, *, delay: float = 0
+        self,
+        job: UUID,
+        dispatch: int = 1,
+        attempt: int = 1,
+        worker: str = "w1",
+        *,
+        delay: float = 0,
     ) -> Row | None:
         """Running to queued, the attempt given back."""
-        fence = {"id": job, "dispatch": dispatch, "attempt": attempt}
+        fence = {"id": job, "dispatch": dispatch, "attempt": attempt, "worker": worker}
         return self.take_one(steps.SNOOZE, **fence, delay_seconds=delay)
 
-    def die(self, job: UUID, dispatch: int = 1, attempt: int = 1) -> Row | None:
+    def die(self, job: UUID, dispatch: int = 1, attempt: int = 1, worker: str = "w1") -> Row | None:
         """Running to dead."""
-        fence = {"id": job, "dispatch": dispatch, "attempt": attempt}
+        fence = {"id": job, "dispatch": dispatch, "attempt": attempt, "worker": worker}
         return self.take_one(steps.DIE, **fence, **WHAT_WENT_WRONG, reason="exhausted")
 
     def dead(self) -> tuple[UUID, int]:

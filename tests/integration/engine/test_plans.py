@@ -3,9 +3,11 @@
 from typing import Any
 from uuid import uuid4
 
+import psycopg
 import pytest
 
 from outbox import steps
+from outbox.database import conninfo_of_steps
 from tests.integration.engine.by_hand import KIND, WHAT_WENT_WRONG, ByHand
 from tests.integration.engine.test_steps_of_relays import GRAVE
 
@@ -15,11 +17,11 @@ SELECT gen_random_uuid(), 'test.note', 'q', 1, '{}', 'succeeded', 3, 3
 FROM generate_series(1, 20000)
 """
 JOB = {"job_id": uuid4(), "dispatch": 1}
-CLAIM = {"id": [uuid4()] * 10, "dispatch": [1] * 10}
+CLAIM = {"id": [uuid4()] * 10, "dispatch": [1] * 10, "worker": "w1"}
 FENCE = CLAIM | {"attempt": [1] * 10}
 ERROR = FENCE | {name: [value] * 10 for name, value in WHAT_WENT_WRONG.items()}
 BY_ID: dict[str, dict[str, Any]] = {
-    "CLAIM": CLAIM | {"worker": "w1", "kind": [KIND] * 10},
+    "CLAIM": CLAIM | {"kind": [KIND] * 10},
     "SUCCEED": FENCE | {"result": ["null"] * 10},
     "RETRY": ERROR | {"delay_seconds": [0.0] * 10},
     "SNOOZE": FENCE | {"delay_seconds": [0.0] * 10},
@@ -40,3 +42,22 @@ def test_no_step_reads_all_jobs_of_a_state_to_find_one(by_hand: ByHand, step: st
     assert "Index Scan using jobs_pkey" in plan
     assert "jobs_queued" not in plan
     assert "jobs_running" not in plan
+
+
+READ_WHOLE = (
+    "SELECT coalesce(sum(seq_scan), 0) FROM pg_stat_xact_user_tables WHERE schemaname = 'duly'"
+)
+
+
+@pytest.mark.parametrize("step", ["CLAIM", "SUCCEED", "RETRY", "SNOOZE", "DIE"])
+def test_a_plan_that_is_kept_reads_no_whole_table_however_small(
+    by_hand: ByHand, database_url: str, step: str
+) -> None:
+    """The table grows, and the plan stays."""
+    for _ in range(3):
+        by_hand.submit()
+    by_hand.take("VACUUM ANALYZE duly.jobs")
+    with psycopg.connect(conninfo_of_steps(database_url)) as connection:
+        connection.execute(getattr(steps, step), BY_ID[step])
+        (scans,) = connection.execute(READ_WHOLE).fetchone() or ()
+    assert scans == 0

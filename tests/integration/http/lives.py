@@ -19,7 +19,7 @@ def claim(database: psycopg.Connection, job_id: str, dispatch: int = 1) -> dict[
     asked = {"id": [job_id], "dispatch": [dispatch], "kind": ["email.send"]}
     row = database.execute(steps.CLAIM, {**asked, "worker": "w1"}).fetchone()
     assert row
-    return {**asked, "attempt": [row[1]]}
+    return {**asked, "worker": "w1", "attempt": [row[1]]}
 
 
 def succeed(database: psycopg.Connection, run: dict[str, Any], result: str) -> None:
