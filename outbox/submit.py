@@ -1,6 +1,5 @@
 """Submitting jobs inside the caller's transaction: the first station of the line."""
 
-import json
 from collections.abc import Awaitable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,8 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
 from uuid_utils.compat import uuid7
 
-from outbox import steps
 from outbox.kinds import Priority, Work
+from outbox.sessions import write
 
 SUBMITTED = "duly.submitted"
 """Set in `Session.info` once the transaction holds an event that the relay should hear of."""
@@ -50,6 +49,8 @@ def submit(
     session: Session | AsyncSession, work: Work[Any], **options: Unpack[Options]
 ) -> SubmittedJob | Awaitable[SubmittedJob]:
     """Write a job and its outbox event in the session's transaction, in one round trip.
+
+    A session of `job_sessions` writes them with its commit, in no round trip of their own.
 
     `run_at` (with a time zone) holds the job back, for any time; `subject` says what it is about,
     such as `invoice:<id>`, for finding it again; `by` says who asked. In an actor's transaction
@@ -101,7 +102,7 @@ def _submit(
     }
     rows = [_row(work, priority) | common for work in works]
     if rows:
-        session.connection().exec_driver_sql(steps.SUBMIT, {"jobs": json.dumps(rows)})
+        write(session.connection(), rows)
         session.info[SUBMITTED] = True
     return [SubmittedJob(UUID(row["id"]), row["kind"], row["queue"], run_at) for row in rows]
 
