@@ -257,3 +257,19 @@ def test_other_sessions_of_the_engine_write_at_once(
 
     asyncio.run(use())
     assert left(sql_now) == (0, 1, 1)
+
+
+def test_a_rollback_of_the_connection_forgets_the_jobs(
+    database_url: str, sql_now: psycopg.Connection
+) -> None:
+    async def use(sessions: Sessions) -> None:
+        async with sessions() as session:
+            await order(session)
+            connection = await session.connection()
+            await connection.rollback()
+            await connection.execute(ROW)
+            await connection.commit()
+            await session.invalidate()
+
+    run(database_url, use)
+    assert left(sql_now) == (1, 0, 0)
