@@ -16,6 +16,8 @@ JOB = {
     "run_at": None,
     "budget": 8,
     "subject": None,
+    "parent_id": None,
+    "submitted_by": None,
 }
 """A job as SUBMIT takes it, but for its id."""
 FILL = """

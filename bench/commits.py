@@ -61,7 +61,7 @@ def _compare(bench: Bench, writers: int) -> list[Comparison]:
 
 def _submit(bench: Bench) -> str:
     """SUBMIT as `outbox.submit` sends it, with one job's values in place of its parameters."""
-    values = {"jobs": json.dumps([JOB | {"id": "<id>"}]), "parent_id": None, "submitted_by": None}
+    values = {"jobs": json.dumps([JOB | {"id": "<id>"}])}
     query = steps.SUBMIT.replace("%(jobs)s", "replace(%(jobs)s, '<id>', UUID_V7)")
     with psycopg.connect(bench.database_url) as connection:
         return psycopg.ClientCursor(connection).mogrify(query, values).replace("UUID_V7", UUID_V7)

@@ -139,8 +139,7 @@ def _submit(connection: "psycopg.Connection[Any]") -> list[UUID]:
     """What `submit_all` does, and the relay once the broker has confirmed."""
     ids = [uuid7() for _ in range(GROUP)]
     jobs = [JOB | {"id": str(id_), "subject": f"invoice:{id_}"} for id_ in ids]
-    common = {"parent_id": None, "submitted_by": None}
-    connection.execute(steps.SUBMIT, common | {"jobs": json.dumps(jobs)})
+    connection.execute(steps.SUBMIT, {"jobs": json.dumps(jobs)})
     connection.execute(steps.DELETE_EVENTS, {"job_id": ids, "dispatch": [1] * GROUP})
     return ids
 

@@ -1,13 +1,14 @@
 """Duly's engine: jobs that commit with the caller's rows, and are not lost afterwards.
 
-Reading order: kinds, submit, relay, publisher, worker, claims, runner, attempt, ledger, collector,
-dead_letters.
+Reading order: kinds, submit, sessions, relay, publisher, worker, claims, runner, attempt, ledger,
+collector, dead_letters.
 """
 
 from outbox.actor import Actor, Actors, actor
 from outbox.job import Job, Superseded
 from outbox.kinds import Kind, Kinds, Priority, Work
 from outbox.retry import Retry, Snooze
+from outbox.sessions import job_sessions
 from outbox.submit import SubmittedJob, submit, submit_all
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "Superseded",
     "Work",
     "actor",
+    "job_sessions",
     "submit",
     "submit_all",
 ]

@@ -8,9 +8,9 @@
     running --retry/snooze/die/rescue--> cancelled, once cancel has asked
 
 A step is fenced: it names the dispatch (and attempt and worker, once claimed) that its caller
-knows, and does nothing when the job has moved on. Parameters are psycopg's named ones. Steps that workers
-take many of at once take arrays and return the number `n` of each row that took effect, counted
-from 1. The database's clock is the only clock, but for who is silent (see RESCUE).
+knows, and does nothing when the job has moved on. Parameters are psycopg's named ones. Steps that
+workers take many of at once take arrays and return the number `n` of each row that took effect,
+counted from 1. The database's clock is the only clock, but for who is silent (see RESCUE).
 
 A step that knows its jobs' ids tests `state || ''`, which keeps the planner off the partial indexes
 by state. Beside millions of finished jobs its statistics say that none is queued, and that it would
@@ -18,23 +18,21 @@ be quickest to read all that are: the longer the backlog, the more a claim would
 """
 
 # Handler or actor -> queued. Commits or rolls back with the caller's transaction. The jobs come as
-# one JSON text, which costs the caller a quarter less than an array for each column.
+# one JSON text, which costs the caller a quarter less than an array for each column. Nothing comes
+# back: the caller knows what it asked for, and rows of an answer cost it more than the question.
 SUBMIT = """
 WITH job AS (
     INSERT INTO duly.jobs (id, kind, queue, priority, payload, run_at, attempt_limit,
                            attempt_budget, subject, parent_id, submitted_by)
-    SELECT new.id, new.kind, new.queue, new.priority, new.payload::jsonb,
-           coalesce(new.run_at, now()), new.budget, new.budget, new.subject,
-           %(parent_id)s::uuid, %(submitted_by)s::text
+    SELECT id, kind, queue, priority, payload::jsonb, coalesce(run_at, now()), budget, budget,
+           subject, parent_id, submitted_by
     FROM json_to_recordset(%(jobs)s::json)
          AS new (id uuid, kind text, queue text, priority smallint, payload text,
-                 run_at timestamptz, budget int, subject text)
-    RETURNING id, dispatch, kind, queue, priority, run_at, created_at
-), event AS (
-    INSERT INTO duly.outbox_events (job_id, dispatch, kind, queue, priority, available_at)
-    SELECT id, dispatch, kind, queue, priority, run_at FROM job
+                 run_at timestamptz, budget int, subject text, parent_id uuid, submitted_by text)
+    RETURNING id, dispatch, kind, queue, priority, run_at
 )
-SELECT id, kind, queue, run_at, created_at FROM job
+INSERT INTO duly.outbox_events (job_id, dispatch, kind, queue, priority, available_at)
+SELECT id, dispatch, kind, queue, priority, run_at FROM job
 """
 
 # Relay: the queues that have events, or messages that may get lost, or workers, also those that no

@@ -1,7 +1,6 @@
 """Submitting jobs inside the caller's transaction: the first station of the line."""
 
-import json
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import Awaitable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypedDict, Unpack, overload
@@ -11,8 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
 from uuid_utils.compat import uuid7
 
-from outbox import steps
 from outbox.kinds import Priority, Work
+from outbox.sessions import write
 
 SUBMITTED = "duly.submitted"
 """Set in `Session.info` once the transaction holds an event that the relay should hear of."""
@@ -27,8 +26,8 @@ class SubmittedJob:
     id: UUID
     kind: str
     queue: str
-    run_at: datetime
-    created_at: datetime
+    run_at: datetime | None
+    """Until when it was asked to be held back; None for not at all."""
 
 
 class Options(TypedDict, total=False):
@@ -50,6 +49,8 @@ def submit(
     session: Session | AsyncSession, work: Work[Any], **options: Unpack[Options]
 ) -> SubmittedJob | Awaitable[SubmittedJob]:
     """Write a job and its outbox event in the session's transaction, in one round trip.
+
+    A session of `job_sessions` writes them with its commit, in no round trip of their own.
 
     `run_at` (with a time zone) holds the job back, for any time; `subject` says what it is about,
     such as `invoice:<id>`, for finding it again; `by` says who asked. In an actor's transaction
@@ -93,34 +94,26 @@ def _submit(
     if run_at is not None and run_at.tzinfo is None:
         raise ValueError("run_at needs a time zone")
     parent = session.info.get(PARENT)
-    subject = subject or (parent.subject if parent else None)
-    rows = [_row(work, run_at, priority, subject) for work in works]
-    return _insert(session, rows, parent_id=parent.id if parent else None, submitted_by=by)
+    common = {
+        "run_at": run_at.isoformat() if run_at else None,
+        "subject": subject or (parent.subject if parent else None),
+        "parent_id": str(parent.id) if parent else None,
+        "submitted_by": by,
+    }
+    rows = [_row(work, priority) | common for work in works]
+    if rows:
+        write(session.connection(), rows)
+        session.info[SUBMITTED] = True
+    return [SubmittedJob(UUID(row["id"]), row["kind"], row["queue"], run_at) for row in rows]
 
 
-def _row(
-    work: Work[Any], run_at: datetime | None, priority: Priority | None, subject: str | None
-) -> dict[str, Any]:
+def _row(work: Work[Any], priority: Priority | None) -> dict[str, Any]:
+    kind = work.kind
     return {
         "id": str(uuid7()),
-        "kind": work.kind.name,
-        "queue": work.kind.queue,
-        "priority": Priority(work.kind.priority if priority is None else priority),
+        "kind": kind.name,
+        "queue": kind.queue,
+        "priority": Priority(kind.priority if priority is None else priority),
         "payload": work.payload.model_dump_json(),
-        "run_at": run_at.isoformat() if run_at else None,
-        "budget": work.kind.retry.attempts,
-        "subject": subject,
+        "budget": kind.retry.attempts,
     }
-
-
-def _insert(
-    session: Session, rows: Sequence[dict[str, Any]], **common: object
-) -> list[SubmittedJob]:
-    if not rows:
-        return []
-    inserted = session.connection().exec_driver_sql(
-        steps.SUBMIT, common | {"jobs": json.dumps(rows)}
-    )
-    session.info[SUBMITTED] = True
-    submitted = {str(row.id): SubmittedJob(*row) for row in inserted}
-    return [submitted[row["id"]] for row in rows]

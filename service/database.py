@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import (
 )
 from starlette.requests import Request
 
+from outbox import job_sessions
 from outbox.database import sqlalchemy_url
 
 CONNECTIONS = 10
@@ -44,8 +45,11 @@ def create_engine(database_url: str) -> AsyncEngine:
 
 
 def create_sessions(engine: AsyncEngine) -> Sessions:
-    """Sessions that take a connection at their first statement, and keep rows after a commit."""
-    return async_sessionmaker(engine, expire_on_commit=False)
+    """Sessions that take a connection at their first statement, and keep rows after a commit.
+
+    Their jobs travel with the commit.
+    """
+    return job_sessions(engine, expire_on_commit=False)
 
 
 async def _transaction(request: Request) -> AsyncSession:

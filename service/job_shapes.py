@@ -101,8 +101,6 @@ class JobSummary(BaseModel):
     kind: str
     queue: str
     state: Literal["scheduled", "queued", "running", "succeeded", "dead", "cancelled"]
-    created_at: datetime
-    run_at: datetime
     links: dict[str, str]
 
     @classmethod
@@ -114,6 +112,8 @@ class JobSummary(BaseModel):
 class JobShown(JobSummary):
     """A job with what is known of it."""
 
+    created_at: datetime
+    run_at: datetime
     priority: Literal["high", "normal", "low"]
     payload: dict[str, Any]
     subject: str | None
@@ -172,7 +172,8 @@ def job_path(job_id: UUID) -> str:
 
 def _summary(job: JobRecord | SubmittedJob) -> dict[str, Any]:
     state = job.state if isinstance(job, JobRecord) else "queued"
-    later = state == "queued" and job.run_at > datetime.now(UTC)
+    now = datetime.now(UTC)
+    later = state == "queued" and (job.run_at or now) > now
     links = {"self": job_path(job.id), "cancel": f"{job_path(job.id)}/cancel"}
     return asdict(job) | {"state": "scheduled" if later else state, "links": links}
 

@@ -1,15 +1,16 @@
 """FastAPI and Duly, as docs/engine-in-your-app.md has it: order and job are one transaction."""
 
 from fastapi import BackgroundTasks, FastAPI
-from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from bench.systems.duly import DATABASE_URL, NOTHING
 from bench.systems.shop import CONNECTIONS, KEEP, Order
-from outbox import submit
+from outbox import job_sessions, submit
 from outbox.database import sqlalchemy_url
 from outbox.nudge import Nudge
 
 engine = create_async_engine(sqlalchemy_url(DATABASE_URL), pool_size=CONNECTIONS)
+sessions = job_sessions(engine)
 relays = Nudge(DATABASE_URL)
 app = FastAPI()
 
@@ -17,7 +18,7 @@ app = FastAPI()
 @app.post("/rows", status_code=201)
 async def keep(order: Order) -> dict[str, int]:
     """The row alone."""
-    async with AsyncSession(engine) as session, session.begin():
+    async with sessions.begin() as session:
         number: int = (await session.scalars(KEEP, {"item": order.item})).one()
     return {"order": number}
 
@@ -25,7 +26,7 @@ async def keep(order: Order) -> dict[str, int]:
 @app.post("/orders", status_code=201)
 async def place(order: Order, background: BackgroundTasks) -> dict[str, int]:
     """The row and its job."""
-    async with AsyncSession(engine) as session, session.begin():
+    async with sessions.begin() as session:
         number: int = (await session.scalars(KEEP, {"item": order.item})).one()
         await submit(session, NOTHING(number=number))
     background.add_task(relays.send)

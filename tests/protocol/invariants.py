@@ -1,6 +1,6 @@
 """What holds of a job at every moment, and between any two moments."""
 
-from tests.protocol.facts import Facts
+from tests.protocol.facts import TERMINAL, Facts
 
 
 def check(job: Facts) -> None:
@@ -28,6 +28,7 @@ def check_step(before: Facts, after: Facts) -> None:
 
 
 def _is_in_one_state(job: Facts) -> None:
+    assert job.state in ("queued", "running", *TERMINAL)
     assert (job.finished_at is not None) == job.has_ended
     assert job.state not in ("queued", "dead") or not job.cancel_requested
     assert 0 <= job.attempt <= job.attempt_limit

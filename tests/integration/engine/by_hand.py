@@ -62,7 +62,7 @@ class ByHand:
             "budget": budget,
             "subject": None,
         }
-        self.take(steps.SUBMIT, jobs=json.dumps([row]), parent_id=None, submitted_by=None)
+        self.take(steps.SUBMIT, jobs=json.dumps([row]))
         return job
 
     def publish(self, job: UUID, dispatch: int = 1) -> None:

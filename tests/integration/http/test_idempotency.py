@@ -99,10 +99,10 @@ def test_an_answer_stored_between_look_up_and_commit_wins(
         "CREATE FUNCTION answer_first() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
         " INSERT INTO idempotency_keys SELECT prefix, 'k', '', 202, '{}', '', now() + '1 day'"
         " FROM api_keys; RETURN NULL; END $$;"
-        "CREATE TRIGGER answer_first AFTER INSERT ON duly.jobs EXECUTE FUNCTION answer_first()"
+        "CREATE TRIGGER answer_first AFTER INSERT ON invoices EXECUTE FUNCTION answer_first()"
     )
 
-    answer = client.post("/v1/jobs", json=MAIL, headers={"Idempotency-Key": "k"})
+    answer = client.post("/v1/invoices", json=INVOICE, headers={"Idempotency-Key": "k"})
 
     assert answer.json()["type"] == "/problems/in-flight"
     assert sql_now.execute(JOBS).fetchone() == (0,)

@@ -1,0 +1,88 @@
+"""Sessions whose jobs travel with their COMMIT, so that a job costs no round trip of its own.
+
+SQLAlchemy commits as ever, by whichever of its ways; SUBMIT and COMMIT go out in that moment.
+"""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from psycopg import AsyncConnection
+from sqlalchemy import Connection, TwoPhaseTransaction, event
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
+
+from outbox import steps
+
+Rows = Sequence[dict[str, Any]]
+WAITING = "duly_jobs_wait"
+"""Execution option of an engine whose jobs wait for the commit."""
+THEN_COMMIT = "duly_then_commit"
+"""Execution option of the statement that COMMIT goes with."""
+
+_waiting: "WeakKeyDictionary[Connection, list[dict[str, Any]]]" = WeakKeyDictionary()
+
+
+def job_sessions(engine: AsyncEngine, **options: Any) -> async_sessionmaker[AsyncSession]:
+    """Makes AsyncSessions in which `submit` sends nothing before the commit; `options` are theirs.
+
+    The jobs go out with the COMMIT, in the same round trip, whoever commits: the session, its
+    `begin()` block or its connection. Once that has returned, rows and jobs have committed. If it
+    raises, with the errors that SQLAlchemy has for its statements, neither have, but where the
+    connection broke: then all have or none. So it is if the process dies. What is rolled back
+    before leaves no job. Until the commit no statement of the transaction sees them.
+
+    Inside of a savepoint jobs are written at once, so that they go when it is rolled back. Nothing
+    is changed for other sessions of the same engine.
+    """
+    own = engine.execution_options(**{WAITING: True})
+    event.listen(own.sync_engine, "commit", _send_with_commit)
+    event.listen(own.sync_engine, "rollback", _forget)
+    event.listen(own.sync_engine, "do_execute", _execute_then_commit)
+    return async_sessionmaker(own, **options)
+
+
+def write(connection: Connection, rows: Rows) -> None:
+    """Take SUBMIT for these jobs, now or with the connection's commit."""
+    if _may_wait(connection):
+        _waiting.setdefault(connection, []).extend(rows)
+    else:
+        _execute(connection, rows)
+
+
+def _may_wait(connection: Connection) -> bool:
+    return (
+        connection.get_execution_options().get(WAITING, False)
+        and not connection.in_nested_transaction()
+        and not isinstance(connection.get_transaction(), TwoPhaseTransaction)
+    )
+
+
+def _execute(connection: Connection, rows: Rows, **options: bool) -> None:
+    jobs = {"jobs": json.dumps(rows)}
+    connection.exec_driver_sql(steps.SUBMIT, jobs, execution_options=options)
+
+
+def _forget(connection: Connection) -> None:
+    _waiting.pop(connection, None)
+
+
+def _send_with_commit(connection: Connection) -> None:
+    """After this SQLAlchemy's own commit finds no transaction, and sends nothing."""
+    if rows := _waiting.pop(connection, None):
+        _execute(connection, rows, **{THEN_COMMIT: True})
+
+
+def _execute_then_commit(_: Any, statement: str, parameters: Any, context: Any) -> bool | None:
+    """SQLAlchemy lets this take the place of its own call, and wraps the errors of either."""
+    if not context.execution_options.get(THEN_COMMIT):
+        return None
+
+    async def execute(driver: AsyncConnection[Any]) -> None:
+        async with driver.pipeline():
+            await driver.execute(statement, parameters)
+            if not driver.autocommit:
+                await driver.execute("COMMIT", prepare=False)
+
+    context.root_connection.connection.dbapi_connection.run_async(execute)
+    return True

@@ -1,0 +1,275 @@
+"""Jobs that travel with the COMMIT: they are there exactly if it was made, whoever made it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+
+import psycopg
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError, IntegrityError, InternalError
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
+
+from outbox import job_sessions, submit, submit_all
+from outbox.database import is_unreachable, sqlalchemy_url
+from outbox.submit import SUBMITTED
+from tests import proxy
+from tests.integration.engine.line import note_kind
+from tests.proxy import Proxy
+
+NOTE = note_kind("q")
+ROW = text("INSERT INTO orders (item) VALUES ('tea')")
+LEFT = """
+SELECT (SELECT count(*) FROM orders), (SELECT count(*) FROM duly.jobs),
+       (SELECT count(*) FROM duly.outbox_events)
+"""
+BREAK = """
+CREATE FUNCTION break() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN {} RETURN NULL; END $$;
+CREATE CONSTRAINT TRIGGER break AFTER INSERT ON {} DEFERRABLE INITIALLY {}
+FOR EACH ROW EXECUTE FUNCTION break()
+"""
+SUICIDE = "PERFORM pg_terminate_backend(pg_backend_pid());"
+WHERE = [("orders", "DEFERRED"), ("duly.jobs", "DEFERRED"), ("duly.jobs", "IMMEDIATE")]
+
+Sessions = async_sessionmaker[AsyncSession]
+Use = Callable[[Sessions], Awaitable[None]]
+
+
+@pytest.fixture(autouse=True)
+def orders(sql_now: psycopg.Connection) -> Iterator[None]:
+    """A table of the business, and nothing broken afterwards."""
+    sql_now.execute("CREATE TABLE orders (item text)")
+    yield
+    sql_now.execute("DROP FUNCTION IF EXISTS break CASCADE")
+    sql_now.execute("DROP TABLE orders")
+
+
+@pytest.fixture
+def postgres(database_url: str) -> Iterator[Proxy]:
+    """The way to Postgres, which counts."""
+    with proxy.before(database_url) as counting:
+        yield counting
+
+
+def run(database_url: str, use: Use) -> None:
+    async def with_engine() -> None:
+        engine = create_async_engine(sqlalchemy_url(database_url))
+        try:
+            await use(job_sessions(engine))
+        finally:
+            await engine.dispose()
+
+    asyncio.run(with_engine())
+
+
+async def order(session: AsyncSession) -> None:
+    """A row and a job."""
+    await session.execute(ROW)
+    await submit(session, NOTE(text="hello"))
+
+
+def left(sql_now: psycopg.Connection) -> tuple[int, int, int]:
+    """How many orders, jobs and events have been committed."""
+    found = sql_now.execute(LEFT).fetchone()
+    assert found is not None
+    return found[0], found[1], found[2]
+
+
+def test_a_block_that_ends_has_committed_rows_and_jobs(
+    database_url: str, sql_now: psycopg.Connection
+) -> None:
+    async def use(sessions: Sessions) -> None:
+        async with sessions.begin() as session:
+            await order(session)
+            assert session.info[SUBMITTED]
+            await submit_all(session, [NOTE(), NOTE()], subject="invoice:1", by="ann")
+            assert left(sql_now) == (0, 0, 0)
+        assert left(sql_now) == (1, 3, 3)
+
+    run(database_url, use)
+    stored = sql_now.execute("SELECT payload->>'text', subject, submitted_by FROM duly.jobs")
+    assert sorted(stored, key=str) == [
+        ("", "invoice:1", "ann"),
+        ("", "invoice:1", "ann"),
+        ("hello", None, None),
+    ]
+
+
+def test_jobs_cost_no_round_trip_of_their_own(postgres: Proxy, database_url: str) -> None:
+    async def use(sessions: Sessions) -> None:
+        for jobs in (1, 0, 1, 2, 100):  # the first one connects
+            before = postgres.round_trips
+            async with sessions.begin() as session:
+                await session.execute(ROW)
+                for _ in range(jobs):
+                    await submit(session, NOTE())
+            counted.append(postgres.round_trips - before)
+
+    counted: list[int] = []
+    run(postgres.url(database_url), use)
+    assert counted[1:] == [3, 3, 3, 3]  # BEGIN, the row, COMMIT
+
+
+def test_an_error_in_the_block_leaves_neither(
+    database_url: str, sql_now: psycopg.Connection
+) -> None:
+    async def fail(sessions: Sessions) -> None:
+        async with sessions.begin() as session:
+            await order(session)
+            raise LookupError
+
+    async def use(sessions: Sessions) -> None:
+        with pytest.raises(LookupError):
+            await fail(sessions)
+        async with sessions.begin() as session:
+            await session.execute(ROW)
+
+    run(database_url, use)
+    assert left(sql_now) == (1, 0, 0)
+
+
+def test_a_rollback_forgets_the_jobs_before_it_and_no_others(
+    database_url: str, sql_now: psycopg.Connection
+) -> None:
+    async def use(sessions: Sessions) -> None:
+        async with sessions() as session:
+            await order(session)
+            await session.rollback()
+            await session.commit()
+            assert left(sql_now) == (0, 0, 0)
+            await order(session)
+            await session.commit()
+
+    run(database_url, use)
+    assert left(sql_now) == (1, 1, 1)
+
+
+@pytest.mark.parametrize(("table", "moment"), WHERE)
+def test_what_fails_at_the_commit_raises_and_leaves_neither(
+    database_url: str, sql_now: psycopg.Connection, table: str, moment: str
+) -> None:
+    sql_now.execute(BREAK.format("RAISE integrity_constraint_violation;", table, moment))
+
+    async def use(sessions: Sessions) -> None:
+        with pytest.raises(IntegrityError):
+            async with sessions.begin() as session:
+                await order(session)
+        sql_now.execute("DROP FUNCTION break CASCADE")
+        async with sessions.begin() as session:  # the connection is as good as new
+            await order(session)
+
+    run(database_url, use)
+    assert left(sql_now) == (1, 1, 1)
+
+
+@pytest.mark.parametrize(("table", "moment"), WHERE)
+def test_a_connection_that_breaks_at_the_commit_is_told_as_such_and_replaced(
+    database_url: str, sql_now: psycopg.Connection, table: str, moment: str
+) -> None:
+    sql_now.execute(BREAK.format(SUICIDE, table, moment))
+
+    async def use(sessions: Sessions) -> None:
+        with pytest.raises(DBAPIError) as raised:
+            async with sessions.begin() as session:
+                await order(session)
+        assert is_unreachable(raised.value)
+        assert left(sql_now) == (0, 0, 0)
+        sql_now.execute("DROP FUNCTION break CASCADE")
+        async with sessions.begin() as session:
+            await order(session)
+
+    run(database_url, use)
+    assert left(sql_now) == (1, 1, 1)
+
+
+def test_a_statement_that_failed_unnoticed_fails_the_commit(
+    database_url: str, sql_now: psycopg.Connection
+) -> None:
+    async def use(sessions: Sessions) -> None:
+        async with sessions() as session:
+            await order(session)
+            with pytest.raises(DBAPIError):
+                await session.execute(text("SELECT 1 / 0"))
+            with pytest.raises(InternalError):
+                await session.commit()
+
+    run(database_url, use)
+    assert left(sql_now) == (0, 0, 0)
+
+
+def test_a_savepoint_that_is_rolled_back_takes_only_its_own_job(
+    database_url: str, sql_now: psycopg.Connection
+) -> None:
+    async def use(sessions: Sessions) -> None:
+        async with sessions.begin() as session:
+            await order(session)
+            outer = await session.begin_nested()
+            await submit(session, NOTE(text="rolled back"))
+            async with session.begin_nested():
+                await submit(session, NOTE(text="rolled back"))
+            await outer.rollback()
+            async with session.begin_nested():
+                await submit(session, NOTE(text="kept"))
+
+    run(database_url, use)
+    stored = sql_now.execute("SELECT payload->>'text' FROM duly.jobs").fetchall()
+    assert sorted(stored) == [("hello",), ("kept",)]
+
+
+@pytest.mark.parametrize("whose", ["session", "connection"])
+def test_a_commit_of_the_handlers_own_takes_its_jobs_along(
+    database_url: str, sql_now: psycopg.Connection, whose: str
+) -> None:
+    async def use(sessions: Sessions) -> None:
+        async with sessions() as session:
+            await order(session)
+            await (session if whose == "session" else await session.connection()).commit()
+            assert left(sql_now) == (1, 1, 1)
+
+    run(database_url, use)
+    assert left(sql_now) == (1, 1, 1)
+
+
+@pytest.mark.parametrize("options", [{"isolation_level": "AUTOCOMMIT"}, {}])
+def test_a_transaction_of_nothing_but_a_job_commits_it(
+    database_url: str, sql_now: psycopg.Connection, options: dict[str, str]
+) -> None:
+    async def use(sessions: Sessions) -> None:
+        async with sessions() as session:
+            _ = await session.connection(execution_options=options)
+            await submit(session, NOTE())
+            await session.commit()
+
+    run(database_url, use)
+    assert left(sql_now) == (0, 1, 1)
+
+
+def test_other_sessions_of_the_engine_write_at_once(
+    database_url: str, sql_now: psycopg.Connection
+) -> None:
+    async def use() -> None:
+        engine = create_async_engine(sqlalchemy_url(database_url))
+        job_sessions(engine)
+        async with AsyncSession(engine) as session, session.begin():
+            await submit(session, NOTE())
+            assert await session.scalar(text("SELECT count(*) FROM duly.jobs")) == 1
+        await engine.dispose()
+
+    asyncio.run(use())
+    assert left(sql_now) == (0, 1, 1)
+
+
+def test_a_rollback_of_the_connection_forgets_the_jobs(
+    database_url: str, sql_now: psycopg.Connection
+) -> None:
+    async def use(sessions: Sessions) -> None:
+        async with sessions() as session:
+            await order(session)
+            connection = await session.connection()
+            await connection.rollback()
+            await connection.execute(ROW)
+            await connection.commit()
+            await session.invalidate()
+
+    run(database_url, use)
+    assert left(sql_now) == (1, 0, 0)
