@@ -1,17 +1,30 @@
 """How often the engine asks Postgres for one job: what a job costs on any machine."""
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from math import inf
+from typing import Any
 
 import pytest
+from psycopg import AsyncConnection
+from psycopg.pq import TransactionStatus
 from sqlalchemy import create_engine, text
 from sqlalchemy.orm import Session
 
 from outbox import steps, submit, submit_all
 from outbox.database import sqlalchemy_url
 from outbox.ledger import Ledger
+from outbox.link import connect
+from outbox.pauses import Pauses
+from outbox.publisher import Publisher
+from outbox.queues import Queues
+from outbox.relay import Relay
 from tests import proxy
 from tests.integration.engine.by_hand import KIND, ByHand
 from tests.integration.engine.line import note_kind
+from tests.integration.engine.rabbit import Rabbit
 from tests.proxy import Proxy
 
 NOTE = note_kind("q")
@@ -65,3 +78,67 @@ def test_a_step_is_one_round_trip_of_the_ledger(
         assert ledger.write(steps.SUCCEED, job | {"attempt": 1, "result": "null"})
     ledger.close()
     assert postgres.round_trips == before + 2
+
+
+@pytest.mark.parametrize("events", [1, 100])
+def test_a_batch_of_the_relay_is_two_round_trips(
+    postgres: Proxy,
+    database_url: str,
+    amqp_url: str,
+    by_hand: ByHand,
+    rabbit: Rabbit,
+    queue: str,
+    events: int,
+) -> None:
+    rabbit.declare(queue)
+    for _ in range(events):
+        by_hand.submit(queue)
+
+    async def look() -> None:
+        async with _relay(postgres.url(database_url), amqp_url, queue) as relay:
+            before = postgres.round_trips
+            assert await relay.look(expects=True) == events
+            assert postgres.round_trips == before + 2
+            assert relay.is_idle
+
+    asyncio.run(look())
+    assert by_hand.take("SELECT FROM duly.outbox_events") == []
+
+
+def test_an_idle_look_of_the_relay_is_one_round_trip(
+    postgres: Proxy, database_url: str, amqp_url: str, queue: str
+) -> None:
+    async def look() -> None:
+        async with _relay(postgres.url(database_url), amqp_url, queue) as relay:
+            before = postgres.round_trips
+            assert await relay.look(expects=False) == 0
+            assert postgres.round_trips == before + 1
+            assert relay.is_idle
+
+    asyncio.run(look())
+
+
+class _Looking:
+    """A relay that looks when it is told to, for what is in its queue and nothing else."""
+
+    def __init__(self, relay: Relay, database: AsyncConnection[Any], *given: Any) -> None:
+        self._relay, self._database, self._given = relay, database, given
+
+    async def look(self, *, expects: bool) -> int:
+        return await self._relay._look(self._database, *self._given, expects=expects)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no transaction is open."""
+        return self._database.info.transaction_status == TransactionStatus.IDLE
+
+
+@asynccontextmanager
+async def _relay(database_url: str, amqp_url: str, queue: str) -> AsyncIterator[_Looking]:
+    relay = Relay(database_url, amqp_url, [queue], window=1000, patience=timedelta(seconds=30))
+    relay._next_look, relay._rooms = inf, {queue: 1000}
+    async with (
+        await AsyncConnection.connect(database_url, autocommit=True) as database,
+        connect(amqp_url) as link,
+    ):
+        yield _Looking(relay, database, Queues(link, Pauses()), Publisher(link))
