@@ -1,29 +1,19 @@
 """How often the engine asks Postgres for one job: what a job costs on any machine."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
-from datetime import timedelta
-from math import inf
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
-from psycopg import AsyncConnection
-from psycopg.pq import TransactionStatus
 from sqlalchemy import create_engine, text
 from sqlalchemy.orm import Session
 
 from outbox import steps, submit, submit_all
 from outbox.database import sqlalchemy_url
 from outbox.ledger import Ledger
-from outbox.link import connect
-from outbox.pauses import Pauses
-from outbox.publisher import Publisher
-from outbox.queues import Queues
-from outbox.relay import Relay
 from tests import proxy
 from tests.integration.engine.by_hand import KIND, ByHand
 from tests.integration.engine.line import note_kind
+from tests.integration.engine.looking import looking
 from tests.integration.engine.rabbit import Rabbit
 from tests.proxy import Proxy
 
@@ -95,7 +85,7 @@ def test_a_batch_of_the_relay_is_two_round_trips(
         by_hand.submit(queue)
 
     async def look() -> None:
-        async with _relay(postgres.url(database_url), amqp_url, queue) as relay:
+        async with looking(postgres.url(database_url), amqp_url, queue) as relay:
             before = postgres.round_trips
             assert await relay.look(expects=True) == events
             assert postgres.round_trips == before + 2
@@ -109,36 +99,10 @@ def test_an_idle_look_of_the_relay_is_one_round_trip(
     postgres: Proxy, database_url: str, amqp_url: str, queue: str
 ) -> None:
     async def look() -> None:
-        async with _relay(postgres.url(database_url), amqp_url, queue) as relay:
+        async with looking(postgres.url(database_url), amqp_url, queue) as relay:
             before = postgres.round_trips
             assert await relay.look(expects=False) == 0
             assert postgres.round_trips == before + 1
             assert relay.is_idle
 
     asyncio.run(look())
-
-
-class _Looking:
-    """A relay that looks when it is told to, for what is in its queue and nothing else."""
-
-    def __init__(self, relay: Relay, database: AsyncConnection[Any], *given: Any) -> None:
-        self._relay, self._database, self._given = relay, database, given
-
-    async def look(self, *, expects: bool) -> int:
-        return await self._relay._look(self._database, *self._given, expects=expects)
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether no transaction is open."""
-        return self._database.info.transaction_status == TransactionStatus.IDLE
-
-
-@asynccontextmanager
-async def _relay(database_url: str, amqp_url: str, queue: str) -> AsyncIterator[_Looking]:
-    relay = Relay(database_url, amqp_url, [queue], window=1000, patience=timedelta(seconds=30))
-    relay._next_look, relay._rooms = inf, {queue: 1000}
-    async with (
-        await AsyncConnection.connect(database_url, autocommit=True) as database,
-        connect(amqp_url) as link,
-    ):
-        yield _Looking(relay, database, Queues(link, Pauses()), Publisher(link))
