@@ -6,19 +6,26 @@ themselves before long.
 """
 
 import asyncio
+import math
+import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
 import psycopg
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, Connection
+from psycopg.conninfo import make_conninfo
+from psycopg.pq.abc import PGconn
 
 from outbox.database import conninfo
 
 CHANNEL = "duly_relay"
 NOTIFY = f"NOTIFY {CHANNEL}"
 LEAST_SECONDS = 0.005
+"""Between two nudges of one sender: less than `BREATH_SECONDS` of the relay, see there."""
 LONGEST_SECONDS = 5
+GIVE_UP = {"connect_timeout": LONGEST_SECONDS, "tcp_user_timeout": LONGEST_SECONDS * 1000}
 
 
 class Nudge:
@@ -73,9 +80,70 @@ class Nudge:
             self._connection = None
 
 
+class BlockingNudge:
+    """Nudges the relays from plain code, coalesced: a script, or a framework of threads.
+
+    It sends at most once in `LEAST_SECONDS` and leaves out those in between, also the last: relays
+    look again so much later. Threads may share it.
+    """
+
+    def __init__(self, database_url: str) -> None:
+        self._conninfo = make_conninfo(conninfo(database_url), **GIVE_UP)
+        self._connection: Connection[Any] | None = None
+        self._sent_at = -math.inf
+        self._lock = threading.Lock()
+
+    def send(self) -> None:
+        """Nudge, in one round trip or none. Never raises for want of Postgres."""
+        with self._lock:
+            now = time.monotonic()
+            if now >= self._sent_at + LEAST_SECONDS:
+                self._sent_at = now  # and not when it is through: relays count from its arrival
+                self._send()
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _send(self) -> None:
+        try:
+            if self._connection is None:
+                self._connection = Connection.connect(self._conninfo, autocommit=True)
+            self._connection.execute(NOTIFY)
+        except (psycopg.Error, OSError):
+            self.close()
+
+
 async def listen(database_url: str, on_nudge: Callable[[], None]) -> None:
-    """Call `on_nudge` at each nudge, for ever. Raises psycopg's errors; call it again then."""
+    """Call `on_nudge` once it listens and at each nudge, for ever.
+
+    Raises psycopg's errors; call it again then. What was missed meanwhile is the first call's.
+    """
     async with await AsyncConnection.connect(conninfo(database_url), autocommit=True) as connection:
         await connection.execute(f"LISTEN {CHANNEL}")
-        async for _ in connection.notifies():
+        on_nudge()
+        await _hear(connection.pgconn, on_nudge)
+
+
+async def _hear(connection: PGconn, on_nudge: Callable[[], None]) -> None:
+    """As `AsyncConnection.notifies`, which costs twice as much a nudge and wakes up without one."""
+    loop = asyncio.get_running_loop()
+    lost: asyncio.Future[None] = loop.create_future()
+
+    def hear() -> None:
+        try:
+            connection.consume_input()
+        except psycopg.Error as error:
+            loop.remove_reader(socket)
+            lost.set_exception(error)
+        while connection.notifies():
             on_nudge()
+
+    socket = connection.socket
+    loop.add_reader(socket, hear)
+    try:
+        await lost
+    finally:
+        loop.remove_reader(socket)

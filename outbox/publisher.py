@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import pika
 from pika.channel import Channel as PikaChannel
@@ -53,15 +52,10 @@ class Publisher:
             return Outcome()
         stream = await self._open_stream()
         batch = self._send(stream, dispatches)
-        ends: set[asyncio.Future[Any]] = {batch.settled, stream.channel.refused, self._link.lost}
-        await asyncio.wait(
-            ends,
-            timeout=CONFIRM_TIMEOUT_SECONDS,
-            return_when=asyncio.FIRST_COMPLETED,
-        )
+        await batch.end(CONFIRM_TIMEOUT_SECONDS, stream.channel.refused, self._link.lost)
         if batch.outcome.nacked:
             stream.channel.close()
-        elif not batch.settled.done() and self._link.unblocked.is_set():
+        elif batch.waiting and self._link.unblocked.is_set():
             self._link.lose("it confirms nothing")
         return batch.outcome
 
@@ -82,7 +76,28 @@ class _Batch:
     def __init__(self, waiting: dict[int, Dispatch]) -> None:
         self.waiting = waiting
         self.outcome = Outcome()
-        self.settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._loop = asyncio.get_running_loop()
+        self._ended: asyncio.Future[None] = self._loop.create_future()
+
+    def settle(self, _: object = None) -> None:
+        """Wait no longer."""
+        if not self._ended.done():
+            self._ended.set_result(None)
+
+    async def end(self, seconds: float, *causes: "asyncio.Future[str]") -> None:
+        """Wait until it is settled, one of the causes has come, or so much time has passed.
+
+        asyncio.wait would do, with one future and one turn of the loop more for each batch.
+        """
+        timer = self._loop.call_later(seconds, self.settle)
+        for cause in causes:
+            cause.add_done_callback(self.settle)
+        try:
+            await self._ended
+        finally:
+            timer.cancel()
+            for cause in causes:
+                cause.remove_done_callback(self.settle)
 
 
 class _Stream:
@@ -126,5 +141,5 @@ class _Stream:
             outcome.nacked.append(dispatch)
         else:
             (outcome.refused if returned else outcome.confirmed).append(dispatch)
-        if not self._batch.waiting and not self._batch.settled.done():
-            self._batch.settled.set_result(None)
+        if not self._batch.waiting:
+            self._batch.settle()

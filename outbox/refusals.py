@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import structlog
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, AsyncCursor
 
 from outbox import steps, wire
 from outbox.wire import Dispatch
@@ -23,16 +23,24 @@ def flaw(dispatch: Dispatch) -> str | None:
     return wire.flaw(dispatch.kind, dispatch.queue)
 
 
-async def defer(database: AsyncConnection[Any], refused: Sequence[Dispatch]) -> Hopeless:
-    """Let each back off, in the transaction that holds it; returns the hopeless ones.
+async def defer(
+    database: AsyncConnection[Any], refused: Sequence[Dispatch]
+) -> AsyncCursor[Any] | None:
+    """Let each back off, in the transaction that holds it; what it returns is for `hopeless`.
 
     Those too: they wait until they are buried, and if the process dies before, to be tried again.
     """
     if not refused:
-        return []
+        return None
     log.warning("messages refused", count=len(refused), first=refused[0].message_id)
-    deferred = await database.execute(steps.DEFER_EVENTS, keys(refused))
-    failures = {job_id: count async for job_id, _, count in deferred}
+    return await database.execute(steps.DEFER_EVENTS, keys(refused))
+
+
+async def hopeless(refused: Sequence[Dispatch], deferred: AsyncCursor[Any] | None) -> Hopeless:
+    """Which of them will never be published, once they were deferred."""
+    if deferred is None:
+        return []
+    failures = {job_id: count for job_id, _, count in await deferred.fetchall()}
     why = {each: flaw(each) or _too_often(failures.get(each.job_id, 0)) for each in refused}
     return [(dispatch, reason) for dispatch, reason in why.items() if reason]
 

@@ -7,6 +7,7 @@ broker is away or blocked, so an outage is no event's failure.
 """
 
 import asyncio
+import math
 import time
 from collections.abc import Iterable
 from contextlib import suppress
@@ -16,24 +17,24 @@ from typing import Any
 import structlog
 from psycopg import AsyncConnection
 
-from outbox import refusals, steps, topology
+from outbox import batches, refusals, steps, topology
 from outbox.database import conninfo
-from outbox.frontier import Event, Frontier
+from outbox.frontier import Frontier
 from outbox.link import connect
 from outbox.pauses import Pauses
 from outbox.publisher import Outcome, Publisher
 from outbox.queues import Queues
-from outbox.wire import Dispatch
 
 log = structlog.get_logger(__name__)
 
-LARGEST_BATCH = 1000
 IDLE_SECONDS = 0.5
 """How long an idle relay waits for a nudge before it looks by itself."""
 FULL_SECONDS = 0.05
 """How long it waits for workers to make room."""
 BREATH_SECONDS = 0.01
-"""A pause after a small batch, in which the next one gathers: less work for each job."""
+"""A pause after a small batch, in which the next one gathers: less work for each job.
+
+A nudge is good for as long: what was committed so soon after it need not nudge again."""
 SMALL_BATCH = 100
 LEAST_SHARE = 4
 """The part of a window that must be free before a queue is filled up again."""
@@ -71,11 +72,13 @@ class Relay:
         self._frontier = Frontier()
         self._pauses = Pauses()
         self._work = asyncio.Event()
+        self._nudged_at = -math.inf
         self._stopping = False
         self.queues = set(queues)
 
     def nudge(self) -> None:
-        """There is work: do not wait for the next look."""
+        """There is work: look at once, and again when what is committed in a breath is there."""
+        self._nudged_at = time.monotonic()
         self._work.set()
 
     def stop(self) -> None:
@@ -94,7 +97,7 @@ class Relay:
             connect(self._amqp_url) as link,
         ):
             queues, publisher = Queues(link, self._pauses), Publisher(link)
-            self._next_look = 0.0
+            self._next_look, moved = 0.0, 0
             log.info("relay ready", queues=sorted(self.queues), window=self._window)
             while not self._stopping:
                 self._work.clear()
@@ -102,21 +105,42 @@ class Relay:
                     link.check()
                     await self._pause(IDLE_SECONDS)
                     continue
-                began = time.monotonic()
-                looks = began >= self._next_look
-                if looks:
-                    self._frontier.forget()
-                    await self._discover(database)
-                if looks or not all(self._rooms.values()):
-                    await self._measure(database, queues)
-                moved = await self._move(database, publisher)
-                if looks:
-                    self._next_look = time.monotonic() + _rest(time.monotonic() - began)
-                await self._breathe(moved)
+                expects = moved >= SMALL_BATCH or self._was_just_nudged
+                moved = await self._look(database, queues, publisher, expects=expects)
+                await self._breathe(moved, expects=expects)
 
-    async def _breathe(self, moved: int) -> None:
+    @property
+    def _was_just_nudged(self) -> bool:
+        return time.monotonic() < self._nudged_at + BREATH_SECONDS
+
+    async def _look(
+        self,
+        database: AsyncConnection[Any],
+        queues: Queues,
+        publisher: Publisher,
+        *,
+        expects: bool,
+    ) -> int:
+        """Move what is there; where nothing is expected, only if a cheaper look finds any."""
+        began = time.monotonic()
+        looks_at_all = began >= self._next_look
+        if looks_at_all or not expects:
+            self._frontier.forget()
+        if looks_at_all:
+            await self._discover(database)
+        if looks_at_all or not all(self._rooms.values()):
+            await self._measure(database, queues)
+        moved = 0
+        if expects or await batches.is_any_due(database, self._rooms):
+            moved = await self._move(database, publisher)
+        if looks_at_all:
+            self._next_look = time.monotonic() + _rest(time.monotonic() - began)
+        return moved
+
+    async def _breathe(self, moved: int, *, expects: bool) -> None:
         if not moved:
             self._frontier.forget()
+        if not moved and not expects:
             await self._pause(IDLE_SECONDS if all(self._rooms.values()) else FULL_SECONDS)
         elif moved < SMALL_BATCH:
             await asyncio.sleep(BREATH_SECONDS)
@@ -157,15 +181,14 @@ class Relay:
 
     async def _move(self, database: AsyncConnection[Any], publisher: Publisher) -> int:
         """One batch, in one transaction; returns how many events it took up."""
-        async with database.transaction():
-            events = await _lock(database, self._rooms, self._frontier)
-            if not events:
-                return 0
-            batch = [dispatch for dispatch, *_ in events]
-            outcome = await publisher.publish([each for each in batch if not refusals.flaw(each)])
-            await database.execute(steps.DELETE_EVENTS, refusals.keys(outcome.confirmed))
-            flawed = [each for each in batch if refusals.flaw(each)]
-            hopeless = await refusals.defer(database, outcome.refused + flawed)
+        events = await batches.lock(database, self._rooms, self._frontier)
+        if not events:
+            await database.execute("COMMIT")
+            return 0
+        batch = [dispatch for dispatch, *_ in events]
+        outcome = await publisher.publish([each for each in batch if not refusals.flaw(each)])
+        flawed = [each for each in batch if refusals.flaw(each)]
+        hopeless = await batches.settle(database, outcome.confirmed, outcome.refused + flawed)
         self._frontier.advance(events)
         for dispatch in batch:
             self._rooms[dispatch.queue] -= 1
@@ -185,23 +208,10 @@ class Relay:
 
     async def _pause(self, seconds: float) -> None:
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._work.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._work.wait()
 
 
 def _rest(took: float) -> float:
     """How long to go without a look after one that took so long, in seconds."""
     return min(max(LOOK_SECONDS, REST * took), LONGEST_REST_SECONDS)
-
-
-async def _lock(
-    database: AsyncConnection[Any], rooms: dict[str, int], frontier: Frontier
-) -> list[Event]:
-    wanted = {
-        "queues": list(rooms),
-        "rooms": [min(room, LARGEST_BATCH) for room in rooms.values()],
-    }
-    locked = await database.execute(steps.LOCK_EVENTS, wanted | frontier.of(rooms))
-    return [
-        (Dispatch(job_id, dispatch, kind, queue), priority, available_at)
-        async for job_id, dispatch, kind, queue, priority, available_at in locked
-    ]

@@ -9,16 +9,14 @@ from datetime import timedelta
 from functools import cache
 
 import structlog
-from psycopg import Connection
-from psycopg.rows import TupleRow
 from pydantic import BaseModel
 from sqlalchemy import Engine, create_engine
 from sqlalchemy.orm import Session
 
 from bench.tally import mark
 from outbox import Actors, Job, Kind, actor, relay_process, submit, submit_all, worker
-from outbox.database import conninfo, sqlalchemy_url
-from outbox.nudge import NOTIFY
+from outbox.database import sqlalchemy_url
+from outbox.nudge import BlockingNudge
 
 DATABASE_URL = os.environ["DATABASE_URL"]
 AMQP_URL = os.environ["AMQP_URL"]
@@ -58,14 +56,14 @@ def hand_in(numbers: Sequence[int], per_transaction: int) -> None:
                 submit_all(session, batch)
 
 
+@cache
+def _nudge() -> BlockingNudge:
+    return BlockingNudge(DATABASE_URL)
+
+
 def nudge() -> None:
     """Wake the relay up after a commit, as plain code does."""
-    _nudging().execute(NOTIFY)
-
-
-@cache
-def _nudging() -> "Connection[TupleRow]":
-    return Connection.connect(conninfo(DATABASE_URL), autocommit=True)
+    _nudge().send()
 
 
 def run_relay() -> None:

@@ -42,7 +42,7 @@ CANCELLING = [
 ]
 
 RELAY = [
-    Moment("nothing locked", "before", "outbox.relay:_lock"),
+    Moment("nothing locked", "before", "outbox.batches:lock"),
     Moment("locked but not published", "before", "outbox.publisher:Publisher.publish"),
     Moment("published but not confirmed", "after", "outbox.publisher:Publisher._send"),
     Moment("confirm arrived but not read", "before", "outbox.publisher:_Stream._on_confirm"),

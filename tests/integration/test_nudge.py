@@ -2,12 +2,18 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 
 import psycopg
 import pytest
 
-from outbox.nudge import CHANNEL, Nudge
+from outbox import nudge, relay
+from outbox.nudge import CHANNEL, NOTIFY, BlockingNudge, Nudge, listen
+
+END_OTHERS = """
+SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid()
+"""
 
 
 @pytest.fixture
@@ -20,19 +26,19 @@ def listener(database_url: str) -> Iterator[psycopg.Connection]:
 
 @asynccontextmanager
 async def _nudge(database_url: str) -> AsyncIterator[Nudge]:
-    nudge = Nudge(database_url)
-    yield nudge
-    await nudge.close()
+    opened = Nudge(database_url)
+    yield opened
+    await opened.close()
 
 
 def test_many_nudges_at_once_are_one_and_a_later_one_is_heard(
     database_url: str, listener: psycopg.Connection
 ) -> None:
     async def send() -> None:
-        async with _nudge(database_url) as nudge:
-            await asyncio.gather(*(nudge.send() for _ in range(100)))
+        async with _nudge(database_url) as opened:
+            await asyncio.gather(*(opened.send() for _ in range(100)))
             await asyncio.sleep(0)  # the first is on its way
-            await nudge.send()
+            await opened.send()
 
     asyncio.run(send())
 
@@ -43,14 +49,11 @@ def test_after_its_connection_broke_a_later_nudge_arrives(
     database_url: str, listener: psycopg.Connection
 ) -> None:
     async def send() -> None:
-        async with _nudge(database_url) as nudge:
+        async with _nudge(database_url) as opened:
             for _ in range(2):
-                await _send(nudge)
-                listener.execute(
-                    "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
-                    " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-                )
-                await _send(nudge)
+                await _send(opened)
+                listener.execute(END_OTHERS)
+                await _send(opened)
 
     asyncio.run(send())
 
@@ -58,19 +61,68 @@ def test_after_its_connection_broke_a_later_nudge_arrives(
     assert len(_heard(listener)) == 2
 
 
-async def _send(nudge: Nudge) -> None:
+async def _send(opened: Nudge) -> None:
     """And wait until it was sent or lost."""
-    await nudge.send()
-    assert nudge._sending
-    await nudge._sending
+    await opened.send()
+    assert opened._sending
+    await opened._sending
 
 
 def test_with_postgres_away_a_nudge_fails_quietly() -> None:
     async def send() -> None:
-        async with _nudge("postgresql://127.0.0.1:1/duly") as nudge:
-            await nudge.send()
+        async with _nudge("postgresql://127.0.0.1:1/duly") as opened:
+            await opened.send()
 
     asyncio.run(send())
+
+
+def test_plain_code_nudges_once_and_leaves_out_what_follows_at_once(
+    database_url: str, listener: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(nudge, "LEAST_SECONDS", 60)
+    with closing(BlockingNudge(database_url)) as plain:
+        for _ in range(100):
+            plain.send()
+    assert len(_heard(listener)) == 1
+
+
+def test_plain_code_nudges_again_after_a_while_and_after_its_connection_broke(
+    database_url: str, listener: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(nudge, "LEAST_SECONDS", 0)
+    with closing(BlockingNudge(database_url)) as plain:
+        plain.send()
+        plain.send()
+        listener.execute(END_OTHERS)
+        plain.send()  # finds it broken, and is lost
+        plain.send()
+    assert len(_heard(listener)) == 3
+
+
+def test_with_postgres_away_plain_code_is_told_nothing() -> None:
+    with closing(BlockingNudge("postgresql://127.0.0.1:1/duly")) as plain:
+        plain.send()
+
+
+def test_relays_look_again_later_than_a_sender_leaves_out_nudges() -> None:
+    assert nudge.LEAST_SECONDS < relay.BREATH_SECONDS
+
+
+def test_a_listener_hears_each_nudge_and_ends_with_its_connection(
+    database_url: str, listener: psycopg.Connection
+) -> None:
+    async def hear() -> None:
+        heard: asyncio.Queue[None] = asyncio.Queue()
+        listening = asyncio.create_task(listen(database_url, lambda: heard.put_nowait(None)))
+        await heard.get()  # what it may have missed
+        for _ in range(3):
+            listener.execute(NOTIFY)
+            await asyncio.wait_for(heard.get(), 10)
+        listener.execute(END_OTHERS)
+        with pytest.raises(psycopg.OperationalError):
+            await asyncio.wait_for(listening, 10)
+
+    asyncio.run(hear())
 
 
 def _heard(listener: psycopg.Connection) -> list[psycopg.Notify]:

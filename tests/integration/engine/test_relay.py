@@ -1,14 +1,24 @@
+import asyncio
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
-from outbox import Priority, queues, refusals, wire
+from outbox import Priority, batches, queues, refusals, relay, wire
+from outbox.frontier import Event
+from outbox.nudge import NOTIFY, listen
+from outbox.relay import Relay
 from tests.integration.engine.by_hand import ByHand
-from tests.integration.engine.line import Line, note_kind
+from tests.integration.engine.line import Line, note_kind, run_aside
+from tests.integration.engine.looking import looking
 from tests.integration.engine.rabbit import Rabbit
 from tests.proxy import Proxy
 from tests.wait import wait_for
+
+LISTENERS = """
+SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN _%%'
+"""
 
 
 def test_a_queue_that_no_setting_names_is_served(line: Line, rabbit: Rabbit, queue: str) -> None:
@@ -157,3 +167,50 @@ def test_what_a_wiped_broker_lost_is_published_again(
     rabbit.declare(queue)
     wait_for("its message", lambda: rabbit.depth(queue) == 1)
     assert [wire.decode(body, queue).job_id for body in rabbit.take(queue)] == [job]
+
+
+def test_what_commits_late_behind_others_waits_for_no_look_at_all_there_is(
+    rabbit: Rabbit, queue: str, by_hand: ByHand, database_url: str, amqp_url: str
+) -> None:
+    rabbit.declare(queue)
+    by_hand.submit(queue)
+
+    async def look_again() -> None:
+        async with looking(database_url, amqp_url, queue) as busy:
+            assert await busy.look(expects=True) == 1
+            by_hand.submit(queue)
+            by_hand.take("UPDATE duly.outbox_events SET available_at = now() - interval '1 hour'")
+            assert await busy.look(expects=False) == 1
+
+    asyncio.run(look_again())
+
+
+def test_what_is_committed_a_breath_after_a_nudge_needs_none_of_its_own(
+    rabbit: Rabbit,
+    queue: str,
+    by_hand: ByHand,
+    database_url: str,
+    amqp_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rabbit.declare(queue)
+    lock = batches.lock
+    looks: list[object] = []
+
+    async def find_nothing_the_first_time(*given: Any) -> list[Event]:
+        events = await lock(*given)
+        if not looks:
+            looks.append(by_hand.submit(queue))
+        return events
+
+    monkeypatch.setattr(relay, "IDLE_SECONDS", 3600)
+    idle = Relay(database_url, amqp_url, [queue], window=10, patience=timedelta(seconds=30))
+    stop = run_aside(idle.run, lambda: listen(database_url, idle.nudge))
+    try:
+        wait_for("a relay that listens", lambda: by_hand.take(LISTENERS))
+        wait_for("a relay that has looked", lambda: idle._next_look > 0)
+        monkeypatch.setattr(batches, "lock", find_nothing_the_first_time)
+        by_hand.take(NOTIFY)
+        wait_for("its message", lambda: rabbit.depth(queue) == 1)
+    finally:
+        stop()

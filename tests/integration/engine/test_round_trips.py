@@ -1,5 +1,6 @@
 """How often the engine asks Postgres for one job: what a job costs on any machine."""
 
+import asyncio
 from collections.abc import Iterator
 
 import pytest
@@ -12,6 +13,8 @@ from outbox.ledger import Ledger
 from tests import proxy
 from tests.integration.engine.by_hand import KIND, ByHand
 from tests.integration.engine.line import note_kind
+from tests.integration.engine.looking import looking
+from tests.integration.engine.rabbit import Rabbit
 from tests.proxy import Proxy
 
 NOTE = note_kind("q")
@@ -65,3 +68,41 @@ def test_a_step_is_one_round_trip_of_the_ledger(
         assert ledger.write(steps.SUCCEED, job | {"attempt": 1, "result": "null"})
     ledger.close()
     assert postgres.round_trips == before + 2
+
+
+@pytest.mark.parametrize("events", [1, 100])
+def test_a_batch_of_the_relay_is_two_round_trips(
+    postgres: Proxy,
+    database_url: str,
+    amqp_url: str,
+    by_hand: ByHand,
+    rabbit: Rabbit,
+    queue: str,
+    events: int,
+) -> None:
+    rabbit.declare(queue)
+    for _ in range(events):
+        by_hand.submit(queue)
+
+    async def look() -> None:
+        async with looking(postgres.url(database_url), amqp_url, queue) as relay:
+            before = postgres.round_trips
+            assert await relay.look(expects=True) == events
+            assert postgres.round_trips == before + 2
+            assert relay.is_idle
+
+    asyncio.run(look())
+    assert by_hand.take("SELECT FROM duly.outbox_events") == []
+
+
+def test_an_idle_look_of_the_relay_is_one_round_trip(
+    postgres: Proxy, database_url: str, amqp_url: str, queue: str
+) -> None:
+    async def look() -> None:
+        async with looking(postgres.url(database_url), amqp_url, queue) as relay:
+            before = postgres.round_trips
+            assert await relay.look(expects=False) == 0
+            assert postgres.round_trips == before + 1
+            assert relay.is_idle
+
+    asyncio.run(look())

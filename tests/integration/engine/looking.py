@@ -1,0 +1,44 @@
+"""A relay that looks when it is told to, for what is in its queue and nothing else."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from math import inf
+from typing import Any
+
+from psycopg import AsyncConnection
+from psycopg.pq import TransactionStatus
+
+from outbox.link import connect
+from outbox.pauses import Pauses
+from outbox.publisher import Publisher
+from outbox.queues import Queues
+from outbox.relay import Relay
+
+
+class Looking:
+    """Tells a relay to look."""
+
+    def __init__(self, relay: Relay, database: AsyncConnection[Any], *given: Any) -> None:
+        self._relay, self._database, self._given = relay, database, given
+
+    async def look(self, *, expects: bool) -> int:
+        """Once; returns how many events it took up."""
+        return await self._relay._look(self._database, *self._given, expects=expects)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no transaction is open."""
+        return self._database.info.transaction_status == TransactionStatus.IDLE
+
+
+@asynccontextmanager
+async def looking(database_url: str, amqp_url: str, queue: str) -> AsyncIterator[Looking]:
+    """One that has looked at all there is, and found room for a thousand in its queue."""
+    relay = Relay(database_url, amqp_url, [queue], window=1000, patience=timedelta(seconds=30))
+    relay._next_look, relay._rooms = inf, {queue: 1000}
+    async with (
+        await AsyncConnection.connect(database_url, autocommit=True) as database,
+        connect(amqp_url) as link,
+    ):
+        yield Looking(relay, database, Queues(link, Pauses()), Publisher(link))
