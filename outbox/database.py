@@ -31,15 +31,15 @@ BY_INDEX = " ".join(
     for setting in (
         "plan_cache_mode=force_generic_plan",
         "enable_seqscan=off",
-        "enable_hashjoin=off",
+        "enable_nestloop=off",
         "enable_mergejoin=off",
     )
 )
 """Settings of a session that takes steps, each of which finds its rows by an index.
 
 Postgres would plan a step of arrays anew each time it is taken, which costs as much as taking it.
-A plan that is kept must not be one for a table that happened to be small: it would read all of it
-when it has grown.
+A plan that is kept must not be one for a table that happened to be small: it would read all of it,
+or compare each row with each other, when it has grown.
 """
 
 
