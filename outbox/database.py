@@ -33,6 +33,7 @@ BY_INDEX = " ".join(
         "enable_seqscan=off",
         "enable_nestloop=off",
         "enable_mergejoin=off",
+        "jit=off",
     )
 )
 """Settings of a session that takes steps, each of which finds its rows by an index.

@@ -11,6 +11,7 @@ import math
 import time
 from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -18,7 +19,7 @@ import structlog
 from psycopg import AsyncConnection
 
 from outbox import batches, refusals, steps, topology
-from outbox.database import conninfo
+from outbox.database import conninfo, conninfo_of_steps
 from outbox.frontier import Frontier
 from outbox.link import connect
 from outbox.pauses import Pauses
@@ -44,6 +45,17 @@ REST = 9
 """How many times as long as such a look took it goes without another."""
 LONGEST_REST_SECONDS = 5
 """However long it took, the broker's silence included: new queues and lost messages wait for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Ways:
+    """What a run has open."""
+
+    database: AsyncConnection[Any]
+    events: AsyncConnection[Any]
+    """For batches alone: it keeps its plans."""
+    queues: Queues
+    publisher: Publisher
 
 
 class Relay:
@@ -91,12 +103,11 @@ class Relay:
         if self._stopping:
             return
         async with (
-            await AsyncConnection.connect(
-                conninfo(self._database_url), autocommit=True
-            ) as database,
+            await _connect(conninfo(self._database_url)) as database,
+            await _connect(conninfo_of_steps(self._database_url)) as events,
             connect(self._amqp_url) as link,
         ):
-            queues, publisher = Queues(link, self._pauses), Publisher(link)
+            ways = _Ways(database, events, Queues(link, self._pauses), Publisher(link))
             self._next_look, moved = 0.0, 0
             log.info("relay ready", queues=sorted(self.queues), window=self._window)
             while not self._stopping:
@@ -106,33 +117,26 @@ class Relay:
                     await self._pause(IDLE_SECONDS)
                     continue
                 expects = moved >= SMALL_BATCH or self._was_just_nudged
-                moved = await self._look(database, queues, publisher, expects=expects)
+                moved = await self._look(ways, expects=expects)
                 await self._breathe(moved, expects=expects)
 
     @property
     def _was_just_nudged(self) -> bool:
         return time.monotonic() < self._nudged_at + BREATH_SECONDS
 
-    async def _look(
-        self,
-        database: AsyncConnection[Any],
-        queues: Queues,
-        publisher: Publisher,
-        *,
-        expects: bool,
-    ) -> int:
+    async def _look(self, ways: "_Ways", *, expects: bool) -> int:
         """Move what is there; where nothing is expected, only if a cheaper look finds any."""
         began = time.monotonic()
         looks_at_all = began >= self._next_look
         if looks_at_all or not expects:
             self._frontier.forget()
         if looks_at_all:
-            await self._discover(database)
+            await self._discover(ways.database)
         if looks_at_all or not all(self._rooms.values()):
-            await self._measure(database, queues)
+            await self._measure(ways)
         moved = 0
-        if expects or await batches.is_any_due(database, self._rooms):
-            moved = await self._move(database, publisher)
+        if expects or await batches.is_any_due(ways.events, self._rooms):
+            moved = await self._move(ways)
         if looks_at_all:
             self._next_look = time.monotonic() + _rest(time.monotonic() - began)
         return moved
@@ -145,10 +149,10 @@ class Relay:
         elif moved < SMALL_BATCH:
             await asyncio.sleep(BREATH_SECONDS)
 
-    async def _measure(self, database: AsyncConnection[Any], queues: Queues) -> None:
+    async def _measure(self, ways: "_Ways") -> None:
         """How much room each queue has; until the next time, what is published takes from it."""
-        depths = await queues.depths(filter(topology.is_name, self.queues))
-        await self._redispatch_lost(database, depths)
+        depths = await ways.queues.depths(filter(topology.is_name, self.queues))
+        await self._redispatch_lost(ways.database, depths)
         self._rooms = {queue: self._room(depth) for queue, depth in depths.items()}
         # What waits for an impossible queue is buried, as much at once as would be published.
         impossible = (queue for queue in self.queues if not topology.is_name(queue))
@@ -179,23 +183,23 @@ class Relay:
         if lost.rowcount:
             log.info("unclaimed for long, to be published again", count=lost.rowcount)
 
-    async def _move(self, database: AsyncConnection[Any], publisher: Publisher) -> int:
+    async def _move(self, ways: "_Ways") -> int:
         """One batch, in one transaction; returns how many events it took up."""
-        events = await batches.lock(database, self._rooms, self._frontier)
+        events = await batches.lock(ways.events, self._rooms, self._frontier)
         if not events:
-            await database.execute("COMMIT")
+            await ways.events.execute("COMMIT")
             return 0
         batch = [dispatch for dispatch, *_ in events]
-        outcome = await publisher.publish([each for each in batch if not refusals.flaw(each)])
+        outcome = await ways.publisher.publish([each for each in batch if not refusals.flaw(each)])
         flawed = [each for each in batch if refusals.flaw(each)]
-        hopeless = await batches.settle(database, outcome.confirmed, outcome.refused + flawed)
+        hopeless = await batches.settle(ways.events, outcome.confirmed, outcome.refused + flawed)
         self._frontier.advance(events)
         for dispatch in batch:
             self._rooms[dispatch.queue] -= 1
         self._leave_out_full_queues(outcome)
         # In transactions of their own: burying locks jobs, and cancel locks a job before its event.
         for dispatch, why in hopeless:
-            await refusals.bury(database, dispatch, why)
+            await refusals.bury(ways.database, dispatch, why)
         return len(batch)
 
     def _leave_out_full_queues(self, outcome: Outcome) -> None:
@@ -210,6 +214,10 @@ class Relay:
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._work.wait()
+
+
+async def _connect(conninfo: str) -> AsyncConnection[Any]:
+    return await AsyncConnection.connect(conninfo, autocommit=True)
 
 
 def _rest(took: float) -> float:

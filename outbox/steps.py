@@ -86,7 +86,8 @@ DELETE_EVENTS = """
 WITH sent AS (
     DELETE FROM duly.outbox_events AS event
     USING unnest(%(job_id)s::uuid[], %(dispatch)s::int[]) AS sent (job_id, dispatch)
-    WHERE event.job_id = sent.job_id AND event.dispatch = sent.dispatch
+    WHERE event.job_id = ANY (%(job_id)s::uuid[])
+      AND event.job_id = sent.job_id AND event.dispatch = sent.dispatch
     RETURNING event.queue, event.job_id, event.dispatch
 )
 INSERT INTO duly.publications (queue, job_ids, dispatches)
@@ -155,7 +156,8 @@ UPDATE duly.outbox_events AS event
 SET failures = least(failures + 1, 1000),
     available_at = now() + least(power(2, least(failures, 9)), 300) * interval '1 second'
 FROM unnest(%(job_id)s::uuid[], %(dispatch)s::int[]) AS refused (job_id, dispatch)
-WHERE event.job_id = refused.job_id AND event.dispatch = refused.dispatch
+WHERE event.job_id = ANY (%(job_id)s::uuid[])
+  AND event.job_id = refused.job_id AND event.dispatch = refused.dispatch
 RETURNING event.job_id, event.dispatch, event.failures
 """
 

@@ -4,32 +4,31 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from math import inf
-from typing import Any
 
-from psycopg import AsyncConnection
 from psycopg.pq import TransactionStatus
 
+from outbox.database import conninfo_of_steps
 from outbox.link import connect
 from outbox.pauses import Pauses
 from outbox.publisher import Publisher
 from outbox.queues import Queues
-from outbox.relay import Relay
+from outbox.relay import Relay, _connect, _Ways
 
 
 class Looking:
     """Tells a relay to look."""
 
-    def __init__(self, relay: Relay, database: AsyncConnection[Any], *given: Any) -> None:
-        self._relay, self._database, self._given = relay, database, given
+    def __init__(self, relay: Relay, ways: _Ways) -> None:
+        self._relay, self._ways = relay, ways
 
     async def look(self, *, expects: bool) -> int:
         """Once; returns how many events it took up."""
-        return await self._relay._look(self._database, *self._given, expects=expects)
+        return await self._relay._look(self._ways, expects=expects)
 
     @property
     def is_idle(self) -> bool:
         """Whether no transaction is open."""
-        return self._database.info.transaction_status == TransactionStatus.IDLE
+        return self._ways.events.info.transaction_status == TransactionStatus.IDLE
 
 
 @asynccontextmanager
@@ -38,7 +37,8 @@ async def looking(database_url: str, amqp_url: str, queue: str) -> AsyncIterator
     relay = Relay(database_url, amqp_url, [queue], window=1000, patience=timedelta(seconds=30))
     relay._next_look, relay._rooms = inf, {queue: 1000}
     async with (
-        await AsyncConnection.connect(database_url, autocommit=True) as database,
+        await _connect(conninfo_of_steps(database_url)) as events,
         connect(amqp_url) as link,
     ):
-        yield Looking(relay, database, Queues(link, Pauses()), Publisher(link))
+        # It looks at nothing but batches: one connection is enough.
+        yield Looking(relay, _Ways(events, events, Queues(link, Pauses()), Publisher(link)))

@@ -8,7 +8,7 @@ import pytest
 
 from outbox import steps
 from outbox.database import conninfo_of_steps
-from tests.integration.engine.by_hand import KIND, WHAT_WENT_WRONG, ByHand
+from tests.integration.engine.by_hand import KIND, WHAT_WENT_WRONG, ByHand, wanted
 from tests.integration.engine.test_steps_of_relays import GRAVE
 
 FINISHED = """
@@ -50,15 +50,28 @@ SELECT sum(seq_scan + idx_tup_fetch) FROM pg_stat_xact_user_tables WHERE scheman
 """
 
 
-@pytest.mark.parametrize("step", ["CLAIM", "SUCCEED", "RETRY", "SNOOZE", "DIE"])
-def test_a_plan_that_is_kept_reads_no_other_jobs_however_few_there_are(
+KEPT = BY_ID | {
+    "LOCK_EVENTS": wanted(another=10),
+    "DELETE_EVENTS": {"job_id": [uuid4()] * 10, "dispatch": [1] * 10},
+    "DEFER_EVENTS": {"job_id": [uuid4()] * 10, "dispatch": [1] * 10},
+}
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        *("CLAIM", "SUCCEED", "RETRY", "SNOOZE", "DIE"),
+        *("LOCK_EVENTS", "DELETE_EVENTS", "DEFER_EVENTS"),
+    ],
+)
+def test_a_plan_that_is_kept_reads_no_other_rows_however_few_there_are(
     by_hand: ByHand, database_url: str, step: str
 ) -> None:
     """None has the ids asked for. The table grows, and the plan stays."""
     for _ in range(3):
         by_hand.submit()
-    by_hand.take("VACUUM ANALYZE duly.jobs")
+    by_hand.take("VACUUM ANALYZE duly.jobs, duly.outbox_events")
     with psycopg.connect(conninfo_of_steps(database_url)) as connection:
-        connection.execute(getattr(steps, step), BY_ID[step])
+        connection.execute(getattr(steps, step), KEPT[step])
         (read,) = connection.execute(ROWS_READ).fetchone() or ()
     assert read == 0
