@@ -49,7 +49,7 @@ def claim(engine: Engine, configure: Configure) -> Claim:
             kind=job.kind,
             dispatch=1,
             attempt=row.attempt,
-            worker="w1",
+            worker="test",
             attempt_limit=row.attempt_limit,
             subject=row.subject,
             sessions=lambda: Session(engine),
