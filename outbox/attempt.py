@@ -39,7 +39,7 @@ log = structlog.get_logger(__name__)
 
 DATABASE_AWAY_SECONDS = 1.0
 OUTAGE_SPREADS_SECONDS = 1.0
-TAKEN = "the job was taken from this worker"
+TAKEN = "the job was no longer this worker's to record"
 
 
 class Attempt:
@@ -68,6 +68,11 @@ class Attempt:
     def place(self) -> tuple[UUID, int]:
         """The job and its dispatch."""
         return self.job.id, self.job.dispatch
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether a thread has taken it up."""
+        return self._thread is not None
 
     def run(self) -> dict[str, Any] | None:
         """Run the actor; returns the row of SUCCEED that is to be written, if it succeeded.

@@ -86,10 +86,11 @@ class Claims:
         dispatch: Dispatch = item.message.dispatch
         if not self._desk.take_place(dispatch):
             item.message.consumer.settle(item.message)  # a duplicate of what this process has
-            return self.task_done()
+            with self._lock:
+                self._free += 1
+            return
         asked = {"id": dispatch.job_id, "dispatch": dispatch.dispatch, "kind": dispatch.kind}
         self._ledger.post(steps.CLAIM, asked, partial(self._answered, item))
-        return None
 
     def _answered(self, item: Any, answer: Any) -> None:
         """On the ledger's thread: the claim's row, None where the message is stale, or an error."""

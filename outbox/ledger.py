@@ -201,10 +201,12 @@ class Ledger:
                 connection.execute(step, {"worker": self.name} | _columns(group))
                 for step, group in groups.items()
             ]
+        answers: dict[_Entry, Any] = {}
         for group, cursor in zip(groups.values(), cursors, strict=True):
             rows = {row.n: row for row in cursor}
-            for n, entry in enumerate(group, start=1):
-                entry.then(rows.get(n))
+            answers |= {entry: rows.get(n) for n, entry in enumerate(group, start=1)}
+        for entry in entries:  # in their order: who asked last knows that all before are answered
+            entry.then(answers[entry])
 
     def _connect(self) -> "psycopg.Connection[Any]":
         if self._connection is None:

@@ -103,6 +103,10 @@ class BlockingNudge:
 
     def close(self) -> None:
         """Close the connection."""
+        with self._lock:
+            self._disconnect()
+
+    def _disconnect(self) -> None:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
@@ -113,7 +117,7 @@ class BlockingNudge:
                 self._connection = Connection.connect(self._conninfo, autocommit=True)
             self._connection.execute(NOTIFY)
         except (psycopg.Error, OSError):
-            self.close()
+            self._disconnect()
 
 
 async def listen(database_url: str, on_nudge: Callable[[], None]) -> None:

@@ -29,10 +29,12 @@ def job_sessions(engine: AsyncEngine, **options: Any) -> async_sessionmaker[Asyn
     The jobs go out with the COMMIT, in the same round trip, whoever commits: the session, its
     `begin()` block or its connection. Once that has returned, rows and jobs have committed. If it
     raises, with the errors that SQLAlchemy has for its statements, neither have, but where the
-    connection broke: then all have or none. So it is if the process dies. What is rolled back
-    before leaves no job. Until the commit no statement of the transaction sees them.
+    connection broke or the task was cancelled: then all have or none. So it is if the process dies.
+    What is rolled back before leaves no job. Until the commit no statement of the transaction sees
+    them. Savepoints, commits and rollbacks are SQLAlchemy's: written as SQL they go past this.
 
-    Inside of a savepoint jobs are written at once, so that they go when it is rolled back. Nothing
+    Inside of a savepoint jobs are written at once, so that they go when it is rolled back; so they
+    are where each statement commits by itself. Nothing
     is changed for other sessions of the same engine.
     """
     own = engine.execution_options(**{WAITING: True})
@@ -55,7 +57,13 @@ def _may_wait(connection: Connection) -> bool:
         connection.get_execution_options().get(WAITING, False)
         and not connection.in_nested_transaction()
         and not isinstance(connection.get_transaction(), TwoPhaseTransaction)
+        and not _commits_by_itself(connection)
     )
+
+
+def _commits_by_itself(connection: Connection) -> bool:
+    driver: Any = connection.connection.driver_connection
+    return bool(driver.autocommit)
 
 
 def _execute(connection: Connection, rows: Rows, **options: bool) -> None:
@@ -81,8 +89,7 @@ def _execute_then_commit(_: Any, statement: str, parameters: Any, context: Any) 
     async def execute(driver: AsyncConnection[Any]) -> None:
         async with driver.pipeline():
             await driver.execute(statement, parameters)
-            if not driver.autocommit:
-                await driver.execute("COMMIT", prepare=False)
+            await driver.execute("COMMIT", prepare=False)
 
     context.root_connection.connection.dbapi_connection.run_async(execute)
     return True

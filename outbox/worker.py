@@ -4,7 +4,7 @@ import faulthandler
 import signal
 import threading
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
@@ -159,15 +159,20 @@ class Worker:
             )
             attempt.give_up()
         self._stop_taking()
-        self._leave(given_up=stuck)
+        self._hand_back(set(self._desk.attempts) - set(stuck))
+        self._leave()
 
     def stop(self, grace: timedelta) -> None:
         """Take no more; let what runs finish within `grace`, and give back what does not."""
         log.info("worker stopping", worker=self.name)
         self._stop_taking()
+        self._hand_back(each for each in self._desk.attempts if not each.has_begun)
+        self._ledger.nudge()
         deadline = time.monotonic() + grace.total_seconds()
         for thread in self._worker.workers:
             thread.join(max(0, deadline - time.monotonic()))
+        self._await_ledger()
+        self._hand_back(self._desk.attempts)
         self._leave()
 
     def _stop_taking(self) -> None:
@@ -186,14 +191,22 @@ class Worker:
         for consumer in consumers:
             consumer.join()
             consumer.close()
+        self._await_ledger()
 
-    def _leave(self, given_up: Collection[Attempt] = ()) -> None:
+    def _await_ledger(self) -> None:
+        """Until it has answered all claims and successes that were handed in."""
         with suppress(LedgerClosed):
-            self._ledger.write(LOOK, {})  # after all claims and successes that were handed in
-        for attempt in set(self._desk.attempts) - set(given_up):
-            log.warning("handed back unfinished", job=str(attempt.job.id))
+            self._ledger.write(LOOK, {})
+
+    def _hand_back(self, attempts: Iterable[Attempt]) -> None:
+        for attempt in attempts:
+            log.warning("handed back", job=str(attempt.job.id), had_begun=attempt.has_begun)
             with suppress(LedgerClosed):
                 attempt.hand_back()
+            if not attempt.has_begun:
+                self._desk.clear(attempt.place)
+
+    def _leave(self) -> None:
         self._ledger.nudge()
         self._ledger.close()
         self._heartbeat.close()

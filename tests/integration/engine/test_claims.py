@@ -1,5 +1,10 @@
 """Jobs are claimed as threads are free, and acknowledged when they are on record."""
 
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
 from outbox import Actor
 from outbox.worker import Worker
 from tests.integration.engine.by_hand import WAITING, ByHand
@@ -9,6 +14,13 @@ from tests.integration.engine.rabbit import Rabbit
 from tests.wait import wait_for
 
 STATES = "SELECT state, count(*) AS count FROM duly.jobs GROUP BY state"
+
+
+@pytest.fixture
+def aside() -> Iterator[ThreadPoolExecutor]:
+    """For what a test does not wait for."""
+    with ThreadPoolExecutor(1) as thread:
+        yield thread
 
 
 def states(by_hand: ByHand) -> dict[str, int]:
@@ -56,19 +68,30 @@ def test_a_message_is_acknowledged_when_its_success_is_on_record_and_no_sooner(
     assert rabbit.depth(queue) == 0
 
 
-def test_a_job_that_is_claimed_but_not_begun_is_handed_back_by_a_worker_that_stops(
-    line: Line, queue: str
+def test_a_job_claimed_but_not_begun_is_handed_back_at_once_by_a_worker_that_stops(
+    line: Line, queue: str, aside: ThreadPoolExecutor
 ) -> None:
-    kind = note_kind(queue)
+    """It does not wait for another that runs on within the grace period."""
+    kind, gate = note_kind(queue), Gate("a")
     line.start_relay(queue)
-    worker = line.start_worker(Actor(kind, do_nothing), threads=2)
+    worker = line.start_worker(Actor(kind, gate), threads=2)
+    running = line.submit(kind(text="a"))
+    wait_for("one to begin", lambda: gate.came)
     for thread in worker._worker.workers:
         thread.stop()
-        thread.join()
-    job = line.submit(kind())
+    wait_for("the other thread to end", lambda: _living(worker) == 1)
+    job = line.submit(kind(text="b"))
     line.wait_for(job, "running")
-    line.stop_worker(worker)
-    found = line.job(job)
-    assert (found.state, found.attempt, line.attempts(job)) == ("queued", 0, [])
+    stopped = aside.submit(line.stop_worker, worker)
+    line.wait_for(job, "queued")
+    assert (line.job(job).attempt, line.attempts(job)) == (0, [])
+    assert line.job(running).state == "running"
+    gate.open()
+    stopped.result(20)
+    assert line.job(running).state == "succeeded"
     line.start_worker(Actor(kind, do_nothing))
     assert line.wait_for(job, "succeeded").attempt == 1
+
+
+def _living(worker: Worker) -> int:
+    return sum(thread.is_alive() for thread in worker._worker.workers)
