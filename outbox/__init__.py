@@ -1,7 +1,7 @@
 """Duly's engine: jobs that commit with the caller's rows, and are not lost afterwards.
 
-Reading order: kinds, submit, sessions, relay, publisher, worker, claims, runner, attempt, ledger,
-collector, dead_letters.
+Reading order: kinds, submit, sessions, relay, mover, publisher, worker, claims, runner, attempt,
+ledger, collector, dead_letters.
 """
 
 from outbox.actor import Actor, Actors, actor

@@ -15,6 +15,8 @@ from outbox.link import Link
 from outbox.wire import Dispatch
 
 CONFIRM_TIMEOUT_SECONDS = 15
+ACKED, NACKED = 1, 2
+"""The broker's words; 0 where it has said nothing."""
 
 
 @dataclass(slots=True)
@@ -28,8 +30,66 @@ class Outcome:
     """The queue takes nothing now, which is no fault of the dispatch."""
 
 
+class Sending:
+    """A batch that was sent, and what the broker has said of each dispatch so far."""
+
+    def __init__(self, stream: "_Stream", first: int, dispatches: Sequence[Dispatch]) -> None:
+        self.stream = stream
+        self._first = first
+        self._dispatches = dispatches
+        self._words = bytearray(len(dispatches))
+        self._unknown = len(dispatches)
+        self._loop = asyncio.get_running_loop()
+        self._ended: asyncio.Future[None] = self._loop.create_future()
+        if not dispatches:
+            self._end()
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the broker has said all."""
+        return not self._unknown
+
+    def hear(self, numbers: range, word: int) -> None:
+        """The broker's word on those of the numbers that are of this batch and still unknown."""
+        for place in _overlap(numbers, self._first, len(self._words)):
+            if not self._words[place]:
+                self._words[place] = word
+                self._unknown -= 1
+        if not self._unknown:
+            self._end()
+
+    def said(self, word: int) -> list[Dispatch]:
+        """The dispatches of which the broker has said this."""
+        pairs = zip(self._dispatches, self._words, strict=True)
+        return [dispatch for dispatch, said in pairs if said == word]
+
+    async def end(self, seconds: float, *causes: "asyncio.Future[str]") -> None:
+        """Wait until all is known, one of the causes has come, or so much time has passed.
+
+        asyncio.wait would do, with one future and one turn of the loop more for each batch.
+        """
+        timer = self._loop.call_later(seconds, self._end)
+        for cause in causes:
+            cause.add_done_callback(self._end)
+        try:
+            await self._ended
+        finally:
+            timer.cancel()
+            for cause in causes:
+                cause.remove_done_callback(self._end)
+
+    def _end(self, _: object = None) -> None:
+        if not self._ended.done():
+            self._ended.set_result(None)
+
+
+def _overlap(numbers: range, first: int, count: int) -> range:
+    """Which of `count` places, the first of which has the number `first`, the numbers are of."""
+    return range(max(numbers.start - first, 0), min(numbers.stop - first, count))
+
+
 class Publisher:
-    """Publishes one batch after the other over a channel of the link.
+    """Sends batches over a channel of the link; several may be on their way.
 
     Every message is mandatory and persistent. The broker acknowledges even what it could not
     route, after returning it, so a returned message counts as refused. After a nack the next batch
@@ -41,81 +101,76 @@ class Publisher:
         self._link = link
         self._stream: _Stream | None = None
 
-    async def publish(self, dispatches: Sequence[Dispatch]) -> Outcome:
-        """Publish all and wait for the broker's word on each.
+    async def send(self, dispatches: Sequence[Dispatch]) -> Sending:
+        """Write them all, and wait for nothing; each Sending has to be asked for its outcome.
 
-        Raises BrokerGone where the link was lost before. Returns early with what is known when it
-        is lost on the way; waits CONFIRM_TIMEOUT_SECONDS at the most, then gives the link up unless
-        the broker said that it blocks publishers.
+        Raises BrokerGone where the link was lost before.
         """
-        if not dispatches:
-            return Outcome()
         stream = await self._open_stream()
-        batch = self._send(stream, dispatches)
-        await batch.end(CONFIRM_TIMEOUT_SECONDS, stream.channel.refused, self._link.lost)
-        if batch.outcome.nacked:
-            stream.channel.close()
-        elif batch.waiting and self._link.unblocked.is_set():
+        self._write(stream, dispatches)
+        return stream.expect(dispatches)
+
+    async def outcome(self, sending: Sending) -> Outcome:
+        """Wait for the broker's word on each.
+
+        Returns early with what is known when the link is lost; waits CONFIRM_TIMEOUT_SECONDS at
+        the most, then gives the link up unless the broker said that it blocks publishers.
+        """
+        stream = sending.stream
+        await sending.end(CONFIRM_TIMEOUT_SECONDS, stream.channel.refused, self._link.lost)
+        if not sending.is_known and self._link.unblocked.is_set():
             self._link.lose("it confirms nothing")
-        return batch.outcome
+        return stream.leave(sending)
 
     async def _open_stream(self) -> "_Stream":
-        if self._stream is None or not self._stream.channel.is_open:
+        self._link.check()
+        if self._stream is None or not self._stream.is_sound:
             self._stream = _Stream(await open_channel(self._link))
         return self._stream
 
-    def _send(self, stream: "_Stream", dispatches: Sequence[Dispatch]) -> "_Batch":
+    def _write(self, stream: "_Stream", dispatches: Sequence[Dispatch]) -> None:
+        if not dispatches:
+            return
         channel = stream.channel.pika.channel_number
         self._link.write(b"".join(frames.message(channel, each) for each in dispatches))
-        return stream.expect(dispatches)
-
-
-class _Batch:
-    """What waits for the broker's word, by its number on the channel, and what had it."""
-
-    def __init__(self, waiting: dict[int, Dispatch]) -> None:
-        self.waiting = waiting
-        self.outcome = Outcome()
-        self._loop = asyncio.get_running_loop()
-        self._ended: asyncio.Future[None] = self._loop.create_future()
-
-    def settle(self, _: object = None) -> None:
-        """Wait no longer."""
-        if not self._ended.done():
-            self._ended.set_result(None)
-
-    async def end(self, seconds: float, *causes: "asyncio.Future[str]") -> None:
-        """Wait until it is settled, one of the causes has come, or so much time has passed.
-
-        asyncio.wait would do, with one future and one turn of the loop more for each batch.
-        """
-        timer = self._loop.call_later(seconds, self.settle)
-        for cause in causes:
-            cause.add_done_callback(self.settle)
-        try:
-            await self._ended
-        finally:
-            timer.cancel()
-            for cause in causes:
-                cause.remove_done_callback(self.settle)
 
 
 class _Stream:
-    """Keeps the account of one channel; what the broker says of an earlier batch comes too late."""
+    """Keeps the account of one channel."""
 
     def __init__(self, channel: Channel) -> None:
         self.channel = channel
-        self._sent = 0
-        self._batch = _Batch({})
+        self._sent = self._known = 0
+        self._on_their_way: list[Sending] = []
+        self._has_nacked = False
         self._returned: set[str] = set()
         channel.pika.add_on_return_callback(self._on_return)
         channel.pika.confirm_delivery(self._on_confirm)
 
-    def expect(self, dispatches: Sequence[Dispatch]) -> _Batch:
+    @property
+    def is_sound(self) -> bool:
+        """Whether it takes another batch."""
+        return self.channel.is_open and not self._has_nacked
+
+    def expect(self, dispatches: Sequence[Dispatch]) -> Sending:
         """Number the dispatches as the broker does."""
-        self._batch = _Batch(dict(enumerate(dispatches, start=self._sent + 1)))
+        sending = Sending(self, self._sent + 1, dispatches)
         self._sent += len(dispatches)
-        return self._batch
+        self._on_their_way.append(sending)
+        return sending
+
+    def leave(self, sending: Sending) -> Outcome:
+        """What is known of it; nobody waits for it any more."""
+        self._on_their_way.remove(sending)
+        confirmed, nacked = sending.said(ACKED), sending.said(NACKED)
+        refused = [each for each in confirmed if each.message_id in self._returned]
+        if refused:
+            confirmed = [each for each in confirmed if each.message_id not in self._returned]
+            self._returned.difference_update(each.message_id for each in refused)
+        self._has_nacked |= bool(nacked)
+        if self._has_nacked and not self._on_their_way:
+            self.channel.close()
+        return Outcome(confirmed, refused, nacked)
 
     def _on_return(
         self,
@@ -127,19 +182,11 @@ class _Stream:
         self._returned.add(properties.message_id or "")
 
     def _on_confirm(self, frame: Method[Basic.Ack | Basic.Nack]) -> None:
-        last, waiting = frame.method.delivery_tag, self._batch.waiting
-        first = min(waiting, default=last + 1) if frame.method.multiple else last
-        for tag in range(first, last + 1):
-            if tag in waiting:
-                self._settle(waiting.pop(tag), acked=isinstance(frame.method, Basic.Ack))
-
-    def _settle(self, dispatch: Dispatch, *, acked: bool) -> None:
-        outcome = self._batch.outcome
-        returned = dispatch.message_id in self._returned
-        self._returned.discard(dispatch.message_id)
-        if not acked:
-            outcome.nacked.append(dispatch)
-        else:
-            (outcome.refused if returned else outcome.confirmed).append(dispatch)
-        if not self._batch.waiting:
-            self._batch.settle()
+        last = frame.method.delivery_tag
+        # Of several, all up to the last: those of before are known.
+        numbers = range(self._known + 1 if frame.method.multiple else last, last + 1)
+        if frame.method.multiple:
+            self._known = last
+        word = ACKED if isinstance(frame.method, Basic.Ack) else NACKED
+        for sending in self._on_their_way:
+            sending.hear(numbers, word)

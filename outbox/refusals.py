@@ -1,7 +1,8 @@
 """What becomes of events whose messages the broker refuses, or could never take."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
+from uuid import UUID
 
 import structlog
 from psycopg import AsyncConnection, AsyncCursor
@@ -62,12 +63,20 @@ async def bury(database: AsyncConnection[Any], dispatch: Dispatch, why: str) -> 
         log.warning("job buried: it cannot be published", job=str(dispatch.job_id), why=why)
 
 
-def keys(dispatches: Sequence[Dispatch]) -> dict[str, list[Any]]:
-    """The dispatches as the steps take them."""
+def keys(dispatches: Sequence[Dispatch]) -> dict[str, str]:
+    """The dispatches as the steps take them: arrays, written out.
+
+    psycopg writes out a list as well, and asks of each element anew how: a tenth of the relay's
+    time.
+    """
     return {
-        "job_id": [each.job_id for each in dispatches],
-        "dispatch": [each.dispatch for each in dispatches],
+        "job_id": _array(each.job_id for each in dispatches),
+        "dispatch": _array(each.dispatch for each in dispatches),
     }
+
+
+def _array(plain: Iterable[UUID | int]) -> str:
+    return f"{{{','.join(map(str, plain))}}}"
 
 
 def _too_often(failures: int) -> str | None:

@@ -18,12 +18,12 @@ from typing import Any
 import structlog
 from psycopg import AsyncConnection
 
-from outbox import batches, refusals, steps, topology
+from outbox import steps, topology
 from outbox.database import conninfo, conninfo_of_steps
-from outbox.frontier import Frontier
 from outbox.link import connect
+from outbox.mover import Mover
 from outbox.pauses import Pauses
-from outbox.publisher import Outcome, Publisher
+from outbox.publisher import Publisher
 from outbox.queues import Queues
 
 log = structlog.get_logger(__name__)
@@ -52,10 +52,8 @@ class _Ways:
     """What a run has open."""
 
     database: AsyncConnection[Any]
-    events: AsyncConnection[Any]
-    """For batches alone: it keeps its plans."""
     queues: Queues
-    publisher: Publisher
+    mover: Mover
 
 
 class Relay:
@@ -80,8 +78,6 @@ class Relay:
         self._window = window
         self._patience = patience
         self._next_look = self._next_search = 0.0
-        self._rooms: dict[str, int] = {}
-        self._frontier = Frontier()
         self._pauses = Pauses()
         self._work = asyncio.Event()
         self._nudged_at = -math.inf
@@ -102,23 +98,28 @@ class Relay:
         """Relay until stopped. Raises BrokerGone or psycopg's errors; call it again then."""
         if self._stopping:
             return
+        keeps_plans = conninfo_of_steps(self._database_url)
         async with (
             await _connect(conninfo(self._database_url)) as database,
-            await _connect(conninfo_of_steps(self._database_url)) as events,
+            await _connect(keeps_plans) as one,
+            await _connect(keeps_plans) as other,
             connect(self._amqp_url) as link,
         ):
-            ways = _Ways(database, events, Queues(link, self._pauses), Publisher(link))
+            mover = Mover([one, other], Publisher(link), self._pauses)
+            ways = _Ways(database, Queues(link, self._pauses), mover)
             self._next_look, moved = 0.0, 0
             log.info("relay ready", queues=sorted(self.queues), window=self._window)
             while not self._stopping:
                 self._work.clear()
                 if not link.unblocked.is_set():
+                    await mover.land()
                     link.check()
                     await self._pause(IDLE_SECONDS)
                     continue
                 expects = moved >= SMALL_BATCH or self._was_just_nudged
                 moved = await self._look(ways, expects=expects)
-                await self._breathe(moved, expects=expects)
+                await self._breathe(mover, moved, expects=expects)
+            await mover.land()
 
     @property
     def _was_just_nudged(self) -> bool:
@@ -126,37 +127,38 @@ class Relay:
 
     async def _look(self, ways: "_Ways", *, expects: bool) -> int:
         """Move what is there; where nothing is expected, only if a cheaper look finds any."""
-        began = time.monotonic()
+        began, mover = time.monotonic(), ways.mover
         looks_at_all = began >= self._next_look
         if looks_at_all or not expects:
-            self._frontier.forget()
-        if looks_at_all:
-            await self._discover(ways.database)
-        if looks_at_all or not all(self._rooms.values()):
-            await self._measure(ways)
+            mover.begin_anew()
+        if looks_at_all or not mover.has_room:
+            await mover.land()  # or it would be neither in the queue nor on its way
+            await self._measure(ways, discovers=looks_at_all)
         moved = 0
-        if expects or await batches.is_any_due(ways.events, self._rooms):
-            moved = await self._move(ways)
+        if expects or await mover.is_any_due():
+            moved = await mover.move()
         if looks_at_all:
             self._next_look = time.monotonic() + _rest(time.monotonic() - began)
         return moved
 
-    async def _breathe(self, moved: int, *, expects: bool) -> None:
+    async def _breathe(self, mover: Mover, moved: int, *, expects: bool) -> None:
         if not moved:
-            self._frontier.forget()
+            mover.begin_anew()
         if not moved and not expects:
-            await self._pause(IDLE_SECONDS if all(self._rooms.values()) else FULL_SECONDS)
+            await self._pause(IDLE_SECONDS if mover.has_room else FULL_SECONDS)
         elif moved < SMALL_BATCH:
             await asyncio.sleep(BREATH_SECONDS)
 
-    async def _measure(self, ways: "_Ways") -> None:
+    async def _measure(self, ways: "_Ways", *, discovers: bool) -> None:
         """How much room each queue has; until the next time, what is published takes from it."""
+        if discovers:
+            await self._discover(ways.database)
         depths = await ways.queues.depths(filter(topology.is_name, self.queues))
         await self._redispatch_lost(ways.database, depths)
-        self._rooms = {queue: self._room(depth) for queue, depth in depths.items()}
+        rooms = {queue: self._room(depth) for queue, depth in depths.items()}
         # What waits for an impossible queue is buried, as much at once as would be published.
         impossible = (queue for queue in self.queues if not topology.is_name(queue))
-        self._rooms |= dict.fromkeys(impossible, self._window)
+        ways.mover.rooms = rooms | dict.fromkeys(impossible, self._window)
 
     def _room(self, depth: int) -> int:
         """None for a few: a batch of a few costs as much as one of hundreds."""
@@ -182,33 +184,6 @@ class Relay:
         lost = await database.execute(steps.REDISPATCH_LOST, asked)
         if lost.rowcount:
             log.info("unclaimed for long, to be published again", count=lost.rowcount)
-
-    async def _move(self, ways: "_Ways") -> int:
-        """One batch, in one transaction; returns how many events it took up."""
-        events = await batches.lock(ways.events, self._rooms, self._frontier)
-        if not events:
-            await ways.events.execute("COMMIT")
-            return 0
-        batch = [dispatch for dispatch, *_ in events]
-        outcome = await ways.publisher.publish([each for each in batch if not refusals.flaw(each)])
-        flawed = [each for each in batch if refusals.flaw(each)]
-        hopeless = await batches.settle(ways.events, outcome.confirmed, outcome.refused + flawed)
-        self._frontier.advance(events)
-        for dispatch in batch:
-            self._rooms[dispatch.queue] -= 1
-        self._leave_out_full_queues(outcome)
-        # In transactions of their own: burying locks jobs, and cancel locks a job before its event.
-        for dispatch, why in hopeless:
-            await refusals.bury(ways.database, dispatch, why)
-        return len(batch)
-
-    def _leave_out_full_queues(self, outcome: Outcome) -> None:
-        """Those that took nothing at all for longer each time, the others for a moment."""
-        for queue in {each.queue for each in outcome.confirmed}:
-            self._pauses.forget(queue)
-        for queue in {each.queue for each in outcome.nacked}:
-            self._pauses.leave_out(queue, "it takes no messages")
-            del self._rooms[queue]
 
     async def _pause(self, seconds: float) -> None:
         with suppress(TimeoutError):

@@ -97,6 +97,8 @@ class Proxy:
             return
         link = _Link(writer, there[1])
         self._links.add(link)
+        if not self._admits:  # any more
+            link.reset()
         await asyncio.gather(
             self._pump(reader, there[1], link, partial(self._counted, link)),
             self._pump(there[0], writer, link, partial(self._allowed, link)),

@@ -43,17 +43,17 @@ CANCELLING = [
 
 RELAY = [
     Moment("nothing locked", "before", "outbox.batches:lock"),
-    Moment("locked but not published", "before", "outbox.publisher:Publisher.publish"),
-    Moment("published but not confirmed", "after", "outbox.publisher:Publisher._send"),
+    Moment("locked but not published", "before", "outbox.publisher:Publisher.send"),
+    Moment("published but not confirmed", "after", "outbox.publisher:Publisher._write"),
     Moment("confirm arrived but not read", "before", "outbox.publisher:_Stream._on_confirm"),
-    Moment("confirmed but not deleted", "after", "outbox.publisher:Publisher.publish"),
+    Moment("confirmed but not deleted", "after", "outbox.publisher:Publisher.outcome"),
     Moment("deleted but not committed", "before", "outbox.refusals:defer"),
-    Moment("batch committed", "after", "outbox.relay:Relay._move"),
+    Moment("batch committed", "after", "outbox.batches:settle"),
 ]
 
 REFUSED = [
     Moment("refused event put off but not committed", "after", "outbox.refusals:defer"),
-    Moment("refused event put off", "after", "outbox.relay:Relay._move"),
+    Moment("refused event put off", "after", "outbox.batches:settle"),
 ]
 
 HOPELESS = [
@@ -124,7 +124,7 @@ THREADS = [
 ]
 
 DUTIES = [
-    Moment("the relay", "instead", "outbox.relay:Relay._move"),
+    Moment("the relay", "instead", "outbox.mover:Mover.move"),
     Moment("the collector", "instead", "outbox.intakes:Intakes.open"),
     Moment("the rescuer", "instead", "outbox.rescuer:Rescuer._rescue"),
     Moment("the pruner", "instead", "outbox.pruner:Pruner.walk"),

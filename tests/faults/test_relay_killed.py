@@ -3,9 +3,10 @@
 import psycopg
 import pytest
 
+from outbox.batches import LARGEST_BATCH
 from tests.acceptance.process import Process
 from tests.faults import moments
-from tests.faults.actors import BOOK, ELSEWHERE, QUEUE, QUEUES
+from tests.faults.actors import BOOK, ELSEWHERE, ORDER, QUEUE, QUEUES
 from tests.faults.clients import Clients
 from tests.faults.line import Line, has_crashed
 from tests.faults.moments import Moment
@@ -17,6 +18,18 @@ from tests.wait import wait_for
 HAS_SEEN_QUEUES = """
 SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%overtaken%'
 """
+NO_SETTLING = """
+CREATE FUNCTION public.wait() RETURNS trigger LANGUAGE plpgsql
+AS $$ BEGIN PERFORM pg_advisory_xact_lock(1); RETURN new; END $$;
+CREATE TRIGGER wait BEFORE INSERT ON duly.publications EXECUTE FUNCTION public.wait();
+SELECT pg_advisory_lock(1);
+"""
+HELD = """
+SELECT wait_event FROM pg_stat_activity
+WHERE datname = current_database() AND query LIKE '%outbox_events%' AND xact_start IS NOT NULL
+    AND (wait_event = 'advisory' OR state = 'idle in transaction')
+"""
+"""Who holds a batch: one is being settled, the other was sent."""
 FIVE_MINUTES_PASS = "UPDATE duly.outbox_events SET available_at = now()"
 SPENT = "SELECT DISTINCT attempt FROM duly.jobs"
 WAITING = "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%orphan%'"
@@ -29,6 +42,22 @@ def test_as_it_publishes(moment: Moment, line: Line, clients: Clients, promises:
     assert has_crashed(line.start_doomed(moment, "relay"))
     line.start("relay")
     promises.assert_kept()
+
+
+def test_with_two_batches_on_their_way(
+    line: Line, clients: Clients, promises: Promises, sql_now: psycopg.Connection
+) -> None:
+    line.environment["DULY_WINDOW"] = "10000"
+    clients.submit(*[BOOK] * LARGEST_BATCH, ORDER)
+    sql_now.execute(NO_SETTLING)
+    (relay,) = line.start("relay")
+    wait_for("two batches", lambda: len(promises.rows(HELD)) == 2)
+    relay.kill()
+    assert len(promises.left()["events"]) == LARGEST_BATCH + 1
+    sql_now.execute("SELECT pg_advisory_unlock(1)")
+    line.start("relay", "worker")
+    promises.assert_kept()
+    assert promises.rows(SPENT) == [1]
 
 
 @points(moments.REFUSED)

@@ -4,11 +4,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from math import inf
+from typing import Any
 
+from psycopg import AsyncConnection
 from psycopg.pq import TransactionStatus
 
 from outbox.database import conninfo_of_steps
 from outbox.link import connect
+from outbox.mover import Mover
 from outbox.pauses import Pauses
 from outbox.publisher import Publisher
 from outbox.queues import Queues
@@ -18,8 +21,8 @@ from outbox.relay import Relay, _connect, _Ways
 class Looking:
     """Tells a relay to look."""
 
-    def __init__(self, relay: Relay, ways: _Ways) -> None:
-        self._relay, self._ways = relay, ways
+    def __init__(self, relay: Relay, ways: _Ways, events: AsyncConnection[Any]) -> None:
+        self._relay, self._ways, self._events = relay, ways, events
 
     async def look(self, *, expects: bool) -> int:
         """Once; returns how many events it took up."""
@@ -28,17 +31,19 @@ class Looking:
     @property
     def is_idle(self) -> bool:
         """Whether no transaction is open."""
-        return self._ways.events.info.transaction_status == TransactionStatus.IDLE
+        return self._events.info.transaction_status == TransactionStatus.IDLE
 
 
 @asynccontextmanager
 async def looking(database_url: str, amqp_url: str, queue: str) -> AsyncIterator[Looking]:
     """One that has looked at all there is, and found room for a thousand in its queue."""
     relay = Relay(database_url, amqp_url, [queue], window=1000, patience=timedelta(seconds=30))
-    relay._next_look, relay._rooms = inf, {queue: 1000}
+    relay._next_look = inf
     async with (
         await _connect(conninfo_of_steps(database_url)) as events,
         connect(amqp_url) as link,
     ):
-        # It looks at nothing but batches: one connection is enough.
-        yield Looking(relay, _Ways(events, events, Queues(link, Pauses()), Publisher(link)))
+        # It looks at nothing but batches, none of them full: one connection is enough.
+        mover = Mover([events], Publisher(link), Pauses())
+        mover.rooms = {queue: 1000}
+        yield Looking(relay, _Ways(events, Queues(link, Pauses()), mover), events)

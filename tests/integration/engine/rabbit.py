@@ -77,5 +77,6 @@ class Rabbit:
             self._channel.queue_delete(name)
 
     def close(self) -> None:
-        """Close the connection."""
-        self._connection.close()
+        """Close the connection, if the broker has not."""
+        if self._connection.is_open:
+            self._connection.close()

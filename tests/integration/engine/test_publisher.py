@@ -1,5 +1,5 @@
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 from uuid import uuid4
 
@@ -30,11 +30,15 @@ def with_publisher(amqp_url: str, use: Callable[[Publisher], Coroutine[Any, Any,
     return asyncio.run(run())
 
 
+async def _publish(publisher: Publisher, dispatches: Sequence[Dispatch]) -> Outcome:
+    return await publisher.outcome(await publisher.send(dispatches))
+
+
 def test_what_the_broker_has_taken_is_confirmed(amqp_url: str, rabbit: Rabbit, queue: str) -> None:
     batch = dispatches(500, queue)
 
     rabbit.declare(queue)
-    outcome = with_publisher(amqp_url, lambda publisher: publisher.publish(batch))
+    outcome = with_publisher(amqp_url, lambda publisher: _publish(publisher, batch))
     assert outcome.refused == []
     assert set(outcome.confirmed) == set(batch)
     assert [wire.decode(body, queue) for body in rabbit.take(queue)] == batch
@@ -48,7 +52,7 @@ def test_what_the_broker_cannot_route_is_refused_alone(
     mixed = [each for pair in zip(good, lost, strict=True) for each in pair]
     rabbit.declare(queue)
 
-    outcome = with_publisher(amqp_url, lambda publisher: publisher.publish(mixed))
+    outcome = with_publisher(amqp_url, lambda publisher: _publish(publisher, mixed))
     assert set(outcome.confirmed) == set(good)
     assert set(outcome.refused) == set(lost)
 
@@ -59,9 +63,9 @@ def test_a_dispatch_refused_once_may_be_taken_the_next_time(
     batch = dispatches(1, queue)
 
     async def twice(publisher: Publisher) -> tuple[Outcome, Outcome]:
-        first = await publisher.publish(batch)
+        first = await _publish(publisher, batch)
         rabbit.declare(queue)
-        return first, await publisher.publish(batch)
+        return first, await _publish(publisher, batch)
 
     first, second = with_publisher(amqp_url, twice)
     assert (first.refused, second.confirmed) == (batch, batch)
@@ -76,10 +80,10 @@ def test_a_full_queue_nacks_its_own_dispatches_and_no_others(
     rabbit.fill(full)
 
     async def twice(publisher: Publisher) -> tuple[Outcome, Outcome]:
-        first = await publisher.publish([*good, *bad])
+        first = await _publish(publisher, [*good, *bad])
         before = publisher._stream
         rabbit.take(full)
-        second = await publisher.publish(bad[:1])
+        second = await _publish(publisher, bad[:1])
         assert publisher._stream is not before  # over which RabbitMQ 3.10 may nack for ever
         return first, second
 
@@ -89,6 +93,29 @@ def test_a_full_queue_nacks_its_own_dispatches_and_no_others(
     assert second.confirmed == bad[:1]
 
 
+def test_of_several_batches_on_their_way_each_has_its_own_outcome(
+    amqp_url: str, rabbit: Rabbit, queue: str, new_queue: Callable[[], str]
+) -> None:
+    full, gone = new_queue(), new_queue()
+    rabbit.declare(queue)
+    rabbit.fill(full)
+    given = [dispatches(20, full), dispatches(300, queue), dispatches(20, gone), []]
+
+    async def send_all(publisher: Publisher) -> list[Outcome]:
+        sent = [await publisher.send(batch) for batch in given]
+        before = publisher._stream
+        outcomes = [await publisher.outcome(each) for each in sent]
+        assert before
+        assert not before.channel.is_open  # the last of them closed it, and none was cut off
+        return outcomes
+
+    nacked, confirmed, refused, nothing = with_publisher(amqp_url, send_all)
+    assert (nacked.nacked, nacked.confirmed) == (given[0], [])
+    assert (confirmed.confirmed, confirmed.nacked) == (given[1], [])
+    assert (refused.refused, refused.confirmed) == (given[2], [])
+    assert nothing == Outcome()
+
+
 def test_a_link_lost_on_the_way_gives_what_is_known(
     proxy: Proxy, amqp_url: str, rabbit: Rabbit, queue: str
 ) -> None:
@@ -96,9 +123,9 @@ def test_a_link_lost_on_the_way_gives_what_is_known(
     rabbit.declare(queue)
 
     async def cut_at_first_confirm(publisher: Publisher) -> Outcome:
-        await publisher.publish(dispatches(1, queue))
+        await _publish(publisher, dispatches(1, queue))
         proxy.cut_after(ACK_BYTES)
-        return await publisher.publish(batch)
+        return await _publish(publisher, batch)
 
     outcome = with_publisher(proxy.url(amqp_url), cut_at_first_confirm)
     assert 0 < len(outcome.confirmed) < len(batch)
@@ -113,10 +140,10 @@ def test_over_a_link_already_lost_nothing_is_published(
     rabbit.declare(queue)
 
     async def cut_first(publisher: Publisher) -> None:
-        await publisher.publish(dispatches(1, queue))
+        await _publish(publisher, dispatches(1, queue))
         proxy.cut()
         await publisher._link.lost
-        await publisher.publish(dispatches(3, queue))
+        await _publish(publisher, dispatches(3, queue))
 
     with pytest.raises(link.BrokerGone):
         with_publisher(proxy.url(amqp_url), cut_first)
