@@ -24,7 +24,7 @@ from outbox import steps
 from outbox.nudge import NOTIFY
 
 WRITERS = (16, 64)
-SECONDS = 5
+SECONDS = 4
 ORDER = "INSERT INTO orders (item) VALUES ('a thing')"
 UUID_V7 = (
     "lpad(to_hex((extract(epoch FROM clock_timestamp()) * 1000)::bigint), 12, '0')"
@@ -34,27 +34,36 @@ UUID_V7 = (
 
 
 def run(bench: Bench) -> list[Comparison]:
-    """Transactions with a business row alone, with a job, and with NOTIFY for the context."""
+    """Transactions with a business row alone, with a job, and with NOTIFY for the context.
+
+    The job goes out with the COMMIT, as in sessions of `job_sessions`, or in a round trip of its
+    own before it, as in others.
+    """
     return [each for writers in WRITERS for each in _compare(bench, writers)]
 
 
 def _compare(bench: Bench, writers: int) -> list[Comparison]:
-    inserts = {
-        "a row": [ORDER],
-        "with a job": [ORDER, _submit(bench)],
-        "with NOTIFY": [ORDER, NOTIFY],
+    submit = _submit(bench)
+    transactions = {
+        "a row": [ORDER, "COMMIT"],
+        "with a job": [ORDER, r"\startpipeline", submit, "COMMIT", r"\endpipeline"],
+        "with a job before COMMIT": [ORDER, submit, "COMMIT"],
+        "with NOTIFY": [ORDER, NOTIFY, "COMMIT"],
     }
     rates = in_turns(
         {
-            f"{writers} writers, {what}": partial(_rate, bench, writers, statements)
-            for what, statements in inserts.items()
+            f"{writers} writers, {what}": partial(_rate, bench, writers, ["BEGIN", *statements])
+            for what, statements in transactions.items()
         },
         bench.rounds,
         bench.say,
     )
-    alone, with_job, with_notify = rates.values()
+    alone, with_job, before_commit, with_notify = rates.values()
     return [
         Comparison(f"{writers} writers, submit ÷ no job", with_job, alone, "tx/s", 0.6, 0.75),
+        Comparison(
+            f"{writers} writers, before COMMIT ÷ no job", before_commit, alone, "tx/s", None
+        ),
         Comparison(f"{writers} writers, NOTIFY ÷ none", with_notify, alone, "tx/s", None),
     ]
 
@@ -74,9 +83,7 @@ def _rate(bench: Bench, writers: int, statements: list[str]) -> float:
         with psycopg.connect(own, autocommit=True) as connection:
             connection.execute(CREATE_ORDERS)
         script = Path(folder) / "script.sql"
-        script.write_text(
-            "".join(f"{_one_line(each)};\n" for each in ["BEGIN", *statements, "COMMIT"])
-        )
+        script.write_text("".join(map(_line, statements)))
         said = subprocess.run(
             [
                 *(_pgbench(), "-n", "-M", "prepared", "-T", str(bench.size(SECONDS))),
@@ -91,8 +98,9 @@ def _rate(bench: Bench, writers: int, statements: list[str]) -> float:
     return float(tps[1])
 
 
-def _one_line(statement: str) -> str:
-    return " ".join(statement.split())
+def _line(statement: str) -> str:
+    """A line for pgbench: its own commands begin with a backslash and end without a semicolon."""
+    return " ".join(statement.split()) + ("\n" if statement.startswith("\\") else ";\n")
 
 
 def _pgbench() -> Path:
