@@ -41,8 +41,8 @@ class Nudge:
         self._is_wanted = False
         self._sending: asyncio.Task[None] | None = None
 
-    async def send(self) -> None:
-        """Nudge soon. Never raises for want of Postgres."""
+    def send(self) -> None:
+        """Nudge soon. Waits for nothing, and never raises for want of Postgres."""
         self._is_wanted = True
         if self._sending is None or self._sending.done():
             self._sending = asyncio.create_task(self._send_all())

@@ -12,7 +12,6 @@ from fastapi import Depends
 from fastapi.routing import APIRoute
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
-from starlette.background import BackgroundTask
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
@@ -59,7 +58,7 @@ class TransactionalRoute(APIRoute):
                     return earlier.response
                 if response.status_code < 400:
                     await keep_answer(request, session, response)
-                    await _commit(request, session, response)
+                    await _commit(request, session)
             return response
 
         return in_transaction
@@ -75,7 +74,7 @@ async def _receive(request: Request) -> None:
         raise Problem(types.BAD_REQUEST, "the body ended early") from None  # nobody reads it
 
 
-async def _commit(request: Request, session: AsyncSession, response: Response) -> None:
+async def _commit(request: Request, session: AsyncSession) -> None:
     try:
         await session.commit()
     except DBAPIError as error:
@@ -84,4 +83,4 @@ async def _commit(request: Request, session: AsyncSession, response: Response) -
             raise Problem(types.OUTCOME_UNKNOWN, detail, headers={"Retry-After": "2"}) from error
         raise
     if session.info.get(SUBMITTED):
-        response.background = BackgroundTask(request.app.state.nudge.send)
+        request.app.state.nudge.send()

@@ -1,6 +1,6 @@
 """FastAPI and Duly, as docs/engine-in-your-app.md has it: order and job are one transaction."""
 
-from fastapi import BackgroundTasks, FastAPI
+from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from bench.systems.duly import DATABASE_URL, NOTHING
@@ -24,10 +24,10 @@ async def keep(order: Order) -> dict[str, int]:
 
 
 @app.post("/orders", status_code=201)
-async def place(order: Order, background: BackgroundTasks) -> dict[str, int]:
+async def place(order: Order) -> dict[str, int]:
     """The row and its job."""
     async with sessions.begin() as session:
         number: int = (await session.scalars(KEEP, {"item": order.item})).one()
         await submit(session, NOTHING(number=number))
-    background.add_task(relays.send)
+    relays.send()
     return {"order": number}

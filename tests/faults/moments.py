@@ -20,10 +20,10 @@ class Moment:
 
 API = [
     Moment("row written but no job", "before", "service.invoices:submit"),
-    Moment("job written but no answer kept", "before", "service.transaction:keep_answer"),
+    Moment("job submitted but no answer kept", "before", "service.transaction:keep_answer"),
     Moment("answer kept but not committed", "before", "service.transaction:_commit"),
+    Moment("committed but not nudged", "before", "outbox.nudge:Nudge.send"),
     Moment("committed but not answered", "after", "service.transaction:_commit"),
-    Moment("answered but not nudged", "before", "outbox.nudge:Nudge.send"),
 ]
 
 PEOPLE = [

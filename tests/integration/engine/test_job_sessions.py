@@ -15,6 +15,7 @@ from outbox.submit import SUBMITTED
 from tests import proxy
 from tests.integration.engine.line import note_kind
 from tests.proxy import Proxy
+from tests.wait import wait_for
 
 NOTE = note_kind("q")
 ROW = text("INSERT INTO orders (item) VALUES ('tea')")
@@ -28,6 +29,7 @@ BEGIN {} RETURN NULL; END $$;
 CREATE CONSTRAINT TRIGGER break AFTER INSERT ON {} DEFERRABLE INITIALLY {}
 FOR EACH ROW EXECUTE FUNCTION break()
 """
+ASLEEP = "SELECT FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
 SUICIDE = "PERFORM pg_terminate_backend(pg_backend_pid());"
 WHERE = [("orders", "DEFERRED"), ("duly.jobs", "DEFERRED"), ("duly.jobs", "IMMEDIATE")]
 
@@ -177,6 +179,28 @@ def test_a_connection_that_breaks_at_the_commit_is_told_as_such_and_replaced(
         sql_now.execute("DROP FUNCTION break CASCADE")
         async with sessions.begin() as session:
             await order(session)
+
+    run(database_url, use)
+    assert left(sql_now) == (1, 1, 1)
+
+
+def test_a_task_cancelled_at_the_commit_leaves_neither_and_no_broken_connection(
+    database_url: str, sql_now: psycopg.Connection
+) -> None:
+    sql_now.execute(BREAK.format("PERFORM pg_sleep(60);", "orders", "DEFERRED"))
+
+    async def commit(sessions: Sessions) -> None:
+        async with sessions.begin() as session:
+            await order(session)
+
+    async def use(sessions: Sessions) -> None:
+        task = asyncio.create_task(commit(sessions))
+        await asyncio.to_thread(wait_for, "a slow commit", lambda: sql_now.execute(ASLEEP).rowcount)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        sql_now.execute("DROP FUNCTION break CASCADE")
+        await commit(sessions)
 
     run(database_url, use)
     assert left(sql_now) == (1, 1, 1)
