@@ -18,7 +18,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any, NoReturn
-from uuid import UUID
 
 import psycopg
 import structlog
@@ -53,6 +52,7 @@ class Attempt:
         self._ledger = ledger
         self._limits = limits
         self.job = job
+        self.place = str(job.id), job.dispatch
         self._claim = claim
         self._spent = claim.attempt - claim.attempt_limit + claim.attempt_budget
         self._fence = {"id": job.id, "dispatch": job.dispatch, "attempt": claim.attempt}
@@ -63,11 +63,6 @@ class Attempt:
         self._refused: psycopg.Error | None = None
         self._began = -math.inf
         self._busy_since: float | None = None
-
-    @property
-    def place(self) -> tuple[UUID, int]:
-        """The job and its dispatch."""
-        return self.job.id, self.job.dispatch
 
     @property
     def has_begun(self) -> bool:

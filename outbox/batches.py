@@ -31,8 +31,8 @@ async def lock(database: AsyncConnection[Any], rooms: Rooms, frontier: Frontier)
         await database.execute("BEGIN")
         locked = await database.execute(steps.LOCK_EVENTS, _wanted(rooms, LARGEST_BATCH, frontier))
     return [
-        (Dispatch(job_id, dispatch, kind, queue), priority, available_at)
-        for job_id, dispatch, kind, queue, priority, available_at in await locked.fetchall()
+        (Dispatch(*named), priority, available_at)
+        for *named, priority, available_at in await locked.fetchall()
     ]
 
 

@@ -101,10 +101,10 @@ class Claims:
             return self._hand_out(in_hand)
         self._desk.clear((dispatch.job_id, dispatch.dispatch))
         if answer is None:
-            log.debug("message is stale", job=str(dispatch.job_id), dispatch=dispatch.dispatch)
+            log.debug("message is stale", job=dispatch.job_id, dispatch=dispatch.dispatch)
             message.consumer.settle(message)
         else:
-            log.warning("message given back", job=str(dispatch.job_id), why=str(answer))
+            log.warning("message given back", job=dispatch.job_id, why=str(answer))
             message.consumer.give_back(message)
         return self.task_done()
 

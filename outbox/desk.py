@@ -2,12 +2,11 @@
 
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
 
 from outbox.attempt import Attempt
 from outbox.wire import Dispatch
 
-Place = tuple[UUID, int]
+Place = tuple[str, int]
 """Job and dispatch: a later dispatch of a job that was taken from this process is another thing."""
 
 
@@ -35,7 +34,7 @@ class Desk:
         """Put a claimed job in its place."""
         self._in_hand[in_hand.attempt.place] = in_hand
 
-    def find(self, job_id: UUID, dispatch: int) -> InHand:
+    def find(self, job_id: str, dispatch: int) -> InHand:
         """The claimed job of that place."""
         return self._in_hand[job_id, dispatch]
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 from typing import Any
-from uuid import UUID
 
 import structlog
 from psycopg import AsyncConnection, AsyncCursor
@@ -41,7 +40,7 @@ async def hopeless(refused: Sequence[Dispatch], deferred: AsyncCursor[Any] | Non
     """Which of them will never be published, once they were deferred."""
     if deferred is None:
         return []
-    failures = {job_id: count for job_id, _, count in await deferred.fetchall()}
+    failures = {str(job_id): count for job_id, _, count in await deferred.fetchall()}
     why = {each: flaw(each) or _too_often(failures.get(each.job_id, 0)) for each in refused}
     return [(dispatch, reason) for dispatch, reason in why.items() if reason]
 
@@ -60,7 +59,7 @@ async def bury(database: AsyncConnection[Any], dispatch: Dispatch, why: str) -> 
         "headers": None,
     }
     if (await database.execute(steps.BURY, grave)).rowcount:
-        log.warning("job buried: it cannot be published", job=str(dispatch.job_id), why=why)
+        log.warning("job buried: it cannot be published", job=dispatch.job_id, why=why)
 
 
 def keys(dispatches: Sequence[Dispatch]) -> dict[str, str]:
@@ -71,12 +70,12 @@ def keys(dispatches: Sequence[Dispatch]) -> dict[str, str]:
     """
     return {
         "job_id": _array(each.job_id for each in dispatches),
-        "dispatch": _array(each.dispatch for each in dispatches),
+        "dispatch": _array(str(each.dispatch) for each in dispatches),
     }
 
 
-def _array(plain: Iterable[UUID | int]) -> str:
-    return f"{{{','.join(map(str, plain))}}}"
+def _array(plain: Iterable[str]) -> str:
+    return f"{{{','.join(plain)}}}"
 
 
 def _too_often(failures: int) -> str | None:

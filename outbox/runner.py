@@ -46,7 +46,7 @@ class Runner:
     def prepare(self, dispatch: Dispatch, claim: Any) -> Attempt:
         """The attempt that was claimed."""
         job = Job(
-            id=dispatch.job_id,
+            id=UUID(dispatch.job_id),
             kind=dispatch.kind,
             dispatch=dispatch.dispatch,
             attempt=claim.attempt,
@@ -65,7 +65,7 @@ class Runner:
         thread goes on. Anything else is on record when this returns. If the process dies in
         between, the job is rescued.
         """
-        in_hand = self._desk.find(UUID(job_id), dispatch)
+        in_hand = self._desk.find(job_id, dispatch)
         with bound_contextvars(job=job_id, kind=self._actor.kind.name):
             success = self._run(in_hand.attempt)
         if success is None:

@@ -68,7 +68,7 @@ CROSS JOIN LATERAL (
     FROM (VALUES (0::smallint, wanted.high), (1, wanted.normal), (2, wanted.low))
          AS level (priority, reached)
     CROSS JOIN LATERAL (
-        SELECT job_id, dispatch, kind, queue, priority, available_at
+        SELECT job_id::text, dispatch, kind, queue, priority, available_at
         FROM duly.outbox_events
         WHERE queue = wanted.queue AND priority = level.priority
           AND available_at >= coalesce(level.reached, '-infinity') AND available_at <= now()

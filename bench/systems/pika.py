@@ -70,7 +70,7 @@ class Publisher:
 
 
 def _body() -> tuple[str, bytes]:
-    dispatch = Dispatch(uuid4(), 1, "bench.nothing", QUEUE)
+    dispatch = Dispatch(str(uuid4()), 1, "bench.nothing", QUEUE)
     return dispatch.message_id, wire.encode(dispatch)
 
 

@@ -7,7 +7,7 @@ import psycopg
 from outbox.wire import Dispatch, encode
 from tests.integration.engine.rabbit import Rabbit
 
-SOME_JOBS = "SELECT id, dispatch, kind, queue FROM duly.jobs ORDER BY random() LIMIT 200"
+SOME_JOBS = "SELECT id::text, dispatch, kind, queue FROM duly.jobs ORDER BY random() LIMIT 200"
 
 
 def echo(database_url: str, amqp_url: str, random: Random) -> None:

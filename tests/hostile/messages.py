@@ -28,7 +28,7 @@ def uuid(random: Random) -> UUID:
 
 def of_job(random: Random, **changes: Any) -> bytes:
     """A message like Duly's own, of a job that does not exist, but for the changes."""
-    dispatch = Dispatch(uuid(random), 1, GOOD.name, QUEUE)
+    dispatch = Dispatch(str(uuid(random)), 1, GOOD.name, QUEUE)
     fields = json.loads(wire.encode(dispatch)) | changes
     return json.dumps(fields).encode()
 

@@ -39,8 +39,8 @@ def test_foreign_messages_are_quarantined_and_harm_no_job(
         rabbit.publish(INTAKE if number % 2 else QUEUE, body)
         if number % 100 == 0:
             rabbit.publish(QUEUE, messages.of_job(random))
-            rabbit.publish(QUEUE, wire.encode(Dispatch(first, 1, GOOD.name, QUEUE)))
-            rabbit.publish(INTAKE, wire.encode(Dispatch(first, 1, GOOD.name, QUEUE)))
+            rabbit.publish(QUEUE, wire.encode(Dispatch(str(first), 1, GOOD.name, QUEUE)))
+            rabbit.publish(INTAKE, wire.encode(Dispatch(str(first), 1, GOOD.name, QUEUE)))
     good = [line.submit(GOOD(name="behind")) for _ in range(200)]
     wait_for("good jobs", lambda: all(line.job(job).state == "succeeded" for job in good))
     done = time.monotonic()

@@ -29,7 +29,7 @@ class Relay:
         """Begin with the events that nobody else has locked."""
         self._hand.connection.execute("BEGIN")
         events = self._hand.take(steps.LOCK_EVENTS, **wanted(q=room))
-        self.locked = [Message(event["job_id"], event["dispatch"]) for event in events]
+        self.locked = [Message(UUID(event["job_id"]), event["dispatch"]) for event in events]
         if not events:
             self.die()
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -24,7 +24,7 @@ def test_the_oldest_event_is_locked_first(hands: list[ByHand]) -> None:
         hand.take(AGE, id=job, age=age)
     hand.take(AS_THEY_LIE)
     events = hand.take(steps.LOCK_EVENTS, **wanted(q=2))
-    assert [ages[event["job_id"]] for event in events] == [30, 20]
+    assert [ages[UUID(event["job_id"])] for event in events] == [30, 20]
 
 
 def test_no_queue_is_passed_over(hands: list[ByHand]) -> None:

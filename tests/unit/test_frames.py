@@ -9,7 +9,9 @@ from outbox import frames, wire
 from outbox.wire import Dispatch
 
 NAMES = st.text(st.characters(codec="ascii", exclude_categories=["C"]), min_size=1, max_size=200)
-DISPATCHES = st.builds(Dispatch, st.uuids(), st.integers(1, wire.LARGEST_DISPATCH), NAMES, NAMES)
+DISPATCHES = st.builds(
+    Dispatch, st.uuids().map(str), st.integers(1, wire.LARGEST_DISPATCH), NAMES, NAMES
+)
 
 
 @given(DISPATCHES, st.integers(1, 65535))

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from uuid import UUID
 
 import pytest
 
@@ -67,7 +68,7 @@ def test_a_queue_of_somebody_else_is_served_once_it_is_gone(
     wait_for("it is left out", lambda: LEFT_OUT in capfd.readouterr().out)
     rabbit.delete(foreign)
     wait_for("its message", lambda: by_hand.event(job) is None)
-    assert [wire.decode(body, foreign).job_id for body in rabbit.take(foreign)] == [job]
+    assert [UUID(wire.decode(body, foreign).job_id) for body in rabbit.take(foreign)] == [job]
 
 
 def test_a_queue_whose_name_is_reserved_is_left_out(

@@ -42,7 +42,7 @@ def bodies(line: Line) -> set[bytes | None]:
 
 def message(queue: str, **changes: object) -> bytes:
     """A message as we write it, but for the changes."""
-    fields = json.loads(wire.encode(Dispatch(uuid4(), 1, "test.note", queue)))
+    fields = json.loads(wire.encode(Dispatch(str(uuid4()), 1, "test.note", queue)))
     return json.dumps(fields | changes).encode()
 
 
@@ -54,7 +54,7 @@ def test_a_dead_jobs_message_joins_its_letter(line: Line, rabbit: Rabbit, queue:
     letter = collected(line)
 
     assert (letter.job_id, letter.reason, letter.error_message) == (job, "exhausted", "no")
-    assert wire.decode(letter.message_body or b"", queue) == Dispatch(job, 1, kind.name, queue)
+    assert wire.decode(letter.message_body or b"", queue) == Dispatch(str(job), 1, kind.name, queue)
     assert letter.message_headers["x-death"][0]["reason"] == "rejected"
     line.stop()
     assert rabbit.depth(topology.dead_letter_queue(queue)) == 0
@@ -166,7 +166,7 @@ def test_a_message_of_a_job_that_has_moved_on_is_forgotten(
     by_hand.claim(job)
     by_hand.succeed(job)
     rabbit.declare(queue)
-    rabbit.publish(intake, wire.encode(Dispatch(job, 1, "test.note", queue)))
+    rabbit.publish(intake, wire.encode(Dispatch(str(job), 1, "test.note", queue)))
     rabbit.publish(intake, b"the next one")
     line.start_relay(queue)
     assert collected(line).message_body == b"the next one"
@@ -181,7 +181,7 @@ def test_a_letter_is_written_once_though_its_message_comes_again(
     unknown = by_hand.submit(queue)
     by_hand.publish(unknown)
     rabbit.declare(queue)
-    body = wire.encode(Dispatch(unknown, 1, "test.note", queue))
+    body = wire.encode(Dispatch(str(unknown), 1, "test.note", queue))
     for each in (body, body, body, b"the last one"):
         rabbit.publish(queue, each)
         rabbit.refuse(queue)
@@ -259,7 +259,7 @@ def test_a_message_that_dying_consumers_dropped_too_often_is_published_again(
     job = by_hand.submit(queue)
     by_hand.publish(job)
     rabbit.declare(queue)
-    rabbit.publish(queue, wire.encode(Dispatch(job, 1, "test.note", queue)))
+    rabbit.publish(queue, wire.encode(Dispatch(str(job), 1, "test.note", queue)))
     rabbit.drop_until_dead(queue)
     line.start_relay(queue)
     line.start_worker(Actor(note_kind(queue), do_nothing))
@@ -287,7 +287,7 @@ def test_a_message_put_into_an_intake_by_hand_kills_no_job(
     by_hand.publish(job)
     rabbit.declare(queue)
     intake = topology.dead_letter_queue(queue)
-    rabbit.publish(intake, wire.encode(Dispatch(job, 1, "test.note", queue)))
+    rabbit.publish(intake, wire.encode(Dispatch(str(job), 1, "test.note", queue)))
     rabbit.publish(intake, b"behind it")
     line.start_relay(queue)
     wait_for("the letter", lambda: len(line.letters()) == 1)

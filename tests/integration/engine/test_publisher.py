@@ -17,7 +17,7 @@ ACK_BYTES = 21
 
 def dispatches(count: int, queue: str) -> list[Dispatch]:
     """Dispatches of new jobs."""
-    return [Dispatch(uuid4(), 1, "test.note", queue) for _ in range(count)]
+    return [Dispatch(str(uuid4()), 1, "test.note", queue) for _ in range(count)]
 
 
 def with_publisher(amqp_url: str, use: Callable[[Publisher], Coroutine[Any, Any, T]]) -> T:

@@ -2,6 +2,7 @@ import asyncio
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -36,7 +37,7 @@ def test_the_message_refers_to_the_job_and_holds_nothing_of_its_payload(
     line.start_relay(queue)
     wait_for("its message", lambda: rabbit.depth(queue) == 1)
     (body,) = rabbit.take(queue)
-    assert wire.decode(body, queue) == wire.Dispatch(job, 1, "test.note", queue)
+    assert wire.decode(body, queue) == wire.Dispatch(str(job), 1, "test.note", queue)
     assert b"a-secret" not in body
 
 
@@ -47,7 +48,7 @@ def test_priority_decides_the_order_of_the_backlog(line: Line, rabbit: Rabbit, q
     jobs = [line.submit(kind(), priority=priority) for priority in order]
     line.start_relay(queue)
     wait_for("five messages", lambda: rabbit.depth(queue) == 5)
-    arrived = [wire.decode(body, queue).job_id for body in rabbit.take(queue)]
+    arrived = [UUID(wire.decode(body, queue).job_id) for body in rabbit.take(queue)]
     assert arrived == [jobs[2], jobs[4], jobs[1], jobs[0], jobs[3]]
 
 
@@ -81,7 +82,7 @@ def test_two_relays_publish_each_event_once(
         line.start_relay(queue, window=10_000)
     jobs = {by_hand.submit(queue) for _ in range(300)}
     wait_for("an empty outbox", lambda: not by_hand.take("SELECT 1 FROM duly.outbox_events"))
-    arrived = [wire.decode(body, queue).job_id for body in rabbit.take(queue)]
+    arrived = [UUID(wire.decode(body, queue).job_id) for body in rabbit.take(queue)]
     assert len(arrived) == 300
     assert set(arrived) == jobs
 
@@ -97,7 +98,7 @@ def test_a_cut_connection_to_the_broker_delays_and_loses_nothing(
         proxy.cut()
         jobs |= {by_hand.submit(queue) for _ in range(50)}
     wait_for("an empty outbox", lambda: not by_hand.take("SELECT 1 FROM duly.outbox_events"))
-    assert {wire.decode(body, queue).job_id for body in rabbit.take(queue)} == jobs
+    assert {UUID(wire.decode(body, queue).job_id) for body in rabbit.take(queue)} == jobs
     assert by_hand.take("SELECT 1 FROM duly.dead_letters") == []
 
 
@@ -111,7 +112,7 @@ def test_a_cut_connection_to_postgres_delays_and_loses_nothing(
         wait_for("connections to cut", cut_postgres)
         jobs |= {by_hand.submit(queue) for _ in range(50)}
     wait_for("an empty outbox", lambda: not by_hand.take("SELECT 1 FROM duly.outbox_events"))
-    assert {wire.decode(body, queue).job_id for body in rabbit.take(queue)} == jobs
+    assert {UUID(wire.decode(body, queue).job_id) for body in rabbit.take(queue)} == jobs
 
 
 def test_an_outage_of_the_broker_is_no_events_failure(
@@ -149,7 +150,7 @@ def test_an_event_refused_too_often_is_buried_and_blocks_no_other(
     assert by_hand.event(homeless) is None
     good = by_hand.submit(queue)
     wait_for("the good one's message", lambda: by_hand.event(good) is None)
-    assert [wire.decode(body, queue).job_id for body in rabbit.take(queue)] == [good]
+    assert [UUID(wire.decode(body, queue).job_id) for body in rabbit.take(queue)] == [good]
 
 
 async def _pretend_it_is_empty(_: object, queue: str) -> int:
@@ -166,7 +167,7 @@ def test_what_a_wiped_broker_lost_is_published_again(
     rabbit.delete(queue)
     rabbit.declare(queue)
     wait_for("its message", lambda: rabbit.depth(queue) == 1)
-    assert [wire.decode(body, queue).job_id for body in rabbit.take(queue)] == [job]
+    assert [UUID(wire.decode(body, queue).job_id) for body in rabbit.take(queue)] == [job]
 
 
 def test_what_commits_late_behind_others_waits_for_no_look_at_all_there_is(

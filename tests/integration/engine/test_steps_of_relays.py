@@ -20,7 +20,7 @@ FROM generate_series(1, %(count)s) AS n
 
 def locked(hand: ByHand, **rooms: int) -> list[UUID]:
     """The jobs whose events a relay locks, in its order."""
-    return [row["job_id"] for row in hand.take(steps.LOCK_EVENTS, **wanted(**rooms))]
+    return [UUID(row["job_id"]) for row in hand.take(steps.LOCK_EVENTS, **wanted(**rooms))]
 
 
 def publish_again(hand: ByHand, depth: int, patience: float = 30) -> list[UUID]:
@@ -65,7 +65,7 @@ def test_each_level_goes_on_where_it_has_come_to(by_hand: ByHand) -> None:
     reached = {job: by_hand.event(job)["available_at"] for job in jobs}  # type: ignore[index]
     levels = {"high": [reached[jobs[1]]], "normal": [reached[jobs[3]]], "low": [None]}
     events = by_hand.take(steps.LOCK_EVENTS, **wanted(q=10) | levels)
-    assert [event["job_id"] for event in events] == [jobs[1], *jobs[3:]]
+    assert [UUID(event["job_id"]) for event in events] == [jobs[1], *jobs[3:]]
 
 
 def test_events_of_later_are_never_walked(by_hand: ByHand) -> None:

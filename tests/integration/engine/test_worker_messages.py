@@ -17,7 +17,7 @@ def test_a_duplicate_of_a_running_job_is_dropped(line: Line, rabbit: Rabbit, que
     line.start_worker(Actor(kind, gate))
     wait_for("the job to run", lambda: gate.came)
     for _ in range(3):
-        rabbit.publish(queue, wire.encode(Dispatch(job, 1, kind.name, queue)))
+        rabbit.publish(queue, wire.encode(Dispatch(str(job), 1, kind.name, queue)))
     after = line.submit(kind(text="after"))
     line.wait_for(after, "succeeded")
     gate.open()
@@ -43,7 +43,7 @@ def test_messages_of_ended_jobs_and_of_earlier_dispatches_are_dropped(
     job = line.submit(kind(text="a"))
     line.wait_for(job, "succeeded")
     for dispatch in (1, 2, 3):
-        rabbit.publish(queue, wire.encode(Dispatch(job, dispatch, kind.name, queue)))
+        rabbit.publish(queue, wire.encode(Dispatch(str(job), dispatch, kind.name, queue)))
     line.wait_for(line.submit(kind(text="after")), "succeeded")
     line.stop()
     assert came == [("a", 1), ("a", 2), ("after", 1)]
