@@ -1,7 +1,8 @@
 """What the window costs and what it gives: workers' speed, and how soon an urgent job starts.
 
-With the window open the whole backlog is in RabbitMQ before the workers begin, so that they have
-the machine for themselves; with the default one the relay works beside them.
+Relay and workers begin together with a backlog in Postgres, with the default window and with an
+open one: the work is the same, and all of it counts. For the context there are workers, too, that
+begin when the relay has done all of its own, and have the machine for themselves.
 """
 
 import time
@@ -12,22 +13,22 @@ from functools import partial
 
 import psycopg
 
-from bench.backlogs import FILL, batches, fill
+from bench.backlogs import FILL, fill, relayed
 from bench.comparison import Comparison, in_turns
 from bench.contestants import DULY, DULY_RELAY, DULY_WORKER, WORKERS
-from bench.crew import Crew, crew
+from bench.crew import Crew, crew, wait_for
 from bench.runs import NANOSECOND
 from bench.setting import Bench
-from bench.worker import rate
 from dev.wait import wait_until
 from outbox.kinds import Priority
 from outbox.nudge import NOTIFY
 
 BACKLOG = 100_000
-MEASURED = 15_000
-"""So many of the backlog's jobs are waited for."""
+MEASURED = 20_000
+"""So many are enough where nothing but the workers works."""
 OPEN = 2**30
 DEFAULT = 1000
+BEGUN = 1000
 URGENT = {"first": -1, "count": 1, "priority": Priority.HIGH}
 PATIENCE_SECONDS = 300
 
@@ -49,13 +50,15 @@ def run(bench: Bench) -> list[Comparison]:
         {
             "default window": partial(_default, bench),
             "window open": partial(_open, bench),
+            "published before": partial(_published_before, bench),
         },
         *(bench.rounds, bench.say, str),
     )
-    default, opened = ([each.rate for each in values] for values in found.values())
+    default, opened, before = ([each.rate for each in values] for values in found.values())
     urgent = [each.seconds for each in found["default window"]]
     return [
         Comparison("default window ÷ open", default, opened, "jobs/s", 0.97),
+        Comparison("÷ open, published before", default, before, "jobs/s", None),
         Comparison(
             *("an urgent job starts ÷ 1 s", urgent, [1.0] * len(urgent), "s", 3, 1),
             less_is_better=True,
@@ -64,33 +67,52 @@ def run(bench: Bench) -> list[Comparison]:
 
 
 def _default(bench: Bench) -> Found:
-    with _working(bench, DEFAULT) as own:
-        return Found(rate(own, bench.size(MEASURED)), _overtake(own))
+    with _backlog(bench, DEFAULT) as own:
+        own.start(*DULY_RELAY)
+        _start_workers(own)
+        seconds = _overtake(own)
+        return Found(_rate(own, bench.size(BACKLOG)), seconds)
 
 
 def _open(bench: Bench) -> Found:
-    with _working(bench, OPEN) as own:
-        return Found(rate(own, bench.size(MEASURED)))
+    with _backlog(bench, OPEN) as own:
+        own.start(*DULY_RELAY)
+        _start_workers(own)
+        return Found(_rate(own, bench.size(BACKLOG)))
+
+
+def _published_before(bench: Bench) -> Found:
+    with _backlog(bench, OPEN) as own:
+        own.start(*DULY_RELAY)
+        relayed(own.database_url, bench.size(BACKLOG))
+        _start_workers(own)
+        return Found(_rate(own, bench.size(MEASURED)))
 
 
 @contextmanager
-def _working(bench: Bench, window: int) -> Iterator[Crew]:
-    """Workers that have begun with a backlog."""
-    count = bench.size(BACKLOG)
+def _backlog(bench: Bench, window: int) -> Iterator[Crew]:
     environment = {"BENCH_WINDOW": str(window)}
     with crew(bench.database_url, bench.amqp_url, "window", DULY.queues, **environment) as own:
         DULY.create_tables(own.database_url)
-        fill(own.database_url, count)
-        own.start(*DULY_RELAY)
-        if window >= count:
-            batches(own.database_url, count)
-        for _ in range(WORKERS):
-            own.start(*DULY_WORKER)
+        fill(own.database_url, bench.size(BACKLOG))
         yield own
 
 
+def _start_workers(own: Crew) -> None:
+    for _ in range(WORKERS):
+        own.start(*DULY_WORKER)
+
+
+def _rate(own: Crew, count: int) -> float:
+    """Jobs per second from the first of so many to the last."""
+    wait_for("workers", own.tally, count)
+    starts = sorted(own.tally.starts().values())[:count]
+    return count / ((starts[-1] - starts[0]) * NANOSECOND)
+
+
 def _overtake(own: Crew) -> float:
-    """Seconds from the commit of an urgent job to its start."""
+    """Seconds from the commit of an urgent job to its start, once the others have begun."""
+    wait_for("workers", own.tally, BEGUN)
     with psycopg.connect(own.database_url, autocommit=True) as connection:
         connection.execute(FILL, URGENT)
         submitted = time.monotonic_ns()
