@@ -14,6 +14,7 @@ from psycopg import AsyncConnection
 from outbox import batches, refusals
 from outbox.batches import LARGEST_BATCH
 from outbox.frontier import Frontier
+from outbox.link import BrokerGone
 from outbox.pauses import Pauses
 from outbox.publisher import Publisher, Sending
 from outbox.refusals import Hopeless
@@ -68,7 +69,11 @@ class Mover:
         After a full batch there is likely to be another, so that one stays on its way; nothing is
         once a batch was not full. Raises BrokerGone or psycopg's errors.
         """
-        count, load = await self._send()
+        try:
+            count, load = await self._send()
+        except BrokerGone:
+            await self._settle_last()  # of which all may be confirmed
+            raise
         await self._settle_last()
         self._on_its_way = load
         if count < LARGEST_BATCH or self._hopeless or self._full:

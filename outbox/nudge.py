@@ -42,7 +42,7 @@ class Nudge:
         self._sending: asyncio.Task[None] | None = None
 
     def send(self) -> None:
-        """Nudge soon. Waits for nothing, and never raises for want of Postgres."""
+        """Nudge soon, from the event loop. Waits for nothing; want of Postgres is no error."""
         self._is_wanted = True
         if self._sending is None or self._sending.done():
             self._sending = asyncio.create_task(self._send_all())

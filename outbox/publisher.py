@@ -40,6 +40,7 @@ class Sending:
         self._words = bytearray(len(dispatches))
         self._unknown = len(dispatches)
         self._loop = asyncio.get_running_loop()
+        self._patience_ends = self._loop.time() + CONFIRM_TIMEOUT_SECONDS
         self._ended: asyncio.Future[None] = self._loop.create_future()
         if not dispatches:
             self._end()
@@ -63,12 +64,12 @@ class Sending:
         pairs = zip(self._dispatches, self._words, strict=True)
         return [dispatch for dispatch, said in pairs if said == word]
 
-    async def end(self, seconds: float, *causes: "asyncio.Future[str]") -> None:
-        """Wait until all is known, one of the causes has come, or so much time has passed.
+    async def end(self, *causes: "asyncio.Future[str]") -> None:
+        """Wait until all is known, one of the causes has come, or patience ends.
 
         asyncio.wait would do, with one future and one turn of the loop more for each batch.
         """
-        timer = self._loop.call_later(seconds, self._end)
+        timer = self._loop.call_at(self._patience_ends, self._end)
         for cause in causes:
             cause.add_done_callback(self._end)
         try:
@@ -92,7 +93,7 @@ class Publisher:
     """Sends batches over a channel of the link; several may be on their way.
 
     Every message is mandatory and persistent. The broker acknowledges even what it could not
-    route, after returning it, so a returned message counts as refused. After a nack the next batch
+    route, after returning it, so a returned message counts as refused. What is sent after a nack
     goes over a new channel: RabbitMQ 3.10 nacks all that comes for a queue over a channel opened
     before the queue's new leader was known, as long as that lives.
     """
@@ -113,13 +114,13 @@ class Publisher:
     async def outcome(self, sending: Sending) -> Outcome:
         """Wait for the broker's word on each.
 
-        Returns early with what is known when the link is lost; waits CONFIRM_TIMEOUT_SECONDS at
-        the most, then gives the link up unless the broker said that it blocks publishers.
+        Returns early with what is known when the link is lost; waits until CONFIRM_TIMEOUT_SECONDS
+        after the sending, then gives the link up unless the broker said that it blocks publishers.
         """
-        stream = sending.stream
-        await sending.end(CONFIRM_TIMEOUT_SECONDS, stream.channel.refused, self._link.lost)
+        stream, refused = sending.stream, sending.stream.channel.refused
+        await sending.end(refused, self._link.lost)
         if not sending.is_known and self._link.unblocked.is_set():
-            self._link.lose("it confirms nothing")
+            self._link.lose(refused.result() if refused.done() else "it confirms nothing")
         return stream.leave(sending)
 
     async def _open_stream(self) -> "_Stream":
@@ -142,15 +143,15 @@ class _Stream:
         self.channel = channel
         self._sent = self._known = 0
         self._on_their_way: list[Sending] = []
-        self._has_nacked = False
+        self._is_spoiled = False
         self._returned: set[str] = set()
         channel.pika.add_on_return_callback(self._on_return)
         channel.pika.confirm_delivery(self._on_confirm)
 
     @property
     def is_sound(self) -> bool:
-        """Whether it takes another batch."""
-        return self.channel.is_open and not self._has_nacked
+        """Whether it takes another batch: not after a nack, nor when there may be words to come."""
+        return self.channel.is_open and not self._is_spoiled
 
     def expect(self, dispatches: Sequence[Dispatch]) -> Sending:
         """Number the dispatches as the broker does."""
@@ -167,8 +168,8 @@ class _Stream:
         if refused:
             confirmed = [each for each in confirmed if each.message_id not in self._returned]
             self._returned.difference_update(each.message_id for each in refused)
-        self._has_nacked |= bool(nacked)
-        if self._has_nacked and not self._on_their_way:
+        self._is_spoiled |= not sending.is_known
+        if self._is_spoiled and not self._on_their_way:
             self.channel.close()
         return Outcome(confirmed, refused, nacked)
 
@@ -188,5 +189,6 @@ class _Stream:
         if frame.method.multiple:
             self._known = last
         word = ACKED if isinstance(frame.method, Basic.Ack) else NACKED
+        self._is_spoiled |= word == NACKED
         for sending in self._on_their_way:
             sending.hear(numbers, word)

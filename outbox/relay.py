@@ -3,7 +3,7 @@
 It locks a batch (SKIP LOCKED, so any number of relays share the work without a leader), publishes
 it, deletes what was confirmed, and commits. If it dies before the commit the rows are there for
 the next relay, and a worker drops the second message of a dispatch. Nothing is locked while the
-broker is away or blocked, so an outage is no event's failure.
+broker is away or blocked, but what was on its way, so an outage is no event's failure.
 """
 
 import asyncio

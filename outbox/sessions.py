@@ -5,7 +5,6 @@ SQLAlchemy commits as ever, by whichever of its ways; SUBMIT and COMMIT go out i
 
 import json
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -18,8 +17,8 @@ from outbox import steps
 Rows = Sequence[dict[str, Any]]
 WAITING = "duly_jobs_wait"
 """Execution option of an engine whose jobs wait for the commit."""
-FAILED = "duly_failed"
-"""Execution option of a statement that is not sent, as it has been: the error that it had."""
+THEN_COMMIT = "duly_then_commit"
+"""Execution option of the statement that COMMIT goes with."""
 
 _waiting: "WeakKeyDictionary[Connection, list[dict[str, Any]]]" = WeakKeyDictionary()
 
@@ -35,13 +34,12 @@ def job_sessions(engine: AsyncEngine, **options: Any) -> async_sessionmaker[Asyn
     them. Savepoints, commits and rollbacks are SQLAlchemy's: written as SQL they go past this.
 
     Inside of a savepoint jobs are written at once, so that they go when it is rolled back; so they
-    are where each statement commits by itself. Nothing
-    is changed for other sessions of the same engine.
+    are where each statement commits by itself. Other sessions of the same engine write as ever.
     """
     own = engine.execution_options(**{WAITING: True})
     event.listen(own.sync_engine, "commit", _send_with_commit)
     event.listen(own.sync_engine, "rollback", _forget)
-    event.listen(own.sync_engine, "do_execute", _fail)
+    event.listen(own.sync_engine, "do_execute", _execute_then_commit)
     return async_sessionmaker(own, **options)
 
 
@@ -67,8 +65,9 @@ def _commits_by_itself(connection: Connection) -> bool:
     return bool(driver.autocommit)
 
 
-def _execute(connection: Connection, rows: Rows) -> None:
-    connection.exec_driver_sql(steps.SUBMIT, {"jobs": json.dumps(rows)})
+def _execute(connection: Connection, rows: Rows, **options: bool) -> None:
+    jobs = {"jobs": json.dumps(rows)}
+    connection.exec_driver_sql(steps.SUBMIT, jobs, execution_options=options)
 
 
 def _forget(connection: Connection) -> None:
@@ -78,20 +77,18 @@ def _forget(connection: Connection) -> None:
 def _send_with_commit(connection: Connection) -> None:
     """After this SQLAlchemy's own commit finds no transaction, and sends nothing."""
     if rows := _waiting.pop(connection, None):
-        driver: Any = connection.connection.dbapi_connection
-        try:
-            driver.run_async(partial(_submit_and_commit, {"jobs": json.dumps(rows)}))
-        except BaseException as error:  # noqa: BLE001 - it is raised again, for SQLAlchemy
-            connection.exec_driver_sql(steps.SUBMIT, execution_options={FAILED: error})
+        _execute(connection, rows, **{THEN_COMMIT: True})
 
 
-async def _submit_and_commit(jobs: dict[str, str], driver: AsyncConnection[Any]) -> None:
-    async with driver.pipeline():
-        await driver.execute(steps.SUBMIT, jobs)
-        await driver.execute("COMMIT", prepare=False)
+def _execute_then_commit(_: Any, statement: str, parameters: Any, context: Any) -> bool | None:
+    """SQLAlchemy lets this take the place of its own call, and wraps the errors of either."""
+    if not context.execution_options.get(THEN_COMMIT):
+        return None
 
+    async def execute(driver: AsyncConnection[Any]) -> None:
+        async with driver.pipeline():
+            await driver.execute(statement, parameters)
+            await driver.execute("COMMIT", prepare=False)
 
-def _fail(_: Any, _statement: str, _parameters: Any, context: Any) -> None:
-    """Raise where SQLAlchemy wraps errors, and drops connections that broke."""
-    if error := context.execution_options.get(FAILED):
-        raise error
+    context.root_connection.connection.dbapi_connection.run_async(execute)
+    return True

@@ -1,4 +1,5 @@
 import asyncio
+import time
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 from uuid import uuid4
@@ -114,6 +115,42 @@ def test_of_several_batches_on_their_way_each_has_its_own_outcome(
     assert (confirmed.confirmed, confirmed.nacked) == (given[1], [])
     assert (refused.refused, refused.confirmed) == (given[2], [])
     assert nothing == Outcome()
+
+
+def test_what_is_sent_after_a_nack_goes_over_a_new_channel(
+    amqp_url: str, rabbit: Rabbit, queue: str
+) -> None:
+    rabbit.fill(queue)
+
+    async def send_after_a_nack(publisher: Publisher) -> bool:
+        sending = await publisher.send(dispatches(1, queue))
+        await sending.end()
+        return (await publisher.send([])).stream is sending.stream
+
+    assert with_publisher(amqp_url, send_after_a_nack) is False
+
+
+def test_patience_with_a_broker_that_blocks_begins_when_a_batch_is_sent(
+    proxy: Proxy, amqp_url: str, rabbit: Rabbit, queue: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("outbox.publisher.CONFIRM_TIMEOUT_SECONDS", 1)
+    rabbit.declare(queue)
+
+    async def wait_for_two(publisher: Publisher) -> tuple[list[Outcome], float]:
+        await _publish(publisher, dispatches(1, queue))
+        proxy.swallow()
+        publisher._link.unblocked.clear()
+        sent = [await publisher.send(dispatches(5, queue)) for _ in range(2)]
+        began = time.monotonic()
+        outcomes = [await publisher.outcome(each) for each in sent]
+        assert publisher._stream
+        assert not publisher._stream.is_sound  # an answer may come yet
+        proxy.cut_swallowed()
+        return outcomes, time.monotonic() - began
+
+    outcomes, seconds = with_publisher(proxy.url(amqp_url), wait_for_two)
+    assert outcomes == [Outcome(), Outcome()]
+    assert seconds < 1.9
 
 
 def test_a_link_lost_on_the_way_gives_what_is_known(

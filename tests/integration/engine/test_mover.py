@@ -1,0 +1,82 @@
+"""Two batches on their way, as they are settled when something ends meanwhile."""
+
+import asyncio
+
+import pytest
+
+from outbox import batches, mover
+from outbox.database import conninfo_of_steps
+from outbox.link import BrokerGone, connect
+from outbox.mover import Mover
+from outbox.pauses import Pauses
+from outbox.publisher import Publisher
+from outbox.relay import _connect
+from tests.integration.engine.by_hand import ByHand
+from tests.integration.engine.rabbit import Rabbit
+
+LEFT = "SELECT count(*) AS n FROM duly.outbox_events"
+FULL = 10
+
+
+@pytest.fixture(autouse=True)
+def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A batch is full with a few."""
+    for module in (mover, batches):
+        monkeypatch.setattr(module, "LARGEST_BATCH", FULL)
+
+
+def left(by_hand: ByHand) -> int:
+    """How many events there are."""
+    (row,) = by_hand.take(LEFT)
+    return int(row["n"])
+
+
+def test_after_a_full_batch_the_next_is_sent_before_it_is_settled(
+    by_hand: ByHand, rabbit: Rabbit, queue: str, database_url: str, amqp_url: str
+) -> None:
+    rabbit.declare(queue)
+    for _ in range(2 * FULL + 5):
+        by_hand.submit(queue)
+
+    async def move() -> list[int]:
+        found = []
+        async with (
+            await _connect(conninfo_of_steps(database_url)) as one,
+            await _connect(conninfo_of_steps(database_url)) as other,
+            connect(amqp_url) as link,
+        ):
+            moving = Mover([one, other], Publisher(link), Pauses())
+            moving.rooms = {queue: 1000}
+            for _ in range(3):
+                await moving.move()
+                found.append(left(by_hand))
+        return found
+
+    assert asyncio.run(move()) == [2 * FULL + 5, FULL + 5, 0]
+    assert rabbit.depth(queue) == 2 * FULL + 5
+
+
+def test_what_was_confirmed_before_the_link_was_lost_is_not_sent_again(
+    by_hand: ByHand, rabbit: Rabbit, queue: str, database_url: str, amqp_url: str
+) -> None:
+    rabbit.declare(queue)
+    for _ in range(2 * FULL + 5):
+        by_hand.submit(queue)
+
+    async def lose_the_link() -> None:
+        async with (
+            await _connect(conninfo_of_steps(database_url)) as one,
+            await _connect(conninfo_of_steps(database_url)) as other,
+            connect(amqp_url) as link,
+        ):
+            moving = Mover([one, other], Publisher(link), Pauses())
+            moving.rooms = {queue: 1000}
+            await moving.move()
+            assert moving._on_its_way
+            await moving._on_its_way.sending.end()
+            link.lose("it was cut")
+            with pytest.raises(BrokerGone):
+                await moving.move()
+
+    asyncio.run(lose_the_link())
+    assert (left(by_hand), rabbit.depth(queue)) == (FULL + 5, FULL)
