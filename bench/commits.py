@@ -24,7 +24,7 @@ from outbox import steps
 from outbox.nudge import NOTIFY
 
 WRITERS = (16, 64)
-SECONDS = 4
+SECONDS = 3
 ORDER = "INSERT INTO orders (item) VALUES ('a thing')"
 UUID_V7 = (
     "lpad(to_hex((extract(epoch FROM clock_timestamp()) * 1000)::bigint), 12, '0')"

@@ -5,6 +5,7 @@ SQLAlchemy commits as ever, by whichever of its ways; SUBMIT and COMMIT go out i
 
 import json
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -17,8 +18,6 @@ from outbox import steps
 Rows = Sequence[dict[str, Any]]
 WAITING = "duly_jobs_wait"
 """Execution option of an engine whose jobs wait for the commit."""
-THEN_COMMIT = "duly_then_commit"
-"""Execution option of the statement that COMMIT goes with."""
 
 _waiting: "WeakKeyDictionary[Connection, list[dict[str, Any]]]" = WeakKeyDictionary()
 
@@ -39,7 +38,6 @@ def job_sessions(engine: AsyncEngine, **options: Any) -> async_sessionmaker[Asyn
     own = engine.execution_options(**{WAITING: True})
     event.listen(own.sync_engine, "commit", _send_with_commit)
     event.listen(own.sync_engine, "rollback", _forget)
-    event.listen(own.sync_engine, "do_execute", _execute_then_commit)
     return async_sessionmaker(own, **options)
 
 
@@ -65,9 +63,8 @@ def _commits_by_itself(connection: Connection) -> bool:
     return bool(driver.autocommit)
 
 
-def _execute(connection: Connection, rows: Rows, **options: bool) -> None:
-    jobs = {"jobs": json.dumps(rows)}
-    connection.exec_driver_sql(steps.SUBMIT, jobs, execution_options=options)
+def _execute(connection: Connection, rows: Rows) -> None:
+    connection.exec_driver_sql(steps.SUBMIT, {"jobs": json.dumps(rows)})
 
 
 def _forget(connection: Connection) -> None:
@@ -77,18 +74,14 @@ def _forget(connection: Connection) -> None:
 def _send_with_commit(connection: Connection) -> None:
     """After this SQLAlchemy's own commit finds no transaction, and sends nothing."""
     if rows := _waiting.pop(connection, None):
-        _execute(connection, rows, **{THEN_COMMIT: True})
+        driver: Any = connection.connection.dbapi_connection
+        try:
+            driver.run_async(partial(_submit_and_commit, {"jobs": json.dumps(rows)}))
+        except BaseException as error:  # noqa: BLE001 - raised again, as around SQLAlchemy's commit
+            connection._handle_dbapi_exception(error, steps.SUBMIT, None, None, None)  # noqa: SLF001
 
 
-def _execute_then_commit(_: Any, statement: str, parameters: Any, context: Any) -> bool | None:
-    """SQLAlchemy lets this take the place of its own call, and wraps the errors of either."""
-    if not context.execution_options.get(THEN_COMMIT):
-        return None
-
-    async def execute(driver: AsyncConnection[Any]) -> None:
-        async with driver.pipeline():
-            await driver.execute(statement, parameters)
-            await driver.execute("COMMIT", prepare=False)
-
-    context.root_connection.connection.dbapi_connection.run_async(execute)
-    return True
+async def _submit_and_commit(jobs: dict[str, str], driver: AsyncConnection[Any]) -> None:
+    async with driver.pipeline():
+        await driver.execute(steps.SUBMIT, jobs)
+        await driver.execute("COMMIT", prepare=False)
