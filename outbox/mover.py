@@ -33,8 +33,9 @@ class _Load:
 class Mover:
     """Moves as much as there is room for, highest priority first.
 
-    What is on its way when the process dies, or when anything here raises, is locked until its
-    connections end, and then as it was: the next relay sends it again.
+    What is on its way when the process dies, or Postgres goes, is locked until its connections end,
+    and then as it was: the next relay sends it again. When RabbitMQ goes, so is what it has not
+    confirmed.
     """
 
     def __init__(

@@ -90,7 +90,7 @@ class Relay:
         self._work.set()
 
     def stop(self) -> None:
-        """Finish the batch in hand, then let `run` return."""
+        """Settle what is on its way, then let `run` return."""
         self._stopping = True
         self._work.set()
 

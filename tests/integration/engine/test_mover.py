@@ -1,12 +1,14 @@
 """Two batches on their way, as they are settled when something ends meanwhile."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 
 from outbox import batches, mover
 from outbox.database import conninfo_of_steps
-from outbox.link import BrokerGone, connect
+from outbox.link import BrokerGone, Link, connect
 from outbox.mover import Mover
 from outbox.pauses import Pauses
 from outbox.publisher import Publisher
@@ -31,6 +33,20 @@ def left(by_hand: ByHand) -> int:
     return int(row["n"])
 
 
+@asynccontextmanager
+async def moving(database_url: str, amqp_url: str, queue: str) -> AsyncIterator[tuple[Mover, Link]]:
+    """A mover with room for all there is, and its way to RabbitMQ."""
+    steps = conninfo_of_steps(database_url)
+    async with (
+        await _connect(steps) as one,
+        await _connect(steps) as other,
+        connect(amqp_url) as link,
+    ):
+        mover = Mover([one, other], Publisher(link), Pauses())
+        mover.rooms = {queue: 1000}
+        yield mover, link
+
+
 def test_after_a_full_batch_the_next_is_sent_before_it_is_settled(
     by_hand: ByHand, rabbit: Rabbit, queue: str, database_url: str, amqp_url: str
 ) -> None:
@@ -40,15 +56,9 @@ def test_after_a_full_batch_the_next_is_sent_before_it_is_settled(
 
     async def move() -> list[int]:
         found = []
-        async with (
-            await _connect(conninfo_of_steps(database_url)) as one,
-            await _connect(conninfo_of_steps(database_url)) as other,
-            connect(amqp_url) as link,
-        ):
-            moving = Mover([one, other], Publisher(link), Pauses())
-            moving.rooms = {queue: 1000}
+        async with moving(database_url, amqp_url, queue) as (own, _):
             for _ in range(3):
-                await moving.move()
+                await own.move()
                 found.append(left(by_hand))
         return found
 
@@ -64,19 +74,13 @@ def test_what_was_confirmed_before_the_link_was_lost_is_not_sent_again(
         by_hand.submit(queue)
 
     async def lose_the_link() -> None:
-        async with (
-            await _connect(conninfo_of_steps(database_url)) as one,
-            await _connect(conninfo_of_steps(database_url)) as other,
-            connect(amqp_url) as link,
-        ):
-            moving = Mover([one, other], Publisher(link), Pauses())
-            moving.rooms = {queue: 1000}
-            await moving.move()
-            assert moving._on_its_way
-            await moving._on_its_way.sending.end()
+        async with moving(database_url, amqp_url, queue) as (own, link):
+            await own.move()
+            assert own._on_its_way
+            await own._on_its_way.sending.end()
             link.lose("it was cut")
             with pytest.raises(BrokerGone):
-                await moving.move()
+                await own.move()
 
     asyncio.run(lose_the_link())
     assert (left(by_hand), rabbit.depth(queue)) == (FULL + 5, FULL)
