@@ -9,11 +9,11 @@ from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from psycopg import AsyncConnection
 from sqlalchemy import Connection, TwoPhaseTransaction, event
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from outbox import steps
+from outbox.commit import submit_and_commit
 
 Rows = Sequence[dict[str, Any]]
 WAITING = "duly_jobs_wait"
@@ -76,12 +76,6 @@ def _send_with_commit(connection: Connection) -> None:
     if rows := _waiting.pop(connection, None):
         driver: Any = connection.connection.dbapi_connection
         try:
-            driver.run_async(partial(_submit_and_commit, {"jobs": json.dumps(rows)}))
+            driver.run_async(partial(submit_and_commit, jobs=json.dumps(rows)))
         except BaseException as error:  # noqa: BLE001 - raised again, as around SQLAlchemy's commit
             connection._handle_dbapi_exception(error, steps.SUBMIT, None, None, None)  # noqa: SLF001
-
-
-async def _submit_and_commit(jobs: dict[str, str], driver: AsyncConnection[Any]) -> None:
-    async with driver.pipeline():
-        await driver.execute(steps.SUBMIT, jobs)
-        await driver.execute("COMMIT", prepare=False)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
 
 import psycopg
 import pytest
@@ -9,7 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, IntegrityError, InternalError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 
-from outbox import job_sessions, submit, submit_all
+from outbox import job_sessions, steps, submit, submit_all
 from outbox.database import is_unreachable, sqlalchemy_url
 from outbox.submit import SUBMITTED
 from tests import proxy
@@ -37,6 +38,7 @@ WHERE = [("orders", "DEFERRED"), ("duly.jobs", "DEFERRED"), ("duly.jobs", "IMMED
 
 Sessions = async_sessionmaker[AsyncSession]
 Use = Callable[[Sessions], Awaitable[None]]
+Run = Callable[[str, Use], None]
 
 
 @pytest.fixture(autouse=True)
@@ -55,15 +57,30 @@ def postgres(database_url: str) -> Iterator[Proxy]:
         yield counting
 
 
-def run(database_url: str, use: Use) -> None:
-    async def with_engine() -> None:
-        engine = create_async_engine(sqlalchemy_url(database_url))
+@pytest.fixture(params=[False, True], ids=["unprepared", "prepared"])
+def is_prepared(request: pytest.FixtureRequest) -> bool:
+    """Whether psycopg has prepared SUBMIT on the engine's connection."""
+    return bool(request.param)
+
+
+@pytest.fixture
+def run(is_prepared: bool) -> Run:
+    """Gives sessions of an engine to what uses them."""
+
+    def run(database_url: str, use: Use) -> None:
+        asyncio.run(with_engine(database_url, use))
+
+    async def with_engine(database_url: str, use: Use) -> None:
+        threshold = {"prepare_threshold": 0 if is_prepared else None}
+        engine = create_async_engine(sqlalchemy_url(database_url), connect_args=threshold)
         try:
+            async with engine.begin() as connection:
+                await connection.exec_driver_sql(steps.SUBMIT, {"jobs": "[]"})
             await use(job_sessions(engine))
         finally:
             await engine.dispose()
 
-    asyncio.run(with_engine())
+    return run
 
 
 async def order(session: AsyncSession) -> None:
@@ -80,7 +97,7 @@ def left(sql_now: psycopg.Connection) -> tuple[int, int, int]:
 
 
 def test_a_block_that_ends_has_committed_rows_and_jobs(
-    database_url: str, sql_now: psycopg.Connection
+    run: Run, database_url: str, sql_now: psycopg.Connection
 ) -> None:
     async def use(sessions: Sessions) -> None:
         async with sessions.begin() as session:
@@ -99,7 +116,30 @@ def test_a_block_that_ends_has_committed_rows_and_jobs(
     ]
 
 
-def test_jobs_cost_no_round_trip_of_their_own(postgres: Proxy, database_url: str) -> None:
+def test_what_psycopg_has_prepared_needs_none_of_its_pipelines(
+    run: Run,
+    is_prepared: bool,
+    database_url: str,
+    sql_now: psycopg.Connection,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def use(sessions: Sessions) -> None:
+        async with sessions.begin() as session:
+            await order(session)
+
+    def count(connection: psycopg.AsyncConnection) -> Any:
+        entered.append(connection)
+        return pipeline(connection)
+
+    entered: list[psycopg.AsyncConnection] = []
+    pipeline = psycopg.AsyncConnection.pipeline
+    monkeypatch.setattr(psycopg.AsyncConnection, "pipeline", count)
+    run(database_url, use)
+    assert left(sql_now) == (1, 1, 1)
+    assert bool(entered) is not is_prepared
+
+
+def test_jobs_cost_no_round_trip_of_their_own(run: Run, postgres: Proxy, database_url: str) -> None:
     async def use(sessions: Sessions) -> None:
         for jobs in (1, 0, 1, 2, 100):  # the first one connects
             before = postgres.round_trips
@@ -115,7 +155,7 @@ def test_jobs_cost_no_round_trip_of_their_own(postgres: Proxy, database_url: str
 
 
 def test_an_error_in_the_block_leaves_neither(
-    database_url: str, sql_now: psycopg.Connection
+    run: Run, database_url: str, sql_now: psycopg.Connection
 ) -> None:
     async def fail(sessions: Sessions) -> None:
         async with sessions.begin() as session:
@@ -133,7 +173,7 @@ def test_an_error_in_the_block_leaves_neither(
 
 
 def test_a_rollback_forgets_the_jobs_before_it_and_no_others(
-    database_url: str, sql_now: psycopg.Connection
+    run: Run, database_url: str, sql_now: psycopg.Connection
 ) -> None:
     async def use(sessions: Sessions) -> None:
         async with sessions() as session:
@@ -150,7 +190,7 @@ def test_a_rollback_forgets_the_jobs_before_it_and_no_others(
 
 @pytest.mark.parametrize(("table", "moment"), WHERE)
 def test_what_fails_at_the_commit_raises_and_leaves_neither(
-    database_url: str, sql_now: psycopg.Connection, table: str, moment: str
+    run: Run, database_url: str, sql_now: psycopg.Connection, table: str, moment: str
 ) -> None:
     sql_now.execute(BREAK.format("RAISE integrity_constraint_violation;", table, moment))
 
@@ -168,7 +208,7 @@ def test_what_fails_at_the_commit_raises_and_leaves_neither(
 
 @pytest.mark.parametrize(("table", "moment"), WHERE)
 def test_a_connection_that_breaks_at_the_commit_is_told_as_such_and_replaced(
-    database_url: str, sql_now: psycopg.Connection, table: str, moment: str
+    run: Run, database_url: str, sql_now: psycopg.Connection, table: str, moment: str
 ) -> None:
     sql_now.execute(BREAK.format(SUICIDE, table, moment))
 
@@ -188,7 +228,7 @@ def test_a_connection_that_breaks_at_the_commit_is_told_as_such_and_replaced(
 
 
 def test_a_task_cancelled_at_the_commit_leaves_all_or_none_and_no_broken_connection(
-    database_url: str, sql_now: psycopg.Connection
+    run: Run, database_url: str, sql_now: psycopg.Connection
 ) -> None:
     sql_now.execute(BREAK.format("PERFORM pg_sleep(2);", "orders", "DEFERRED"))
 
@@ -211,7 +251,7 @@ def test_a_task_cancelled_at_the_commit_leaves_all_or_none_and_no_broken_connect
 
 
 def test_a_time_limit_at_the_commit_is_one_even_where_postgres_is_silent(
-    postgres: Proxy, database_url: str
+    run: Run, postgres: Proxy, database_url: str
 ) -> None:
     async def commit(sessions: Sessions) -> None:
         async with sessions() as session:
@@ -227,7 +267,7 @@ def test_a_time_limit_at_the_commit_is_one_even_where_postgres_is_silent(
 
 
 def test_a_statement_that_failed_unnoticed_fails_the_commit(
-    database_url: str, sql_now: psycopg.Connection
+    run: Run, database_url: str, sql_now: psycopg.Connection
 ) -> None:
     async def use(sessions: Sessions) -> None:
         async with sessions() as session:
@@ -242,7 +282,7 @@ def test_a_statement_that_failed_unnoticed_fails_the_commit(
 
 
 def test_a_savepoint_that_is_rolled_back_takes_only_its_own_job(
-    database_url: str, sql_now: psycopg.Connection
+    run: Run, database_url: str, sql_now: psycopg.Connection
 ) -> None:
     async def use(sessions: Sessions) -> None:
         async with sessions.begin() as session:
@@ -262,7 +302,7 @@ def test_a_savepoint_that_is_rolled_back_takes_only_its_own_job(
 
 @pytest.mark.parametrize("whose", ["session", "connection"])
 def test_a_commit_of_the_handlers_own_takes_its_jobs_along(
-    database_url: str, sql_now: psycopg.Connection, whose: str
+    run: Run, database_url: str, sql_now: psycopg.Connection, whose: str
 ) -> None:
     async def use(sessions: Sessions) -> None:
         async with sessions() as session:
@@ -276,7 +316,7 @@ def test_a_commit_of_the_handlers_own_takes_its_jobs_along(
 
 @pytest.mark.parametrize("options", [{"isolation_level": "AUTOCOMMIT"}, {}])
 def test_a_transaction_of_nothing_but_a_job_commits_it(
-    database_url: str, sql_now: psycopg.Connection, options: dict[str, str]
+    run: Run, database_url: str, sql_now: psycopg.Connection, options: dict[str, str]
 ) -> None:
     async def use(sessions: Sessions) -> None:
         async with sessions() as session:
@@ -304,7 +344,7 @@ def test_other_sessions_of_the_engine_write_at_once(
 
 
 def test_a_rollback_of_the_connection_forgets_the_jobs(
-    database_url: str, sql_now: psycopg.Connection
+    run: Run, database_url: str, sql_now: psycopg.Connection
 ) -> None:
     async def use(sessions: Sessions) -> None:
         async with sessions() as session:
