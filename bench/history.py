@@ -21,11 +21,12 @@ from bench.contestants import DULY
 from bench.crew import fresh_database
 from bench.setting import Bench
 from outbox import steps
+from outbox.database import conninfo_of_steps
 from outbox.pruner import Pruner
 
 GROUP = 100
 """Jobs with each statement and commit, as `submit_all` and the ledger write them."""
-DAYS = 30
+DAYS = 60
 SLICES = 3
 """Of a round, so that what else the machine does hits both tables alike."""
 QUIET_SECONDS = 5
@@ -85,19 +86,19 @@ def _table(bench: Bench, finished: int) -> Iterator[str]:
 
 
 def _submit_rate(url: str, count: int) -> float:
-    with psycopg.connect(url, autocommit=True) as connection:
+    with _submitter(url) as submitter:
         began = time.monotonic()
         for _ in range(0, count, GROUP):
-            _submit(connection)
+            _submit(submitter)
         return count / (time.monotonic() - began)
 
 
 def _claim_rate(url: str, count: int) -> float:
-    with psycopg.connect(url, autocommit=True) as connection:
-        groups = [_submit(connection) for _ in range(0, count, GROUP)]
+    with _submitter(url) as submitter, _ledger(url) as ledger:
+        groups = [_submit(submitter) for _ in range(0, count, GROUP)]
         began = time.monotonic()
         for ids in groups:
-            _claim_and_complete(connection, ids)
+            _claim_and_complete(ledger, ids)
         return count / (time.monotonic() - began)
 
 
@@ -128,11 +129,21 @@ def _whole_lives(url: str, goes_on: Callable[[], bool]) -> float:
     """Jobs a second from their submission to their success, for as long as it goes on."""
     done = 0
     began = time.monotonic()
-    with psycopg.connect(url, autocommit=True) as connection:
+    with _submitter(url) as submitter, _ledger(url) as ledger:
         while goes_on():
-            _claim_and_complete(connection, _submit(connection))
+            _claim_and_complete(ledger, _submit(submitter))
             done += GROUP
     return done / (time.monotonic() - began)
+
+
+def _submitter(url: str) -> "psycopg.Connection[Any]":
+    """As an application connects."""
+    return psycopg.connect(url, autocommit=True)
+
+
+def _ledger(url: str) -> "psycopg.Connection[Any]":
+    """As the ledger connects."""
+    return psycopg.connect(conninfo_of_steps(url), autocommit=True)
 
 
 def _submit(connection: "psycopg.Connection[Any]") -> list[UUID]:

@@ -15,7 +15,7 @@ from outbox.database import conninfo
 log = structlog.get_logger(__name__)
 
 BETWEEN_WALKS_SECONDS = 3600.0
-REST = 9
+REST = 19
 """How many times as long as a step took it rests afterwards: longer when Postgres is busy."""
 NIL = UUID(int=0)
 
