@@ -12,7 +12,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,8 +35,8 @@ LOOK_SECONDS = 1.0
 """How soon a thread that waits for an answer notices that none can come."""
 
 
-NEED_NOT_BE_DURABLE = "SELECT set_config('synchronous_commit', 'off', true)"
-"""For a transaction of claims alone, which does not wait for the disk then.
+CLAIMS_ALONE = f"{steps.CLAIM}, set_config('synchronous_commit', 'off', true)"
+"""CLAIM for a transaction of claims alone, which does not wait for the disk then.
 
 A claim that a crash of Postgres takes back leaves its job `queued` and its publication remembered:
 what commits later and waits for the disk takes the claim along. What this worker does with the job
@@ -193,20 +193,23 @@ class Ledger:
         groups: dict[str, list[_Entry]] = defaultdict(list)
         for entry in entries:
             groups[entry.step].append(entry)
-        connection = self._connect()
-        with connection.pipeline():  # which is one transaction, though none says BEGIN
-            if groups.keys() == {steps.CLAIM}:
-                connection.execute(NEED_NOT_BE_DURABLE)
-            cursors = [
-                connection.execute(step, {"worker": self.name} | _columns(group))
-                for step, group in groups.items()
-            ]
+        if groups.keys() == {steps.CLAIM}:
+            groups = {CLAIMS_ALONE: groups[steps.CLAIM]}
         answers: dict[_Entry, Any] = {}
-        for group, cursor in zip(groups.values(), cursors, strict=True):
+        for group, cursor in zip(groups.values(), self._take(groups), strict=True):
             rows = {row.n: row for row in cursor}
             answers |= {entry: rows.get(n) for n, entry in enumerate(group, start=1)}
         for entry in entries:  # in their order: who asked last knows that all before are answered
             entry.then(answers[entry])
+
+    def _take(self, groups: Mapping[str, Sequence[_Entry]]) -> "list[psycopg.Cursor[Any]]":
+        """All in one transaction: a statement by itself, or a pipeline, though none says BEGIN."""
+        connection = self._connect()
+        with connection.pipeline() if len(groups) > 1 else nullcontext():
+            return [
+                connection.execute(step, {"worker": self.name} | _columns(group))
+                for step, group in groups.items()
+            ]
 
     def _connect(self) -> "psycopg.Connection[Any]":
         if self._connection is None:

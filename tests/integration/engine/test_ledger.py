@@ -14,6 +14,14 @@ from outbox.ledger import Ledger, LedgerClosed
 from tests.integration.engine.by_hand import KIND, WAITING, ByHand
 from tests.wait import wait_for
 
+COMMITS = """
+CREATE TABLE commits (waits text);
+CREATE FUNCTION note_commit() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN INSERT INTO commits SELECT current_setting('synchronous_commit'); RETURN NULL; END $$;
+CREATE CONSTRAINT TRIGGER note_commit AFTER UPDATE ON duly.jobs DEFERRABLE INITIALLY DEFERRED
+FOR EACH ROW EXECUTE FUNCTION note_commit()
+"""
+"""Has each commit of changed jobs say whether it waits for the disk."""
 NOWHERE = "postgresql://nobody@127.0.0.1:1/nowhere"
 
 
@@ -64,6 +72,41 @@ def test_what_gathers_is_written_in_one_commit(
     assert by_hand.job(jobs[0])["worker"] == "w1"
     results = by_hand.take("SELECT result FROM duly.jobs WHERE state = 'succeeded' ORDER BY id")
     assert [row["result"] for row in results] == list(range(20))
+
+
+@pytest.fixture
+def commits(sql_now: psycopg.Connection) -> Iterator[None]:
+    sql_now.execute(COMMITS)
+    yield
+    sql_now.execute("DROP FUNCTION note_commit CASCADE")
+    sql_now.execute("DROP TABLE commits")
+
+
+@pytest.mark.parametrize(
+    ("claims", "successes", "waits"), [(2, 0, {"off"}), (0, 2, {"on"}), (2, 2, {"on"})]
+)
+def test_only_claims_among_themselves_do_not_wait_for_the_disk(
+    ledger: Ledger,
+    threads: ThreadPoolExecutor,
+    by_hand: ByHand,
+    request: pytest.FixtureRequest,
+    claims: int,
+    successes: int,
+    waits: set[str],
+) -> None:
+    jobs = [by_hand.submit() for _ in range(claims)]
+    done = [
+        {"id": by_hand.running(), "dispatch": 1, "attempt": 1, "result": "null"}
+        for _ in range(successes)
+    ]
+    request.getfixturevalue("commits")
+    answers = [
+        *handed_in(ledger, threads, steps.CLAIM, [question(job) for job in jobs]),
+        *handed_in(ledger, threads, steps.SUCCEED, done),
+    ]
+    ledger.start()
+    assert all(answer.result(10) for answer in answers)
+    assert {row["waits"] for row in by_hand.take("SELECT waits FROM commits")} == waits
 
 
 def test_a_bad_row_before_other_steps_of_its_group_spoils_none_of_them(
