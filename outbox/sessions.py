@@ -11,6 +11,7 @@ from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection, TwoPhaseTransaction, event
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
+from sqlalchemy.orm import Session, SessionTransaction, sessionmaker
 
 from outbox import steps
 from outbox.commit import submit_and_commit
@@ -18,6 +19,9 @@ from outbox.commit import submit_and_commit
 Rows = Sequence[dict[str, Any]]
 WAITING = "duly_jobs_wait"
 """Execution option of an engine whose jobs wait for the commit."""
+
+CONNECTION = "duly.connection"
+"""In `Session.info`: the connection of its last transaction, if jobs wait there for the commit."""
 
 _waiting: "WeakKeyDictionary[Connection, list[dict[str, Any]]]" = WeakKeyDictionary()
 
@@ -38,7 +42,9 @@ def job_sessions(engine: AsyncEngine, **options: Any) -> async_sessionmaker[Asyn
     own = engine.execution_options(**{WAITING: True})
     event.listen(own.sync_engine, "commit", _send_with_commit)
     event.listen(own.sync_engine, "rollback", _forget)
-    return async_sessionmaker(own, **options)
+    made_by = options.pop("sync_session_class", None)
+    noting = _noting(made_by or options.get("class_", AsyncSession).sync_session_class)
+    return async_sessionmaker(own, sync_session_class=noting, **options)
 
 
 def write(connection: Connection, rows: Rows) -> None:
@@ -47,6 +53,30 @@ def write(connection: Connection, rows: Rows) -> None:
         _waiting.setdefault(connection, []).extend(rows)
     else:
         _execute(connection, rows)
+
+
+def needs_no_io(session: Session) -> bool:
+    """Whether `write` would keep the session's jobs in memory, on a connection that it has."""
+    connection: Connection | None = session.info.get(CONNECTION)
+    return (
+        connection is not None
+        and not connection.closed
+        and connection.in_transaction()
+        and not session.in_nested_transaction()  # of which the connection may not know yet
+        and _may_wait(connection)
+    )
+
+
+def _noting(made_by: "type[Session] | sessionmaker[Session]") -> "sessionmaker[Session]":
+    """Makes the same sessions, and has them note their connections."""
+    own = sessionmaker(class_=made_by) if isinstance(made_by, type) else made_by
+    event.listen(own, "after_begin", _note)
+    return own
+
+
+def _note(session: Session, _transaction: SessionTransaction, connection: Connection) -> None:
+    if connection.get_execution_options().get(WAITING):
+        session.info[CONNECTION] = connection
 
 
 def _may_wait(connection: Connection) -> bool:

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from uuid_utils.compat import uuid7
 
 from outbox.kinds import Priority, Work
-from outbox.sessions import write
+from outbox.sessions import needs_no_io, write
 
 SUBMITTED = "duly.submitted"
 """Set in `Session.info` once the transaction holds an event that the relay should hear of."""
@@ -61,7 +61,7 @@ def submit(
     there is no job; once it has committed, the job runs. An AsyncSession's answer is awaited.
     """
     if isinstance(session, AsyncSession):
-        return session.run_sync(lambda inner: _submit(inner, [work], **options)[0])
+        return _only(_submit_async(session, [work], options))
     return _submit(session, [work], **options)[0]
 
 
@@ -78,8 +78,22 @@ def submit_all(
 ) -> list[SubmittedJob] | Awaitable[list[SubmittedJob]]:
     """The same for many jobs, of any kinds, still in one round trip; answers are in their order."""
     if isinstance(session, AsyncSession):
-        return session.run_sync(lambda inner: _submit(inner, works, **options))
+        return _submit_async(session, works, options)
     return _submit(session, works, **options)
+
+
+async def _only(jobs: Awaitable[list[SubmittedJob]]) -> SubmittedJob:
+    (job,) = await jobs
+    return job
+
+
+async def _submit_async(
+    session: AsyncSession, works: Iterable[Work[Any]], options: Options
+) -> list[SubmittedJob]:
+    """Without I/O it needs no greenlet to wait in, which would cost as much as all the rest."""
+    if needs_no_io(session.sync_session):
+        return _submit(session.sync_session, works, **options)
+    return await session.run_sync(_submit, works, **options)
 
 
 def _submit(

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, IntegrityError, InternalError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.orm import Session, sessionmaker
 
 from outbox import job_sessions, steps, submit, submit_all
 from outbox.database import is_unreachable, sqlalchemy_url
@@ -312,6 +313,52 @@ def test_a_commit_of_the_handlers_own_takes_its_jobs_along(
 
     run(database_url, use)
     assert left(sql_now) == (1, 1, 1)
+
+
+class Own(Session):
+    """What an application makes of its sessions."""
+
+
+class AsyncOwn(AsyncSession):
+    sync_session_class = Own
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"sync_session_class": Own},
+        {"class_": AsyncOwn},
+        {"sync_session_class": sessionmaker(class_=Own)},
+    ],
+)
+def test_sessions_are_of_the_applications_classes(
+    database_url: str, sql_now: psycopg.Connection, options: dict[str, Any]
+) -> None:
+    async def use() -> None:
+        engine = create_async_engine(sqlalchemy_url(database_url))
+        async with job_sessions(engine, **options)() as session:
+            assert isinstance(session.sync_session, Own)
+            for _ in range(2):
+                await order(session)
+                await session.commit()
+        await engine.dispose()
+
+    asyncio.run(use())
+    assert left(sql_now) == (2, 2, 2)
+
+
+def test_to_submit_needs_no_greenlet_where_the_transaction_has_begun(
+    run: Run, database_url: str, sql_now: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def use(sessions: Sessions) -> None:
+        async with sessions.begin() as session:
+            await session.execute(ROW)
+            monkeypatch.delattr(AsyncSession, "run_sync")
+            await submit(session, NOTE())
+            await submit_all(session, [NOTE()])
+
+    run(database_url, use)
+    assert left(sql_now) == (1, 2, 2)
 
 
 @pytest.mark.parametrize("options", [{"isolation_level": "AUTOCOMMIT"}, {}])
