@@ -9,13 +9,14 @@ import asyncio
 import math
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import psycopg
 from psycopg import AsyncConnection, Connection
 from psycopg.conninfo import make_conninfo
+from psycopg.pq import TransactionStatus
 from psycopg.pq.abc import PGconn
 
 from outbox.database import conninfo
@@ -36,47 +37,79 @@ class Nudge:
     """
 
     def __init__(self, database_url: str) -> None:
-        self._database_url = database_url
+        self._conninfo = make_conninfo(conninfo(database_url), **GIVE_UP)
         self._connection: AsyncConnection[Any] | None = None
+        self._connecting: asyncio.Task[None] | None = None
+        self._socket = -1
         self._is_wanted = False
-        self._sending: asyncio.Task[None] | None = None
+        self._rest: asyncio.TimerHandle | None = None
 
     def send(self) -> None:
-        """Nudge soon, from the event loop. Waits for nothing; want of Postgres is no error."""
+        """Nudge, now or soon, from the event loop. Want of Postgres is no error."""
         self._is_wanted = True
-        if self._sending is None or self._sending.done():
-            self._sending = asyncio.create_task(self._send_all())
+        if self._rest is None:
+            self._nudge()
 
     async def close(self) -> None:
         """Send what is left, and close the connection."""
-        if self._sending is not None:
-            await self._sending
-        await self._disconnect()
+        self._rested()
+        if self._connecting is not None:
+            await self._connecting
+        self._disconnect()
+        self._is_wanted = False
 
-    async def _send_all(self) -> None:
-        while self._is_wanted:
-            self._is_wanted = False
-            await self._send()
-            await asyncio.sleep(LEAST_SECONDS)
-
-    async def _send(self) -> None:
-        try:
-            async with asyncio.timeout(LONGEST_SECONDS):
-                await (await self._connected()).execute(NOTIFY)
-        except (psycopg.Error, OSError, TimeoutError):
-            await self._disconnect()
-
-    async def _connected(self) -> "AsyncConnection[Any]":
-        if self._connection is None:
-            self._connection = await AsyncConnection.connect(
-                conninfo(self._database_url), autocommit=True
-            )
-        return self._connection
-
-    async def _disconnect(self) -> None:
+    def _nudge(self) -> None:
+        self._rest = asyncio.get_running_loop().call_later(LEAST_SECONDS, self._rested)
         if self._connection is not None:
-            with suppress(psycopg.Error, OSError):
-                await self._connection.close()
+            self._notify(self._connection.pgconn)
+        elif self._connecting is None:
+            self._connecting = asyncio.create_task(self._connect())
+
+    def _rested(self) -> None:
+        if self._rest is not None:
+            self._rest.cancel()
+            self._rest = None
+        if self._is_wanted:
+            self._nudge()
+
+    def _notify(self, connection: PGconn) -> None:
+        """Write it, if the last one is answered.
+
+        psycopg would wait for the answer, in a task that would cost several times as much.
+        """
+        if connection.transaction_status == TransactionStatus.IDLE:
+            self._is_wanted = False
+            with self._losing():
+                connection.send_query(NOTIFY.encode())
+                connection.flush()
+
+    async def _connect(self) -> None:
+        self._is_wanted = False
+        with suppress(psycopg.Error, OSError):
+            self._connection = await AsyncConnection.connect(self._conninfo, autocommit=True)
+            connection = self._connection.pgconn
+            self._socket = connection.socket
+            asyncio.get_running_loop().add_reader(self._socket, self._hear, connection)
+            self._notify(connection)
+        self._connecting = None
+
+    def _hear(self, connection: PGconn) -> None:
+        with self._losing():
+            connection.consume_input()
+            while not connection.is_busy() and connection.get_result():
+                """What the answers are is nobody's concern."""
+
+    @contextmanager
+    def _losing(self) -> Iterator[None]:
+        try:
+            yield
+        except psycopg.Error:
+            self._disconnect()
+
+    def _disconnect(self) -> None:
+        if self._connection is not None:
+            asyncio.get_running_loop().remove_reader(self._socket)
+            self._connection.pgconn.finish()
             self._connection = None
 
 

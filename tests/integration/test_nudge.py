@@ -9,6 +9,9 @@ import pytest
 
 from outbox import nudge, relay
 from outbox.nudge import CHANNEL, NOTIFY, BlockingNudge, Nudge, listen
+from tests import proxy
+from tests.proxy import Proxy
+from tests.wait import wait_for
 
 END_OTHERS = """
 SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
@@ -24,6 +27,12 @@ def listener(database_url: str) -> Iterator[psycopg.Connection]:
         yield connection
 
 
+@pytest.fixture
+def postgres(database_url: str) -> Iterator[Proxy]:
+    with proxy.before(database_url) as way:
+        yield way
+
+
 @asynccontextmanager
 async def _nudge(database_url: str) -> AsyncIterator[Nudge]:
     opened = Nudge(database_url)
@@ -31,42 +40,74 @@ async def _nudge(database_url: str) -> AsyncIterator[Nudge]:
     await opened.close()
 
 
-def test_many_nudges_at_once_are_one_and_a_later_one_is_heard(
-    database_url: str, listener: psycopg.Connection
+def test_many_nudges_at_once_are_one_and_the_last_that_asks_is_heard(
+    database_url: str, listener: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def send() -> None:
         async with _nudge(database_url) as opened:
+            opened.send()
+            await _hears(listener)
             for _ in range(100):
                 opened.send()
-            await asyncio.sleep(0)  # the first is on its way
-            opened.send()
+            await _hears(listener)
 
+    monkeypatch.setattr(nudge, "LEAST_SECONDS", 0.1)
     asyncio.run(send())
+    assert _heard(listener) == []
 
-    assert len(_heard(listener)) == 2
 
-
-def test_after_its_connection_broke_a_later_nudge_arrives(
+def test_what_is_asked_while_it_connects_is_sent_before_it_closes(
     database_url: str, listener: psycopg.Connection
 ) -> None:
     async def send() -> None:
         async with _nudge(database_url) as opened:
-            for _ in range(2):
-                await _send(opened)
-                listener.execute(END_OTHERS)
-                await _send(opened)
+            opened.send()
+            await asyncio.sleep(0)  # it begins to connect
+            opened.send()
+        await _hears(listener)
 
     asyncio.run(send())
-
-    # The second and the fourth found the connection broken, and were lost.
-    assert len(_heard(listener)) == 2
+    assert _heard(listener) == []
 
 
-async def _send(opened: Nudge) -> None:
-    """And wait until it was sent or lost."""
-    opened.send()
-    assert opened._sending
-    await opened._sending
+def test_a_nudge_waits_while_postgres_has_not_answered_the_last_one(
+    postgres: Proxy, database_url: str, listener: psycopg.Connection
+) -> None:
+    async def send() -> None:
+        async with _nudge(postgres.url(database_url)) as opened:
+            opened.send()
+            await _hears(listener)
+            postgres.delay = 0.2
+            for _ in range(2):
+                opened.send()
+                await _hears(listener)
+
+    asyncio.run(send())
+    assert _heard(listener) == []
+
+
+def test_after_its_connection_broke_it_makes_another(
+    database_url: str, listener: psycopg.Connection
+) -> None:
+    async def send() -> None:
+        async with _nudge(database_url) as opened:
+            for _ in range(3):
+                opened.send()
+                await _hears(listener)
+                listener.execute(END_OTHERS)
+                await asyncio.to_thread(wait_for, "its end", lambda: opened._connection is None)
+
+    asyncio.run(send())
+    assert _heard(listener) == []
+
+
+async def _hears(listener: psycopg.Connection) -> None:
+    """Until a nudge arrives."""
+
+    def hear() -> None:
+        assert list(listener.notifies(timeout=10, stop_after=1))
+
+    await asyncio.to_thread(hear)
 
 
 def test_with_postgres_away_a_nudge_fails_quietly() -> None:
