@@ -4,11 +4,10 @@ psycopg's pipeline writes each statement by itself and looks for answers in betw
 request more than all the rest of its job.
 """
 
-from contextlib import suppress
 from typing import Any
 
 import psycopg
-from psycopg import AsyncConnection, generators
+from psycopg import AsyncConnection, AsyncCursor, generators
 from psycopg.abc import PQGen
 from psycopg.errors import error_from_result
 from psycopg.pq import ExecStatus, TransactionStatus
@@ -23,61 +22,72 @@ _KEY = steps.SUBMIT.replace("%(jobs)s", "$1").encode(), (0,)
 async def submit_and_commit(connection: AsyncConnection[Any], jobs: str) -> None:
     """Take SUBMIT for the jobs, which are JSON, and commit.
 
-    If it raises, with psycopg's errors, nothing was committed, but where the connection broke or
-    the task was cancelled: then all was or nothing. So it is if the process dies.
+    If it raises, with psycopg's errors, nothing was committed, and the transaction may still be
+    open; but where the connection broke or the task was cancelled, all was committed or nothing. So
+    it is if the process dies.
     """
     name = _prepared(connection)
-    if name and connection.pgconn.transaction_status == TransactionStatus.INTRANS:
-        await _in_one_write(connection, name, jobs)
-    else:
-        await _in_a_pipeline(connection, jobs)
+    is_open = connection.pgconn.transaction_status == TransactionStatus.INTRANS
+    try:
+        if name and is_open:
+            await _in_one_write(connection, name, jobs)
+        else:
+            await _in_a_pipeline(connection, jobs)
+    except BaseException:
+        if connection.pgconn.pipeline_status:  # answers may be to come, which nobody else must get
+            connection.pgconn.finish()
+        raise
 
 
 def _prepared(connection: AsyncConnection[Any]) -> bytes | None:
-    """The name that SUBMIT has on this connection, if psycopg has prepared it, as it does by use.
+    """The name that SUBMIT has on this connection, if psycopg has prepared it.
 
-    It forgets it again, say after a ROLLBACK, and prepares nothing where it is told so. It has no
-    public way to ask; were the private one gone, all would go by psycopg's pipeline.
+    psycopg forgets it with a ROLLBACK, for one. It has no public way to ask; were the private one
+    gone, all would go by its pipeline.
     """
-    names: dict[Any, bytes] = getattr(getattr(connection, "_prepared", None), "_names", {})
-    return names.get(_KEY)
+    names: Any = getattr(getattr(connection, "_prepared", None), "_names", {})
+    if connection.prepare_threshold is None or _KEY not in names:
+        return None
+    names.move_to_end(_KEY)  # or psycopg would take it for one that is not used
+    name: bytes = names[_KEY]
+    return name
 
 
 async def _in_a_pipeline(connection: AsyncConnection[Any], jobs: str) -> None:
     async with connection.pipeline():
-        await connection.execute(steps.SUBMIT, {"jobs": jobs})
-        await connection.execute("COMMIT", prepare=False)
+        # Not of the connection's own class, which may put a payload into the statement's text.
+        await AsyncCursor(connection).execute(steps.SUBMIT, {"jobs": jobs}, prepare=True)
+        await AsyncCursor(connection).execute("COMMIT", prepare=False)
 
 
 async def _in_one_write(connection: AsyncConnection[Any], name: bytes, jobs: str) -> None:
     async with connection.lock:
-        ways = connection.pgconn
-        ways.enter_pipeline_mode()
-        ways.send_query_prepared(name, [jobs.encode()])
-        ways.send_query_params(b"COMMIT", None)
-        ways.pipeline_sync()
-        try:
-            failed = await connection.wait(_first_failure(ways))
-        finally:
-            with suppress(psycopg.OperationalError):  # the connection is lost, which was said
-                ways.exit_pipeline_mode()
+        pgconn = connection.pgconn
+        pgconn.enter_pipeline_mode()
+        pgconn.send_query_prepared(name, [jobs.encode()])
+        pgconn.send_query_params(b"COMMIT", None)
+        pgconn.pipeline_sync()
+        failed = await connection.wait(_failure(pgconn, connection.info.encoding))
+        pgconn.exit_pipeline_mode()
     if failed:
-        raise error_from_result(failed, encoding=connection.info.encoding)
+        raise failed
 
 
-def _first_failure(ways: PGconn) -> PQGen[PGresult | None]:
-    """Send what was given to libpq; returns the answer that is an error, of all up to the sync."""
-    yield from generators.send(ways)
-    failed: PGresult | None = None
-    while True:
-        try:
-            answers: list[PGresult] = yield from generators.fetch_many(ways)
-        except psycopg.OperationalError:
-            if failed:
-                return failed  # which says why the connection is lost
-            raise
-        for answer in answers:
-            if answer.status == ExecStatus.PIPELINE_SYNC:
-                return failed
-            if answer.status == ExecStatus.FATAL_ERROR:
-                failed = failed or answer
+def _failure(pgconn: PGconn, encoding: str) -> PQGen[psycopg.Error | None]:
+    """Send what libpq was given; returns what Postgres had against it, once it has answered all.
+
+    Raises where answers are missing, which leaves the connection useless.
+    """
+    yield from generators.send(pgconn)
+    answers: list[PGresult] = []
+    lost: psycopg.Error = psycopg.OperationalError("Postgres did not answer as it should")
+    try:
+        for _ in ("SUBMIT", "COMMIT", "the end of both"):
+            answers += yield from generators.fetch_many(pgconn)
+    except psycopg.OperationalError as error:
+        lost = error
+    failures = (answer for answer in answers if answer.status == ExecStatus.FATAL_ERROR)
+    failed = next((error_from_result(each, encoding=encoding) for each in failures), None)
+    if not answers or answers[-1].status != ExecStatus.PIPELINE_SYNC:
+        raise failed or lost
+    return failed

@@ -36,7 +36,9 @@ LOOK_SECONDS = 1.0
 
 
 CLAIMS_ALONE = f"{steps.CLAIM}, set_config('synchronous_commit', 'off', true)"
-"""CLAIM for a transaction of claims alone, which does not wait for the disk then.
+"""CLAIM, with one more thing that it returns, for a transaction of claims alone.
+
+Which does not wait for the disk then.
 
 A claim that a crash of Postgres takes back leaves its job `queued` and its publication remembered:
 what commits later and waits for the disk takes the claim along. What this worker does with the job

@@ -10,7 +10,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
@@ -32,8 +32,9 @@ GIVE_UP = {"connect_timeout": LONGEST_SECONDS, "tcp_user_timeout": LONGEST_SECON
 class Nudge:
     """Nudges the relays from a process that serves requests, coalesced.
 
-    However many requests ask for it, there is one nudge in `LEAST_SECONDS`; the last that asks is
-    heard. None of them waits for it: the next request of its client would wait as well.
+    However many requests ask for it, there is one nudge in `LEAST_SECONDS`; while Postgres is
+    there, the last that asks is heard. None of them waits for it: the next request of its client
+    would wait as well. It belongs to the event loop in which it is first asked.
     """
 
     def __init__(self, database_url: str) -> None:
@@ -42,71 +43,83 @@ class Nudge:
         self._connecting: asyncio.Task[None] | None = None
         self._socket = -1
         self._is_wanted = False
+        self._is_unanswered = False
         self._rest: asyncio.TimerHandle | None = None
 
     def send(self) -> None:
         """Nudge, now or soon, from the event loop. Want of Postgres is no error."""
         self._is_wanted = True
         if self._rest is None:
-            self._nudge()
+            self._attempt()
 
     async def close(self) -> None:
-        """Send what is left, and close the connection."""
-        self._rested()
+        """Send what is left, unless Postgres has yet to answer the last one, and disconnect."""
+        self._end_rest()
         if self._connecting is not None:
-            await self._connecting
+            await asyncio.wait([self._connecting])
         self._disconnect()
         self._is_wanted = False
 
-    def _nudge(self) -> None:
-        self._rest = asyncio.get_running_loop().call_later(LEAST_SECONDS, self._rested)
+    def _attempt(self) -> None:
+        """Nudge if it can be done now, and rest before the next attempt."""
+        self._rest = asyncio.get_running_loop().call_later(LEAST_SECONDS, self._end_rest)
         if self._connection is not None:
-            self._notify(self._connection.pgconn)
+            self._write(self._connection.pgconn)
         elif self._connecting is None:
             self._connecting = asyncio.create_task(self._connect())
 
-    def _rested(self) -> None:
+    def _end_rest(self) -> None:
         if self._rest is not None:
             self._rest.cancel()
             self._rest = None
         if self._is_wanted:
-            self._nudge()
+            self._attempt()
 
-    def _notify(self, connection: PGconn) -> None:
-        """Write it, if the last one is answered.
+    async def _connect(self) -> None:
+        self._is_wanted = False
+        try:
+            self._connection = await AsyncConnection.connect(self._conninfo, autocommit=True)
+            connection = self._connection.pgconn
+            self._socket = connection.socket
+            asyncio.get_running_loop().add_reader(self._socket, self._read, connection)
+            self._write(connection)
+        except (psycopg.Error, OSError):
+            """Postgres is away: relays look by themselves before long."""
+        finally:
+            self._connecting = None
+
+    def _write(self, connection: PGconn) -> None:
+        """A nudge, unless there is one without an answer: then the next attempt is in its place.
 
         psycopg would wait for the answer, in a task that would cost several times as much.
         """
-        if connection.transaction_status == TransactionStatus.IDLE:
-            self._is_wanted = False
+        if not self._is_unanswered:
+            self._is_wanted, self._is_unanswered = False, True
             with self._losing():
                 connection.send_query(NOTIFY.encode())
                 connection.flush()
 
-    async def _connect(self) -> None:
-        self._is_wanted = False
-        with suppress(psycopg.Error, OSError):
-            self._connection = await AsyncConnection.connect(self._conninfo, autocommit=True)
-            connection = self._connection.pgconn
-            self._socket = connection.socket
-            asyncio.get_running_loop().add_reader(self._socket, self._hear, connection)
-            self._notify(connection)
-        self._connecting = None
-
-    def _hear(self, connection: PGconn) -> None:
+    def _read(self, connection: PGconn) -> None:
+        """The answer, of which no more is asked than that it has come."""
         with self._losing():
             connection.consume_input()
             while not connection.is_busy() and connection.get_result():
-                """What the answers are is nobody's concern."""
+                pass
+            self._is_unanswered = connection.transaction_status != TransactionStatus.IDLE
 
     @contextmanager
     def _losing(self) -> Iterator[None]:
+        """Disconnect where the connection is lost, and have its unanswered nudge sent again."""
         try:
             yield
         except psycopg.Error:
+            self._is_wanted |= self._is_unanswered
             self._disconnect()
+            if self._rest is None:
+                self._end_rest()
 
     def _disconnect(self) -> None:
+        self._is_unanswered = False
         if self._connection is not None:
             asyncio.get_running_loop().remove_reader(self._socket)
             self._connection.pgconn.finish()

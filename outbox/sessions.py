@@ -5,6 +5,7 @@ SQLAlchemy commits as ever, by whichever of its ways; SUBMIT and COMMIT go out i
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -23,7 +24,8 @@ WAITING = "duly_jobs_wait"
 CONNECTION = "duly.connection"
 """In `Session.info`: the connection of its last transaction, if jobs wait there for the commit."""
 
-_waiting: "WeakKeyDictionary[Connection, list[dict[str, Any]]]" = WeakKeyDictionary()
+_waiting: "WeakKeyDictionary[Connection, list[str]]" = WeakKeyDictionary()
+"""What is to be submitted with the commit, each job as JSON."""
 
 
 def job_sessions(engine: AsyncEngine, **options: Any) -> async_sessionmaker[AsyncSession]:
@@ -49,18 +51,20 @@ def job_sessions(engine: AsyncEngine, **options: Any) -> async_sessionmaker[Asyn
 
 def write(connection: Connection, rows: Rows) -> None:
     """Take SUBMIT for these jobs, now or with the connection's commit."""
+    jobs = [json.dumps(row) for row in rows]
     if _may_wait(connection):
-        _waiting.setdefault(connection, []).extend(rows)
+        _waiting.setdefault(connection, []).extend(jobs)
     else:
-        _execute(connection, rows)
+        connection.exec_driver_sql(steps.SUBMIT, {"jobs": _array(jobs)})
 
 
 def needs_no_io(session: Session) -> bool:
-    """Whether `write` would keep the session's jobs in memory, on a connection that it has."""
+    """Whether the session has begun a transaction in which `write` would keep jobs in memory."""
     connection: Connection | None = session.info.get(CONNECTION)
     return (
         connection is not None
         and not connection.closed
+        and session.get_bind() is connection.engine  # which may be another for each statement
         and connection.in_transaction()
         and not session.in_nested_transaction()  # of which the connection may not know yet
         and _may_wait(connection)
@@ -93,8 +97,8 @@ def _commits_by_itself(connection: Connection) -> bool:
     return bool(driver.autocommit)
 
 
-def _execute(connection: Connection, rows: Rows) -> None:
-    connection.exec_driver_sql(steps.SUBMIT, {"jobs": json.dumps(rows)})
+def _array(jobs: Sequence[str]) -> str:
+    return f"[{','.join(jobs)}]"
 
 
 def _forget(connection: Connection) -> None:
@@ -103,9 +107,26 @@ def _forget(connection: Connection) -> None:
 
 def _send_with_commit(connection: Connection) -> None:
     """After this SQLAlchemy's own commit finds no transaction, and sends nothing."""
-    if rows := _waiting.pop(connection, None):
+    if jobs := _waiting.pop(connection, None):
         driver: Any = connection.connection.dbapi_connection
         try:
-            driver.run_async(partial(submit_and_commit, jobs=json.dumps(rows)))
+            driver.run_async(partial(submit_and_commit, jobs=_array(jobs)))
         except BaseException as error:  # noqa: BLE001 - raised again, as around SQLAlchemy's commit
-            connection._handle_dbapi_exception(error, steps.SUBMIT, None, None, None)  # noqa: SLF001
+            _raise(connection, error)
+
+
+def _raise(connection: Connection, error: BaseException) -> None:
+    driver: Any = connection.connection.driver_connection
+    if isinstance(error, Exception):
+        _end_transaction(connection)
+    try:
+        connection._handle_dbapi_exception(error, None, None, None, None)  # noqa: SLF001
+    finally:
+        if driver.closed and not connection.invalidated:
+            connection.invalidate()  # it looks for lost connections in errors of Postgres alone
+
+
+def _end_transaction(connection: Connection) -> None:
+    """SQLAlchemy takes it for ended, as a COMMIT that fails ends it: it would not roll back."""
+    with suppress(Exception):  # a lost connection has nothing to end, and will be told as lost
+        connection.dialect.do_rollback(connection.connection)

@@ -61,7 +61,7 @@ def submit(
     there is no job; once it has committed, the job runs. An AsyncSession's answer is awaited.
     """
     if isinstance(session, AsyncSession):
-        return _only(_submit_async(session, [work], options))
+        return _submit_one(session, work, options)
     return _submit(session, [work], **options)[0]
 
 
@@ -82,8 +82,8 @@ def submit_all(
     return _submit(session, works, **options)
 
 
-async def _only(jobs: Awaitable[list[SubmittedJob]]) -> SubmittedJob:
-    (job,) = await jobs
+async def _submit_one(session: AsyncSession, work: Work[Any], options: Options) -> SubmittedJob:
+    (job,) = await _submit_async(session, [work], options)
     return job
 
 

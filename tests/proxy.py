@@ -26,6 +26,8 @@ class Proxy:
         """How many connections were refused."""
         self.round_trips = 0
         """How often a client has asked something since it was last answered."""
+        self.garbles = False
+        """Whether what the server says arrives as so many zeros."""
         self._admits = True
         self._allowance: int | None = None
         self._links: set[_Link] = set()
@@ -139,6 +141,8 @@ class Proxy:
     def _allowed(self, link: "_Link", data: bytes) -> bytes:
         """As much of an answer as may pass; nothing ends the connection."""
         link.is_answered = True
+        if self.garbles:
+            return bytes(len(data))
         if self._allowance is None:
             return data
         passing = data[: self._allowance]

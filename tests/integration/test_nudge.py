@@ -101,6 +101,22 @@ def test_after_its_connection_broke_it_makes_another(
     assert _heard(listener) == []
 
 
+def test_a_nudge_that_finds_its_connection_broken_is_sent_over_another(
+    database_url: str, listener: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def send() -> None:
+        async with _nudge(database_url) as opened:
+            for _ in range(3):
+                opened.send()
+                await _hears(listener)
+                await asyncio.to_thread(wait_for, "its rest", lambda: opened._rest is None)
+                listener.execute(END_OTHERS)  # in the loop's thread, which notices nothing yet
+
+    monkeypatch.setattr(nudge, "LEAST_SECONDS", 0.05)
+    asyncio.run(send())
+    assert _heard(listener) == []
+
+
 async def _hears(listener: psycopg.Connection) -> None:
     """Until a nudge arrives."""
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
+from uuid import uuid4
 
 import psycopg
 import pytest
@@ -208,6 +209,79 @@ def test_what_fails_at_the_commit_raises_and_leaves_neither(
 
 
 @pytest.mark.parametrize(("table", "moment"), WHERE)
+def test_the_connection_of_a_failed_commit_is_clean_for_the_next_request(
+    run: Run, database_url: str, sql_now: psycopg.Connection, table: str, moment: str
+) -> None:
+    sql_now.execute(BREAK.format("RAISE integrity_constraint_violation;", table, moment))
+
+    async def request(sessions: Sessions) -> None:
+        async with sessions() as session:
+            await order(session)
+            await session.commit()
+
+    async def use(sessions: Sessions) -> None:
+        with pytest.raises(IntegrityError):
+            await request(sessions)
+        sql_now.execute("DROP FUNCTION break CASCADE")
+        await request(sessions)
+
+    run(database_url, use)
+    assert left(sql_now) == (1, 1, 1)
+
+
+def test_what_is_no_json_is_refused_before_the_commit(
+    run: Run, database_url: str, sql_now: psycopg.Connection
+) -> None:
+    async def use(sessions: Sessions) -> None:
+        async with sessions() as session:
+            await session.execute(ROW)
+            with pytest.raises(TypeError):
+                await submit(session, NOTE(), by=uuid4())  # type: ignore[call-overload]
+        async with sessions() as session:
+            await session.commit()
+
+    run(database_url, use)
+    assert left(sql_now) == (0, 0, 0)
+
+
+def test_answers_that_make_no_sense_fail_the_commit(
+    run: Run, postgres: Proxy, database_url: str
+) -> None:
+    async def use(sessions: Sessions) -> None:
+        async with sessions() as session:
+            await order(session)
+            postgres.garbles = True
+            with pytest.raises(DBAPIError):
+                await asyncio.wait_for(session.commit(), 10)
+
+    run(postgres.url(database_url), use)
+
+
+def test_what_stops_a_commit_half_way_leaves_no_answers_to_the_next_request(
+    run: Run, database_url: str, sql_now: psycopg.Connection
+) -> None:
+    def fail(_: psycopg.Notify) -> None:
+        raise LookupError
+
+    async def use(sessions: Sessions) -> None:
+        async with sessions() as session:
+            connection = await session.connection()
+            driver: Any = (await connection.get_raw_connection()).driver_connection
+            await order(session)
+            driver.add_notify_handler(fail)
+            await session.execute(text("NOTIFY odd"))
+            await session.execute(text("LISTEN odd"))
+            with pytest.raises((LookupError, DBAPIError)):  # where psycopg has another to tell
+                await session.commit()
+        async with sessions() as session:
+            await order(session)
+            await session.commit()
+
+    run(database_url, use)
+    assert left(sql_now) == (2, 2, 2)
+
+
+@pytest.mark.parametrize(("table", "moment"), WHERE)
 def test_a_connection_that_breaks_at_the_commit_is_told_as_such_and_replaced(
     run: Run, database_url: str, sql_now: psycopg.Connection, table: str, moment: str
 ) -> None:
@@ -345,6 +419,26 @@ def test_sessions_are_of_the_applications_classes(
 
     asyncio.run(use())
     assert left(sql_now) == (2, 2, 2)
+
+
+def test_a_session_that_has_another_engine_for_jobs_writes_them_there(
+    database_url: str, sql_now: psycopg.Connection
+) -> None:
+    async def use() -> None:
+        one, other = (create_async_engine(sqlalchemy_url(database_url)) for _ in range(2))
+
+        class Routed(Session):
+            def get_bind(self, *whose: Any, clause: Any = None, **more: Any) -> Any:
+                routed = super().get_bind(*whose, clause=clause, **more)
+                return other.sync_engine if clause is None else routed
+
+        async with job_sessions(one, sync_session_class=Routed)() as session:
+            await order(session)
+            await session.commit()
+        await asyncio.gather(one.dispose(), other.dispose())
+
+    asyncio.run(use())
+    assert left(sql_now) == (1, 1, 1)
 
 
 def test_to_submit_needs_no_greenlet_where_the_transaction_has_begun(
