@@ -45,10 +45,11 @@ Batch = tuple[float, int]
 
 
 def fill(database_url: str, count: int) -> None:
-    """A backlog of so many jobs, and statistics as autovacuum would have them by then."""
+    """A backlog of so many jobs, as it is once Postgres has written it out and knows its size."""
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute(FILL, {"first": 0, "count": count, "priority": Priority.NORMAL})
         connection.execute("VACUUM ANALYZE duly.jobs, duly.outbox_events")
+        connection.execute("CHECKPOINT")  # or it would come while the backlog is worked off
 
 
 def relayed(database_url: str, count: int) -> float:
