@@ -36,9 +36,9 @@ LOOK_SECONDS = 1.0
 
 
 CLAIMS_ALONE = f"{steps.CLAIM}, set_config('synchronous_commit', 'off', true)"
-"""CLAIM, with one more thing that it returns, for a transaction of claims alone.
+"""CLAIM for a transaction of claims alone, which does not wait for the disk then.
 
-Which does not wait for the disk then.
+What CLAIM returns is the end of its text, and this is one thing more.
 
 A claim that a crash of Postgres takes back leaves its job `queued` and its publication remembered:
 what commits later and waits for the disk takes the claim along. What this worker does with the job

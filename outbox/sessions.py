@@ -72,7 +72,7 @@ def needs_no_io(session: Session) -> bool:
 
 
 def _noting(made_by: "type[Session] | sessionmaker[Session]") -> "sessionmaker[Session]":
-    """Makes the same sessions, and has them note their connections."""
+    """Makes the same sessions, which note their connections; so do all of a sessionmaker given."""
     own = sessionmaker(class_=made_by) if isinstance(made_by, type) else made_by
     event.listen(own, "after_begin", _note)
     return own
