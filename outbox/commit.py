@@ -11,7 +11,7 @@ from psycopg import AsyncConnection, AsyncCursor, generators
 from psycopg.abc import PQGen
 from psycopg.errors import error_from_result
 from psycopg.pq import ExecStatus, TransactionStatus
-from psycopg.pq.abc import PGconn, PGresult
+from psycopg.pq.abc import PGresult
 
 from outbox import steps
 
@@ -33,9 +33,11 @@ async def submit_and_commit(connection: AsyncConnection[Any], jobs: str) -> None
             await _in_one_write(connection, name, jobs)
         else:
             await _in_a_pipeline(connection, jobs)
-    except BaseException:
+    except BaseException as error:
         if connection.pgconn.pipeline_status:  # answers may be to come, which nobody else must get
             connection.pgconn.finish()
+            if isinstance(error, Exception) and not isinstance(error, psycopg.Error):
+                raise psycopg.OperationalError("the connection was closed in a commit") from error
         raise
 
 
@@ -67,17 +69,18 @@ async def _in_one_write(connection: AsyncConnection[Any], name: bytes, jobs: str
         pgconn.send_query_prepared(name, [jobs.encode()])
         pgconn.send_query_params(b"COMMIT", None)
         pgconn.pipeline_sync()
-        failed = await connection.wait(_failure(pgconn, connection.info.encoding))
+        failed = await connection.wait(_failure(connection))
         pgconn.exit_pipeline_mode()
     if failed:
         raise failed
 
 
-def _failure(pgconn: PGconn, encoding: str) -> PQGen[psycopg.Error | None]:
+def _failure(connection: AsyncConnection[Any]) -> PQGen[psycopg.Error | None]:
     """Send what libpq was given; returns what Postgres had against it, once it has answered all.
 
     Raises where answers are missing, which leaves the connection useless.
     """
+    pgconn = connection.pgconn
     yield from generators.send(pgconn)
     answers: list[PGresult] = []
     lost: psycopg.Error = psycopg.OperationalError("Postgres did not answer as it should")
@@ -87,7 +90,11 @@ def _failure(pgconn: PGconn, encoding: str) -> PQGen[psycopg.Error | None]:
     except psycopg.OperationalError as error:
         lost = error
     failures = (answer for answer in answers if answer.status == ExecStatus.FATAL_ERROR)
-    failed = next((error_from_result(each, encoding=encoding) for each in failures), None)
+    failed = next((_error(connection, each) for each in failures), None)
     if not answers or answers[-1].status != ExecStatus.PIPELINE_SYNC:
         raise failed or lost
     return failed
+
+
+def _error(connection: AsyncConnection[Any], answer: PGresult) -> psycopg.Error:
+    return error_from_result(answer, encoding=connection.info.encoding)

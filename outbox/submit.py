@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from uuid_utils.compat import uuid7
 
 from outbox.kinds import Priority, Work
-from outbox.sessions import needs_no_io, write
+from outbox.sessions import Rows, keep, write
 
 SUBMITTED = "duly.submitted"
 """Set in `Session.info` once the transaction holds an event that the relay should hear of."""
@@ -91,12 +91,22 @@ async def _submit_async(
     session: AsyncSession, works: Iterable[Work[Any]], options: Options
 ) -> list[SubmittedJob]:
     """Without I/O it needs no greenlet to wait in, which would cost as much as all the rest."""
-    if needs_no_io(session.sync_session):
-        return _submit(session.sync_session, works, **options)
-    return await session.run_sync(_submit, works, **options)
+    rows = _rows(session.sync_session, works, **options)
+    if rows and not keep(session.sync_session, rows):
+        await session.run_sync(write, rows)
+    return _submitted(session.sync_session, rows, **options)
 
 
 def _submit(
+    session: Session, works: Iterable[Work[Any]], **options: Unpack[Options]
+) -> list[SubmittedJob]:
+    rows = _rows(session, works, **options)
+    if rows:
+        write(session, rows)
+    return _submitted(session, rows, **options)
+
+
+def _rows(
     session: Session,
     works: Iterable[Work[Any]],
     *,
@@ -104,7 +114,7 @@ def _submit(
     priority: Priority | None = None,
     subject: str | None = None,
     by: str | None = None,
-) -> list[SubmittedJob]:
+) -> list[dict[str, Any]]:
     if run_at is not None and run_at.tzinfo is None:
         raise ValueError("run_at needs a time zone")
     parent = session.info.get(PARENT)
@@ -114,11 +124,7 @@ def _submit(
         "parent_id": str(parent.id) if parent else None,
         "submitted_by": by,
     }
-    rows = [_row(work, priority) | common for work in works]
-    if rows:
-        write(session.connection(), rows)
-        session.info[SUBMITTED] = True
-    return [SubmittedJob(UUID(row["id"]), row["kind"], row["queue"], run_at) for row in rows]
+    return [_row(work, priority) | common for work in works]
 
 
 def _row(work: Work[Any], priority: Priority | None) -> dict[str, Any]:
@@ -131,3 +137,11 @@ def _row(work: Work[Any], priority: Priority | None) -> dict[str, Any]:
         "payload": work.payload.model_dump_json(),
         "budget": kind.retry.attempts,
     }
+
+
+def _submitted(
+    session: Session, rows: Rows, *, run_at: datetime | None = None, **_options: Any
+) -> list[SubmittedJob]:
+    if rows:
+        session.info[SUBMITTED] = True
+    return [SubmittedJob(UUID(row["id"]), row["kind"], row["queue"], run_at) for row in rows]

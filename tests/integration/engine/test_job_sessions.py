@@ -75,10 +75,11 @@ def run(is_prepared: bool) -> Run:
     async def with_engine(database_url: str, use: Use) -> None:
         threshold = {"prepare_threshold": 0 if is_prepared else None}
         engine = create_async_engine(sqlalchemy_url(database_url), connect_args=threshold)
+        sessions = job_sessions(engine)
         try:
             async with engine.begin() as connection:
                 await connection.exec_driver_sql(steps.SUBMIT, {"jobs": "[]"})
-            await use(job_sessions(engine))
+            await use(sessions)
         finally:
             await engine.dispose()
 
@@ -375,14 +376,16 @@ def test_a_savepoint_that_is_rolled_back_takes_only_its_own_job(
     assert sorted(stored) == [("hello",), ("kept",)]
 
 
-@pytest.mark.parametrize("whose", ["session", "connection"])
+@pytest.mark.parametrize("whose", ["session", "connection", "driver"])
 def test_a_commit_of_the_handlers_own_takes_its_jobs_along(
     run: Run, database_url: str, sql_now: psycopg.Connection, whose: str
 ) -> None:
     async def use(sessions: Sessions) -> None:
         async with sessions() as session:
+            connection = await session.connection()
+            driver: Any = (await connection.get_raw_connection()).driver_connection
             await order(session)
-            await (session if whose == "session" else await session.connection()).commit()
+            await {"session": session, "connection": connection, "driver": driver}[whose].commit()
             assert left(sql_now) == (1, 1, 1)
 
     run(database_url, use)
@@ -467,6 +470,40 @@ def test_a_transaction_of_nothing_but_a_job_commits_it(
 
     run(database_url, use)
     assert left(sql_now) == (0, 1, 1)
+
+
+def test_a_session_that_is_closed_leaves_no_jobs_to_the_next_on_its_connection(
+    run: Run, database_url: str, sql_now: psycopg.Connection
+) -> None:
+    async def use(sessions: Sessions) -> None:
+        async with sessions() as session:
+            await order(session)
+        async with sessions.begin() as session:
+            await session.execute(ROW)
+
+    run(database_url, use)
+    assert left(sql_now) == (1, 0, 0)
+
+
+@pytest.mark.parametrize("is_older", [True, False], ids=["older", "the application's own"])
+def test_jobs_are_written_at_once_on_connections_that_are_not_ours(
+    database_url: str, sql_now: psycopg.Connection, is_older: bool
+) -> None:
+    async def connect() -> psycopg.AsyncConnection[Any]:
+        return await psycopg.AsyncConnection.connect(database_url)
+
+    async def use() -> None:
+        options: dict[str, Any] = {} if is_older else {"async_creator": connect}
+        engine = create_async_engine(sqlalchemy_url(database_url), **options)
+        async with engine.connect() as connection:
+            await connection.execute(ROW)
+        async with job_sessions(engine).begin() as session:
+            await order(session)
+            assert await session.scalar(text("SELECT count(*) FROM duly.jobs")) == 1
+        await engine.dispose()
+
+    asyncio.run(use())
+    assert left(sql_now) == (1, 1, 1)
 
 
 def test_other_sessions_of_the_engine_write_at_once(
