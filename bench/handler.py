@@ -3,24 +3,28 @@
 No worker and no relay runs: what is measured is what the client waits for.
 """
 
+import json
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from functools import partial
+from statistics import median
 
 import psycopg
 
-from bench.comparison import Comparison, in_turns
+from bench.comparison import Comparison
 from bench.contestants import CELERY, DRAMATIQ, DULY, Contestant
-from bench.crew import FOLDER, Crew, crew
+from bench.crew import crew
 from bench.setting import Bench
 from bench.systems.shop import CONNECTIONS, CREATE_ORDERS
 from dev.ports import free_port
 from dev.wait import wait_until
 
-SECONDS = 2
-SLICES = 2
-"""Of a round, so that what else the machine does hits all alike."""
+SECONDS = 0.5
+"""Of a shop's turn: short, so that what else the machine does hits all alike."""
+TURNS = 10
+"""Of a round."""
 START_SECONDS = 30
 
 
@@ -31,17 +35,9 @@ def run(bench: Bench) -> list[Comparison]:
         _shop(bench, CELERY) as celery,
         _shop(bench, DRAMATIQ) as other,
     ):
-        rates = in_turns(
-            {
-                "row and job": partial(_rate, bench, duly, "/orders"),
-                "row alone": partial(_rate, bench, duly, "/rows"),
-                "row, then Celery delay": partial(_rate, bench, celery, "/orders"),
-                "row, then Dramatiq send": partial(_rate, bench, other, "/orders"),
-            },
-            bench.rounds * SLICES,
-            bench.say,
+        ours, alone, after_celery, after_dramatiq = _rates(
+            bench, f"{duly}/orders", f"{duly}/rows", f"{celery}/orders", f"{other}/orders"
         )
-    ours, alone, after_celery, after_dramatiq = rates.values()
     return [
         Comparison("row and job ÷ row alone", ours, alone, "requests/s", 0.85, 0.95),
         Comparison("÷ row, then Celery delay", ours, after_celery, "requests/s", 2),
@@ -50,8 +46,8 @@ def run(bench: Bench) -> list[Comparison]:
 
 
 @contextmanager
-def _shop(bench: Bench, contestant: Contestant) -> Iterator[tuple[Crew, int]]:
-    """A shop that accepts requests, and its port. All are open, and one is asked at a time."""
+def _shop(bench: Bench, contestant: Contestant) -> Iterator[int]:
+    """A shop that accepts requests, at the port given. All are open, and one is asked at a time."""
     shop, port = f"{contestant.module}_shop", free_port()
     with crew(bench.database_url, bench.amqp_url, shop, contestant.queues) as own:
         contestant.create_tables(own.database_url)
@@ -60,17 +56,24 @@ def _shop(bench: Bench, contestant: Contestant) -> Iterator[tuple[Crew, int]]:
         own.start("uvicorn", f"bench.systems.{shop}:app", "--port", str(port), "--no-access-log")
         if not wait_until(lambda: _accepts(port), START_SECONDS):
             raise TimeoutError(f"{shop} does not start; see .bench/{shop}.log")
-        yield own, port
+        yield port
 
 
-def _rate(bench: Bench, shop: tuple[Crew, int], path: str) -> float:
-    own, port = shop
-    seconds = str(bench.size(SECONDS))
-    load = own.start("bench.load", str(port), path, str(CONNECTIONS), seconds, asks=True)
-    said, _ = load.communicate()
+def _rates(bench: Bench, *targets: str) -> list[list[float]]:
+    """Requests a second of each, turn by turn."""
+    turns = bench.size(TURNS * bench.rounds)
+    load = subprocess.run(
+        [sys.executable, "-m", "bench.load", *map(str, (CONNECTIONS, SECONDS, turns, *targets))],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
     if load.returncode:
-        raise RuntimeError(f"the requests to {path} failed; see the log in {FOLDER}")
-    return float(said)
+        raise RuntimeError("a request failed; see above, and the logs in .bench")
+    rates: list[list[float]] = json.loads(load.stdout)
+    for target, values in zip(targets, rates, strict=True):
+        bench.say(f"{target}: {median(values):,.4g}, from {min(values):,.4g} to {max(values):,.4g}")
+    return rates
 
 
 def _accepts(port: int) -> bool:

@@ -1,7 +1,7 @@
-"""Posts orders over and over: `python -m bench.load PORT PATH CONNECTIONS SECONDS`.
+"""Posts orders to shops in turns: `python -m bench.load CONNECTIONS SECONDS TURNS PORT/PATH ...`.
 
-Prints how many requests a second were answered well; an answer that is not 2xx ends it. Streams and
-no HTTP client, which would be the limit.
+Prints as JSON, for each shop, how many requests a second were answered well in each of its turns.
+An answer that is not 2xx ends it. Streams and no HTTP client, which would be the limit.
 """
 
 import asyncio
@@ -11,30 +11,41 @@ import time
 
 BODY = json.dumps({"item": "a thing"}).encode()
 REQUEST = (
-    "POST {path} HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\n"
+    "POST /{path} HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\n"
     f"Content-Length: {len(BODY)}\r\n\r\n"
 )
-WARM_UP_SECONDS = 1.0
+Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
-class Load:
-    """Keep-alive connections, each with one request at a time."""
+class Shop:
+    """One address, and keep-alive connections to it, each with one request at a time."""
 
-    def __init__(self, port: int, path: str, seconds: float) -> None:
-        self._port = port
+    def __init__(self, target: str) -> None:
+        self._port, path = target.split("/", 1)
         self._request = REQUEST.format(path=path).encode() + BODY
-        self._begin = time.monotonic() + WARM_UP_SECONDS
-        self._end = self._begin + seconds
-        self.answered = 0
+        self._streams: list[Stream] = []
 
-    async def connection(self) -> None:
-        """Post until the time is over; what was answered before the begin does not count."""
-        reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
-        while (now := time.monotonic()) < self._end:
-            self.answered += now >= self._begin
+    async def connect(self, connections: int) -> None:
+        """Open the connections."""
+        opening = [asyncio.open_connection("127.0.0.1", self._port) for _ in range(connections)]
+        self._streams = await asyncio.gather(*opening)
+
+    async def rate(self, seconds: float) -> float:
+        """Post on all connections at once, so long; returns the answers a second."""
+        begin = time.monotonic()
+        posting = [self._post_until(begin + seconds, *stream) for stream in self._streams]
+        answered = sum(await asyncio.gather(*posting))
+        return answered / (time.monotonic() - begin)
+
+    async def _post_until(
+        self, end: float, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> int:
+        answered = 0
+        while time.monotonic() < end:
             writer.write(self._request)
             await _read_answer(reader)
-        writer.close()
+            answered += 1
+        return answered
 
 
 async def _read_answer(reader: asyncio.StreamReader) -> None:
@@ -45,14 +56,19 @@ async def _read_answer(reader: asyncio.StreamReader) -> None:
     await reader.readexactly(int(length.partition(b":")[2]))
 
 
-async def main(port: int, path: str, connections: int, seconds: float) -> None:
-    """Post on all connections at once."""
-    load = Load(port, path, seconds)
-    async with asyncio.TaskGroup() as tasks:
-        for _ in range(connections):
-            tasks.create_task(load.connection())
-    print(load.answered / seconds)
+async def main(connections: int, seconds: float, turns: int, *targets: str) -> None:
+    """Each shop once a turn, from the other end each time; the first turn is not told."""
+    shops = [Shop(target) for target in targets]
+    for shop in shops:
+        await shop.connect(connections)
+        await shop.rate(seconds)
+    rates: list[list[float]] = [[] for _ in shops]
+    for turn in range(turns):
+        places = range(len(shops))
+        for place in places if turn % 2 == 0 else reversed(places):
+            rates[place].append(await shops[place].rate(seconds))
+    json.dump(rates, sys.stdout)
 
 
 if __name__ == "__main__":
-    asyncio.run(main(int(sys.argv[1]), sys.argv[2], int(sys.argv[3]), float(sys.argv[4])))
+    asyncio.run(main(int(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3]), *sys.argv[4:]))

@@ -19,7 +19,7 @@ _KEY = steps.SUBMIT.replace("%(jobs)s", "$1").encode(), (0,)
 """By which psycopg knows what it has prepared: the query as Postgres reads it, and its types."""
 
 
-async def submit_and_commit(connection: AsyncConnection[Any], jobs: str) -> None:
+async def submit_and_commit(connection: AsyncConnection[Any], jobs: bytes) -> None:
     """Take SUBMIT for the jobs, which are JSON, and commit.
 
     If it raises, with psycopg's errors, nothing was committed, and the transaction may still be
@@ -55,18 +55,18 @@ def _prepared(connection: AsyncConnection[Any]) -> bytes | None:
     return name
 
 
-async def _in_a_pipeline(connection: AsyncConnection[Any], jobs: str) -> None:
+async def _in_a_pipeline(connection: AsyncConnection[Any], jobs: bytes) -> None:
     async with connection.pipeline():
         # Not of the connection's own class, which may put a payload into the statement's text.
-        await AsyncCursor(connection).execute(steps.SUBMIT, {"jobs": jobs}, prepare=True)
+        await AsyncCursor(connection).execute(steps.SUBMIT, {"jobs": jobs.decode()}, prepare=True)
         await AsyncCursor(connection).execute("COMMIT", prepare=False)
 
 
-async def _in_one_write(connection: AsyncConnection[Any], name: bytes, jobs: str) -> None:
+async def _in_one_write(connection: AsyncConnection[Any], name: bytes, jobs: bytes) -> None:
     async with connection.lock:
         pgconn = connection.pgconn
         pgconn.enter_pipeline_mode()
-        pgconn.send_query_prepared(name, [jobs.encode()])
+        pgconn.send_query_prepared(name, [jobs])
         pgconn.send_query_params(b"COMMIT", None)
         pgconn.pipeline_sync()
         failed = await connection.wait(_failure(connection))

@@ -9,9 +9,9 @@ from psycopg import AsyncConnection
 from outbox.commit import submit_and_commit
 
 
-def as_array(jobs: Iterable[str]) -> str:
+def as_array(jobs: Iterable[bytes]) -> bytes:
     """What SUBMIT takes: one JSON array of the jobs, which are JSON each."""
-    return f"[{','.join(jobs)}]"
+    return b"[" + b",".join(jobs) + b"]"
 
 
 class JobConnection(AsyncConnection[Any]):
@@ -23,9 +23,9 @@ class JobConnection(AsyncConnection[Any]):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self._jobs: list[str] = []
+        self._jobs: list[bytes] = []
 
-    def keep(self, jobs: Iterable[str]) -> None:
+    def keep(self, jobs: Iterable[bytes]) -> None:
         """Have these submitted with the commit; each is JSON."""
         self._jobs.extend(jobs)
 

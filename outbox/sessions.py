@@ -3,10 +3,10 @@
 SQLAlchemy commits as ever, by whichever of its ways; the connection sends SUBMIT along.
 """
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
+from pydantic_core import to_json
 from sqlalchemy import Connection, Dialect, TwoPhaseTransaction, event
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from sqlalchemy.orm import Session, SessionTransaction, sessionmaker
@@ -58,11 +58,11 @@ def write(session: Session, rows: Rows) -> None:
     if keeper := _keeper(connection):
         keeper.keep(_as_json(rows))
     else:
-        connection.exec_driver_sql(steps.SUBMIT, {"jobs": as_array(_as_json(rows))})
+        connection.exec_driver_sql(steps.SUBMIT, {"jobs": as_array(_as_json(rows)).decode()})
 
 
-def _as_json(rows: Rows) -> list[str]:
-    return [json.dumps(row) for row in rows]
+def _as_json(rows: Rows) -> list[bytes]:
+    return [to_json(row) for row in rows]
 
 
 def _is_current(session: Session, connection: Connection) -> bool:

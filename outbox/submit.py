@@ -119,9 +119,9 @@ def _rows(
         raise ValueError("run_at needs a time zone")
     parent = session.info.get(PARENT)
     common = {
-        "run_at": run_at.isoformat() if run_at else None,
+        "run_at": run_at,
         "subject": subject or (parent.subject if parent else None),
-        "parent_id": str(parent.id) if parent else None,
+        "parent_id": parent.id if parent else None,
         "submitted_by": by,
     }
     return [_row(work, priority) | common for work in works]
@@ -130,7 +130,7 @@ def _rows(
 def _row(work: Work[Any], priority: Priority | None) -> dict[str, Any]:
     kind = work.kind
     return {
-        "id": str(uuid7()),
+        "id": uuid7(),
         "kind": kind.name,
         "queue": kind.queue,
         "priority": Priority(kind.priority if priority is None else priority),
@@ -144,4 +144,4 @@ def _submitted(
 ) -> list[SubmittedJob]:
     if rows:
         session.info[SUBMITTED] = True
-    return [SubmittedJob(UUID(row["id"]), row["kind"], row["queue"], run_at) for row in rows]
+    return [SubmittedJob(row["id"], row["kind"], row["queue"], run_at) for row in rows]
