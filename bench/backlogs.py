@@ -6,15 +6,16 @@ import psycopg
 
 from dev.wait import wait_until
 from outbox.kinds import Priority
+from outbox.submission import Row
 
 PATIENCE_SECONDS = 600
-JOB = {
+JOB: Row = {
     "kind": "bench.nothing",
     "queue": "bench.duly",
-    "priority": 1,
+    "priority": "1",
     "payload": '{"number": 1}',
     "run_at": None,
-    "budget": 8,
+    "budget": "8",
     "subject": None,
     "parent_id": None,
     "submitted_by": None,

@@ -3,7 +3,6 @@
 pgbench is the writer, so that the server is what is measured and not a client in Python.
 """
 
-import json
 import re
 import subprocess
 from functools import partial
@@ -75,10 +74,9 @@ def _compare(bench: Bench, writers: int, *, with_context: bool) -> list[Comparis
 
 def _submit(bench: Bench) -> str:
     """SUBMIT as `outbox.submit` sends it, with one job's values in place of its parameters."""
-    values = {"jobs": json.dumps([JOB | {"id": "<id>"}])}
-    query = steps.SUBMIT.replace("%(jobs)s", "replace(%(jobs)s, '<id>', JOB_ID)")
+    query = steps.SUBMIT.replace("%(id)s", f"({JOB_ID})")
     with psycopg.connect(bench.database_url) as connection:
-        return psycopg.ClientCursor(connection).mogrify(query, values).replace("JOB_ID", JOB_ID)
+        return psycopg.ClientCursor(connection).mogrify(query, JOB)
 
 
 def _rate(bench: Bench, writers: int, statements: list[str]) -> float:

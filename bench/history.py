@@ -2,7 +2,6 @@
 
 import asyncio
 import itertools
-import json
 import multiprocessing
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -23,6 +22,7 @@ from bench.setting import Bench
 from outbox import steps
 from outbox.database import conninfo_of_steps
 from outbox.pruner import Pruner
+from outbox.submission import Row, submission
 
 GROUP = 100
 """Jobs with each statement and commit, as `submit_all` and the ledger write them."""
@@ -149,8 +149,8 @@ def _ledger(url: str) -> "psycopg.Connection[Any]":
 def _submit(connection: "psycopg.Connection[Any]") -> list[UUID]:
     """What `submit_all` does, and the relay once the broker has confirmed."""
     ids = [uuid7() for _ in range(GROUP)]
-    jobs = [JOB | {"id": str(id_), "subject": f"invoice:{id_}"} for id_ in ids]
-    connection.execute(steps.SUBMIT, {"jobs": json.dumps(jobs)})
+    jobs: list[Row] = [JOB | {"id": str(id_), "subject": f"invoice:{id_}"} for id_ in ids]
+    connection.execute(*submission(jobs))
     connection.execute(steps.DELETE_EVENTS, {"job_id": ids, "dispatch": [1] * GROUP})
     return ids
 

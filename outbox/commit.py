@@ -4,6 +4,8 @@ psycopg's pipeline writes each statement by itself and looks for answers in betw
 request more than all the rest of its job.
 """
 
+import re
+from collections.abc import Sequence
 from typing import Any
 
 import psycopg
@@ -14,25 +16,43 @@ from psycopg.pq import ExecStatus, TransactionStatus
 from psycopg.pq.abc import PGresult
 
 from outbox import steps
-
-_KEY = steps.SUBMIT.replace("%(jobs)s", "$1").encode(), (0,)
-"""By which psycopg knows what it has prepared: the query as Postgres reads it, and its types."""
+from outbox.submission import Row
 
 
-async def submit_and_commit(connection: AsyncConnection[Any], jobs: bytes) -> None:
-    """Take SUBMIT for the jobs, which are JSON, and commit.
+class Statement:
+    """A step as psycopg knows it once it is prepared."""
+
+    def __init__(self, step: str) -> None:
+        self.parameters = list(dict.fromkeys(re.findall(r"%\((\w+)\)s", step)))
+        for number, parameter in enumerate(self.parameters, 1):
+            step = step.replace(f"%({parameter})s", f"${number}")
+        self.key = step.encode(), (0,) * len(self.parameters)
+        """The query as Postgres reads it, and its types: all are texts, which Postgres converts."""
+
+    def values(self, row: Row) -> list[bytes | None]:
+        """The parameters in their order."""
+        values = (row[parameter] for parameter in self.parameters)
+        return [None if value is None else value.encode() for value in values]
+
+
+_STATEMENTS = {step: Statement(step) for step in (steps.SUBMIT, steps.SUBMIT_ALL)}
+
+
+async def submit_and_commit(connection: AsyncConnection[Any], step: str, row: Row) -> None:
+    """Take the step, SUBMIT or SUBMIT_ALL, and commit.
 
     If it raises, with psycopg's errors, nothing was committed, and the transaction may still be
     open; but where the connection broke or the task was cancelled, all was committed or nothing. So
     it is if the process dies.
     """
-    name = _prepared(connection)
+    statement = _STATEMENTS[step]
+    name = _prepared(connection, statement)
     is_open = connection.pgconn.transaction_status == TransactionStatus.INTRANS
     try:
         if name and is_open:
-            await _in_one_write(connection, name, jobs)
+            await _in_one_write(connection, name, statement.values(row))
         else:
-            await _in_a_pipeline(connection, jobs)
+            await _in_a_pipeline(connection, step, row)
     except BaseException as error:
         if connection.pgconn.pipeline_status:  # answers may be to come, which nobody else must get
             connection.pgconn.finish()
@@ -41,32 +61,34 @@ async def submit_and_commit(connection: AsyncConnection[Any], jobs: bytes) -> No
         raise
 
 
-def _prepared(connection: AsyncConnection[Any]) -> bytes | None:
-    """The name that SUBMIT has on this connection, if psycopg has prepared it.
+def _prepared(connection: AsyncConnection[Any], statement: Statement) -> bytes | None:
+    """The name that the step has on this connection, if psycopg has prepared it.
 
     psycopg forgets it with a ROLLBACK, for one. It has no public way to ask; were the private one
     gone, all would go by its pipeline.
     """
     names: Any = getattr(getattr(connection, "_prepared", None), "_names", {})
-    if connection.prepare_threshold is None or _KEY not in names:
+    if connection.prepare_threshold is None or statement.key not in names:
         return None
-    names.move_to_end(_KEY)  # or psycopg would take it for one that is not used
-    name: bytes = names[_KEY]
+    names.move_to_end(statement.key)  # or psycopg would take it for one that is not used
+    name: bytes = names[statement.key]
     return name
 
 
-async def _in_a_pipeline(connection: AsyncConnection[Any], jobs: bytes) -> None:
+async def _in_a_pipeline(connection: AsyncConnection[Any], step: str, row: Row) -> None:
     async with connection.pipeline():
         # Not of the connection's own class, which may put a payload into the statement's text.
-        await AsyncCursor(connection).execute(steps.SUBMIT, {"jobs": jobs.decode()}, prepare=True)
+        await AsyncCursor(connection).execute(step, row, prepare=True)
         await AsyncCursor(connection).execute("COMMIT", prepare=False)
 
 
-async def _in_one_write(connection: AsyncConnection[Any], name: bytes, jobs: bytes) -> None:
+async def _in_one_write(
+    connection: AsyncConnection[Any], name: bytes, values: Sequence[bytes | None]
+) -> None:
     async with connection.lock:
         pgconn = connection.pgconn
         pgconn.enter_pipeline_mode()
-        pgconn.send_query_prepared(name, [jobs])
+        pgconn.send_query_prepared(name, values)
         pgconn.send_query_params(b"COMMIT", None)
         pgconn.pipeline_sync()
         failed = await connection.wait(_failure(connection))

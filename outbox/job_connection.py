@@ -7,11 +7,7 @@ from typing import Any
 from psycopg import AsyncConnection
 
 from outbox.commit import submit_and_commit
-
-
-def as_array(jobs: Iterable[bytes]) -> bytes:
-    """What SUBMIT takes: one JSON array of the jobs, which are JSON each."""
-    return b"[" + b",".join(jobs) + b"]"
+from outbox.submission import Row, submission
 
 
 class JobConnection(AsyncConnection[Any]):
@@ -23,10 +19,10 @@ class JobConnection(AsyncConnection[Any]):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self._jobs: list[bytes] = []
+        self._jobs: list[Row] = []
 
-    def keep(self, jobs: Iterable[bytes]) -> None:
-        """Have these submitted with the commit; each is JSON."""
+    def keep(self, jobs: Iterable[Row]) -> None:
+        """Have these submitted with the commit."""
         self._jobs.extend(jobs)
 
     async def commit(self) -> None:
@@ -34,7 +30,7 @@ class JobConnection(AsyncConnection[Any]):
         if not self._jobs:
             return await super().commit()
         try:
-            await submit_and_commit(self, as_array(self._jobs))
+            await submit_and_commit(self, *submission(self._jobs))
         except Exception:
             with suppress(Exception):  # a lost connection has nothing to roll back
                 await super().rollback()

@@ -6,15 +6,13 @@ SQLAlchemy commits as ever, by whichever of its ways; the connection sends SUBMI
 from collections.abc import Sequence
 from typing import Any
 
-from pydantic_core import to_json
 from sqlalchemy import Connection, Dialect, TwoPhaseTransaction, event
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from sqlalchemy.orm import Session, SessionTransaction, sessionmaker
 
-from outbox import steps
-from outbox.job_connection import JobConnection, as_array
+from outbox.job_connection import JobConnection
+from outbox.submission import Row, submission
 
-Rows = Sequence[dict[str, Any]]
 WAITING = "duly_jobs_wait"
 """Execution option of an engine whose jobs wait for the commit."""
 
@@ -43,26 +41,22 @@ def job_sessions(engine: AsyncEngine, **options: Any) -> async_sessionmaker[Asyn
     return async_sessionmaker(own, sync_session_class=noting, **options)
 
 
-def keep(session: Session, rows: Rows) -> bool:
+def keep(session: Session, rows: Sequence[Row]) -> bool:
     """Keep these jobs for the commit; False where that may need I/O, and `write` has to do it."""
     connection: Connection | None = session.info.get(CONNECTION)
     keeper = _keeper(connection) if connection and _is_current(session, connection) else None
     if keeper:
-        keeper.keep(_as_json(rows))
+        keeper.keep(rows)
     return keeper is not None
 
 
-def write(session: Session, rows: Rows) -> None:
-    """Take SUBMIT for these jobs, now or with the commit."""
+def write(session: Session, rows: Sequence[Row]) -> None:
+    """Submit these jobs, now or with the commit."""
     connection = session.connection()
     if keeper := _keeper(connection):
-        keeper.keep(_as_json(rows))
+        keeper.keep(rows)
     else:
-        connection.exec_driver_sql(steps.SUBMIT, {"jobs": as_array(_as_json(rows)).decode()})
-
-
-def _as_json(rows: Rows) -> list[bytes]:
-    return [to_json(row) for row in rows]
+        connection.exec_driver_sql(*submission(rows))
 
 
 def _is_current(session: Session, connection: Connection) -> bool:

@@ -11,7 +11,8 @@ from sqlalchemy.orm import Session
 from uuid_utils.compat import uuid7
 
 from outbox.kinds import Priority, Work
-from outbox.sessions import Rows, keep, write
+from outbox.sessions import keep, write
+from outbox.submission import Row
 
 SUBMITTED = "duly.submitted"
 """Set in `Session.info` once the transaction holds an event that the relay should hear of."""
@@ -91,22 +92,25 @@ async def _submit_async(
     session: AsyncSession, works: Iterable[Work[Any]], options: Options
 ) -> list[SubmittedJob]:
     """Without I/O it needs no greenlet to wait in, which would cost as much as all the rest."""
-    rows = _rows(session.sync_session, works, **options)
-    if rows and not keep(session.sync_session, rows):
-        await session.run_sync(write, rows)
-    return _submitted(session.sync_session, rows, **options)
+    jobs, rows = _jobs(session.sync_session, works, **options)
+    if rows:
+        if not keep(session.sync_session, rows):
+            await session.run_sync(write, rows)
+        session.info[SUBMITTED] = True
+    return jobs
 
 
 def _submit(
     session: Session, works: Iterable[Work[Any]], **options: Unpack[Options]
 ) -> list[SubmittedJob]:
-    rows = _rows(session, works, **options)
+    jobs, rows = _jobs(session, works, **options)
     if rows:
         write(session, rows)
-    return _submitted(session, rows, **options)
+        session.info[SUBMITTED] = True
+    return jobs
 
 
-def _rows(
+def _jobs(
     session: Session,
     works: Iterable[Work[Any]],
     *,
@@ -114,34 +118,38 @@ def _rows(
     priority: Priority | None = None,
     subject: str | None = None,
     by: str | None = None,
-) -> list[dict[str, Any]]:
+) -> tuple[list[SubmittedJob], list[Row]]:
+    """What the caller gets, and what is written."""
     if run_at is not None and run_at.tzinfo is None:
         raise ValueError("run_at needs a time zone")
     parent = session.info.get(PARENT)
     common = {
-        "run_at": run_at,
-        "subject": subject or (parent.subject if parent else None),
-        "parent_id": parent.id if parent else None,
-        "submitted_by": by,
+        "run_at": run_at.isoformat() if run_at else None,
+        "subject": _storable(subject) or (parent.subject if parent else None),
+        "parent_id": str(parent.id) if parent else None,
+        "submitted_by": _storable(by),
     }
-    return [_row(work, priority) | common for work in works]
+    jobs, rows = [], []
+    for work in works:
+        job = SubmittedJob(uuid7(), work.kind.name, work.kind.queue, run_at)
+        jobs.append(job)
+        rows.append(_row(job, work, priority) | common)
+    return jobs, rows
 
 
-def _row(work: Work[Any], priority: Priority | None) -> dict[str, Any]:
-    kind = work.kind
+def _row(job: SubmittedJob, work: Work[Any], priority: Priority | None) -> Row:
     return {
-        "id": uuid7(),
-        "kind": kind.name,
-        "queue": kind.queue,
-        "priority": Priority(kind.priority if priority is None else priority),
+        "id": str(job.id),
+        "kind": job.kind,
+        "queue": job.queue,
+        "priority": str(int(work.kind.priority if priority is None else Priority(priority))),
         "payload": work.payload.model_dump_json(),
-        "budget": kind.retry.attempts,
+        "budget": str(work.kind.retry.attempts),
     }
 
 
-def _submitted(
-    session: Session, rows: Rows, *, run_at: datetime | None = None, **_options: Any
-) -> list[SubmittedJob]:
-    if rows:
-        session.info[SUBMITTED] = True
-    return [SubmittedJob(row["id"], row["kind"], row["queue"], run_at) for row in rows]
+def _storable(text: str | None) -> str | None:
+    """Raises ValueError for what is no text to Postgres: it would be cut off, or fail a commit."""
+    if text is not None and b"\0" in text.encode():
+        raise ValueError("subject and by may not contain NUL")
+    return text

@@ -1,6 +1,5 @@
 """Takes the steps of a job by hand, one statement and one commit each."""
 
-import json
 from typing import Any
 from uuid import UUID
 
@@ -56,13 +55,15 @@ class ByHand:
             "id": str(job),
             "kind": KIND,
             "queue": queue,
-            "priority": priority,
+            "priority": str(priority),
             "payload": "{}",
             "run_at": None,
-            "budget": budget,
+            "budget": str(budget),
             "subject": None,
+            "parent_id": None,
+            "submitted_by": None,
         }
-        self.take(steps.SUBMIT, jobs=json.dumps([row]))
+        self.take(steps.SUBMIT, **row)
         return job
 
     def publish(self, job: UUID, dispatch: int = 1) -> None:

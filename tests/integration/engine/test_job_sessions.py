@@ -8,7 +8,12 @@ import psycopg
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, IntegrityError, InternalError
-from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.ext.asyncio import (
+    AsyncConnection,
+    AsyncSession,
+    async_sessionmaker,
+    create_async_engine,
+)
 from sqlalchemy.orm import Session, sessionmaker
 
 from outbox import job_sessions, steps, submit, submit_all
@@ -64,8 +69,16 @@ def is_prepared(request: pytest.FixtureRequest) -> bool:
     return bool(request.param)
 
 
+async def prepare(connection: AsyncConnection) -> None:
+    """Have psycopg meet both steps, and leave nothing."""
+    await connection.exec_driver_sql(steps.SUBMIT_ALL, {"jobs": "[]"})
+    await submit(AsyncSession(connection), NOTE())
+    await connection.execute(text("DELETE FROM duly.jobs"))
+    await connection.execute(text("DELETE FROM duly.outbox_events"))
+
+
 @pytest.fixture
-def run(is_prepared: bool) -> Run:
+def run(is_prepared: bool, sql_now: psycopg.Connection) -> Run:
     """Gives sessions of an engine to what uses them."""
 
     def run(database_url: str, use: Use) -> None:
@@ -75,9 +88,11 @@ def run(is_prepared: bool) -> Run:
         threshold = {"prepare_threshold": 0 if is_prepared else None}
         engine = create_async_engine(sqlalchemy_url(database_url), connect_args=threshold)
         sessions = job_sessions(engine)
+        sql_now.execute("ALTER TABLE duly.jobs DISABLE TRIGGER USER")
         try:
             async with engine.begin() as connection:
-                await connection.exec_driver_sql(steps.SUBMIT, {"jobs": "[]"})
+                await prepare(connection)
+            sql_now.execute("ALTER TABLE duly.jobs ENABLE TRIGGER USER")
             await use(sessions)
         finally:
             await engine.dispose()
@@ -118,16 +133,19 @@ def test_a_block_that_ends_has_committed_rows_and_jobs(
     ]
 
 
+@pytest.mark.parametrize("jobs", [1, 2])
 def test_what_psycopg_has_prepared_needs_none_of_its_pipelines(
     run: Run,
     is_prepared: bool,
     database_url: str,
     sql_now: psycopg.Connection,
     monkeypatch: pytest.MonkeyPatch,
+    jobs: int,
 ) -> None:
     async def use(sessions: Sessions) -> None:
         async with sessions.begin() as session:
-            await order(session)
+            await session.execute(ROW)
+            await submit_all(session, [NOTE()] * jobs)
 
     def count(connection: psycopg.AsyncConnection) -> Any:
         entered.append(connection)
@@ -137,7 +155,7 @@ def test_what_psycopg_has_prepared_needs_none_of_its_pipelines(
     pipeline = psycopg.AsyncConnection.pipeline
     monkeypatch.setattr(psycopg.AsyncConnection, "pipeline", count)
     run(database_url, use)
-    assert left(sql_now) == (1, 1, 1)
+    assert left(sql_now) == (1, jobs, jobs)
     assert bool(entered) is not is_prepared
 
 
@@ -229,15 +247,16 @@ def test_the_connection_of_a_failed_commit_is_clean_for_the_next_request(
     assert left(sql_now) == (1, 1, 1)
 
 
-@pytest.mark.parametrize("by", [object(), "half a pair \ud800"])
-def test_what_is_no_json_is_refused_before_the_commit(
-    run: Run, database_url: str, sql_now: psycopg.Connection, by: Any
+@pytest.mark.parametrize("text", ["nul \0", "half a pair \ud800"])
+@pytest.mark.parametrize("option", ["by", "subject"])
+def test_what_is_no_text_to_postgres_is_refused_before_the_commit(
+    run: Run, database_url: str, sql_now: psycopg.Connection, option: str, text: str
 ) -> None:
     async def use(sessions: Sessions) -> None:
         async with sessions() as session:
             await session.execute(ROW)
-            with pytest.raises(ValueError, match="erializ"):
-                await submit(session, NOTE(), by=by)
+            with pytest.raises(ValueError, match=r"NUL|surrogates"):
+                await submit(session, NOTE(), **{option: text})  # type: ignore[call-overload]
         async with sessions() as session:
             await session.commit()
 

@@ -1,9 +1,13 @@
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import psycopg
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from sqlalchemy import Engine
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.orm import Session
@@ -15,6 +19,7 @@ from outbox.submit import SUBMITTED
 from tests.integration.engine.line import Line, Note, do_nothing, note_kind
 
 NOTE = note_kind("q")
+TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
 YEAR_9999 = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
 
 
@@ -100,6 +105,34 @@ def test_many_jobs_are_submitted_together_and_answered_in_their_order(
         ("c", "q"),
     ]
     assert {job.submitted_by for job in stored} == {"ann"}
+
+
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    text=TEXTS,
+    subject=TEXTS | st.none(),
+    by=TEXTS | st.none(),
+    run_at=st.datetimes(timezones=st.just(UTC)) | st.none(),
+    priority=st.sampled_from(Priority) | st.none(),
+)
+def test_a_job_alone_is_stored_as_one_of_several(
+    session: Session, text: str, **options: Any
+) -> None:
+    alone = submit(session, NOTE(text=text), **options)
+    several = submit_all(session, [NOTE(text=text), NOTE(text=text)], **options)
+    stored = [replace(record(session, job.id), id=alone.id) for job in (alone, *several)]
+    assert stored[0] == stored[1] == stored[2]
+    assert (stored[0].payload["text"], stored[0].submitted_by) == (text, options["by"])
+
+
+@pytest.mark.parametrize("text", ["nul \0", "half a pair \ud800"])
+@pytest.mark.parametrize("option", ["by", "subject"])
+def test_what_is_no_text_to_postgres_is_refused_before_anything_is_written(
+    session: Session, option: str, text: str
+) -> None:
+    with pytest.raises(ValueError, match=r"NUL|surrogates"):
+        submit(session, NOTE(), **{option: text})  # type: ignore[call-overload]
+    assert not session.in_transaction()
 
 
 def test_an_async_session_submits_many(database_url: str, sql_now: psycopg.Connection) -> None:
