@@ -33,7 +33,8 @@ JOB_ID = "'019ac5d0' || :turn || :writer"
 """Made of pgbench's variables, since a client makes it: Postgres would take 15 µs for a UUID of its
 own. Each is greater than those before, more or less, as those of `submit` are."""
 VARIABLES = [r"\set turn :turn + 1", rf"\set writer :client_id + {10**11}"]
-DEFINED = ("-D", f"turn={10**11}")
+BOUND = {"turn": 10**11} | {name: value for name, value in JOB.items() if value is not None}
+DEFINED = [argument for name, value in BOUND.items() for argument in ("-D", f"{name}={value}")]
 
 
 def run(bench: Bench) -> list[Comparison]:
@@ -47,7 +48,7 @@ def run(bench: Bench) -> list[Comparison]:
 
 
 def _compare(bench: Bench, writers: int, *, with_context: bool) -> list[Comparison]:
-    submit = _submit(bench)
+    submit = _submit()
     transactions = {
         "a row": [ORDER, "COMMIT"],
         "submit ÷ no job": [ORDER, r"\startpipeline", submit, "COMMIT", r"\endpipeline"],
@@ -72,11 +73,10 @@ def _compare(bench: Bench, writers: int, *, with_context: bool) -> list[Comparis
     ]
 
 
-def _submit(bench: Bench) -> str:
-    """SUBMIT as `outbox.submit` sends it, with one job's values in place of its parameters."""
-    query = steps.SUBMIT.replace("%(id)s", f"({JOB_ID})")
-    with psycopg.connect(bench.database_url) as connection:
-        return psycopg.ClientCursor(connection).mogrify(query, JOB)
+def _submit() -> str:
+    """SUBMIT as `outbox.submit` sends it: what a job has is bound, and no constant of the plan."""
+    terms = {name: "NULL" if value is None else f":{name}" for name, value in JOB.items()}
+    return steps.SUBMIT % (terms | {"id": f"({JOB_ID})"})
 
 
 def _rate(bench: Bench, writers: int, statements: list[str]) -> float:

@@ -6,6 +6,7 @@ An answer that is not 2xx ends it. Streams and no HTTP client, which would be th
 
 import asyncio
 import json
+import random
 import sys
 import time
 
@@ -57,15 +58,14 @@ async def _read_answer(reader: asyncio.StreamReader) -> None:
 
 
 async def main(connections: int, seconds: float, turns: int, *targets: str) -> None:
-    """Each shop once a turn, from the other end each time; the first turn is not told."""
+    """Each shop once a turn, in an order that changes; what it does to warm up is not told."""
     shops = [Shop(target) for target in targets]
     for shop in shops:
         await shop.connect(connections)
         await shop.rate(seconds)
     rates: list[list[float]] = [[] for _ in shops]
     for turn in range(turns):
-        places = range(len(shops))
-        for place in places if turn % 2 == 0 else reversed(places):
+        for place in random.Random(turn).sample(range(len(shops)), len(shops)):
             rates[place].append(await shops[place].rate(seconds))
     json.dump(rates, sys.stdout)
 

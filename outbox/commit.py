@@ -29,10 +29,13 @@ class Statement:
         self.key = step.encode(), (0,) * len(self.parameters)
         """The query as Postgres reads it, and its types: all are texts, which Postgres converts."""
 
-    def values(self, row: Row) -> list[bytes | None]:
-        """The parameters in their order."""
-        values = (row[parameter] for parameter in self.parameters)
-        return [None if value is None else value.encode() for value in values]
+    def values(self, row: Row, encoding: str) -> list[bytes | None]:
+        """The parameters in their order. Raises DataError for a NUL, at which libpq would cut."""
+        texts = [row[parameter] for parameter in self.parameters]
+        values = [None if text is None else text.encode(encoding) for text in texts]
+        if any(value and b"\0" in value for value in values):
+            raise psycopg.DataError("a job's text may not contain NUL")
+        return values
 
 
 _STATEMENTS = {step: Statement(step) for step in (steps.SUBMIT, steps.SUBMIT_ALL)}
@@ -50,7 +53,8 @@ async def submit_and_commit(connection: AsyncConnection[Any], step: str, row: Ro
     is_open = connection.pgconn.transaction_status == TransactionStatus.INTRANS
     try:
         if name and is_open:
-            await _in_one_write(connection, name, statement.values(row))
+            values = statement.values(row, connection.info.encoding)
+            await _in_one_write(connection, name, values)
         else:
             await _in_a_pipeline(connection, step, row)
     except BaseException as error:

@@ -14,7 +14,7 @@ class JobConnection(AsyncConnection[Any]):
     """psycopg's, which also keeps jobs for its transaction until that is committed or rolled back.
 
     A commit that raises leaves no transaction open: SQLAlchemy takes one for ended whose commit has
-    failed, and would not roll it back.
+    failed, and would not roll it back. One that is cancelled leaves no connection.
     """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -27,18 +27,20 @@ class JobConnection(AsyncConnection[Any]):
 
     async def commit(self) -> None:
         """Commit, with the jobs that were kept: all or none, see `submit_and_commit`."""
-        if not self._jobs:
+        jobs, self._jobs = self._jobs, []
+        if not jobs:
             return await super().commit()
         try:
-            await submit_and_commit(self, *submission(self._jobs))
+            await submit_and_commit(self, *submission(jobs))
         except Exception:
             with suppress(Exception):  # a lost connection has nothing to roll back
                 await super().rollback()
             raise
-        finally:
-            self._jobs.clear()
+        except BaseException:
+            self.pgconn.finish()
+            raise
 
     async def rollback(self) -> None:
         """Roll back, and forget the jobs."""
-        self._jobs.clear()
+        self._jobs = []
         await super().rollback()

@@ -53,6 +53,8 @@ def keep(session: Session, rows: Sequence[Row]) -> bool:
 def write(session: Session, rows: Sequence[Row]) -> None:
     """Submit these jobs, now or with the commit."""
     connection = session.connection()
+    if not connection.in_transaction():  # the handler has committed it, past the session
+        connection.begin()
     if keeper := _keeper(connection):
         keeper.keep(rows)
     else:
@@ -62,7 +64,8 @@ def write(session: Session, rows: Sequence[Row]) -> None:
 def _is_current(session: Session, connection: Connection) -> bool:
     """Whether it is what the session's next statement goes to, in a transaction that has begun."""
     return (
-        not connection.closed
+        session.is_active  # in the midst of a commit, `write` has SQLAlchemy refuse it
+        and not connection.closed
         and session.get_bind() is connection.engine  # which may be another for each statement
         and connection.in_transaction()
         and not session.in_nested_transaction()  # of which the connection may not know yet

@@ -35,7 +35,7 @@ SELECT id, dispatch, kind, queue, priority, run_at FROM job
 """
 
 # The same for any number of jobs, as one JSON text, which costs the caller a quarter less than an
-# array for each column. One job alone would cost Postgres a third more this way.
+# array for each column. One job alone would cost Postgres a fifth more this way.
 SUBMIT_ALL = """
 WITH job AS (
     INSERT INTO duly.jobs (id, kind, queue, priority, payload, run_at, attempt_limit,

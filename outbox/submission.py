@@ -11,7 +11,7 @@ Row = dict[str, str | None]
 
 
 def submission(rows: Sequence[Row]) -> tuple[str, Row]:
-    """The step that writes them all, and what it takes."""
+    """The step that writes them all, and what it takes: JSON is ASCII, for any client_encoding."""
     if len(rows) == 1:
         return steps.SUBMIT, rows[0]
-    return steps.SUBMIT_ALL, {"jobs": to_json(rows).decode()}
+    return steps.SUBMIT_ALL, {"jobs": to_json(rows, ensure_ascii=True).decode()}

@@ -1,5 +1,6 @@
 """Submitting jobs inside the caller's transaction: the first station of the line."""
 
+import re
 from collections.abc import Awaitable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +17,8 @@ from outbox.submission import Row
 
 SUBMITTED = "duly.submitted"
 """Set in `Session.info` once the transaction holds an event that the relay should hear of."""
+NUL_IN_JSON = re.compile(r"(?<!\\)(\\\\)*\\u0000")
+"""Its backslash is not itself escaped."""
 PARENT = "duly.parent"
 """In `Session.info` of an actor's transaction: the running job, parent of what it submits."""
 
@@ -56,7 +59,8 @@ def submit(
     `run_at` (with a time zone) holds the job back, for any time; `subject` says what it is about,
     such as `invoice:<id>`, for finding it again; `by` says who asked. In an actor's transaction
     the job's parent, and its subject unless given, are those of the running job. Raises ValueError
-    for a `run_at` without time zone and a `priority` that is none.
+    for a `run_at` without time zone, a `priority` that is none, and for what is no text to Postgres
+    (a NUL, half of a surrogate pair).
 
     Nothing is sent anywhere: if the transaction rolls back, or the process dies before its commit,
     there is no job; once it has committed, the job runs. An AsyncSession's answer is awaited.
@@ -120,7 +124,7 @@ def _jobs(
     by: str | None = None,
 ) -> tuple[list[SubmittedJob], list[Row]]:
     """What the caller gets, and what is written."""
-    if run_at is not None and run_at.tzinfo is None:
+    if run_at is not None and run_at.utcoffset() is None:
         raise ValueError("run_at needs a time zone")
     parent = session.info.get(PARENT)
     common = {
@@ -143,7 +147,7 @@ def _row(job: SubmittedJob, work: Work[Any], priority: Priority | None) -> Row:
         "kind": job.kind,
         "queue": job.queue,
         "priority": str(int(work.kind.priority if priority is None else Priority(priority))),
-        "payload": work.payload.model_dump_json(),
+        "payload": _storable_json(work.payload.model_dump_json(ensure_ascii=True)),
         "budget": str(work.kind.retry.attempts),
     }
 
@@ -153,3 +157,10 @@ def _storable(text: str | None) -> str | None:
     if text is not None and b"\0" in text.encode():
         raise ValueError("subject and by may not contain NUL")
     return text
+
+
+def _storable_json(payload: str) -> str:
+    """The same of a payload, which Postgres would show in its error."""
+    if "\\u0000" in payload and NUL_IN_JSON.search(payload):
+        raise ValueError("a payload may not contain NUL")
+    return payload

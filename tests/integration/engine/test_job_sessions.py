@@ -6,8 +6,15 @@ from typing import Any
 
 import psycopg
 import pytest
+from pydantic import BaseModel
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError, IntegrityError, InternalError
+from sqlalchemy.exc import (
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    InternalError,
+    InvalidRequestError,
+)
 from sqlalchemy.ext.asyncio import (
     AsyncConnection,
     AsyncSession,
@@ -16,7 +23,7 @@ from sqlalchemy.ext.asyncio import (
 )
 from sqlalchemy.orm import Session, sessionmaker
 
-from outbox import job_sessions, steps, submit, submit_all
+from outbox import Kind, job_sessions, steps, submit, submit_all
 from outbox.database import is_unreachable, sqlalchemy_url
 from outbox.submit import SUBMITTED
 from tests import proxy
@@ -39,6 +46,7 @@ FOR EACH ROW EXECUTE FUNCTION break()
 ASLEEP = """
 SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'
 """
+TEXTS = ASLEEP.replace("SELECT FROM", "SELECT query FROM")
 SUICIDE = "PERFORM pg_terminate_backend(pg_backend_pid());"
 WHERE = [("orders", "DEFERRED"), ("duly.jobs", "DEFERRED"), ("duly.jobs", "IMMEDIATE")]
 
@@ -554,3 +562,134 @@ def test_a_rollback_of_the_connection_forgets_the_jobs(
 
     run(database_url, use)
     assert left(sql_now) == (1, 0, 0)
+
+
+def test_a_job_after_the_connections_own_commit_is_of_a_transaction_of_its_own(
+    run: Run, database_url: str, sql_now: psycopg.Connection
+) -> None:
+    async def use(sessions: Sessions) -> None:
+        async with sessions() as session:
+            connection = await session.connection()
+            await order(session)
+            await connection.commit()
+            await submit(session, NOTE())
+            assert left(sql_now) == (1, 1, 1)
+            await connection.commit()
+
+    run(database_url, use)
+    assert left(sql_now) == (1, 2, 2)
+
+
+@pytest.mark.parametrize("reset", [None, "commit"])
+def test_a_job_that_nobody_commits_is_no_part_of_the_next_transaction(
+    database_url: str, sql_now: psycopg.Connection, reset: Any
+) -> None:
+    async def use() -> None:
+        engine = create_async_engine(
+            sqlalchemy_url(database_url), pool_size=1, pool_reset_on_return=reset
+        )
+        async with job_sessions(engine)() as session:
+            connection = await session.connection()
+            await connection.rollback()
+            await submit(session, NOTE())
+        async with engine.begin() as connection:
+            await connection.execute(ROW)
+        await engine.dispose()
+
+    asyncio.run(use())
+    assert left(sql_now) == (1, 0, 0)
+
+
+@pytest.mark.parametrize("jobs", [0, 1])
+def test_a_job_submitted_in_the_midst_of_a_commit_is_refused(
+    run: Run, database_url: str, sql_now: psycopg.Connection, jobs: int
+) -> None:
+    sql_now.execute(BREAK.format("PERFORM pg_sleep(1);", "orders", "DEFERRED"))
+
+    async def use(sessions: Sessions) -> None:
+        async with sessions() as session:
+            await session.execute(ROW)
+            await submit_all(session, [NOTE()] * jobs)
+            commit = asyncio.create_task(session.commit())
+            asleep = lambda: sql_now.execute(ASLEEP).rowcount  # noqa: E731
+            await asyncio.to_thread(wait_for, "a slow commit", asleep)
+            with pytest.raises(InvalidRequestError):
+                await submit(session, NOTE())
+            await commit
+            await session.commit()
+
+    run(database_url, use)
+    assert left(sql_now) == (1, jobs, jobs)
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_texts_are_stored_whatever_the_client_encoding_is(
+    database_url: str, sql_now: psycopg.Connection, jobs: int
+) -> None:
+    async def use() -> None:
+        arguments = {"options": "-c client_encoding=latin1", "prepare_threshold": 0}
+        engine = create_async_engine(sqlalchemy_url(database_url), connect_args=arguments)
+        sessions = job_sessions(engine)
+        for _ in range(3):
+            async with sessions.begin() as session:
+                await session.execute(ROW)
+                await submit_all(session, [NOTE(text="caf\u00e9 \u20ac")] * jobs, by="Ren\u00e9")
+        await engine.dispose()
+
+    asyncio.run(use())
+    stored = sql_now.execute("SELECT payload->>'text', submitted_by FROM duly.jobs").fetchall()
+    assert stored == [("caf\u00e9 \u20ac", "Ren\u00e9")] * 3 * jobs
+
+
+def test_no_text_is_cut_at_a_nul(run: Run, database_url: str, sql_now: psycopg.Connection) -> None:
+    class Odd(BaseModel):
+        def model_dump_json(self, **_options: Any) -> str:
+            return "{}\0 and more"
+
+    async def use(sessions: Sessions) -> None:
+        async with sessions() as session:
+            await session.execute(ROW)
+            await submit(session, Kind("test.odd", Odd, queue="q")())
+            with pytest.raises(DataError):
+                await session.commit()
+
+    run(database_url, use)
+    assert left(sql_now) == (0, 0, 0)
+
+
+def test_where_each_statement_commits_a_job_is_written_at_once(
+    database_url: str, sql_now: psycopg.Connection
+) -> None:
+    async def use() -> None:
+        url = sqlalchemy_url(database_url)
+        engine = create_async_engine(url, isolation_level="AUTOCOMMIT")
+        async with job_sessions(engine)() as session:
+            await session.execute(ROW)
+            await submit(session, NOTE())
+            assert left(sql_now) == (1, 1, 1)
+        await engine.dispose()
+
+    asyncio.run(use())
+
+
+def test_no_payload_is_in_a_statements_text_where_the_applications_cursors_put_it_there(
+    database_url: str, sql_now: psycopg.Connection
+) -> None:
+    sql_now.execute(BREAK.format("PERFORM pg_sleep(1);", "duly.jobs", "IMMEDIATE"))
+
+    async def use() -> None:
+        cursors = {"cursor_factory": psycopg.AsyncClientCursor}
+        engine = create_async_engine(sqlalchemy_url(database_url), connect_args=cursors)
+        async with job_sessions(engine)() as session:
+            await session.execute(ROW)
+            await submit(session, NOTE(secret="hunter2"))
+            commit = asyncio.create_task(session.commit())
+            await asyncio.to_thread(wait_for, "SUBMIT", lambda: sql_now.execute(TEXTS).rowcount)
+            texts = str(sql_now.execute(TEXTS).fetchall())
+            await commit
+        await engine.dispose()
+        assert "INSERT INTO duly.jobs" in texts
+        assert "hunter2" not in texts
+
+    asyncio.run(use())
+    assert left(sql_now) == (1, 1, 1)

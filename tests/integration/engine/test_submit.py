@@ -125,6 +125,18 @@ def test_a_job_alone_is_stored_as_one_of_several(
     assert (stored[0].payload["text"], stored[0].submitted_by) == (text, options["by"])
 
 
+@pytest.mark.parametrize("text", ["nul \0", "backslash and nul \\\0"])
+def test_a_payload_with_a_nul_is_refused_and_not_shown(session: Session, text: str) -> None:
+    with pytest.raises(ValueError, match=r"may not contain NUL$"):
+        submit(session, NOTE(text=text))
+    assert not session.in_transaction()
+
+
+def test_a_payload_that_looks_like_a_nul_is_stored(session: Session) -> None:
+    job = submit(session, NOTE(text="\\u0000"))
+    assert record(session, job.id).payload["text"] == "\\u0000"
+
+
 @pytest.mark.parametrize("text", ["nul \0", "half a pair \ud800"])
 @pytest.mark.parametrize("option", ["by", "subject"])
 def test_what_is_no_text_to_postgres_is_refused_before_anything_is_written(
