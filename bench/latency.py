@@ -11,6 +11,7 @@ from bench.runs import latencies
 from bench.setting import Bench
 
 RATE = 50
+SECONDS = 7
 MILLISECOND = 1e-3
 
 
@@ -45,7 +46,7 @@ def run(bench: Bench) -> list[Comparison]:
 
 
 def _latency(bench: Bench, contestant: Contestant, *, from_call: bool = False) -> Latency:
-    seconds = latencies(bench, contestant, bench.size(10 * RATE), RATE, from_call=from_call)
+    seconds = latencies(bench, contestant, bench.size(SECONDS * RATE), RATE, from_call=from_call)
     return Latency(median(seconds) / MILLISECOND, quantiles(seconds, n=100)[98] / MILLISECOND)
 
 
