@@ -3,6 +3,8 @@
 import json
 from typing import Any
 
+from outbox import nul
+
 LARGEST = 1_000_000
 """What has more characters belongs in a document store, and its name into the result."""
 
@@ -22,6 +24,6 @@ def storable(result: Any) -> str | None:
         raise UnstorableResult(str(error)) from None
     if len(text) > LARGEST:
         raise UnstorableResult(f"a result may have up to {LARGEST} characters, not {len(text)}")
-    if "\\u0000" in text.replace("\\\\", ""):  # without the backslashes that are only text
+    if nul.is_in_json(text):
         raise UnstorableResult("Postgres keeps no NUL in a text")
     return text

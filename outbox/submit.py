@@ -1,6 +1,5 @@
 """Submitting jobs inside the caller's transaction: the first station of the line."""
 
-import re
 from collections.abc import Awaitable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,14 +10,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
 from uuid_utils.compat import uuid7
 
+from outbox import nul
 from outbox.kinds import Priority, Work
 from outbox.sessions import keep, write
 from outbox.submission import Row
 
 SUBMITTED = "duly.submitted"
 """Set in `Session.info` once the transaction holds an event that the relay should hear of."""
-NUL_IN_JSON = re.compile(r"(?<!\\)(\\\\)*\\u0000")
-"""Its backslash is not itself escaped."""
 PARENT = "duly.parent"
 """In `Session.info` of an actor's transaction: the running job, parent of what it submits."""
 
@@ -161,6 +159,6 @@ def _storable(text: str | None) -> str | None:
 
 def _storable_json(payload: str) -> str:
     """The same of a payload, which Postgres would show in its error."""
-    if "\\u0000" in payload and NUL_IN_JSON.search(payload):
+    if nul.is_in_json(payload):
         raise ValueError("a payload may not contain NUL")
     return payload

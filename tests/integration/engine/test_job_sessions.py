@@ -353,6 +353,24 @@ def test_a_task_cancelled_at_the_commit_leaves_all_or_none_and_no_broken_connect
     assert left(sql_now) in {(1, 1, 1), (2, 2, 2)}
 
 
+def test_a_commit_that_is_given_up_before_it_was_sent_commits_no_row_without_its_job(
+    run: Run, database_url: str, sql_now: psycopg.Connection
+) -> None:
+    async def use(sessions: Sessions) -> None:
+        async with sessions() as session:
+            connection = await session.connection()
+            driver: Any = (await connection.get_raw_connection()).driver_connection
+            await order(session)
+            async with driver.lock:
+                with pytest.raises(TimeoutError):
+                    await asyncio.wait_for(driver.commit(), 0.1)
+            with pytest.raises(DBAPIError):
+                await session.commit()
+
+    run(database_url, use)
+    assert left(sql_now) == (0, 0, 0)
+
+
 def test_a_time_limit_at_the_commit_is_one_even_where_postgres_is_silent(
     run: Run, postgres: Proxy, database_url: str
 ) -> None:
