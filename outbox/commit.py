@@ -33,7 +33,7 @@ class Statement:
         """The parameters in their order. Raises DataError for a NUL, at which libpq would cut."""
         texts = [row[parameter] for parameter in self.parameters]
         values = [None if text is None else text.encode(encoding) for text in texts]
-        if any(value and b"\0" in value for value in values):
+        if b"\0" in b"".join(filter(None, values)):
             raise psycopg.DataError("a job's text may not contain NUL")
         return values
 
@@ -109,7 +109,7 @@ def _failure(connection: AsyncConnection[Any]) -> PQGen[psycopg.Error | None]:
     pgconn = connection.pgconn
     yield from generators.send(pgconn)
     answers: list[PGresult] = []
-    lost: psycopg.Error = psycopg.OperationalError("Postgres did not answer as it should")
+    lost: psycopg.Error | None = None
     try:
         for _ in ("SUBMIT", "COMMIT", "the end of both"):
             answers += yield from generators.fetch_many(pgconn)
@@ -118,7 +118,7 @@ def _failure(connection: AsyncConnection[Any]) -> PQGen[psycopg.Error | None]:
     failures = (answer for answer in answers if answer.status == ExecStatus.FATAL_ERROR)
     failed = next((_error(connection, each) for each in failures), None)
     if not answers or answers[-1].status != ExecStatus.PIPELINE_SYNC:
-        raise failed or lost
+        raise failed or lost or psycopg.OperationalError("Postgres did not answer as it should")
     return failed
 
 

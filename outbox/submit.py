@@ -141,7 +141,7 @@ def _jobs(
 
 def _row(job: SubmittedJob, work: Work[Any], priority: Priority | None) -> Row:
     return {
-        "id": str(job.id),
+        "id": job.id.hex,
         "kind": job.kind,
         "queue": job.queue,
         "priority": str(int(work.kind.priority if priority is None else Priority(priority))),
