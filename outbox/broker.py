@@ -5,6 +5,7 @@ queue, and no middleware that enqueues.
 """
 
 import logging
+import math
 import threading
 from contextlib import suppress
 from functools import partial
@@ -13,7 +14,6 @@ from typing import Any
 import structlog
 from dramatiq import Middleware
 from dramatiq.brokers.rabbitmq import RabbitmqBroker, _RabbitmqConsumer
-from dramatiq.errors import BrokerConnectionError
 from pika.exceptions import AMQPError
 
 from outbox import topology, wire
@@ -137,36 +137,48 @@ class Consumer(_RabbitmqConsumer):
         """
         if message.consumer is not self:
             return
-        self.known_tags.discard(message._tag)  # noqa: SLF001 - Dramatiq keeps it nowhere else
-        with self._settling, suppress(BrokerConnectionError, AMQPError):
-            self._settled.append(message._tag)  # noqa: SLF001
+        with self._settling, suppress(AMQPError):
+            self._settled.append(message._tag)  # noqa: SLF001 - Dramatiq keeps it nowhere else
             if len(self._settled) == 1:
                 self.connection.add_callback_threadsafe(self._acknowledge)
 
     def give_back(self, message: Any) -> None:
         """Let another worker have the message; nothing at all as `settle`."""
-        if message.consumer is not self:
-            return
-        tag = message._tag  # noqa: SLF001 - Dramatiq keeps it nowhere else
-        self.known_tags.discard(tag)
-        with suppress(BrokerConnectionError, AMQPError):
-            self.connection.add_callback_threadsafe(
-                partial(self.channel.basic_nack, tag, requeue=True)
-            )
+        if message.consumer is self:
+            self._nack(message._tag, requeue=True)  # noqa: SLF001
 
     def nack(self, message: Any) -> None:
         """Send to `<queue>.XQ`; nothing at all for a message of another consumer."""
         if message.consumer is self:
-            with suppress(BrokerConnectionError):
-                super().nack(message)
+            self._nack(message._tag)  # noqa: SLF001
+
+    def _nack(self, tag: int, *, requeue: bool = False) -> None:
+        """What Dramatiq, too, does with a message that it cannot read."""
+        self.known_tags.add(tag)
+        with suppress(AMQPError):
+            self.connection.add_callback_threadsafe(partial(self._refuse, tag, requeue=requeue))
+
+    def _refuse(self, tag: int, *, requeue: bool) -> None:
+        self.channel.basic_nack(tag, requeue=requeue)
+        self.known_tags.discard(tag)
 
     def _acknowledge(self) -> None:
+        """One acknowledgement for all that are older than what is not answered yet.
+
+        RabbitMQ writes each acknowledgement down by itself, however many messages it is of.
+        `known_tags` are those that it has no answer to; no other thread but the consumer's takes
+        any out, once it has written the answer.
+        """
         with self._settling:
-            *others, last = self._settled
-            self._settled = []
-        for tag in others:
-            self.channel._impl.basic_ack(tag)  # noqa: SLF001 - the blocking one writes each alone
-        self.channel.basic_ack(last)
+            settled, self._settled = self._settled, []
+        self.known_tags.difference_update(settled)
+        oldest = min(self.known_tags, default=math.inf)
+        alone = [(tag, False) for tag in settled if tag > oldest]
+        together = [(tag, True) for tag in settled if tag < oldest]
+        *others, last = alone + sorted(together)[-1:]
+        for answer in others:
+            self.channel._impl.basic_ack(*answer)  # noqa: SLF001 - the blocking one writes each alone
+        self.channel.basic_ack(*last)
 
 
 def _without_traceback(record: logging.LogRecord) -> bool:
