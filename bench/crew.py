@@ -1,6 +1,7 @@
 """The processes of one system, and a database and queues that hold nothing of earlier runs."""
 
 import os
+import signal
 import subprocess
 import sys
 import uuid
@@ -18,7 +19,6 @@ from outbox.link import parameters
 
 FOLDER = Path(".bench")
 PATIENCE_SECONDS = 300
-STOP_SECONDS = 20
 
 Command = Sequence[str]
 
@@ -49,20 +49,17 @@ class Crew:
             stdout=subprocess.PIPE if asks else self._log,
             stderr=self._log,
             text=True,
+            start_new_session=True,
         )
         self._processes.append(process)
         return process
 
     def end(self) -> None:
-        """End all that was started, the last first."""
-        for process in reversed(self._processes):
-            process.terminate()
+        """End all that was started, with its children, and at once: nothing is measured of it."""
         for process in self._processes:
-            try:
-                process.wait(STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
         self._log.close()
 
 
