@@ -231,9 +231,9 @@ def test_a_queue_that_only_a_worker_names_is_collected_from(
     line: Line, rabbit: Rabbit, queue: str
 ) -> None:
     """As after a restart of the relay: nothing of it is left in the outbox."""
-    line.start_worker(Actor(note_kind(queue), do_nothing))
-    rabbit.declare(queue)
+    rabbit.declare(queue)  # not beside the worker: what is published meanwhile may be lost
     rabbit.publish(topology.dead_letter_queue(queue), b"foreign")
+    line.start_worker(Actor(note_kind(queue), do_nothing))
     line.start_relay()
     assert collected(line).queue == queue
 
