@@ -1,8 +1,7 @@
 """What the window costs and what it gives: workers' speed, and how soon an urgent job starts.
 
 Relay and workers begin together with a backlog in Postgres, with the default window and with an
-open one: the work is the same, and all of it counts. For the context there are workers, too, that
-begin when the relay has done all of its own, and have the machine for themselves.
+open one: the work is the same, and all of it counts.
 """
 
 import time
@@ -13,7 +12,7 @@ from functools import partial
 
 import psycopg
 
-from bench.backlogs import FILL, fill, relayed
+from bench.backlogs import FILL, fill
 from bench.comparison import Comparison, in_turns
 from bench.contestants import DULY, DULY_RELAY, DULY_WORKER, WORKERS
 from bench.crew import Crew, crew, wait_for
@@ -24,13 +23,9 @@ from outbox.kinds import Priority
 from outbox.nudge import NOTIFY
 
 BACKLOG = 100_000
-MEASURED = 20_000
-"""So many are enough where nothing but the workers works."""
 OPEN = 2**30
 DEFAULT = 1000
 BEGUN = 1000
-ROUNDS = 2
-"""At most: each drains the backlog, which takes long."""
 URGENT = {"first": -1, "count": 1, "priority": Priority.HIGH}
 PATIENCE_SECONDS = 300
 
@@ -52,15 +47,13 @@ def run(bench: Bench) -> list[Comparison]:
         {
             "default window": partial(_default, bench),
             "window open": partial(_open, bench),
-            "published before": partial(_published_before, bench),
         },
-        *(min(bench.rounds, ROUNDS), bench.say, str),
+        *(bench.rounds, bench.say, str),
     )
-    default, opened, before = ([each.rate for each in values] for values in found.values())
+    default, opened = ([each.rate for each in values] for values in found.values())
     urgent = [each.seconds for each in found["default window"]]
     return [
         Comparison("default window ÷ open", default, opened, "jobs/s", 0.97),
-        Comparison("÷ workers alone, all published", default, before, "jobs/s", None),
         Comparison(
             *("an urgent job starts ÷ 1 s", urgent, [1.0] * len(urgent), "s", 3, 1),
             less_is_better=True,
@@ -79,13 +72,6 @@ def _open(bench: Bench) -> Found:
     with _relayed(bench, OPEN) as own:
         _start_workers(own)
         return Found(_rate(own, bench.size(BACKLOG)))
-
-
-def _published_before(bench: Bench) -> Found:
-    with _relayed(bench, OPEN) as own:
-        relayed(own.database_url, bench.size(BACKLOG))
-        _start_workers(own)
-        return Found(_rate(own, bench.size(MEASURED)))
 
 
 @contextmanager

@@ -45,7 +45,8 @@ def _duly(bench: Bench, count: int) -> float:
 
 
 def _celery(bench: Bench, count: int) -> float:
-    with crew(bench.database_url, bench.amqp_url, "celery", CELERY.queues) as own:
+    environment = {"BENCH_UNCONFIRMED": "1"}
+    with crew(bench.database_url, bench.amqp_url, "celery", CELERY.queues, **environment) as own:
         own.start("bench.produce", "celery", str(count), "100", "0", asks=True).communicate("go\n")
         own.start(*CELERY_WORKER)
         return rate(own, count)

@@ -2,7 +2,8 @@
 
 `BENCH_RESULTS=1` adds its database result backend, so that, as in Duly, what became of each task
 is on record. Its bulk way is a group. A worker prefetches as many tasks as suits short ones: the
-documentation recommends more than the default of 4 for those.
+documentation recommends more than the default of 4 for those. `BENCH_UNCONFIRMED=1` is for filling
+a queue, of which nothing is measured.
 """
 
 import os
@@ -15,6 +16,7 @@ from bench.tally import mark
 
 QUEUE = "bench.celery"
 RESULTS = os.environ.get("BENCH_RESULTS")
+CONFIRMS = not os.environ.get("BENCH_UNCONFIRMED")
 
 app = Celery(
     "bench",
@@ -27,7 +29,7 @@ app.conf.update(
     task_acks_late=True,
     task_reject_on_worker_lost=True,
     task_ignore_result=not RESULTS,
-    broker_transport_options={"confirm_publish": True},
+    broker_transport_options={"confirm_publish": CONFIRMS},
     broker_connection_retry_on_startup=True,
     worker_prefetch_multiplier=64,
 )
