@@ -1,7 +1,9 @@
 """Hands jobs in to one system: `python -m bench.produce SYSTEM COUNT PER_TRANSACTION RATE`.
 
-Says `ready` once all is warm, waits for a line, hands in job 0 to COUNT - 1 (RATE a second, 0 for
-as fast as can be), and says when each was handed in, in nanoseconds of the monotonic clock.
+Says `ready` once all is warm, waits for a line, hands in job 0 to COUNT - 1 (RATE a second on
+average, 0 for as fast as can be), and says when each was handed in, in nanoseconds of the monotonic
+clock. At a rate they come as requests do, each at a random moment, but at the same for each system:
+a system may rest after a job, and would look better than it is if the next never came meanwhile.
 """
 
 import importlib
@@ -9,7 +11,9 @@ import json
 import sys
 import time
 from collections.abc import Sequence
+from itertools import accumulate
 from math import inf
+from random import Random
 from types import ModuleType
 
 WARM_UP = range(-20, 0)
@@ -40,8 +44,10 @@ def _one_by_one(
     nudge = getattr(contestant, "nudge", None)
     handed_in = []
     start = time.monotonic()
-    for place, number in enumerate(numbers):
-        if (early := start + place / rate - time.monotonic()) > 0:
+    chance = Random(0)
+    after = accumulate(chance.expovariate(rate) for _ in numbers)
+    for number, seconds in zip(numbers, after, strict=True):
+        if (early := start + seconds - time.monotonic()) > 0:
             time.sleep(early)  # not for no time: that alone would be a tenth of what a job costs
         called = time.monotonic_ns()
         contestant.hand_in([number], 1)

@@ -33,9 +33,11 @@ IDLE_SECONDS = 0.5
 FULL_SECONDS = 0.05
 """How long it waits for workers to make room."""
 BREATH_SECONDS = 0.01
-"""A pause after a small batch, in which the next one gathers: less work for each job.
+"""The longest pause after a small batch, in which the next one gathers: less work for each job.
 
 A nudge is good for as long: what was committed so soon after it need not nudge again."""
+BREATH_PER_EVENT_SECONDS = 0.0005
+"""At an easy pace a job seldom comes with others, and need not wait for them."""
 SMALL_BATCH = 100
 LEAST_SHARE = 4
 """The part of a window that must be free before a queue is filled up again."""
@@ -142,11 +144,16 @@ class Relay:
         return moved
 
     async def _breathe(self, mover: Mover, moved: int, *, expects: bool) -> None:
-        if not moved:
-            mover.begin_anew()
-        if not moved and not expects:
+        if moved:
+            if moved < SMALL_BATCH:
+                await asyncio.sleep(min(moved * BREATH_PER_EVENT_SECONDS, BREATH_SECONDS))
+            return
+        mover.begin_anew()
+        if not expects:
             await self._pause(IDLE_SECONDS if mover.has_room else FULL_SECONDS)
-        elif moved < SMALL_BATCH:
+        elif mover.has_room:
+            await self._pause(BREATH_SECONDS)
+        else:
             await asyncio.sleep(BREATH_SECONDS)
 
     async def _measure(self, ways: "_Ways", *, discovers: bool) -> None:

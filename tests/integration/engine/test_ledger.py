@@ -9,10 +9,11 @@ import psycopg
 import pytest
 from structlog.testing import capture_logs
 
+from outbox import ledger as module
 from outbox import steps
 from outbox.ledger import Ledger, LedgerClosed
 from tests.integration.engine.by_hand import KIND, WAITING, ByHand
-from tests.wait import wait_for
+from tests.wait import PATIENCE_SECONDS, wait_for
 
 COMMITS = """
 CREATE TABLE commits (waits text);
@@ -52,6 +53,16 @@ def handed_in(
 def question(job: UUID, dispatch: int = 1) -> dict[str, object]:
     """The row of a claim."""
     return {"id": job, "dispatch": dispatch, "kind": KIND}
+
+
+def test_what_comes_alone_does_not_wait_until_others_have_gathered(
+    ledger: Ledger, threads: ThreadPoolExecutor, by_hand: ByHand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "BREATH_SECONDS", 3600)
+    ledger.start()
+    for job in [by_hand.submit() for _ in range(3)]:
+        answer = threads.submit(ledger.write, steps.CLAIM, question(job))
+        assert answer.result(timeout=PATIENCE_SECONDS).attempt == 1
 
 
 def test_what_gathers_is_written_in_one_commit(

@@ -215,3 +215,27 @@ def test_what_is_committed_a_breath_after_a_nudge_needs_none_of_its_own(
         wait_for("its message", lambda: rabbit.depth(queue) == 1)
     finally:
         stop()
+
+
+def test_a_job_that_comes_alone_does_not_wait_until_others_have_gathered(
+    rabbit: Rabbit,
+    queue: str,
+    by_hand: ByHand,
+    database_url: str,
+    amqp_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rabbit.declare(queue)
+    monkeypatch.setattr(relay, "IDLE_SECONDS", 3600)
+    monkeypatch.setattr(relay, "BREATH_SECONDS", 3600)
+    patient = Relay(database_url, amqp_url, [queue], window=10, patience=timedelta(seconds=30))
+    stop = run_aside(patient.run, lambda: listen(database_url, patient.nudge))
+    try:
+        wait_for("a relay that listens", lambda: by_hand.take(LISTENERS))
+        submitted: list[object] = []
+        for _ in range(3):
+            submitted.append(by_hand.submit(queue))
+            by_hand.take(NOTIFY)
+            wait_for("its message", lambda: rabbit.depth(queue) == len(submitted))
+    finally:
+        stop()
