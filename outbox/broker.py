@@ -13,7 +13,7 @@ from typing import Any
 
 import structlog
 from dramatiq import Middleware
-from dramatiq.brokers.rabbitmq import RabbitmqBroker, _RabbitmqConsumer
+from dramatiq.brokers.rabbitmq import RabbitmqBroker, _RabbitmqConsumer, _RabbitmqMessage
 from pika.exceptions import AMQPError
 
 from outbox import topology, wire
@@ -118,6 +118,12 @@ class Consumer(_RabbitmqConsumer):
             return None
         return message
 
+    def begun_anew(self, message: Any) -> Any:
+        """The same message for another run, with nothing in it of how the last one ended."""
+        anew: Any = _RabbitmqMessage(message.redelivered, message._tag, message._message)  # noqa: SLF001
+        anew.consumer, anew.dispatch, anew.is_on_record = self, message.dispatch, True
+        return anew
+
     def ack(self, message: Any) -> None:
         """What Dramatiq calls after the actor: acknowledge, or give back, if that can be said yet.
 
@@ -144,19 +150,23 @@ class Consumer(_RabbitmqConsumer):
 
     def give_back(self, message: Any) -> None:
         """Let another worker have the message; nothing at all as `settle`."""
-        if message.consumer is self:
-            self._nack(message._tag, requeue=True)  # noqa: SLF001
+        self._refuse_soon(message, requeue=True)
 
     def nack(self, message: Any) -> None:
         """Send to `<queue>.XQ`; nothing at all for a message of another consumer."""
-        if message.consumer is self:
-            self._nack(message._tag)  # noqa: SLF001
+        self._refuse_soon(message, requeue=False)
 
-    def _nack(self, tag: int, *, requeue: bool = False) -> None:
-        """What Dramatiq, too, does with a message that it cannot read."""
-        self.known_tags.add(tag)
+    def _refuse_soon(self, message: Any, *, requeue: bool) -> None:
+        if message.consumer is not self:
+            return
+        refuse = partial(self._refuse, message._tag, requeue=requeue)  # noqa: SLF001
         with suppress(AMQPError):
-            self.connection.add_callback_threadsafe(partial(self._refuse, tag, requeue=requeue))
+            self.connection.add_callback_threadsafe(refuse)
+
+    def _nack(self, tag: int) -> None:
+        """What Dramatiq does with a message that it cannot read, and has no known tag of."""
+        with suppress(AMQPError):
+            self._refuse(tag, requeue=False)
 
     def _refuse(self, tag: int, *, requeue: bool) -> None:
         self.channel.basic_nack(tag, requeue=requeue)
@@ -166,8 +176,8 @@ class Consumer(_RabbitmqConsumer):
         """One acknowledgement for all that are older than what is not answered yet.
 
         RabbitMQ writes each acknowledgement down by itself, however many messages it is of.
-        `known_tags` are those that it has no answer to; no other thread but the consumer's takes
-        any out, once it has written the answer.
+        `known_tags` are those that it has no answer to. Only the consumer's thread takes any out,
+        as it writes the answer: what is yet to be refused would be acknowledged here.
         """
         with self._settling:
             settled, self._settled = self._settled, []

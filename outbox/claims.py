@@ -10,6 +10,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -60,10 +61,17 @@ class Claims:
         self._claim_for_the_free()
 
     def hand_out_again(self, in_hand: InHand) -> None:
-        """Give a job to a thread once more, although it has run."""
+        """Give a job to a thread once more, although it has run.
+
+        Its message begins anew: the thread that ran it may not have ended its part with it yet.
+        """
+        message = in_hand.item.message
+        item = replace(in_hand.item, message=message.consumer.begun_anew(message))
+        again = InHand(item, in_hand.attempt)
+        self._desk.lay(again)
         with self._lock:
             self._free -= 1
-        self._hand_out(in_hand)
+        self._hand_out(again)
 
     def stop(self) -> None:
         """Claim nothing more, and begin nothing more: what is claimed stays on the desk."""

@@ -90,7 +90,6 @@ class Runner:
         message, attempt = in_hand.item.message, in_hand.attempt
         if isinstance(answer, psycopg.Error):
             attempt.refuse_result(answer)
-            message.is_on_record = True  # as soon as the thread that takes it up returns
             return self._claims.hand_out_again(in_hand)
         if not isinstance(answer, Exception):
             attempt.tell_success(is_ours=answer is not None)

@@ -21,6 +21,8 @@ def consumer(amqp_url: str, rabbit: Rabbit, queue: str) -> Iterator[Consumer]:
     consumer = broker.consume(queue, prefetch=100, timeout=100)
     assert isinstance(consumer, Consumer)
     yield consumer
+    if consumer.connection.is_open:
+        consumer.close()  # type: ignore[no-untyped-call]
     broker.close()
 
 
@@ -35,6 +37,13 @@ def read(consumer: Consumer, count: int) -> list[Any]:
     while len(messages) < count:
         messages.extend(found for found in [next(consumer)] if found)
     return messages
+
+
+def delivered(consumer: Consumer, rabbit: Rabbit, queue: str, count: int) -> list[Any]:
+    """So many messages, which the consumer has read."""
+    for _ in range(count):
+        rabbit.publish(queue, message(queue))
+    return read(consumer, count)
 
 
 def received(consumer: Consumer) -> int:
@@ -55,12 +64,17 @@ def left(consumer: Consumer, rabbit: Rabbit, queue: str) -> set[bytes]:
     return set(rabbit.take(queue))
 
 
+def assert_refused(rabbit: Rabbit, queue: str, body: bytes) -> None:
+    """This and nothing else has come to the queue's dead letters."""
+    intake = topology.dead_letter_queue(queue)
+    wait_for("the dead letter", lambda: rabbit.depth(intake))
+    assert rabbit.take(intake) == [body]
+
+
 def test_messages_with_none_older_are_one_acknowledgement(
     consumer: Consumer, rabbit: Rabbit, queue: str
 ) -> None:
-    for _ in range(5):
-        rabbit.publish(queue, message(queue))
-    *settled, kept = read(consumer, 5)
+    *settled, kept = delivered(consumer, rabbit, queue, 5)
     before = frames_sent(consumer)
     for each in reversed(settled):
         consumer.settle(each)
@@ -72,27 +86,53 @@ def test_messages_with_none_older_are_one_acknowledgement(
 def test_a_message_older_than_those_acknowledged_stays_with_its_job(
     consumer: Consumer, rabbit: Rabbit, queue: str
 ) -> None:
-    for _ in range(4):
-        rabbit.publish(queue, message(queue))
-    first, slow, third, fourth = read(consumer, 4)
+    first, slow, third, fourth = delivered(consumer, rabbit, queue, 4)
     for each in (fourth, first, third):
         consumer.settle(each)
     assert left(consumer, rabbit, queue) == {slow.encode()}
 
 
-def test_a_message_given_back_or_refused_is_not_acknowledged_with_younger_ones(
+def test_a_message_given_back_is_not_acknowledged_with_a_younger_one_that_is_answered_first(
     consumer: Consumer, rabbit: Rabbit, queue: str
 ) -> None:
-    """Not even where their acknowledgement was asked for first, and so is written first."""
-    for _ in range(3):
-        rabbit.publish(queue, message(queue))
-    given_back, refused, done = read(consumer, 3)
+    given_back, done = delivered(consumer, rabbit, queue, 2)
     consumer.settle(done)
     consumer.give_back(given_back)
-    consumer.nack(refused)
     assert left(consumer, rabbit, queue) == {given_back.encode()}
-    dead_letters = topology.dead_letter_queue(queue)
-    wait_for("the refused one", lambda: rabbit.take(dead_letters) == [refused.encode()])
+
+
+def test_a_message_refused_is_not_acknowledged_with_a_younger_one_that_is_answered_first(
+    consumer: Consumer, rabbit: Rabbit, queue: str
+) -> None:
+    refused, done = delivered(consumer, rabbit, queue, 2)
+    consumer.settle(done)
+    consumer.nack(refused)
+    assert left(consumer, rabbit, queue) == set()
+    assert_refused(rabbit, queue, refused.encode())
+
+
+def test_messages_younger_than_one_refused_are_one_acknowledgement_once_it_is_answered(
+    consumer: Consumer, rabbit: Rabbit, queue: str
+) -> None:
+    refused, *settled = delivered(consumer, rabbit, queue, 4)
+    consumer.nack(refused)
+    next(consumer)
+    before = frames_sent(consumer)
+    for each in settled:
+        consumer.settle(each)
+    next(consumer)
+    assert frames_sent(consumer) == before + 1
+
+
+def test_a_message_settled_counts_as_unanswered_until_that_is_written(
+    consumer: Consumer, rabbit: Rabbit, queue: str
+) -> None:
+    """Or it would be taken along by the acknowledgement of another, and acknowledged again."""
+    (only,) = delivered(consumer, rabbit, queue, 1)
+    consumer.settle(only)
+    assert len(consumer.known_tags) == 1
+    next(consumer)
+    assert not consumer.known_tags
 
 
 def test_what_is_no_message_is_not_acknowledged_with_younger_ones(
@@ -106,5 +146,4 @@ def test_what_is_no_message_is_not_acknowledged_with_younger_ones(
     (last,) = read(consumer, 1)
     consumer.settle(last)
     assert left(consumer, rabbit, queue) == set()
-    dead_letters = topology.dead_letter_queue(queue)
-    wait_for("what is no message", lambda: rabbit.take(dead_letters) == [b"no JSON"])
+    assert_refused(rabbit, queue, b"no JSON")

@@ -8,8 +8,9 @@ import pytest
 from pydantic import BaseModel, field_validator
 
 from outbox import Actor, Job, Kind, Retry, Snooze
+from outbox.broker import Consumer
 from tests.integration.engine.line import AT_ONCE, Line, Note, do_nothing, note_kind
-from tests.wait import wait_for
+from tests.wait import PATIENCE_SECONDS, wait_for
 
 Failing = Callable[[Note, Job], Any]
 
@@ -323,6 +324,41 @@ def test_a_result_that_only_postgres_refuses_is_death_at_once(
     job = line.wait_for(line.submit(kind()), "dead")
     (letter,) = line.letters()
     assert (letter.reason, letter.error_type, job.attempt) == ("refused", "UnstorableResult", 1)
+
+
+def test_a_thread_late_to_end_does_not_answer_for_a_job_that_has_run_again_since(
+    line: Line,
+    queue: str,
+    forbid: Callable[[str, str], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Postgres refused its result, so the job has died meanwhile, and its message was refused."""
+    refused, late = threading.Event(), threading.Event()
+    ack, nack = Consumer.ack, Consumer.nack
+
+    def note_refusal(consumer: Consumer, message: Any) -> None:
+        nack(consumer, message)
+        refused.set()
+
+    def be_late(consumer: Consumer, message: Any) -> None:
+        refused.wait(PATIENCE_SECONDS)
+        ack(consumer, message)
+        late.set()
+
+    monkeypatch.setattr(Consumer, "nack", note_refusal)
+    monkeypatch.setattr(Consumer, "ack", be_late)
+    kind = note_kind(queue)
+    forbid("duly.jobs", "result = '7'")
+    line.start_relay(queue)
+    worker = line.start_worker(Actor(kind, lambda note, _: 7 if note.text == "seven" else 8))
+    line.wait_for(line.submit(kind(text="seven")), "dead")
+    assert late.wait(PATIENCE_SECONDS)
+    consumer = worker._worker.consumers[queue].consumer
+    line.wait_for(line.submit(kind(text="eight")), "succeeded")
+    wait_for("the message's bytes", lambda: line.letters()[0].message_body)
+    assert consumer is not None
+    wait_for("its answers", lambda: not consumer.known_tags)  # type: ignore[attr-defined]
+    assert worker._worker.consumers[queue].consumer is consumer
 
 
 @pytest.mark.parametrize("result", [object(), float("nan"), "nul \0", "half a pair \ud800", {1, 2}])
