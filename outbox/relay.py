@@ -154,7 +154,7 @@ class Relay:
         elif mover.has_room:
             await self._pause(BREATH_SECONDS)
         else:
-            await asyncio.sleep(BREATH_SECONDS)
+            await asyncio.sleep(BREATH_SECONDS)  # a nudge makes no room
 
     async def _measure(self, ways: "_Ways", *, discovers: bool) -> None:
         """How much room each queue has; until the next time, what is published takes from it."""

@@ -9,7 +9,6 @@ import psycopg
 import pytest
 from structlog.testing import capture_logs
 
-from outbox import ledger as module
 from outbox import steps
 from outbox.ledger import Ledger, LedgerClosed
 from tests.integration.engine.by_hand import KIND, WAITING, ByHand
@@ -58,7 +57,7 @@ def question(job: UUID, dispatch: int = 1) -> dict[str, object]:
 def test_what_comes_alone_does_not_wait_until_others_have_gathered(
     ledger: Ledger, threads: ThreadPoolExecutor, by_hand: ByHand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "BREATH_SECONDS", 3600)
+    monkeypatch.setattr("outbox.ledger.BREATH_SECONDS", 3600)
     ledger.start()
     for job in [by_hand.submit() for _ in range(3)]:
         answer = threads.submit(ledger.write, steps.CLAIM, question(job))

@@ -1,5 +1,5 @@
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -186,15 +186,32 @@ def test_what_commits_late_behind_others_waits_for_no_look_at_all_there_is(
     asyncio.run(look_again())
 
 
-def test_what_is_committed_a_breath_after_a_nudge_needs_none_of_its_own(
+@pytest.fixture
+def left_to_nudges(
     rabbit: Rabbit,
     queue: str,
     by_hand: ByHand,
     database_url: str,
     amqp_url: str,
     monkeypatch: pytest.MonkeyPatch,
-) -> None:
+) -> Iterator[Relay]:
+    """A relay of the queue that has looked once, and does not look again by itself."""
     rabbit.declare(queue)
+    monkeypatch.setattr(relay, "IDLE_SECONDS", 3600)
+    idle = Relay(database_url, amqp_url, [queue], window=10, patience=timedelta(seconds=30))
+    stop = run_aside(idle.run, lambda: listen(database_url, idle.nudge))
+    try:
+        wait_for("a relay that listens", lambda: by_hand.take(LISTENERS))
+        wait_for("a relay that has looked", lambda: idle._next_look > 0)
+        yield idle
+    finally:
+        stop()
+
+
+@pytest.mark.usefixtures("left_to_nudges")
+def test_what_is_committed_a_breath_after_a_nudge_needs_none_of_its_own(
+    rabbit: Rabbit, queue: str, by_hand: ByHand, monkeypatch: pytest.MonkeyPatch
+) -> None:
     lock = batches.lock
     looks: list[object] = []
 
@@ -204,38 +221,18 @@ def test_what_is_committed_a_breath_after_a_nudge_needs_none_of_its_own(
             looks.append(by_hand.submit(queue))
         return events
 
-    monkeypatch.setattr(relay, "IDLE_SECONDS", 3600)
-    idle = Relay(database_url, amqp_url, [queue], window=10, patience=timedelta(seconds=30))
-    stop = run_aside(idle.run, lambda: listen(database_url, idle.nudge))
-    try:
-        wait_for("a relay that listens", lambda: by_hand.take(LISTENERS))
-        wait_for("a relay that has looked", lambda: idle._next_look > 0)
-        monkeypatch.setattr(batches, "lock", find_nothing_the_first_time)
-        by_hand.take(NOTIFY)
-        wait_for("its message", lambda: rabbit.depth(queue) == 1)
-    finally:
-        stop()
+    monkeypatch.setattr(batches, "lock", find_nothing_the_first_time)
+    by_hand.take(NOTIFY)
+    wait_for("its message", lambda: rabbit.depth(queue) == 1)
 
 
+@pytest.mark.usefixtures("left_to_nudges")
 def test_a_job_that_comes_alone_does_not_wait_until_others_have_gathered(
-    rabbit: Rabbit,
-    queue: str,
-    by_hand: ByHand,
-    database_url: str,
-    amqp_url: str,
-    monkeypatch: pytest.MonkeyPatch,
+    rabbit: Rabbit, queue: str, by_hand: ByHand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rabbit.declare(queue)
-    monkeypatch.setattr(relay, "IDLE_SECONDS", 3600)
     monkeypatch.setattr(relay, "BREATH_SECONDS", 3600)
-    patient = Relay(database_url, amqp_url, [queue], window=10, patience=timedelta(seconds=30))
-    stop = run_aside(patient.run, lambda: listen(database_url, patient.nudge))
-    try:
-        wait_for("a relay that listens", lambda: by_hand.take(LISTENERS))
-        submitted: list[object] = []
-        for _ in range(3):
-            submitted.append(by_hand.submit(queue))
-            by_hand.take(NOTIFY)
-            wait_for("its message", lambda: rabbit.depth(queue) == len(submitted))
-    finally:
-        stop()
+    submitted: list[object] = []
+    for _ in range(3):
+        submitted.append(by_hand.submit(queue))
+        by_hand.take(NOTIFY)
+        wait_for("its message", lambda: rabbit.depth(queue) == len(submitted))
