@@ -55,7 +55,7 @@ class Attempt:
         self.place = str(job.id), job.dispatch
         self._claim = claim
         self._spent = claim.attempt - claim.attempt_limit + claim.attempt_budget
-        self._fence = {"id": job.id, "dispatch": job.dispatch, "attempt": claim.attempt}
+        self._fence = {"id": str(job.id), "dispatch": job.dispatch, "attempt": claim.attempt}
         self._teller = Teller(actor.kind, claim.payload)
         self._process = os.getpid()
         self._thread: int | None = None

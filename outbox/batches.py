@@ -4,35 +4,57 @@ In between lies an open transaction. If it is never settled, its connection ends
 run, and the events are as they were.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
+import structlog
 from psycopg import AsyncConnection
+from psycopg.pq.abc import PGresult
 
-from outbox import refusals, steps
+from outbox import steps
+from outbox.database import conninfo_of_steps
 from outbox.frontier import Event, Frontier
-from outbox.refusals import Hopeless
+from outbox.refusals import Hopeless, hopeless
+from outbox.round_trip import Ask, PreparedStatement, array, named_rows, plain, round_trip
 from outbox.wire import Dispatch
 
+log = structlog.get_logger(__name__)
+
 LARGEST_BATCH = 1000
+
+_LOCK = PreparedStatement("lock_events", steps.LOCK_EVENTS)
+_DELETE = PreparedStatement("delete_events", steps.DELETE_EVENTS)
+_DEFER = PreparedStatement("defer_events", steps.DEFER_EVENTS)
+_BEGIN, _COMMIT = plain("BEGIN"), plain("COMMIT")
 
 Rooms = Mapping[str, int]
 """How many messages each queue has room for."""
 
 
+@asynccontextmanager
+async def connect(database_url: str) -> AsyncIterator[AsyncConnection[Any]]:
+    """A connection for all that follows here. Raises psycopg's errors."""
+    async with await AsyncConnection.connect(
+        conninfo_of_steps(database_url), autocommit=True
+    ) as database:
+        await _ask(database, _LOCK.prepare, _DELETE.prepare, _DEFER.prepare)
+        yield database
+
+
 async def is_any_due(database: AsyncConnection[Any], rooms: Rooms) -> bool:
     """Whether there is anything to lock. One round trip, after which nothing is open."""
-    return bool((await database.execute(steps.LOCK_EVENTS, _wanted(rooms, 1, Frontier()))).rowcount)
+    (any_,) = await _ask(database, _LOCK.of(database, _wanted(rooms, 1, Frontier())))
+    return bool(any_.ntuples)
 
 
 async def lock(database: AsyncConnection[Any], rooms: Rooms, frontier: Frontier) -> list[Event]:
     """Begin a transaction and lock what there is room for. Raises psycopg's errors."""
-    async with database.pipeline():
-        await database.execute("BEGIN")
-        locked = await database.execute(steps.LOCK_EVENTS, _wanted(rooms, LARGEST_BATCH, frontier))
+    wanted = _wanted(rooms, LARGEST_BATCH, frontier)
+    _, locked = await _ask(database, _BEGIN, _LOCK.of(database, wanted))
     return [
         (Dispatch(*named), priority, available_at)
-        for *named, priority, available_at in await locked.fetchall()
+        for *named, priority, available_at in named_rows(database, locked)
     ]
 
 
@@ -41,19 +63,33 @@ async def settle(
 ) -> Hopeless:
     """Delete what was confirmed, let the refused back off, and commit; returns the hopeless ones.
 
-    Raises psycopg's errors: then nothing of it has happened, unless the commit's answer was lost.
+    Those too back off: they wait until they are buried, and if the process dies before, to be tried
+    again. Raises psycopg's errors: then nothing of it has happened, unless the commit's answer was
+    lost.
     """
-    async with database.pipeline():
-        if confirmed:
-            await database.execute(steps.DELETE_EVENTS, refusals.keys(confirmed))
-        deferred = await refusals.defer(database, refused)
-        await database.execute("COMMIT")
-    return await refusals.hopeless(refused, deferred)
+    asks = [_DELETE.of(database, _keys(confirmed))] if confirmed else []
+    if refused:
+        log.warning("messages refused", count=len(refused), first=refused[0].message_id)
+        asks.append(_DEFER.of(database, _keys(refused)))
+    answers = await _ask(database, *asks, _COMMIT)
+    return hopeless(refused, named_rows(database, answers[-2])) if refused else []
 
 
-def _wanted(rooms: Rooms, most: int, frontier: Frontier) -> dict[str, list[Any]]:
-    return {
-        "queues": list(rooms),
+async def _ask(database: AsyncConnection[Any], *asks: Ask) -> list[PGresult]:
+    return await database.wait(round_trip(database, *asks))
+
+
+def _wanted(rooms: Rooms, most: int, frontier: Frontier) -> dict[str, str]:
+    lists = {
+        "queues": rooms,
         "rooms": [min(room, most) for room in rooms.values()],
         **frontier.of(rooms),
+    }
+    return {name: array(values) for name, values in lists.items()}
+
+
+def _keys(dispatches: Sequence[Dispatch]) -> dict[str, str]:
+    return {
+        "job_id": array(each.job_id for each in dispatches),
+        "dispatch": array(each.dispatch for each in dispatches),
     }

@@ -12,18 +12,18 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import psycopg
 import structlog
 from psycopg.errors import DeadlockDetected, SerializationFailure
-from psycopg.rows import namedtuple_row
 
 from outbox import steps
 from outbox.database import conninfo_of_steps
 from outbox.nudge import NOTIFY
+from outbox.round_trip import PreparedStatement, array, named_rows, round_trip
 
 log = structlog.get_logger(__name__)
 
@@ -49,6 +49,19 @@ number of attempts. So the job is done again, as after a crash of the worker.
 """
 LOOK = "UPDATE duly.jobs SET id = id WHERE false RETURNING 1 AS n"
 """Writes nothing, where something could be written."""
+STATEMENTS = {
+    step: PreparedStatement(name, step)
+    for name, step in {
+        "claim": steps.CLAIM,
+        "claim_alone": CLAIMS_ALONE,
+        "succeed": steps.SUCCEED,
+        "snooze": steps.SNOOZE,
+        "retry": steps.RETRY,
+        "die": steps.DIE,
+        "look": LOOK,
+    }.items()
+}
+"""All that it can be asked to take."""
 
 
 class LedgerClosed(Exception):
@@ -200,26 +213,28 @@ class Ledger:
         if groups.keys() == {steps.CLAIM}:
             groups = {CLAIMS_ALONE: groups[steps.CLAIM]}
         answers: dict[_Entry, Any] = {}
-        for group, cursor in zip(groups.values(), self._take(groups), strict=True):
-            rows = {row.n: row for row in cursor}
+        for group, taken in zip(groups.values(), self._take(groups), strict=True):
+            rows = {row.n: row for row in taken}
             answers |= {entry: rows.get(n) for n, entry in enumerate(group, start=1)}
         for entry in entries:  # in their order: who asked last knows that all before are answered
             entry.then(answers[entry])
 
-    def _take(self, groups: Mapping[str, Sequence[_Entry]]) -> "list[psycopg.Cursor[Any]]":
-        """All in one transaction: a statement by itself, or a pipeline, though none says BEGIN."""
+    def _take(self, groups: Mapping[str, Sequence[_Entry]]) -> list[list[Any]]:
+        """All in one transaction, though none says BEGIN: it is one round trip."""
         connection = self._connect()
-        with connection.pipeline() if len(groups) > 1 else nullcontext():
-            return [
-                connection.execute(step, {"worker": self.name} | _columns(group))
-                for step, group in groups.items()
-            ]
+        asks = [
+            STATEMENTS[step].of(connection, {"worker": self.name} | _columns(group))
+            for step, group in groups.items()
+        ]
+        answers = connection.wait(round_trip(connection, *asks))
+        return [named_rows(connection, answer) for answer in answers]
 
     def _connect(self) -> "psycopg.Connection[Any]":
         if self._connection is None:
-            self._connection = psycopg.connect(
-                conninfo_of_steps(self._database_url), autocommit=True, row_factory=namedtuple_row
-            )
+            connection = psycopg.connect(conninfo_of_steps(self._database_url), autocommit=True)
+            self._connection = connection
+            prepare = [each.prepare for each in STATEMENTS.values()]
+            connection.wait(round_trip(connection, *prepare))
         return self._connection
 
     def _disconnect(self) -> None:
@@ -245,8 +260,8 @@ def _is_about_a_row(error: psycopg.Error) -> bool:
     return error.sqlstate.startswith(("22", "23", "54"))
 
 
-def _columns(entries: Sequence[_Entry]) -> dict[str, list[Any]]:
-    return {name: [entry.row[name] for entry in entries] for name in entries[0].row}
+def _columns(entries: Sequence[_Entry]) -> dict[str, str]:
+    return {name: array(entry.row[name] for entry in entries) for name in entries[0].row}
 
 
 def _refuse(entries: Sequence[_Entry], error: Exception) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import structlog
-from psycopg import AsyncConnection, AsyncCursor
+from psycopg import AsyncConnection
 
 from outbox import steps, wire
 from outbox.wire import Dispatch
@@ -23,24 +23,9 @@ def flaw(dispatch: Dispatch) -> str | None:
     return wire.flaw(dispatch.kind, dispatch.queue)
 
 
-async def defer(
-    database: AsyncConnection[Any], refused: Sequence[Dispatch]
-) -> AsyncCursor[Any] | None:
-    """Let each back off, in the transaction that holds it; what it returns is for `hopeless`.
-
-    Those too: they wait until they are buried, and if the process dies before, to be tried again.
-    """
-    if not refused:
-        return None
-    log.warning("messages refused", count=len(refused), first=refused[0].message_id)
-    return await database.execute(steps.DEFER_EVENTS, keys(refused))
-
-
-async def hopeless(refused: Sequence[Dispatch], deferred: AsyncCursor[Any] | None) -> Hopeless:
-    """Which of them will never be published, once they were deferred."""
-    if deferred is None:
-        return []
-    failures = {str(job_id): count for job_id, _, count in await deferred.fetchall()}
+def hopeless(refused: Sequence[Dispatch], deferred: Iterable[tuple[Any, ...]]) -> Hopeless:
+    """Which of them will never be published, now that DEFER_EVENTS has returned this of them."""
+    failures = {str(job_id): count for job_id, _, count in deferred}
     why = {each: flaw(each) or _too_often(failures.get(each.job_id, 0)) for each in refused}
     return [(dispatch, reason) for dispatch, reason in why.items() if reason]
 
@@ -60,22 +45,6 @@ async def bury(database: AsyncConnection[Any], dispatch: Dispatch, why: str) -> 
     }
     if (await database.execute(steps.BURY, grave)).rowcount:
         log.warning("job buried: it cannot be published", job=dispatch.job_id, why=why)
-
-
-def keys(dispatches: Sequence[Dispatch]) -> dict[str, str]:
-    """The dispatches as the steps take them: arrays, written out.
-
-    psycopg writes out a list as well, and asks of each element anew how: a tenth of the relay's
-    time.
-    """
-    return {
-        "job_id": _array(each.job_id for each in dispatches),
-        "dispatch": _array(str(each.dispatch) for each in dispatches),
-    }
-
-
-def _array(plain: Iterable[str]) -> str:
-    return f"{{{','.join(plain)}}}"
 
 
 def _too_often(failures: int) -> str | None:

@@ -18,8 +18,8 @@ from typing import Any
 import structlog
 from psycopg import AsyncConnection
 
-from outbox import steps, topology
-from outbox.database import conninfo, conninfo_of_steps
+from outbox import batches, steps, topology
+from outbox.database import conninfo
 from outbox.link import connect
 from outbox.mover import Mover
 from outbox.pauses import Pauses
@@ -45,6 +45,8 @@ LOOK_SECONDS = 0.2
 """How often it looks at all there is, if that is quick."""
 REST = 9
 """How many times as long as such a look took it goes without another."""
+YIELD_SECONDS = 0.1
+"""How long such a look waits for a moment without an event that is expected, and would wait."""
 LONGEST_REST_SECONDS = 5
 """However long it took, the broker's silence included: new queues and lost messages wait for it."""
 
@@ -100,11 +102,12 @@ class Relay:
         """Relay until stopped. Raises BrokerGone or psycopg's errors; call it again then."""
         if self._stopping:
             return
-        keeps_plans = conninfo_of_steps(self._database_url)
         async with (
-            await _connect(conninfo(self._database_url)) as database,
-            await _connect(keeps_plans) as one,
-            await _connect(keeps_plans) as other,
+            await AsyncConnection.connect(
+                conninfo(self._database_url), autocommit=True
+            ) as database,
+            batches.connect(self._database_url) as one,
+            batches.connect(self._database_url) as other,
             connect(self._amqp_url) as link,
         ):
             mover = Mover([one, other], Publisher(link), self._pauses)
@@ -130,7 +133,7 @@ class Relay:
     async def _look(self, ways: "_Ways", *, expects: bool) -> int:
         """Move what is there; where nothing is expected, only if a cheaper look finds any."""
         began, mover = time.monotonic(), ways.mover
-        looks_at_all = began >= self._next_look
+        looks_at_all = began >= self._next_look + (YIELD_SECONDS if expects else 0)
         if looks_at_all or not expects:
             mover.begin_anew()
         if looks_at_all or not mover.has_room:
@@ -196,10 +199,6 @@ class Relay:
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._work.wait()
-
-
-async def _connect(conninfo: str) -> AsyncConnection[Any]:
-    return await AsyncConnection.connect(conninfo, autocommit=True)
 
 
 def _rest(took: float) -> float:

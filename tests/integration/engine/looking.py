@@ -1,5 +1,6 @@
 """A relay that looks when it is told to, for what is in its queue and nothing else."""
 
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -9,13 +10,13 @@ from typing import Any
 from psycopg import AsyncConnection
 from psycopg.pq import TransactionStatus
 
-from outbox.database import conninfo_of_steps
+from outbox import batches
 from outbox.link import connect
 from outbox.mover import Mover
 from outbox.pauses import Pauses
 from outbox.publisher import Publisher
 from outbox.queues import Queues
-from outbox.relay import Relay, _connect, _Ways
+from outbox.relay import Relay, _Ways
 
 
 class Looking:
@@ -27,6 +28,10 @@ class Looking:
     async def look(self, *, expects: bool) -> int:
         """Once; returns how many events it took up."""
         return await self._relay._look(self._ways, expects=expects)
+
+    def make_due(self, seconds: float) -> None:
+        """Have the look at all there is due for so long."""
+        self._relay._next_look = time.monotonic() - seconds
 
     @property
     def is_idle(self) -> bool:
@@ -40,7 +45,7 @@ async def looking(database_url: str, amqp_url: str, queue: str) -> AsyncIterator
     relay = Relay(database_url, amqp_url, [queue], window=1000, patience=timedelta(seconds=30))
     relay._next_look = inf
     async with (
-        await _connect(conninfo_of_steps(database_url)) as events,
+        batches.connect(database_url) as events,
         connect(amqp_url) as link,
     ):
         # It looks at nothing but batches, none of them full: one connection is enough.

@@ -7,12 +7,10 @@ from contextlib import asynccontextmanager
 import pytest
 
 from outbox import batches, mover
-from outbox.database import conninfo_of_steps
 from outbox.link import BrokerGone, Link, connect
 from outbox.mover import Mover
 from outbox.pauses import Pauses
 from outbox.publisher import Publisher
-from outbox.relay import _connect
 from tests.integration.engine.by_hand import ByHand
 from tests.integration.engine.rabbit import Rabbit
 
@@ -36,10 +34,9 @@ def left(by_hand: ByHand) -> int:
 @asynccontextmanager
 async def moving(database_url: str, amqp_url: str, queue: str) -> AsyncIterator[tuple[Mover, Link]]:
     """A mover with room for all there is, and its way to RabbitMQ."""
-    steps = conninfo_of_steps(database_url)
     async with (
-        await _connect(steps) as one,
-        await _connect(steps) as other,
+        batches.connect(database_url) as one,
+        batches.connect(database_url) as other,
         connect(amqp_url) as link,
     ):
         mover = Mover([one, other], Publisher(link), Pauses())

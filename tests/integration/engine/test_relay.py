@@ -186,6 +186,31 @@ def test_what_commits_late_behind_others_waits_for_no_look_at_all_there_is(
     asyncio.run(look_again())
 
 
+@pytest.mark.parametrize(
+    ("due", "expects", "all_there_is"),
+    [(0, False, True), (0, True, False), (2 * relay.YIELD_SECONDS, True, True)],
+)
+def test_an_event_that_is_expected_does_not_wait_for_a_look_at_all_there_is_unless_that_has_waited(
+    by_hand: ByHand,
+    new_queue: Callable[[], str],
+    database_url: str,
+    amqp_url: str,
+    due: float,
+    expects: bool,
+    all_there_is: bool,
+) -> None:
+    known, unknown = new_queue(), new_queue()
+    for queue in (known, unknown):
+        by_hand.submit(queue)
+
+    async def look() -> None:
+        async with looking(database_url, amqp_url, known) as own:
+            own.make_due(due)
+            assert await own.look(expects=expects) == 1 + all_there_is
+
+    asyncio.run(look())
+
+
 @pytest.fixture
 def left_to_nudges(
     rabbit: Rabbit,

@@ -1,0 +1,140 @@
+"""Statements on a connection of psycopg: one write takes them there, one round trip answers all.
+
+psycopg's pipeline writes each statement by itself and looks for answers in between, which costs a
+request more than all the rest of its job. And whoever has slept since the last job finds its code
+in no cache of the processor: the less of it is run, the sooner a job starts. See
+docs/decisions/0026-steps-in-one-write.md.
+"""
+
+import re
+from collections import namedtuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
+from operator import methodcaller
+from typing import Any
+
+import psycopg
+from psycopg import AsyncConnection, Connection, generators
+from psycopg.abc import PQGen
+from psycopg.adapt import Transformer
+from psycopg.errors import error_from_result
+from psycopg.pq import ExecStatus
+from psycopg.pq.abc import PGconn, PGresult
+
+Ask = Callable[[PGconn], None]
+"""Gives one statement to libpq, which sends it with the others."""
+AnyConnection = Connection[Any] | AsyncConnection[Any]
+
+
+class Statement:
+    """A step as Postgres reads it. Its parameters are texts, which Postgres converts."""
+
+    def __init__(self, step: str) -> None:
+        self.parameters = list(dict.fromkeys(re.findall(r"%\((\w+)\)s", step)))
+        for number, parameter in enumerate(self.parameters, 1):
+            step = step.replace(f"%({parameter})s", f"${number}")
+        self.text = step.encode()
+        self.types = (0,) * len(self.parameters)
+
+    def values(self, row: Mapping[str, str | None], encoding: str) -> list[bytes | None]:
+        """The parameters in their order. Raises DataError for a NUL, at which libpq would cut."""
+        texts = [row[parameter] for parameter in self.parameters]
+        values = [None if text is None else text.encode(encoding) for text in texts]
+        if b"\0" in b"".join(filter(None, values)):
+            raise psycopg.DataError("a text for Postgres may not contain NUL")
+        return values
+
+
+class PreparedStatement(Statement):
+    """One with a name, on connections that belong to the engine alone."""
+
+    def __init__(self, name: str, step: str) -> None:
+        super().__init__(step)
+        self._name = name.encode()
+        self.prepare: Ask = methodcaller("send_prepare", self._name, self.text)
+        """To be asked once on each connection, before all else."""
+
+    def of(self, connection: AnyConnection, row: Mapping[str, str | None]) -> Ask:
+        """The statement with these parameters. Raises DataError for a NUL."""
+        return prepared(self._name, self.values(row, connection.info.encoding))
+
+
+def plain(text: str) -> Ask:
+    """A statement without parameters."""
+    return methodcaller("send_query_params", text.encode(), None)
+
+
+def prepared(name: bytes, values: Sequence[bytes | None]) -> Ask:
+    """One that the connection knows by its name."""
+    return methodcaller("send_query_prepared", name, values)
+
+
+def array(values: Iterable[object]) -> str:
+    """The text of an array of texts, numbers, moments or None.
+
+    psycopg writes out a list as well, and asks of each element anew how.
+    """
+    return f"{{{','.join(map(_element, values))}}}"
+
+
+def _element(value: object) -> str:
+    if value is None:
+        return "NULL"
+    if isinstance(value, str):
+        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return str(value)
+
+
+def round_trip(connection: AnyConnection, *asks: Ask) -> PQGen[list[PGresult]]:
+    """Ask all of it, for `connection.wait`; returns the answers.
+
+    Without a BEGIN it is one transaction. Raises psycopg's errors: the first that Postgres had
+    against any of it; or that answers are missing, which leaves the connection in its pipeline
+    mode, of no more use.
+    """
+    pgconn = connection.pgconn
+    pgconn.enter_pipeline_mode()
+    for ask in asks:
+        ask(pgconn)
+    pgconn.pipeline_sync()
+    yield from generators.send(pgconn)
+    answers = yield from _answers(connection, len(asks))
+    pgconn.exit_pipeline_mode()
+    for failure in _failures(connection, answers):
+        raise failure
+    return answers
+
+
+def named_rows(connection: AnyConnection, answer: PGresult) -> list[Any]:
+    """What the answer holds, in Python's types: named tuples."""
+    names = [(answer.fname(column) or b"").decode() for column in range(answer.nfields)]
+    transformer = Transformer(connection)
+    transformer.set_pgresult(answer)
+    return transformer.load_rows(0, answer.ntuples, _row(*names)._make)
+
+
+@cache
+def _row(*names: str) -> type[Any]:
+    return namedtuple("Row", names)
+
+
+def _answers(connection: AnyConnection, count: int) -> PQGen[list[PGresult]]:
+    """So many, and the end of all. Raises where any is missing: why, if Postgres has said so."""
+    answers: list[PGresult] = []
+    lost: psycopg.Error | None = None
+    try:
+        for _ in range(count + 1):
+            answers += yield from generators.fetch_many(connection.pgconn)
+    except psycopg.OperationalError as error:
+        lost = error
+    if answers and answers[-1].status == ExecStatus.PIPELINE_SYNC:
+        return answers[:-1]
+    for failure in _failures(connection, answers):
+        raise failure
+    raise lost or psycopg.OperationalError("Postgres did not answer as it should")
+
+
+def _failures(connection: AnyConnection, answers: Iterable[PGresult]) -> Iterable[psycopg.Error]:
+    for answer in answers:
+        if answer.status == ExecStatus.FATAL_ERROR:
+            yield error_from_result(answer, encoding=connection.info.encoding)
