@@ -26,10 +26,11 @@ from outbox.submission import Row, submission
 
 GROUP = 100
 """Jobs with each statement and commit, as `submit_all` and the ledger write them."""
-DAYS = 60
+DAYS = 180
 SLICES = 3
-"""Of a round, so that what else the machine does hits both tables alike."""
-QUIET_SECONDS = 5
+"""Of a round, so that what else the machine does hits both of a pair alike."""
+QUIET_SECONDS = 2
+"""About as long as it takes to delete a day."""
 FINISHED = """
 INSERT INTO duly.jobs (id, kind, queue, priority, payload, state, attempt, attempt_limit,
                        attempt_budget, worker, result, subject, created_at, run_at, started_at,
@@ -61,7 +62,7 @@ def run(bench: Bench) -> list[Comparison]:
             "while pruning": lambda: _pruning_rate(full, DAYS - next(days)),
             "quiet": partial(_quiet_rate, full),
         }
-        rates |= in_turns(loads, bench.rounds, bench.say)
+        rates |= in_turns(loads, bench.rounds * SLICES, bench.say)
     return [
         _comparison("submit, history ÷ none", rates, "submit", "submit, no history"),
         _comparison("claim and complete, history ÷ none", rates, "claim", "claim, no history"),
