@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-import structlog
 from psycopg import AsyncConnection
 from psycopg.pq.abc import PGresult
 
@@ -18,8 +17,6 @@ from outbox.frontier import Event, Frontier
 from outbox.refusals import Hopeless, hopeless
 from outbox.round_trip import Ask, PreparedStatement, array, named_rows, plain, round_trip
 from outbox.wire import Dispatch
-
-log = structlog.get_logger(__name__)
 
 LARGEST_BATCH = 1000
 
@@ -69,7 +66,6 @@ async def settle(
     """
     asks = [_DELETE.of(database, _keys(confirmed))] if confirmed else []
     if refused:
-        log.warning("messages refused", count=len(refused), first=refused[0].message_id)
         asks.append(_DEFER.of(database, _keys(refused)))
     answers = await _ask(database, *asks, _COMMIT)
     return hopeless(refused, named_rows(database, answers[-2])) if refused else []
@@ -80,12 +76,11 @@ async def _ask(database: AsyncConnection[Any], *asks: Ask) -> list[PGresult]:
 
 
 def _wanted(rooms: Rooms, most: int, frontier: Frontier) -> dict[str, str]:
-    lists = {
-        "queues": rooms,
-        "rooms": [min(room, most) for room in rooms.values()],
-        **frontier.of(rooms),
+    return {
+        "queues": array(rooms),
+        "rooms": array(min(room, most) for room in rooms.values()),
+        **{level: array(reached) for level, reached in frontier.of(rooms).items()},
     }
-    return {name: array(values) for name, values in lists.items()}
 
 
 def _keys(dispatches: Sequence[Dispatch]) -> dict[str, str]:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import structlog
 from psycopg import AsyncConnection
 
 from outbox import batches, refusals
@@ -19,6 +20,8 @@ from outbox.pauses import Pauses
 from outbox.publisher import Publisher, Sending
 from outbox.refusals import Hopeless
 from outbox.wire import Dispatch
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +113,8 @@ class Mover:
             return
         outcome = await self._publisher.outcome(load.sending)
         refused = [*outcome.refused, *load.flawed]
+        if refused:
+            log.warning("messages refused", count=len(refused), first=refused[0].message_id)
         self._hopeless += await batches.settle(load.events, outcome.confirmed, refused)
         self._idle.append(load.events)
         for queue in {each.queue for each in outcome.confirmed}:

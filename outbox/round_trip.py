@@ -9,6 +9,7 @@ docs/decisions/0026-steps-in-one-write.md.
 import re
 from collections import namedtuple
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 from functools import cache
 from operator import methodcaller
 from typing import Any
@@ -24,6 +25,7 @@ from psycopg.pq.abc import PGconn, PGresult
 Ask = Callable[[PGconn], None]
 """Gives one statement to libpq, which sends it with the others."""
 AnyConnection = Connection[Any] | AsyncConnection[Any]
+Element = str | float | datetime | None
 
 
 class Statement:
@@ -37,9 +39,16 @@ class Statement:
         self.types = (0,) * len(self.parameters)
 
     def values(self, row: Mapping[str, str | None], encoding: str) -> list[bytes | None]:
-        """The parameters in their order. Raises DataError for a NUL, at which libpq would cut."""
+        """The parameters in their order.
+
+        Raises DataError for a text that the connection's encoding lacks, and for a NUL, at which
+        libpq would cut.
+        """
         texts = [row[parameter] for parameter in self.parameters]
-        values = [None if text is None else text.encode(encoding) for text in texts]
+        try:
+            values = [None if text is None else text.encode(encoding) for text in texts]
+        except UnicodeEncodeError as error:
+            raise psycopg.DataError(f"{encoding} cannot say {error.reason}") from None
         if b"\0" in b"".join(filter(None, values)):
             raise psycopg.DataError("a text for Postgres may not contain NUL")
         return values
@@ -55,7 +64,7 @@ class PreparedStatement(Statement):
         """To be asked once on each connection, before all else."""
 
     def of(self, connection: AnyConnection, row: Mapping[str, str | None]) -> Ask:
-        """The statement with these parameters. Raises DataError for a NUL."""
+        """The statement with these parameters. Raises DataError as `values` does."""
         return prepared(self._name, self.values(row, connection.info.encoding))
 
 
@@ -69,15 +78,15 @@ def prepared(name: bytes, values: Sequence[bytes | None]) -> Ask:
     return methodcaller("send_query_prepared", name, values)
 
 
-def array(values: Iterable[object]) -> str:
-    """The text of an array of texts, numbers, moments or None.
+def array(values: Iterable[Element]) -> str:
+    """The text of an array.
 
     psycopg writes out a list as well, and asks of each element anew how.
     """
     return f"{{{','.join(map(_element, values))}}}"
 
 
-def _element(value: object) -> str:
+def _element(value: Element) -> str:
     if value is None:
         return "NULL"
     if isinstance(value, str):
@@ -98,7 +107,7 @@ def round_trip(connection: AnyConnection, *asks: Ask) -> PQGen[list[PGresult]]:
         ask(pgconn)
     pgconn.pipeline_sync()
     yield from generators.send(pgconn)
-    answers = yield from _answers(connection, len(asks))
+    answers = yield from _answers(connection)
     pgconn.exit_pipeline_mode()
     for failure in _failures(connection, answers):
         raise failure
@@ -118,17 +127,20 @@ def _row(*names: str) -> type[Any]:
     return namedtuple("Row", names)
 
 
-def _answers(connection: AnyConnection, count: int) -> PQGen[list[PGresult]]:
-    """So many, and the end of all. Raises where any is missing: why, if Postgres has said so."""
+def _answers(connection: AnyConnection) -> PQGen[list[PGresult]]:
+    """All until the end of the pipeline: one for each statement, and an error of the commit.
+
+    Raises where any is missing: why, if Postgres has said so.
+    """
     answers: list[PGresult] = []
     lost: psycopg.Error | None = None
     try:
-        for _ in range(count + 1):
-            answers += yield from generators.fetch_many(connection.pgconn)
+        while found := (yield from generators.fetch_many(connection.pgconn)):
+            if found[-1].status == ExecStatus.PIPELINE_SYNC:
+                return answers
+            answers += found
     except psycopg.OperationalError as error:
         lost = error
-    if answers and answers[-1].status == ExecStatus.PIPELINE_SYNC:
-        return answers[:-1]
     for failure in _failures(connection, answers):
         raise failure
     raise lost or psycopg.OperationalError("Postgres did not answer as it should")

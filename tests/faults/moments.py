@@ -47,12 +47,11 @@ RELAY = [
     Moment("published but not confirmed", "after", "outbox.publisher:Publisher._write"),
     Moment("confirm arrived but not read", "before", "outbox.publisher:_Stream._on_confirm"),
     Moment("confirmed but not deleted", "after", "outbox.publisher:Publisher.outcome"),
-    Moment("deleted but not committed", "before", "outbox.refusals:defer"),
     Moment("batch committed", "after", "outbox.batches:settle"),
 ]
 
 REFUSED = [
-    Moment("refused event put off but not committed", "after", "outbox.refusals:defer"),
+    Moment("event refused but not put off", "before", "outbox.batches:settle"),
     Moment("refused event put off", "after", "outbox.batches:settle"),
 ]
 

@@ -173,7 +173,8 @@ def _start_with_an_event_refused(
 ) -> Process:
     """A relay whose queue is deleted after it has seen it, and before it publishes to it."""
     with sql_now.transaction():
-        sql_now.execute("LOCK TABLE duly.outbox_events IN EXCLUSIVE MODE")
+        # Of what a relay does before it locks events, only REDISPATCH_LOST reads jobs.
+        sql_now.execute("LOCK TABLE duly.jobs IN ACCESS EXCLUSIVE MODE")
         relay = line.start_doomed(moment, "relay")
         wait_for("it has seen the queues", lambda: bool(promises.rows(HAS_SEEN_QUEUES)))
         rabbit.delete(ELSEWHERE.queue)

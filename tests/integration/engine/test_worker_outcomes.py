@@ -5,10 +5,12 @@ from typing import Any
 
 import psycopg
 import pytest
+from dramatiq.worker import ConsumerThread
 from pydantic import BaseModel, field_validator
 
 from outbox import Actor, Job, Kind, Retry, Snooze
 from outbox.broker import Consumer
+from outbox.teller import Teller
 from tests.integration.engine.line import AT_ONCE, Line, Note, do_nothing, note_kind
 from tests.wait import PATIENCE_SECONDS, wait_for
 
@@ -334,19 +336,21 @@ def test_a_thread_late_to_end_does_not_answer_for_a_job_that_has_run_again_since
 ) -> None:
     """Postgres refused its result, so the job has died meanwhile, and its message was refused."""
     refused, late = threading.Event(), threading.Event()
-    ack, nack = Consumer.ack, Consumer.nack
+    end, nack = ConsumerThread.post_process_message, Consumer.nack
 
     def note_refusal(consumer: Consumer, message: Any) -> None:
         nack(consumer, message)
         refused.set()
 
-    def be_late(consumer: Consumer, message: Any) -> None:
+    def be_late(thread: ConsumerThread, message: Any) -> None:
+        if message.failed:
+            return end(thread, message)
         refused.wait(PATIENCE_SECONDS)
-        ack(consumer, message)
-        late.set()
+        end(thread, message)
+        return late.set()
 
     monkeypatch.setattr(Consumer, "nack", note_refusal)
-    monkeypatch.setattr(Consumer, "ack", be_late)
+    monkeypatch.setattr(ConsumerThread, "post_process_message", be_late)
     kind = note_kind(queue)
     forbid("duly.jobs", "result = '7'")
     line.start_relay(queue)
@@ -359,6 +363,22 @@ def test_a_thread_late_to_end_does_not_answer_for_a_job_that_has_run_again_since
     assert consumer is not None
     wait_for("its answers", lambda: not consumer.known_tags)  # type: ignore[attr-defined]
     assert worker._worker.consumers[queue].consumer is consumer
+
+
+def test_a_job_that_is_retried_since_its_refused_result_cannot_be_told_has_its_message_acknowledged(
+    line: Line,
+    queue: str,
+    forbid: Callable[[str, str], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    kind = note_kind(queue, retry=Retry(attempts=2))
+    forbid("duly.jobs", "result = '7'")
+    monkeypatch.setattr(Teller, "record", raise_unspeakable)
+    line.start_relay(queue)
+    worker = line.start_worker(Actor(kind, lambda *_: 7))
+    assert line.wait_for(line.submit(kind()), "dead").attempt == 2
+    consumer: Any = worker._worker.consumers[queue].consumer
+    wait_for("the answers to both", lambda: not consumer.known_tags)
 
 
 @pytest.mark.parametrize("result", [object(), float("nan"), "nul \0", "half a pair \ud800", {1, 2}])

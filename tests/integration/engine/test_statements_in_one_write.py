@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from psycopg.errors import AdminShutdown, DivisionByZero
+from psycopg.errors import AdminShutdown, DivisionByZero, UniqueViolation
 from psycopg.pq import TransactionStatus
 
 from outbox.round_trip import Ask, PreparedStatement, array, named_rows, plain, round_trip
@@ -72,9 +72,22 @@ def test_the_first_error_is_raised_and_what_comes_behind_it_is_not_done(
     assert kept(connection) == []
 
 
-def test_a_text_with_a_nul_is_refused_before_anything_is_sent(connection: Connection) -> None:
-    with pytest.raises(psycopg.DataError, match="NUL"):
-        ask(connection, plain("BEGIN"), KEEP.of(connection, {"text": "cut \0 here"}))
+def test_an_error_of_the_commit_is_raised_and_the_next_answer_is_to_the_next_question(
+    connection: Connection,
+) -> None:
+    connection.execute("ALTER TABLE kept ADD UNIQUE (text) DEFERRABLE INITIALLY DEFERRED")
+    twice = KEEP.of(connection, {"text": "twice"})
+    with pytest.raises(UniqueViolation):
+        ask(connection, twice, twice)
+    assert ask(connection, plain("SELECT 1 AS n"), plain("SELECT 2 AS n")) == [[(1,)], [(2,)]]
+
+
+@pytest.mark.parametrize(("text", "why"), [("cut \0 here", "NUL"), ("half a pair \ud800", "utf-8")])
+def test_a_text_that_cannot_be_sent_is_refused_before_anything_is(
+    connection: Connection, text: str, why: str
+) -> None:
+    with pytest.raises(psycopg.DataError, match=why):
+        ask(connection, plain("BEGIN"), KEEP.of(connection, {"text": text}))
     assert connection.info.transaction_status == TransactionStatus.IDLE
 
 
@@ -91,5 +104,5 @@ def test_a_connection_that_is_cut_before_the_answer_is_an_error(database_url: st
         answers = round_trip(connection, plain("SELECT pg_sleep(60)"))
         next(answers)
         way.cut()
-        with pytest.raises(psycopg.OperationalError):
+        with pytest.raises(psycopg.OperationalError, match=r"server closed|reset by peer"):
             connection.wait(answers)
