@@ -31,8 +31,8 @@ HUNDRED: Mapping[str, tuple[float, float]] = {
 def run(bench: Bench) -> list[Comparison]:
     """One commit for each job, and a hundred jobs in each transaction."""
     return [
-        *_compare(bench, "one job per commit", bench.size(2000), 1, ONE_EACH),
-        *_compare(bench, "100 jobs per transaction", bench.size(3000), 100, HUNDRED),
+        *_compare(bench, "one job per commit", bench.size(1500), 1, ONE_EACH),
+        *_compare(bench, "100 jobs per transaction", bench.size(2000), 100, HUNDRED),
     ]
 
 

@@ -253,7 +253,7 @@ class Ledger:
 def _is_about_a_row(error: psycopg.Error) -> bool:
     """Whether a row is refused: for its data (22), a constraint (23) or its size (54).
 
-    Or by psycopg, which sends none of it then.
+    Or before any of it is sent, by psycopg or `Statement.values`.
     """
     if error.sqlstate is None:
         return not isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)

@@ -46,7 +46,7 @@ LOOK_SECONDS = 0.2
 REST = 9
 """How many times as long as such a look took it goes without another."""
 YIELD_SECONDS = 0.1
-"""How long such a look waits for a moment without an event that is expected, and would wait."""
+"""How long such a look may wait for a moment in which no event is expected, and held up by it."""
 LONGEST_REST_SECONDS = 5
 """However long it took, the broker's silence included: new queues and lost messages wait for it."""
 

@@ -48,7 +48,9 @@ class Statement:
         try:
             values = [None if text is None else text.encode(encoding) for text in texts]
         except UnicodeEncodeError as error:
-            raise psycopg.DataError(f"{encoding} cannot say {error.reason}") from None
+            raise psycopg.DataError(
+                f"a text is more than {encoding} can say: {error.reason}"
+            ) from None
         if b"\0" in b"".join(filter(None, values)):
             raise psycopg.DataError("a text for Postgres may not contain NUL")
         return values
@@ -109,8 +111,7 @@ def round_trip(connection: AnyConnection, *asks: Ask) -> PQGen[list[PGresult]]:
     yield from generators.send(pgconn)
     answers = yield from _answers(connection)
     pgconn.exit_pipeline_mode()
-    for failure in _failures(connection, answers):
-        raise failure
+    _raise_first_error(connection, answers)
     return answers
 
 
@@ -141,12 +142,11 @@ def _answers(connection: AnyConnection) -> PQGen[list[PGresult]]:
             answers += found
     except psycopg.OperationalError as error:
         lost = error
-    for failure in _failures(connection, answers):
-        raise failure
+    _raise_first_error(connection, answers)
     raise lost or psycopg.OperationalError("Postgres did not answer as it should")
 
 
-def _failures(connection: AnyConnection, answers: Iterable[PGresult]) -> Iterable[psycopg.Error]:
+def _raise_first_error(connection: AnyConnection, answers: Iterable[PGresult]) -> None:
     for answer in answers:
         if answer.status == ExecStatus.FATAL_ERROR:
-            yield error_from_result(answer, encoding=connection.info.encoding)
+            raise error_from_result(answer, encoding=connection.info.encoding)
