@@ -1,7 +1,8 @@
 """Moves batches of events from the outbox to RabbitMQ: one is sent while another is on its way.
 
-So RabbitMQ writes the one while Postgres locks the next and settles the last. Two connections to
-Postgres, as each holds the transaction of one batch.
+So RabbitMQ writes the one while Postgres locks the next and settles the last, and what comes right
+after a small one does not wait for its confirms. Two connections to Postgres, as each holds the
+transaction of one batch.
 """
 
 from collections import Counter
@@ -13,7 +14,6 @@ import structlog
 from psycopg import AsyncConnection
 
 from outbox import batches, refusals
-from outbox.batches import LARGEST_BATCH
 from outbox.frontier import Frontier
 from outbox.link import BrokerGone
 from outbox.pauses import Pauses
@@ -70,8 +70,8 @@ class Mover:
     async def move(self) -> int:
         """Send a batch and settle the one before; returns how many events it took up.
 
-        After a full batch there is likely to be another, so that one stays on its way; nothing is
-        once a batch was not full. Raises BrokerGone or psycopg's errors.
+        The batch stays on its way until the next or `land`; nothing is once there was no event to
+        take up. Raises BrokerGone or psycopg's errors.
         """
         try:
             count, load = await self._send()
@@ -80,7 +80,7 @@ class Mover:
             raise
         await self._settle_last()
         self._on_its_way = load
-        if count < LARGEST_BATCH or self._hopeless or self._full:
+        if not count or self._hopeless or self._full:
             await self.land()
         return count
 

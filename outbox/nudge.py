@@ -20,11 +20,10 @@ from psycopg.pq import TransactionStatus
 from psycopg.pq.abc import PGconn
 
 from outbox.database import conninfo
+from outbox.pace import Pace
 
 CHANNEL = "duly_relay"
 NOTIFY = f"NOTIFY {CHANNEL}"
-LEAST_SECONDS = 0.005
-"""Between two nudges of one sender: less than `BREATH_SECONDS` of the relay, see there."""
 LONGEST_SECONDS = 5
 GIVE_UP = {"connect_timeout": LONGEST_SECONDS, "tcp_user_timeout": LONGEST_SECONDS * 1000}
 
@@ -32,9 +31,9 @@ GIVE_UP = {"connect_timeout": LONGEST_SECONDS, "tcp_user_timeout": LONGEST_SECON
 class Nudge:
     """Nudges the relays from a process that serves requests, coalesced.
 
-    However many requests ask for it, there is one nudge in `LEAST_SECONDS`; while Postgres is
-    there, the last that asks is heard. None of them waits for it: the next request of its client
-    would wait as well. It belongs to the event loop in which it is first asked.
+    However many requests ask for it, nudges go out at a `Pace`; while Postgres is there, the last
+    that asks is heard. None of them waits for it: the next request of its client would wait as
+    well. It belongs to the event loop in which it is first asked.
     """
 
     def __init__(self, database_url: str) -> None:
@@ -44,13 +43,13 @@ class Nudge:
         self._socket = -1
         self._is_wanted = False
         self._is_unanswered = False
+        self._pace = Pace()
         self._rest: asyncio.TimerHandle | None = None
 
     def send(self) -> None:
         """Nudge, now or soon, from the event loop. Want of Postgres is no error."""
         self._is_wanted = True
-        if self._rest is None:
-            self._attempt()
+        self._go_on()
 
     async def close(self) -> None:
         """Send what is left, unless Postgres has yet to answer the last one, and disconnect."""
@@ -60,9 +59,14 @@ class Nudge:
         self._disconnect()
         self._is_wanted = False
 
+    def _go_on(self) -> None:
+        """Nudge if that is wanted and can be done; the end of what is in the way calls again."""
+        if self._is_wanted and self._rest is None and not self._is_unanswered:
+            self._attempt()
+
     def _attempt(self) -> None:
-        """Nudge if it can be done now, and rest before the next attempt."""
-        self._rest = asyncio.get_running_loop().call_later(LEAST_SECONDS, self._end_rest)
+        loop = asyncio.get_running_loop()
+        self._rest = loop.call_at(self._pace.spend(loop.time()), self._end_rest)
         if self._connection is not None:
             self._write(self._connection.pgconn)
         elif self._connecting is None:
@@ -72,8 +76,7 @@ class Nudge:
         if self._rest is not None:
             self._rest.cancel()
             self._rest = None
-        if self._is_wanted:
-            self._attempt()
+        self._go_on()
 
     async def _connect(self) -> None:
         self._is_wanted = False
@@ -89,15 +92,11 @@ class Nudge:
             self._connecting = None
 
     def _write(self, connection: PGconn) -> None:
-        """A nudge, unless there is one without an answer: then the next attempt is in its place.
-
-        psycopg would wait for the answer, in a task that would cost several times as much.
-        """
-        if not self._is_unanswered:
-            self._is_wanted, self._is_unanswered = False, True
-            with self._losing():
-                connection.send_query(NOTIFY.encode())
-                connection.flush()
+        """psycopg would wait for the answer, in a task that would cost several times as much."""
+        self._is_wanted, self._is_unanswered = False, True
+        with self._losing():
+            connection.send_query(NOTIFY.encode())
+            connection.flush()
 
     def _read(self, connection: PGconn) -> None:
         """The answer, of which no more is asked than that it has come."""
@@ -106,6 +105,7 @@ class Nudge:
             while not connection.is_busy() and connection.get_result():
                 pass
             self._is_unanswered = connection.transaction_status != TransactionStatus.IDLE
+        self._go_on()
 
     @contextmanager
     def _losing(self) -> Iterator[None]:
@@ -115,8 +115,7 @@ class Nudge:
         except psycopg.Error:
             self._is_wanted |= self._is_unanswered
             self._disconnect()
-            if self._rest is None:
-                self._end_rest()
+            self._go_on()
 
     def _disconnect(self) -> None:
         self._is_unanswered = False
@@ -129,22 +128,24 @@ class Nudge:
 class BlockingNudge:
     """Nudges the relays from plain code, coalesced: a script, or a framework of threads.
 
-    It sends at most once in `LEAST_SECONDS` and leaves out those in between, also the last: relays
-    look again so much later. Threads may share it.
+    It leaves out what comes before its `Pace` allows it, also the last: relays look again so much
+    later. Threads may share it.
     """
 
     def __init__(self, database_url: str) -> None:
         self._conninfo = make_conninfo(conninfo(database_url), **GIVE_UP)
         self._connection: Connection[Any] | None = None
-        self._sent_at = -math.inf
+        self._pace = Pace()
+        self._rests_until = -math.inf
         self._lock = threading.Lock()
 
     def send(self) -> None:
         """Nudge, in one round trip or none. Never raises for want of Postgres."""
         with self._lock:
             now = time.monotonic()
-            if now >= self._sent_at + LEAST_SECONDS:
-                self._sent_at = now  # and not when it is through: relays count from its arrival
+            if now >= self._rests_until:
+                # From now, and not from when it is through: relays count from its arrival.
+                self._rests_until = self._pace.spend(now)
                 self._send()
 
     def close(self) -> None:

@@ -22,6 +22,7 @@ from outbox import batches, steps, topology
 from outbox.database import conninfo
 from outbox.link import connect
 from outbox.mover import Mover
+from outbox.pace import LEAST_SECONDS
 from outbox.pauses import Pauses
 from outbox.publisher import Publisher
 from outbox.queues import Queues
@@ -33,11 +34,11 @@ IDLE_SECONDS = 0.5
 FULL_SECONDS = 0.05
 """How long it waits for workers to make room."""
 BREATH_SECONDS = 0.01
-"""The longest pause after a small batch, in which the next one gathers: less work for each job.
-
-A nudge is good for as long: what was committed so soon after it need not nudge again."""
+"""The longest pause after a small batch, in which the next one gathers: less work for each job."""
 BREATH_PER_EVENT_SECONDS = 0.0005
 """At an easy pace a job seldom comes with others, and need not wait for them."""
+NUDGED_SECONDS = LEAST_SECONDS + 0.001
+"""How long a nudge is good for: what was committed so soon after it need not nudge again."""
 SMALL_BATCH = 100
 LEAST_SHARE = 4
 """The part of a window that must be free before a queue is filled up again."""
@@ -89,7 +90,7 @@ class Relay:
         self.queues = set(queues)
 
     def nudge(self) -> None:
-        """There is work: look at once, and again when what is committed in a breath is there."""
+        """There is work: look at once, and again when what need not nudge is committed."""
         self._nudged_at = time.monotonic()
         self._work.set()
 
@@ -121,14 +122,15 @@ class Relay:
                     link.check()
                     await self._pause(IDLE_SECONDS)
                     continue
-                expects = moved >= SMALL_BATCH or self._was_just_nudged
+                expects = moved >= SMALL_BATCH or self._left_of_nudge > 0
                 moved = await self._look(ways, expects=expects)
                 await self._breathe(mover, moved, expects=expects)
             await mover.land()
 
     @property
-    def _was_just_nudged(self) -> bool:
-        return time.monotonic() < self._nudged_at + BREATH_SECONDS
+    def _left_of_nudge(self) -> float:
+        """How much longer the last nudge is good for, in seconds; none if not above 0."""
+        return self._nudged_at + NUDGED_SECONDS - time.monotonic()
 
     async def _look(self, ways: "_Ways", *, expects: bool) -> int:
         """Move what is there; where nothing is expected, only if a cheaper look finds any."""
@@ -142,6 +144,8 @@ class Relay:
         moved = 0
         if expects or await mover.is_any_due():
             moved = await mover.move()
+        else:
+            await mover.land()
         if looks_at_all:
             self._next_look = time.monotonic() + _rest(time.monotonic() - began)
         return moved
@@ -150,12 +154,13 @@ class Relay:
         if moved:
             if moved < SMALL_BATCH:
                 await asyncio.sleep(min(moved * BREATH_PER_EVENT_SECONDS, BREATH_SECONDS))
+                await self._pause(self._left_of_nudge)
             return
         mover.begin_anew()
         if not expects:
             await self._pause(IDLE_SECONDS if mover.has_room else FULL_SECONDS)
         elif mover.has_room:
-            await self._pause(BREATH_SECONDS)
+            await self._pause(self._left_of_nudge)
         else:
             await asyncio.sleep(BREATH_SECONDS)  # a nudge makes no room
 

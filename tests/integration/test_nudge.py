@@ -7,8 +7,9 @@ from contextlib import asynccontextmanager, closing
 import psycopg
 import pytest
 
-from outbox import nudge, relay
+from outbox import pace, relay
 from outbox.nudge import CHANNEL, NOTIFY, BlockingNudge, Nudge, listen
+from outbox.pace import AT_ONCE
 from tests import proxy
 from tests.proxy import Proxy
 from tests.wait import wait_for
@@ -40,18 +41,20 @@ async def _nudge(database_url: str) -> AsyncIterator[Nudge]:
     await opened.close()
 
 
-def test_many_nudges_at_once_are_one_and_the_last_that_asks_is_heard(
+def test_of_many_nudges_few_are_sent_and_the_last_that_asks_is_heard(
     database_url: str, listener: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def send() -> None:
         async with _nudge(database_url) as opened:
-            opened.send()
-            await _hears(listener)
+            for _ in range(AT_ONCE):
+                opened.send()
+                await _hears(listener)
             for _ in range(100):
                 opened.send()
+            assert _heard(listener) == []
             await _hears(listener)
 
-    monkeypatch.setattr(nudge, "LEAST_SECONDS", 0.1)
+    monkeypatch.setattr(pace, "LEAST_SECONDS", 0.5)
     asyncio.run(send())
     assert _heard(listener) == []
 
@@ -77,10 +80,12 @@ def test_a_nudge_waits_while_postgres_has_not_answered_the_last_one(
         async with _nudge(postgres.url(database_url)) as opened:
             opened.send()
             await _hears(listener)
+            connection = opened._connection
             postgres.delay = 0.2
             for _ in range(2):
                 opened.send()
                 await _hears(listener)
+            assert opened._connection is connection
 
     asyncio.run(send())
     assert _heard(listener) == []
@@ -112,7 +117,7 @@ def test_a_nudge_that_finds_its_connection_broken_is_sent_over_another(
                 await asyncio.to_thread(wait_for, "its rest", lambda: opened._rest is None)
                 listener.execute(END_OTHERS)  # in the loop's thread, which notices nothing yet
 
-    monkeypatch.setattr(nudge, "LEAST_SECONDS", 0.05)
+    monkeypatch.setattr(pace, "LEAST_SECONDS", 0.05)
     asyncio.run(send())
     assert _heard(listener) == []
 
@@ -134,20 +139,20 @@ def test_with_postgres_away_a_nudge_fails_quietly() -> None:
     asyncio.run(send())
 
 
-def test_plain_code_nudges_once_and_leaves_out_what_follows_at_once(
+def test_plain_code_nudges_a_few_times_and_leaves_out_what_follows_at_once(
     database_url: str, listener: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(nudge, "LEAST_SECONDS", 60)
+    monkeypatch.setattr(pace, "LEAST_SECONDS", 60)
     with closing(BlockingNudge(database_url)) as plain:
         for _ in range(100):
             plain.send()
-    assert len(_heard(listener)) == 1
+    assert len(_heard(listener)) == AT_ONCE
 
 
 def test_plain_code_nudges_again_after_a_while_and_after_its_connection_broke(
     database_url: str, listener: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(nudge, "LEAST_SECONDS", 0)
+    monkeypatch.setattr(pace, "LEAST_SECONDS", 0)
     with closing(BlockingNudge(database_url)) as plain:
         plain.send()
         plain.send()
@@ -163,7 +168,7 @@ def test_with_postgres_away_plain_code_is_told_nothing() -> None:
 
 
 def test_relays_look_again_later_than_a_sender_leaves_out_nudges() -> None:
-    assert nudge.LEAST_SECONDS < relay.BREATH_SECONDS
+    assert pace.LEAST_SECONDS < relay.NUDGED_SECONDS
 
 
 def test_a_listener_hears_each_nudge_and_ends_with_its_connection(

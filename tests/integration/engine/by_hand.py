@@ -4,6 +4,7 @@ from typing import Any
 from uuid import UUID
 
 import psycopg
+from psycopg.pq import ExecStatus
 from psycopg.rows import dict_row
 from uuid_utils.compat import uuid7
 
@@ -40,7 +41,9 @@ class ByHand:
         """Take the step and commit it."""
         cursor = self.connection.cursor(row_factory=dict_row)
         cursor.execute(step, parameters)
-        return cursor.fetchall() if cursor.description else []
+        assert cursor.pgresult
+        has_rows = cursor.pgresult.status == ExecStatus.TUPLES_OK  # of no columns, too
+        return cursor.fetchall() if has_rows else []
 
     def take_one(self, step: str, **row: object) -> Row | None:
         """Take a step of many rows for one row."""

@@ -1,7 +1,7 @@
 """A relay that looks when it is told to, for what is in its queue and nothing else."""
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from math import inf
@@ -22,7 +22,7 @@ from outbox.relay import Relay, _Ways
 class Looking:
     """Tells a relay to look."""
 
-    def __init__(self, relay: Relay, ways: _Ways, events: AsyncConnection[Any]) -> None:
+    def __init__(self, relay: Relay, ways: _Ways, events: Sequence[AsyncConnection[Any]]) -> None:
         self._relay, self._ways, self._events = relay, ways, events
 
     async def look(self, *, expects: bool) -> int:
@@ -36,7 +36,7 @@ class Looking:
     @property
     def is_idle(self) -> bool:
         """Whether no transaction is open."""
-        return self._events.info.transaction_status == TransactionStatus.IDLE
+        return all(each.info.transaction_status == TransactionStatus.IDLE for each in self._events)
 
 
 @asynccontextmanager
@@ -45,10 +45,10 @@ async def looking(database_url: str, amqp_url: str, queue: str) -> AsyncIterator
     relay = Relay(database_url, amqp_url, [queue], window=1000, patience=timedelta(seconds=30))
     relay._next_look = inf
     async with (
-        batches.connect(database_url) as events,
+        batches.connect(database_url) as one,
+        batches.connect(database_url) as other,
         connect(amqp_url) as link,
     ):
-        # It looks at nothing but batches, none of them full: one connection is enough.
-        mover = Mover([events], Publisher(link), Pauses())
+        mover = Mover([one, other], Publisher(link), Pauses())
         mover.rooms = {queue: 1000}
-        yield Looking(relay, _Ways(events, Queues(link, Pauses()), mover), events)
+        yield Looking(relay, _Ways(one, Queues(link, Pauses()), mover), [one, other])

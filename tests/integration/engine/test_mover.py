@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from outbox import batches, mover
+from outbox import batches
 from outbox.link import BrokerGone, Link, connect
 from outbox.mover import Mover
 from outbox.pauses import Pauses
@@ -21,8 +21,7 @@ FULL = 10
 @pytest.fixture(autouse=True)
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     """A batch is full with a few."""
-    for module in (mover, batches):
-        monkeypatch.setattr(module, "LARGEST_BATCH", FULL)
+    monkeypatch.setattr(batches, "LARGEST_BATCH", FULL)
 
 
 def left(by_hand: ByHand) -> int:
@@ -44,7 +43,7 @@ async def moving(database_url: str, amqp_url: str, queue: str) -> AsyncIterator[
         yield mover, link
 
 
-def test_after_a_full_batch_the_next_is_sent_before_it_is_settled(
+def test_a_batch_is_settled_once_the_next_is_sent_or_there_is_none(
     by_hand: ByHand, rabbit: Rabbit, queue: str, database_url: str, amqp_url: str
 ) -> None:
     rabbit.declare(queue)
@@ -54,12 +53,12 @@ def test_after_a_full_batch_the_next_is_sent_before_it_is_settled(
     async def move() -> list[int]:
         found = []
         async with moving(database_url, amqp_url, queue) as (own, _):
-            for _ in range(3):
+            for _ in range(4):
                 await own.move()
                 found.append(left(by_hand))
         return found
 
-    assert asyncio.run(move()) == [2 * FULL + 5, FULL + 5, 0]
+    assert asyncio.run(move()) == [2 * FULL + 5, FULL + 5, 5, 0]
     assert rabbit.depth(queue) == 2 * FULL + 5
 
 

@@ -9,6 +9,7 @@ import pytest
 from outbox import Priority, batches, queues, refusals, relay, wire
 from outbox.frontier import Event
 from outbox.nudge import NOTIFY, listen
+from outbox.publisher import Outcome, Publisher, Sending
 from outbox.relay import Relay
 from tests.integration.engine.by_hand import ByHand
 from tests.integration.engine.line import Line, note_kind, run_aside
@@ -17,6 +18,9 @@ from tests.integration.engine.rabbit import Rabbit
 from tests.proxy import Proxy
 from tests.wait import wait_for
 
+HAS_WAITED = """
+UPDATE duly.outbox_events SET available_at = now() - interval '1 hour' WHERE job_id = %(id)s
+"""
 LISTENERS = """
 SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN _%%'
 """
@@ -179,8 +183,8 @@ def test_what_commits_late_behind_others_waits_for_no_look_at_all_there_is(
     async def look_again() -> None:
         async with looking(database_url, amqp_url, queue) as busy:
             assert await busy.look(expects=True) == 1
-            by_hand.submit(queue)
-            by_hand.take("UPDATE duly.outbox_events SET available_at = now() - interval '1 hour'")
+            late = by_hand.submit(queue)
+            by_hand.take(HAS_WAITED, id=late)
             assert await busy.look(expects=False) == 1
 
     asyncio.run(look_again())
@@ -234,21 +238,59 @@ def left_to_nudges(
 
 
 @pytest.mark.usefixtures("left_to_nudges")
-def test_what_is_committed_a_breath_after_a_nudge_needs_none_of_its_own(
-    rabbit: Rabbit, queue: str, by_hand: ByHand, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("found_before", [0, 1])
+def test_what_is_committed_soon_after_a_nudge_needs_none_of_its_own(
+    rabbit: Rabbit,
+    queue: str,
+    by_hand: ByHand,
+    monkeypatch: pytest.MonkeyPatch,
+    found_before: int,
 ) -> None:
     lock = batches.lock
-    looks: list[object] = []
+    late: list[object] = []
 
-    async def find_nothing_the_first_time(*given: Any) -> list[Event]:
+    async def submit_another(*given: Any) -> list[Event]:
         events = await lock(*given)
-        if not looks:
-            looks.append(by_hand.submit(queue))
+        if not late:
+            late.append(by_hand.submit(queue))
         return events
 
-    monkeypatch.setattr(batches, "lock", find_nothing_the_first_time)
+    for _ in range(found_before):
+        by_hand.submit(queue)
+    monkeypatch.setattr(batches, "lock", submit_another)
+    by_hand.take(NOTIFY)
+    wait_for("its message", lambda: rabbit.depth(queue) == found_before + 1)
+
+
+@pytest.mark.usefixtures("left_to_nudges")
+def test_nothing_stays_locked_while_the_relay_is_idle(
+    rabbit: Rabbit, queue: str, by_hand: ByHand
+) -> None:
+    by_hand.submit(queue)
     by_hand.take(NOTIFY)
     wait_for("its message", lambda: rabbit.depth(queue) == 1)
+    wait_for("its end", lambda: not by_hand.take("SELECT FROM duly.outbox_events"))
+
+
+@pytest.mark.usefixtures("left_to_nudges")
+def test_a_job_does_not_wait_for_the_confirm_of_the_one_before(
+    rabbit: Rabbit, queue: str, by_hand: ByHand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    confirms = asyncio.Event()
+    outcome = Publisher.outcome
+
+    async def unconfirmed(self: Publisher, sending: Sending) -> Outcome:
+        await confirms.wait()
+        return await outcome(self, sending)
+
+    monkeypatch.setattr(Publisher, "outcome", unconfirmed)
+    monkeypatch.setattr(relay, "NUDGED_SECONDS", 3600)
+    for submitted in (1, 2):
+        by_hand.submit(queue)
+        by_hand.take(NOTIFY)
+        wait_for("its message", lambda: rabbit.depth(queue) == submitted)  # noqa: B023
+    assert len(by_hand.take("SELECT FROM duly.outbox_events")) == 2
+    confirms.set()
 
 
 @pytest.mark.usefixtures("left_to_nudges")

@@ -71,7 +71,7 @@ def test_a_step_is_one_round_trip_of_the_ledger(
 
 
 @pytest.mark.parametrize("events", [1, 100])
-def test_a_batch_of_the_relay_is_two_round_trips(
+def test_a_batch_of_the_relay_is_two_round_trips_and_the_look_after_it_is_one(
     postgres: Proxy,
     database_url: str,
     amqp_url: str,
@@ -88,7 +88,9 @@ def test_a_batch_of_the_relay_is_two_round_trips(
         async with looking(postgres.url(database_url), amqp_url, queue) as relay:
             before = postgres.round_trips
             assert await relay.look(expects=True) == events
-            assert postgres.round_trips == before + 2
+            assert postgres.round_trips == before + 1
+            assert await relay.look(expects=False) == 0
+            assert postgres.round_trips == before + 3
             assert relay.is_idle
 
     asyncio.run(look())
