@@ -39,7 +39,7 @@ class Claims:
         self._ledger = ledger
         self._desk = desk
         self._prepare = prepare
-        self._free = threads
+        self._threads = self._free = threads
         self._stopped = False
         self._lock = threading.Lock()
         self._waiting: deque[Any] = deque()
@@ -50,9 +50,16 @@ class Claims:
         self._waiting.append(item)
         self._claim_for_the_free()
 
-    def get(self, timeout: float) -> Any:
-        """The message of a claimed job. Raises queue.Empty where none comes in so many seconds."""
-        return self._claimed.get(timeout=timeout)
+    def get(self, timeout: float) -> Any:  # noqa: ARG002 - the signature is Dramatiq's
+        """The message of a claimed job, however long it takes. Raises queue.Empty once stopped.
+
+        Not within `timeout`: where several threads wait, CPython's SimpleQueue may forget it (up to
+        3.12: what is left of it can be less than nothing, which is taken for no timeout).
+        """
+        item = self._claimed.get()
+        if item is None:
+            raise queue.Empty
+        return item
 
     def task_done(self) -> None:
         """A thread is free again."""
@@ -74,12 +81,18 @@ class Claims:
         self._hand_out(again)
 
     def stop(self) -> None:
-        """Claim nothing more, and begin nothing more: what is claimed stays on the desk."""
-        with self._lock, suppress(queue.Empty):
+        """Claim nothing more, and begin nothing more: what is claimed stays on the desk.
+
+        Each thread is woken up once: they have to be told before that they end.
+        """
+        with self._lock:
             self._stopped = True
             self._waiting.clear()
-            while True:
-                self._claimed.get_nowait()
+            with suppress(queue.Empty):
+                while True:
+                    self._claimed.get_nowait()
+            for _ in range(self._threads):
+                self._claimed.put(None)
 
     def _claim_for_the_free(self) -> None:
         while True:

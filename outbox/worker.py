@@ -182,10 +182,10 @@ class Worker:
         and drops them.
         """
         self._ledger.stop_waiting()
-        self._claims.stop()
         consumers = self._worker.consumers.values()
         for worker in self._worker.workers:
             worker.stop()
+        self._claims.stop()
         for consumer in consumers:
             consumer.stop()
         for consumer in consumers:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 DULY = (sys.executable, "-m", "service.cli")
 LAST_CHARACTERS = 6000
+PATIENCE_SECONDS = 50
+"""Less than a worker waits for what runs: one that has to should not need to be waited for."""
 
 
 class Process:
@@ -31,7 +33,7 @@ class Process:
         with self._log.open("ab") as log:
             self._running = subprocess.Popen(
                 [*self._command, *self._arguments],
-                env=self._environment,
+                env={**self._environment, "PYTHONFAULTHANDLER": "1"},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -47,9 +49,15 @@ class Process:
         self.wait()
 
     def wait(self) -> int:
-        """Its exit code, once it has ended."""
+        """Its exit code, once it has ended; one that does not says in its log where it stands."""
         assert self._running
-        return self._running.wait(timeout=60)
+        try:
+            return self._running.wait(PATIENCE_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._signal(signal.SIGABRT)
+            self._running.wait(PATIENCE_SECONDS)
+            self.report()
+            raise
 
     @property
     def pid(self) -> int:
