@@ -70,8 +70,7 @@ class Mover:
     async def move(self) -> int:
         """Send a batch and settle the one before; returns how many events it took up.
 
-        The batch stays on its way until the next or `land`; nothing is once there was no event to
-        take up. Raises BrokerGone or psycopg's errors.
+        The batch stays on its way until the next or `land`. Raises BrokerGone or psycopg's errors.
         """
         try:
             count, load = await self._send()
@@ -80,7 +79,7 @@ class Mover:
             raise
         await self._settle_last()
         self._on_its_way = load
-        if not count or self._hopeless or self._full:
+        if self._hopeless or self._full:
             await self.land()
         return count
 

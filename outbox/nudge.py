@@ -54,14 +54,15 @@ class Nudge:
     async def close(self) -> None:
         """Send what is left, unless Postgres has yet to answer the last one, and disconnect."""
         self._end_rest()
-        if self._connecting is not None:
+        while self._connecting is not None:
             await asyncio.wait([self._connecting])
         self._disconnect()
         self._is_wanted = False
 
     def _go_on(self) -> None:
         """Nudge if that is wanted and can be done; the end of what is in the way calls again."""
-        if self._is_wanted and self._rest is None and not self._is_unanswered:
+        is_busy = self._rest or self._connecting or self._is_unanswered
+        if self._is_wanted and not is_busy:
             self._attempt()
 
     def _attempt(self) -> None:
@@ -69,7 +70,7 @@ class Nudge:
         self._rest = loop.call_at(self._pace.spend(loop.time()), self._end_rest)
         if self._connection is not None:
             self._write(self._connection.pgconn)
-        elif self._connecting is None:
+        else:
             self._connecting = asyncio.create_task(self._connect())
 
     def _end_rest(self) -> None:
@@ -90,6 +91,7 @@ class Nudge:
             """Postgres is away: relays look by themselves before long."""
         finally:
             self._connecting = None
+            self._go_on()
 
     def _write(self, connection: PGconn) -> None:
         """psycopg would wait for the answer, in a task that would cost several times as much."""

@@ -13,7 +13,7 @@ AT_ONCE = 4
 class Pace:
     """Keeps the pace of one sender (the generic cell rate algorithm, ITU-T I.371).
 
-    A job that comes soon after another, as some do at an easy pace, need not wait for it.
+    At an easy pace, too, some jobs come soon after others: their nudges need not wait.
     """
 
     def __init__(self) -> None:

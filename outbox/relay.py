@@ -138,14 +138,13 @@ class Relay:
         looks_at_all = began >= self._next_look + (YIELD_SECONDS if expects else 0)
         if looks_at_all or not expects:
             mover.begin_anew()
+            await mover.land()
         if looks_at_all or not mover.has_room:
             await mover.land()  # or it would be neither in the queue nor on its way
             await self._measure(ways, discovers=looks_at_all)
         moved = 0
         if expects or await mover.is_any_due():
             moved = await mover.move()
-        else:
-            await mover.land()
         if looks_at_all:
             self._next_look = time.monotonic() + _rest(time.monotonic() - began)
         return moved

@@ -1,13 +1,14 @@
 """Nudging the relay: best effort, coalesced, and never in anybody's way."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, closing
 
 import psycopg
 import pytest
 
-from outbox import pace, relay
+from outbox import pace
 from outbox.nudge import CHANNEL, NOTIFY, BlockingNudge, Nudge, listen
 from outbox.pace import AT_ONCE
 from tests import proxy
@@ -54,7 +55,7 @@ def test_of_many_nudges_few_are_sent_and_the_last_that_asks_is_heard(
             assert _heard(listener) == []
             await _hears(listener)
 
-    monkeypatch.setattr(pace, "LEAST_SECONDS", 0.5)
+    monkeypatch.setattr(pace, "LEAST_SECONDS", 2)
     asyncio.run(send())
     assert _heard(listener) == []
 
@@ -167,8 +168,22 @@ def test_with_postgres_away_plain_code_is_told_nothing() -> None:
         plain.send()
 
 
-def test_relays_look_again_later_than_a_sender_leaves_out_nudges() -> None:
-    assert pace.LEAST_SECONDS < relay.NUDGED_SECONDS
+def test_plain_code_rests_from_when_it_nudged_and_not_from_the_answer(
+    postgres: Proxy,
+    database_url: str,
+    listener: psycopg.Connection,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A relay counts from when it hears: what is committed after its second look nudges again."""
+    monkeypatch.setattr(pace, "AT_ONCE", 1)
+    monkeypatch.setattr(pace, "LEAST_SECONDS", 0.3)
+    with closing(BlockingNudge(postgres.url(database_url))) as plain:
+        plain.send()
+        postgres.delay = 0.4
+        wait_for("its rest is over", lambda: time.monotonic() >= plain._rests_until)
+        plain.send()
+        plain.send()
+    assert len(_heard(listener)) == 3
 
 
 def test_a_listener_hears_each_nudge_and_ends_with_its_connection(

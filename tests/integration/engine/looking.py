@@ -33,6 +33,10 @@ class Looking:
         """Have the look at all there is due for so long."""
         self._relay._next_look = time.monotonic() - seconds
 
+    def fill_queues(self) -> None:
+        """Have no queue take any more."""
+        self._ways.mover.rooms = dict.fromkeys(self._ways.mover.rooms, 0)
+
     @property
     def is_idle(self) -> bool:
         """Whether no transaction is open."""

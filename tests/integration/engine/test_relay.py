@@ -1,6 +1,8 @@
 import asyncio
+import threading
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from math import inf
 from typing import Any
 from uuid import UUID
 
@@ -8,6 +10,7 @@ import pytest
 
 from outbox import Priority, batches, queues, refusals, relay, wire
 from outbox.frontier import Event
+from outbox.link import BrokerGone
 from outbox.nudge import NOTIFY, listen
 from outbox.publisher import Outcome, Publisher, Sending
 from outbox.relay import Relay
@@ -18,6 +21,7 @@ from tests.integration.engine.rabbit import Rabbit
 from tests.proxy import Proxy
 from tests.wait import wait_for
 
+LEFT = "SELECT FROM duly.outbox_events"
 HAS_WAITED = """
 UPDATE duly.outbox_events SET available_at = now() - interval '1 hour' WHERE job_id = %(id)s
 """
@@ -269,27 +273,104 @@ def test_nothing_stays_locked_while_the_relay_is_idle(
     by_hand.submit(queue)
     by_hand.take(NOTIFY)
     wait_for("its message", lambda: rabbit.depth(queue) == 1)
-    wait_for("its end", lambda: not by_hand.take("SELECT FROM duly.outbox_events"))
+    wait_for("its end", lambda: not by_hand.take(LEFT))
 
 
-@pytest.mark.usefixtures("left_to_nudges")
-def test_a_job_does_not_wait_for_the_confirm_of_the_one_before(
-    rabbit: Rabbit, queue: str, by_hand: ByHand, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("why", ["all there is", "no room"])
+def test_what_is_on_its_way_is_settled_before_the_queues_are_looked_at(
+    why: str,
+    rabbit: Rabbit,
+    queue: str,
+    by_hand: ByHand,
+    database_url: str,
+    amqp_url: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    confirms = asyncio.Event()
+    """Or it would be neither in the queue nor on its way, and REDISPATCH_LOST wait for its lock."""
+    rabbit.declare(queue)
+    by_hand.submit(queue)
+    measure = Relay._measure
+    left: list[int] = []
+
+    async def counted(self: Relay, *given: Any, **named: Any) -> None:
+        left.append(len(by_hand.take(LEFT)))
+        await measure(self, *given, **named)
+
+    async def look_at_all() -> None:
+        async with looking(database_url, amqp_url, queue) as busy:
+            assert await busy.look(expects=True) == 1
+            assert len(by_hand.take(LEFT)) == 1
+            if why == "no room":
+                busy.fill_queues()
+            else:
+                busy.make_due(2 * relay.YIELD_SECONDS)
+            await busy.look(expects=True)
+
+    monkeypatch.setattr(Relay, "_measure", counted)
+    asyncio.run(look_at_all())
+    assert left == [0]
+
+
+def test_a_lost_link_is_noticed_before_the_relay_is_idle(
+    rabbit: Rabbit, queue: str, by_hand: ByHand, proxy: Proxy, amqp_url: str, database_url: str
+) -> None:
+    rabbit.declare(queue)
+
+    async def lose_the_link() -> None:
+        async with looking(database_url, proxy.url(amqp_url), queue) as own:
+            by_hand.submit(queue)
+            assert await own.look(expects=True) == 1  # which opens the channel
+            assert await own.look(expects=False) == 0
+            by_hand.submit(queue)
+            proxy.swallow()
+            assert await own.look(expects=True) == 1
+            proxy.cut_swallowed()
+            with pytest.raises(BrokerGone):
+                await own.look(expects=False)
+
+    asyncio.run(lose_the_link())
+    assert len(by_hand.take(LEFT)) == 1
+
+
+def test_what_is_on_its_way_is_settled_when_the_relay_is_stopped(
+    left_to_nudges: Relay,
+    rabbit: Rabbit,
+    queue: str,
+    by_hand: ByHand,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(relay, "NUDGED_SECONDS", 3600)
+    by_hand.submit(queue)
+    by_hand.take(NOTIFY)
+    wait_for("its message", lambda: rabbit.depth(queue) == 1)
+    assert len(by_hand.take(LEFT)) == 1
+    left_to_nudges._stopping = True
+    by_hand.take(NOTIFY)
+    wait_for("its end", lambda: not by_hand.take(LEFT))
+
+
+def test_a_job_does_not_wait_for_the_confirm_of_the_one_before(
+    left_to_nudges: Relay,
+    rabbit: Rabbit,
+    queue: str,
+    by_hand: ByHand,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    confirms = threading.Event()
     outcome = Publisher.outcome
 
     async def unconfirmed(self: Publisher, sending: Sending) -> Outcome:
-        await confirms.wait()
+        await asyncio.to_thread(confirms.wait, 10)
         return await outcome(self, sending)
 
     monkeypatch.setattr(Publisher, "outcome", unconfirmed)
     monkeypatch.setattr(relay, "NUDGED_SECONDS", 3600)
+    left_to_nudges._next_look = inf
     for submitted in (1, 2):
         by_hand.submit(queue)
         by_hand.take(NOTIFY)
         wait_for("its message", lambda: rabbit.depth(queue) == submitted)  # noqa: B023
-    assert len(by_hand.take("SELECT FROM duly.outbox_events")) == 2
+    assert len(by_hand.take(LEFT)) == 2
     confirms.set()
 
 
