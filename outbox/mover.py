@@ -59,6 +59,11 @@ class Mover:
         """Whether every queue takes more."""
         return all(self.rooms.values())
 
+    @property
+    def is_full(self) -> bool:
+        """Whether no queue takes any more."""
+        return not any(self.rooms.values())
+
     def begin_anew(self) -> None:
         """Let the next batch begin at the oldest event again."""
         self._frontier.forget()

@@ -143,19 +143,20 @@ class Relay:
             await mover.land()  # or it would be neither in the queue nor on its way
             await self._measure(ways, discovers=looks_at_all)
         moved = 0
-        if expects or await mover.is_any_due():
+        if not mover.is_full and (expects or await mover.is_any_due()):
             moved = await mover.move()
         if looks_at_all:
             self._next_look = time.monotonic() + _rest(time.monotonic() - began)
         return moved
 
     async def _breathe(self, mover: Mover, moved: int, *, expects: bool) -> None:
-        if moved:
+        if moved and not mover.is_full:
             if moved < SMALL_BATCH:
                 await asyncio.sleep(min(moved * BREATH_PER_EVENT_SECONDS, BREATH_SECONDS))
                 await self._pause(self._left_of_nudge)
             return
         mover.begin_anew()
+        await mover.land()
         if not expects:
             await self._pause(IDLE_SECONDS if mover.has_room else FULL_SECONDS)
         elif mover.has_room:

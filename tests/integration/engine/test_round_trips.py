@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from outbox import steps, submit, submit_all
 from outbox.database import sqlalchemy_url
 from outbox.ledger import Ledger
+from outbox.relay import Relay
 from tests import proxy
 from tests.integration.engine.by_hand import KIND, ByHand
 from tests.integration.engine.line import note_kind
@@ -95,6 +96,30 @@ def test_a_batch_of_the_relay_is_two_round_trips_and_the_look_after_it_is_one(
 
     asyncio.run(look())
     assert by_hand.take("SELECT FROM duly.outbox_events") == []
+
+
+def test_while_no_queue_takes_any_more_the_relay_asks_for_no_events(
+    postgres: Proxy,
+    database_url: str,
+    amqp_url: str,
+    by_hand: ByHand,
+    queue: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def still_full(*_: object, **__: object) -> None:
+        """In place of measuring, which would find that it is not."""
+
+    async def look() -> None:
+        async with looking(postgres.url(database_url), amqp_url, queue) as relay:
+            relay.fill_queues()
+            before = postgres.round_trips
+            for expects in (True, False):
+                assert await relay.look(expects=expects) == 0
+            assert postgres.round_trips == before
+
+    by_hand.submit(queue)
+    monkeypatch.setattr(Relay, "_measure", still_full)
+    asyncio.run(look())
 
 
 def test_an_idle_look_of_the_relay_is_one_round_trip(
