@@ -33,7 +33,7 @@ class _Handler(StreamRequestHandler):
     server: Target
 
     def handle(self) -> None:
-        with suppress(OSError, IndexError, UnicodeError):  # it left, or is no HTTP client
+        with suppress(OSError, LookupError, UnicodeError):  # it left, or is no HTTP client
             path = self.rfile.readline().split()[1].decode()
             while self.rfile.readline().strip():
                 pass

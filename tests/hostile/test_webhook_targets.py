@@ -53,7 +53,7 @@ WHY = {
     "/not-ascii": "illegal header line",
     "/moved": "the endpoint answered 307",
     "untrusted certificate": "CERTIFICATE_VERIFY_FAILED",
-    "no TLS": "ConnectError",
+    "no TLS": "Connect",  # Error, or Timeout where its random bytes end no line
     "nobody": "connection attempts failed",
 }
 
