@@ -150,19 +150,24 @@ class Relay:
         return moved
 
     async def _breathe(self, mover: Mover, moved: int, *, expects: bool) -> None:
-        if moved and not mover.is_full:
-            if moved < SMALL_BATCH:
-                await asyncio.sleep(min(moved * BREATH_PER_EVENT_SECONDS, BREATH_SECONDS))
-                await self._pause(self._left_of_nudge)
+        if moved:
+            await self._let_more_gather(mover, moved)
             return
         mover.begin_anew()
-        await mover.land()
         if not expects:
             await self._pause(IDLE_SECONDS if mover.has_room else FULL_SECONDS)
         elif mover.has_room:
             await self._pause(self._left_of_nudge)
         else:
-            await asyncio.sleep(BREATH_SECONDS)  # a nudge makes no room
+            await asyncio.sleep(BREATH_SECONDS)  # not until a nudge: that makes no room
+
+    async def _let_more_gather(self, mover: Mover, moved: int) -> None:
+        if mover.is_full:
+            await mover.land()
+            await asyncio.sleep(BREATH_SECONDS)
+        elif moved < SMALL_BATCH:
+            await asyncio.sleep(min(moved * BREATH_PER_EVENT_SECONDS, BREATH_SECONDS))
+            await self._pause(self._left_of_nudge)
 
     async def _measure(self, ways: "_Ways", *, discovers: bool) -> None:
         """How much room each queue has; until the next time, what is published takes from it."""

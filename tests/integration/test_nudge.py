@@ -136,6 +136,8 @@ def test_with_postgres_away_a_nudge_fails_quietly() -> None:
     async def send() -> None:
         async with _nudge("postgresql://127.0.0.1:1/duly") as opened:
             opened.send()
+            assert opened._connecting
+            await opened._connecting
 
     asyncio.run(send())
 

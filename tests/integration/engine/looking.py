@@ -29,6 +29,10 @@ class Looking:
         """Once; returns how many events it took up."""
         return await self._relay._look(self._ways, expects=expects)
 
+    async def breathe(self, moved: int, *, expects: bool) -> None:
+        """What it does between a look that took up so many and the next."""
+        await self._relay._breathe(self._ways.mover, moved, expects=expects)
+
     def make_due(self, seconds: float) -> None:
         """Have the look at all there is due for so long."""
         self._relay._next_look = time.monotonic() - seconds

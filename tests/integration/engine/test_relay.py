@@ -276,6 +276,29 @@ def test_nothing_stays_locked_while_the_relay_is_idle(
     wait_for("its end", lambda: not by_hand.take(LEFT))
 
 
+def test_a_small_window_that_is_filled_is_soon_looked_at_again(
+    rabbit: Rabbit,
+    queue: str,
+    by_hand: ByHand,
+    database_url: str,
+    amqp_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With nothing on its way; nobody has nudged."""
+    rabbit.declare(queue)
+    by_hand.submit(queue)
+    monkeypatch.setattr(relay, "FULL_SECONDS", 3600)
+
+    async def fill() -> None:
+        async with looking(database_url, amqp_url, queue) as own:
+            moved = await own.look(expects=False)
+            own.fill_queues()
+            await asyncio.wait_for(own.breathe(moved, expects=False), 10)
+            assert own.is_idle
+
+    asyncio.run(fill())
+
+
 @pytest.mark.parametrize("why", ["all there is", "no room"])
 def test_what_is_on_its_way_is_settled_before_the_queues_are_looked_at(
     why: str,
