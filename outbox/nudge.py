@@ -94,7 +94,7 @@ class Nudge:
             self._go_on()
 
     def _write(self, connection: PGconn) -> None:
-        """psycopg would wait for the answer, in a task that would cost several times as much."""
+        """Nudge, and leave the answer to `_read`: a task that waits costs several times as much."""
         self._is_wanted, self._is_unanswered = False, True
         with self._losing():
             connection.send_query(NOTIFY.encode())

@@ -9,7 +9,7 @@ from pathlib import Path
 DULY = (sys.executable, "-m", "service.cli")
 LAST_CHARACTERS = 6000
 PATIENCE_SECONDS = 50
-"""Less than a worker waits for what runs: one that has to should not need to be waited for."""
+"""Less than the grace of a worker: one that needs all of it has something that does not end."""
 
 
 class Process:

@@ -241,6 +241,13 @@ def left_to_nudges(
         stop()
 
 
+def submit_and_nudge(by_hand: ByHand, rabbit: Rabbit, queue: str, submitted: int = 1) -> None:
+    """One more job, until the queue has a message of each of so many."""
+    by_hand.submit(queue)
+    by_hand.take(NOTIFY)
+    wait_for("its message", lambda: rabbit.depth(queue) == submitted)
+
+
 @pytest.mark.usefixtures("left_to_nudges")
 @pytest.mark.parametrize("found_before", [0, 1])
 def test_what_is_committed_soon_after_a_nudge_needs_none_of_its_own(
@@ -270,9 +277,7 @@ def test_what_is_committed_soon_after_a_nudge_needs_none_of_its_own(
 def test_nothing_stays_locked_while_the_relay_is_idle(
     rabbit: Rabbit, queue: str, by_hand: ByHand
 ) -> None:
-    by_hand.submit(queue)
-    by_hand.take(NOTIFY)
-    wait_for("its message", lambda: rabbit.depth(queue) == 1)
+    submit_and_nudge(by_hand, rabbit, queue)
     wait_for("its end", lambda: not by_hand.take(LEFT))
 
 
@@ -363,9 +368,7 @@ def test_what_is_on_its_way_is_settled_when_the_relay_is_stopped(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(relay, "NUDGED_SECONDS", 3600)
-    by_hand.submit(queue)
-    by_hand.take(NOTIFY)
-    wait_for("its message", lambda: rabbit.depth(queue) == 1)
+    submit_and_nudge(by_hand, rabbit, queue)
     assert len(by_hand.take(LEFT)) == 1
     left_to_nudges._stopping = True
     by_hand.take(NOTIFY)
@@ -390,9 +393,7 @@ def test_a_job_does_not_wait_for_the_confirm_of_the_one_before(
     monkeypatch.setattr(relay, "NUDGED_SECONDS", 3600)
     left_to_nudges._next_look = inf
     for submitted in (1, 2):
-        by_hand.submit(queue)
-        by_hand.take(NOTIFY)
-        wait_for("its message", lambda: rabbit.depth(queue) == submitted)  # noqa: B023
+        submit_and_nudge(by_hand, rabbit, queue, submitted)
     assert len(by_hand.take(LEFT)) == 2
     confirms.set()
 
@@ -402,8 +403,5 @@ def test_a_job_that_comes_alone_does_not_wait_until_others_have_gathered(
     rabbit: Rabbit, queue: str, by_hand: ByHand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(relay, "BREATH_SECONDS", 3600)
-    submitted: list[object] = []
-    for _ in range(3):
-        submitted.append(by_hand.submit(queue))
-        by_hand.take(NOTIFY)
-        wait_for("its message", lambda: rabbit.depth(queue) == len(submitted))
+    for submitted in (1, 2, 3):
+        submit_and_nudge(by_hand, rabbit, queue, submitted)
