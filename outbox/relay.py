@@ -122,7 +122,8 @@ class Relay:
                     link.check()
                     await self._pause(IDLE_SECONDS)
                     continue
-                expects = moved >= SMALL_BATCH or self._left_of_nudge > 0
+                has_more = moved >= SMALL_BATCH or mover.is_full
+                expects = has_more or self._left_of_nudge > 0
                 moved = await self._look(ways, expects=expects)
                 await self._breathe(mover, moved, expects=expects)
             await mover.land()
@@ -153,8 +154,9 @@ class Relay:
         if moved:
             await self._let_more_gather(mover, moved)
             return
-        mover.begin_anew()
-        if not expects:
+        if not mover.is_full:
+            mover.begin_anew()
+        if not expects or (mover.is_full and self._left_of_nudge <= 0):
             await self._pause(IDLE_SECONDS if mover.has_room else FULL_SECONDS)
         elif mover.has_room:
             await self._pause(self._left_of_nudge)

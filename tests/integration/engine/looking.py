@@ -18,6 +18,8 @@ from outbox.publisher import Publisher
 from outbox.queues import Queues
 from outbox.relay import Relay, _Ways
 
+WINDOW = 1000
+
 
 class Looking:
     """Tells a relay to look."""
@@ -41,6 +43,10 @@ class Looking:
         """Have no queue take any more."""
         self._ways.mover.rooms = dict.fromkeys(self._ways.mover.rooms, 0)
 
+    def empty_queues(self) -> None:
+        """Have every queue take a thousand."""
+        self._ways.mover.rooms = dict.fromkeys(self._ways.mover.rooms, WINDOW)
+
     @property
     def is_idle(self) -> bool:
         """Whether no transaction is open."""
@@ -50,7 +56,7 @@ class Looking:
 @asynccontextmanager
 async def looking(database_url: str, amqp_url: str, queue: str) -> AsyncIterator[Looking]:
     """One that has looked at all there is, and found room for a thousand in its queue."""
-    relay = Relay(database_url, amqp_url, [queue], window=1000, patience=timedelta(seconds=30))
+    relay = Relay(database_url, amqp_url, [queue], window=WINDOW, patience=timedelta(seconds=30))
     relay._next_look = inf
     async with (
         batches.connect(database_url) as one,
@@ -58,5 +64,5 @@ async def looking(database_url: str, amqp_url: str, queue: str) -> AsyncIterator
         connect(amqp_url) as link,
     ):
         mover = Mover([one, other], Publisher(link), Pauses())
-        mover.rooms = {queue: 1000}
+        mover.rooms = {queue: WINDOW}
         yield Looking(relay, _Ways(one, Queues(link, Pauses()), mover), [one, other])

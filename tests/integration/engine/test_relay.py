@@ -194,6 +194,28 @@ def test_what_commits_late_behind_others_waits_for_no_look_at_all_there_is(
     asyncio.run(look_again())
 
 
+def test_a_queue_that_was_full_is_gone_on_with_where_the_relay_was(
+    rabbit: Rabbit, queue: str, by_hand: ByHand, database_url: str, amqp_url: str
+) -> None:
+    """What commits late behind it waits for the next look at all there is."""
+    rabbit.declare(queue)
+    by_hand.submit(queue)
+
+    async def look_again() -> None:
+        async with looking(database_url, amqp_url, queue) as busy:
+            assert await busy.look(expects=True) == 1
+            late = by_hand.submit(queue)
+            by_hand.take(HAS_WAITED, id=late)
+            busy.fill_queues()
+            await busy.breathe(0, expects=True)
+            busy.empty_queues()
+            assert await busy.look(expects=True) == 0
+            busy.make_due(2 * relay.YIELD_SECONDS)
+            assert await busy.look(expects=True) == 1
+
+    asyncio.run(look_again())
+
+
 @pytest.mark.parametrize(
     ("due", "expects", "all_there_is"),
     [(0, False, True), (0, True, False), (2 * relay.YIELD_SECONDS, True, True)],

@@ -1,24 +1,28 @@
 """How often the engine asks Postgres for one job: what a job costs on any machine."""
 
 import asyncio
+import math
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.orm import Session
 
-from outbox import steps, submit, submit_all
+from outbox import relay, steps, submit, submit_all
 from outbox.database import sqlalchemy_url
 from outbox.ledger import Ledger
 from outbox.relay import Relay
 from tests import proxy
 from tests.integration.engine.by_hand import KIND, ByHand
-from tests.integration.engine.line import note_kind
+from tests.integration.engine.line import note_kind, run_aside
 from tests.integration.engine.looking import looking
 from tests.integration.engine.rabbit import Rabbit
 from tests.proxy import Proxy
+from tests.wait import wait_for
 
 NOTE = note_kind("q")
+LEFT = "SELECT FROM duly.outbox_events"
 
 
 @pytest.fixture
@@ -95,7 +99,7 @@ def test_a_batch_of_the_relay_is_two_round_trips_and_the_look_after_it_is_one(
             assert relay.is_idle
 
     asyncio.run(look())
-    assert by_hand.take("SELECT FROM duly.outbox_events") == []
+    assert by_hand.take(LEFT) == []
 
 
 def test_while_no_queue_takes_any_more_the_relay_asks_for_no_events(
@@ -120,6 +124,34 @@ def test_while_no_queue_takes_any_more_the_relay_asks_for_no_events(
     by_hand.submit(queue)
     monkeypatch.setattr(Relay, "_measure", still_full)
     asyncio.run(look())
+
+
+def test_a_queue_that_was_full_is_filled_again_in_two_round_trips(
+    postgres: Proxy,
+    database_url: str,
+    amqp_url: str,
+    by_hand: ByHand,
+    rabbit: Rabbit,
+    queue: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(relay, "LOOK_SECONDS", 3600)
+    monkeypatch.setattr(relay, "LONGEST_REST_SECONDS", 3600)
+    own = Relay(
+        *(postgres.url(database_url), amqp_url, [queue]), window=1, patience=timedelta(hours=1)
+    )
+    own._next_search = math.inf
+    for _ in range(2):
+        by_hand.submit(queue)
+    stop = run_aside(own.run)
+    try:
+        wait_for("a full queue", lambda: len(by_hand.take(LEFT)) == 1)
+        before = postgres.round_trips
+        rabbit.take(queue)
+        wait_for("the other one's message", lambda: not by_hand.take(LEFT))
+        assert postgres.round_trips == before + 2
+    finally:
+        stop()
 
 
 def test_an_idle_look_of_the_relay_is_one_round_trip(
