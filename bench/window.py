@@ -1,16 +1,18 @@
 """What the window costs and what it gives: workers' speed, and how soon an urgent job starts.
 
-Relay and workers begin together with a backlog in Postgres, with the default window and with an
-open one: the work is the same, and all of it counts.
+The backlog is in Postgres and workers are waiting when the relay begins, with the default window
+and with an open one: the work is the same, and all of it counts.
 """
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 
+import pika
 import psycopg
+from pika.exceptions import ChannelClosedByBroker
 
 from bench.backlogs import FILL, fill
 from bench.comparison import Comparison, in_turns
@@ -20,6 +22,7 @@ from bench.runs import NANOSECOND
 from bench.setting import Bench
 from dev.wait import wait_until
 from outbox.kinds import Priority
+from outbox.link import parameters
 from outbox.nudge import NOTIFY
 
 BACKLOG = 100_000
@@ -63,24 +66,23 @@ def run(bench: Bench) -> list[Comparison]:
 
 def _default(bench: Bench) -> Found:
     with _relayed(bench, DEFAULT) as own:
-        _start_workers(own)
         seconds = _overtake(own, bench.size(BEGUN))
         return Found(_rate(own, bench.size(BACKLOG)), seconds)
 
 
 def _open(bench: Bench) -> Found:
     with _relayed(bench, OPEN) as own:
-        _start_workers(own)
         return Found(_rate(own, bench.size(BACKLOG)))
 
 
 @contextmanager
 def _relayed(bench: Bench, window: int) -> Iterator[Crew]:
-    """A backlog, and a relay that begins with it."""
+    """A backlog, workers that wait for it, and a relay that begins with it."""
     environment = {"BENCH_WINDOW": str(window)}
     with crew(bench.database_url, bench.amqp_url, "window", DULY.queues, **environment) as own:
         DULY.create_tables(own.database_url)
         fill(own.database_url, bench.size(BACKLOG))
+        _start_workers(own)
         own.start(*DULY_RELAY)
         yield own
 
@@ -88,6 +90,19 @@ def _relayed(bench: Bench, window: int) -> Iterator[Crew]:
 def _start_workers(own: Crew) -> None:
     for _ in range(WORKERS):
         own.start(*DULY_WORKER)
+    with closing(pika.BlockingConnection(parameters(own.amqp_url))) as connection:
+        consumers = partial(_consumers, connection)
+        if not wait_until(lambda: consumers() == WORKERS, PATIENCE_SECONDS):
+            raise TimeoutError(f"only {consumers()} of {WORKERS} workers wait for jobs")
+
+
+def _consumers(connection: pika.BlockingConnection) -> int:
+    """How many read Duly's queue; none if nobody has made it yet."""
+    (queue,) = DULY.queues
+    with suppress(ChannelClosedByBroker), connection.channel() as channel:
+        count: int = channel.queue_declare(queue, passive=True).method.consumer_count
+        return count
+    return 0
 
 
 def _rate(own: Crew, count: int) -> float:
