@@ -41,11 +41,9 @@ def nothing(number: int) -> None:
     mark(number)
 
 
-def hand_in(numbers: Sequence[int], per_transaction: int) -> None:
-    """`delay` each, or a group for each `per_transaction`."""
-    if per_transaction == 1:
-        for number in numbers:
-            nothing.delay(number)
-        return
-    for first in range(0, len(numbers), per_transaction):
-        group(nothing.s(n) for n in numbers[first : first + per_transaction]).apply_async()
+def hand_in(numbers: Sequence[int]) -> None:
+    """`delay` one, or a group of many."""
+    if len(numbers) == 1:
+        nothing.delay(numbers[0])
+    else:
+        group(nothing.s(number) for number in numbers).apply_async()

@@ -22,7 +22,7 @@ def nothing(number: int) -> None:
     mark(number)
 
 
-def hand_in(numbers: Sequence[int], _per_transaction: int) -> None:
+def hand_in(numbers: Sequence[int]) -> None:
     """Send each."""
     for number in numbers:
         nothing.send(number)

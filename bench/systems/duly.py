@@ -45,15 +45,14 @@ def engine() -> Engine:
     return create_engine(sqlalchemy_url(DATABASE_URL), isolation_level="AUTOCOMMIT")
 
 
-def hand_in(numbers: Sequence[int], per_transaction: int) -> None:
-    """One commit for each `per_transaction` jobs."""
-    for first in range(0, len(numbers), per_transaction):
-        with Session(engine()) as session:
-            batch = [NOTHING(number=n) for n in numbers[first : first + per_transaction]]
-            if len(batch) == 1:
-                submit(session, batch[0])
-            else:
-                submit_all(session, batch)
+def hand_in(numbers: Sequence[int]) -> None:
+    """One transaction for all of them."""
+    works = [NOTHING(number=number) for number in numbers]
+    with Session(engine()) as session:
+        if len(works) == 1:
+            submit(session, works[0])
+        else:
+            submit_all(session, works)
 
 
 @cache

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from functools import cache
 
 from procrastinate import App, PsycopgConnector
+from procrastinate.jobs import JobDeferrer
 from procrastinate.types import JSONDict
 
 from bench.tally import mark
@@ -31,14 +32,16 @@ def opened() -> App:
     return app
 
 
-def hand_in(numbers: Sequence[int], per_transaction: int) -> None:
-    """Defer each, or `per_transaction` at once."""
-    task = opened().configure_task(nothing.name, queue=QUEUE)
-    if per_transaction == 1:
-        for number in numbers:
-            task.defer(number=number)
-        return
-    for first in range(0, len(numbers), per_transaction):
-        batch = numbers[first : first + per_transaction]
-        rows: list[JSONDict] = [{"number": number} for number in batch]
-        task.batch_defer(*rows)
+@cache
+def _deferrer() -> JobDeferrer:
+    """The task, of which plain code knows the name alone."""
+    return opened().configure_task(nothing.name, queue=QUEUE)
+
+
+def hand_in(numbers: Sequence[int]) -> None:
+    """Defer one, or many at once."""
+    if len(numbers) == 1:
+        _deferrer().defer(number=numbers[0])
+    else:
+        rows: list[JSONDict] = [{"number": number} for number in numbers]
+        _deferrer().batch_defer(*rows)
