@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import psycopg
-from psycopg import AsyncConnection, Connection
+from psycopg import AsyncConnection, Connection, generators
 from psycopg.conninfo import make_conninfo
 from psycopg.pq import TransactionStatus
 from psycopg.pq.abc import PGconn
@@ -142,11 +142,14 @@ class BlockingNudge:
         self._lock = threading.Lock()
 
     def send(self) -> None:
-        """Nudge, in one round trip or none. Never raises for want of Postgres."""
+        """Nudge, or leave it out. It waits for no answer but the one to its last nudge.
+
+        Never raises for want of Postgres.
+        """
         with self._lock:
             now = time.monotonic()
             if now >= self._rests_until:
-                # From now, and not from when it is through: relays count from its arrival.
+                # From now, and not from when it is sent: relays count from its arrival.
                 self._rests_until = self._pace.spend(now)
                 self._send()
 
@@ -161,12 +164,22 @@ class BlockingNudge:
             self._connection = None
 
     def _send(self) -> None:
+        self._hear_out()
         try:
             if self._connection is None:
                 self._connection = Connection.connect(self._conninfo, autocommit=True)
-            self._connection.execute(NOTIFY)
+            self._connection.pgconn.send_query(NOTIFY.encode())
+            self._connection.pgconn.flush()
         except (psycopg.Error, OSError):
             self._disconnect()
+
+    def _hear_out(self) -> None:
+        """Wait for the answer to the last nudge, or disconnect."""
+        if self._connection is not None:
+            try:
+                self._connection.wait(generators.fetch_many(self._connection.pgconn))
+            except psycopg.Error:
+                self._disconnect()
 
 
 async def listen(database_url: str, on_nudge: Callable[[], None]) -> None:
