@@ -166,7 +166,7 @@ class Relay:
     async def _let_more_gather(self, mover: Mover, moved: int) -> None:
         if mover.is_full:
             await mover.land()
-            await asyncio.sleep(BREATH_SECONDS)
+            await asyncio.sleep(BREATH_SECONDS if moved < SMALL_BATCH else FULL_SECONDS)
         elif moved < SMALL_BATCH:
             await asyncio.sleep(min(moved * BREATH_PER_EVENT_SECONDS, BREATH_SECONDS))
             await self._pause(self._left_of_nudge)

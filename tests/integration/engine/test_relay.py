@@ -326,6 +326,19 @@ def test_a_small_window_that_is_filled_is_soon_looked_at_again(
     asyncio.run(fill())
 
 
+def test_a_large_window_that_is_filled_is_left_to_the_workers_for_longer(
+    database_url: str, amqp_url: str, queue: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relay, "BREATH_SECONDS", 3600)
+
+    async def fill() -> None:
+        async with looking(database_url, amqp_url, queue) as own:
+            own.fill_queues()
+            await asyncio.wait_for(own.breathe(relay.SMALL_BATCH, expects=True), 10)
+
+    asyncio.run(fill())
+
+
 @pytest.mark.parametrize("why", ["all there is", "no room"])
 def test_what_is_on_its_way_is_settled_before_the_queues_are_looked_at(
     why: str,
