@@ -63,6 +63,8 @@ def rate(found: Sequence[Batch]) -> float:
 
     Nor is the first: nothing is on its way when it begins, and the second does not wait for it.
     """
+    if len(found) < 3:
+        raise ValueError("a rate needs three batches; take a larger scale")
     _, *counted, (last, _) = found
     return sum(size for _, size in counted) / (last - counted[0][0])
 

@@ -1,7 +1,7 @@
 """What the window costs and what it gives: workers' speed, and how soon an urgent job starts.
 
 The backlog is in Postgres and workers are waiting when the relay begins, with the default window
-and with an open one: the work is the same, and all of it counts.
+and with an open one: the work is the same, and all of it counts from the first job's start.
 """
 
 import time

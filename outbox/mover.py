@@ -61,8 +61,8 @@ class Mover:
 
     @property
     def is_full(self) -> bool:
-        """Whether no queue takes any more."""
-        return not any(self.rooms.values())
+        """Whether there are queues, and none of them takes any more."""
+        return bool(self.rooms) and not any(self.rooms.values())
 
     def begin_anew(self) -> None:
         """Let the next batch begin at the oldest event again."""

@@ -16,7 +16,7 @@ from typing import Any
 import psycopg
 from psycopg import AsyncConnection, Connection, generators
 from psycopg.conninfo import make_conninfo
-from psycopg.pq import TransactionStatus
+from psycopg.pq import ExecStatus, TransactionStatus
 from psycopg.pq.abc import PGconn
 
 from outbox.database import conninfo
@@ -142,9 +142,10 @@ class BlockingNudge:
         self._lock = threading.Lock()
 
     def send(self) -> None:
-        """Nudge, or leave it out. It waits for no answer but the one to its last nudge.
+        """Nudge, or leave it out; never raises for want of Postgres.
 
-        Never raises for want of Postgres.
+        Once connected it waits for no answer but the one to its last nudge, for as long as that
+        takes.
         """
         with self._lock:
             now = time.monotonic()
@@ -177,9 +178,12 @@ class BlockingNudge:
         """Wait for the answer to the last nudge, or disconnect."""
         if self._connection is not None:
             try:
-                self._connection.wait(generators.fetch_many(self._connection.pgconn))
+                answers = self._connection.wait(generators.fetch_many(self._connection.pgconn))
             except psycopg.Error:
                 self._disconnect()
+            else:
+                if any(each.status == ExecStatus.FATAL_ERROR for each in answers):
+                    self._disconnect()  # as of a backend that was told to end
 
 
 async def listen(database_url: str, on_nudge: Callable[[], None]) -> None:

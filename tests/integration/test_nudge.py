@@ -164,6 +164,24 @@ def test_plain_code_nudges_again_after_a_while_and_after_its_connection_broke(
     _hear(listener, 1)
 
 
+def test_plain_code_that_hears_of_its_connections_end_nudges_over_another(
+    postgres: Proxy,
+    database_url: str,
+    listener: psycopg.Connection,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As the answer to a nudge that was on its way."""
+    monkeypatch.setattr(pace, "LEAST_SECONDS", 0)
+    with closing(BlockingNudge(postgres.url(database_url))) as plain:
+        plain.send()
+        _hear(listener, 1)
+        postgres.delay = 0.2
+        listener.execute(END_OTHERS)
+        plain.send()  # is lost
+        plain.send()
+        _hear(listener, 1)
+
+
 def test_with_postgres_away_plain_code_is_told_nothing() -> None:
     with closing(BlockingNudge("postgresql://127.0.0.1:1/duly")) as plain:
         plain.send()
