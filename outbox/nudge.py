@@ -175,7 +175,7 @@ class BlockingNudge:
             self._disconnect()
 
     def _hear_out(self) -> None:
-        """Wait for the answer to the last nudge, or disconnect."""
+        """Wait for the answer to the last nudge; disconnect if that is the connection's end."""
         if self._connection is not None:
             try:
                 answers = self._connection.wait(generators.fetch_many(self._connection.pgconn))

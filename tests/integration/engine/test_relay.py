@@ -178,6 +178,12 @@ def test_what_a_wiped_broker_lost_is_published_again(
     assert [UUID(wire.decode(body, queue).job_id) for body in rabbit.take(queue)] == [job]
 
 
+def submit_late(by_hand: ByHand, queue: str) -> None:
+    """A job whose transaction began before those of others, and commits after them."""
+    late = by_hand.submit(queue)
+    by_hand.take(HAS_WAITED, id=late)
+
+
 def test_what_commits_late_behind_others_waits_for_no_look_at_all_there_is(
     rabbit: Rabbit, queue: str, by_hand: ByHand, database_url: str, amqp_url: str
 ) -> None:
@@ -187,8 +193,7 @@ def test_what_commits_late_behind_others_waits_for_no_look_at_all_there_is(
     async def look_again() -> None:
         async with looking(database_url, amqp_url, queue) as busy:
             assert await busy.look(expects=True) == 1
-            late = by_hand.submit(queue)
-            by_hand.take(HAS_WAITED, id=late)
+            submit_late(by_hand, queue)
             assert await busy.look(expects=False) == 1
 
     asyncio.run(look_again())
@@ -204,8 +209,7 @@ def test_a_queue_that_was_full_is_gone_on_with_where_the_relay_was(
     async def look_again() -> None:
         async with looking(database_url, amqp_url, queue) as busy:
             assert await busy.look(expects=True) == 1
-            late = by_hand.submit(queue)
-            by_hand.take(HAS_WAITED, id=late)
+            submit_late(by_hand, queue)
             busy.fill_queues()
             await busy.breathe(0, expects=True)
             busy.empty_queues()
