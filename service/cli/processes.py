@@ -11,6 +11,10 @@ from service.cli.errors import Code, Stop
 from service.kinds import KINDS
 from service.settings import settings
 
+# Longer than clients and proxies keep an idle connection (Google's load balancer: 600 s). The one
+# who hangs up must be the one who sends: a request could else meet a connection that is closing.
+IDLE_SECONDS = 620
+
 app = typer.Typer()
 
 
@@ -27,9 +31,14 @@ def api(
     from service.app import create_app
 
     logs.configure(settings())
-    server = uvicorn.Server(
-        uvicorn.Config(create_app(settings()), host=host, port=port, log_config=None)
+    config = uvicorn.Config(
+        create_app(settings()),
+        host=host,
+        port=port,
+        log_config=None,
+        timeout_keep_alive=IDLE_SECONDS,
     )
+    server = uvicorn.Server(config)
     with suppress(SystemExit):  # with a code of uvicorn's own, where it could not start
         server.run()
     if not server.started:

@@ -1,6 +1,8 @@
 """`duly api` and `worker` as far as they need no broker; tests/acceptance runs the whole line."""
 
+import http.client
 import signal
+import time
 
 import httpx2
 
@@ -26,6 +28,32 @@ def test_the_api_serves_until_it_is_interrupted(duly: Duly) -> None:
     assert (serving.returncode, "Traceback" in talk) == (130, False)
     assert taken.returncode == 1
     assert taken.stderr.endswith(f"duly: the API could not start on 127.0.0.1:{port}\n")
+
+
+def test_the_api_keeps_an_idle_connection_longer_than_its_clients_do(duly: Duly) -> None:
+    port = free_port()
+    serving = duly.start("api", "--port", port)
+    try:
+        wait_for("the server", lambda: _is_up(port))
+        client = http.client.HTTPConnection("127.0.0.1", port)
+        client.connect()
+        client.auto_open = False  # it has this one connection
+        assert _is_well(client)
+        idle_since = time.monotonic()
+        # After 5 s httpx gives an idle connection up, and so would uvicorn by itself.
+        wait_for("6 s without a request", lambda: time.monotonic() - idle_since > 6)
+        assert _is_well(client)
+        client.close()
+    finally:
+        serving.kill()
+        serving.communicate()
+
+
+def _is_well(client: http.client.HTTPConnection) -> bool:
+    client.request("GET", "/healthz")
+    answer = client.getresponse()
+    answer.read()
+    return answer.status == 200
 
 
 def test_a_worker_says_which_queue_or_actor_it_cannot_find(duly: Duly) -> None:
