@@ -14,7 +14,7 @@ from uuid import UUID
 import psycopg
 from uuid_utils.compat import uuid7
 
-from bench.backlogs import JOB
+from bench.backlogs import JOB, UUID7
 from bench.comparison import Comparison, in_turns
 from bench.contestants import DULY
 from bench.crew import fresh_database
@@ -31,12 +31,11 @@ SLICES = 3
 """Of a round, so that what else the machine does hits both of a pair alike."""
 QUIET_SECONDS = 2
 """About as long as it takes to delete a day."""
-FINISHED = """
+FINISHED = f"""
 INSERT INTO duly.jobs (id, kind, queue, priority, payload, state, attempt, attempt_limit,
                        attempt_budget, worker, result, subject, created_at, run_at, started_at,
                        finished_at)
-SELECT (lpad(to_hex((extract(epoch FROM made) * 1000)::bigint), 12, '0') || '70008'
-        || lpad(to_hex(number), 15, '0'))::uuid,
+SELECT {UUID7},
        'bench.nothing', 'bench.duly', 1, jsonb_build_object('number', number), 'succeeded', 1, 8,
        8, 'bench', 'null', 'invoice:' || number, made, made, made, made
 FROM generate_series(1, %(count)s) AS number
