@@ -50,7 +50,7 @@ def main(
     report.show(found, console)
     FOLDER.mkdir(exist_ok=True)
     path = FOLDER / "report.json"
-    report.write(path, found, servers.database_url, rounds=rounds, scale=scale)
+    report.write(path, found, bench)
     console.print(f"all values are in {path}")
 
 

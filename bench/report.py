@@ -10,11 +10,12 @@ from importlib.metadata import version
 from pathlib import Path
 from statistics import median
 
-import psycopg
 from rich.console import Console
 from rich.table import Table
 
 from bench.comparison import Comparison
+from bench.setting import Bench
+from dev.versions import postgres_version, rabbitmq_version
 
 PACKAGES = ("dramatiq", "celery", "procrastinate", "pika", "psycopg", "sqlalchemy", "fastapi")
 
@@ -39,18 +40,19 @@ def show(found: Mapping[str, Sequence[Comparison]], console: Console) -> None:
     console.print(table)
 
 
-def write(
-    path: Path, found: Mapping[str, Sequence[Comparison]], database_url: str, **settings: float
-) -> None:
+def write(path: Path, found: Mapping[str, Sequence[Comparison]], bench: Bench) -> None:
     """Write all values, and what they were measured with."""
-    with psycopg.connect(database_url) as connection:
-        postgres = connection.info.server_version
     report = {
         "commit": _commit(),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
-        "versions": {name: version(name) for name in PACKAGES}
-        | {"python": platform.python_version(), "postgres": postgres},
-        **settings,
+        "versions": {
+            "python": platform.python_version(),
+            "postgres": postgres_version(bench.database_url),
+            "rabbitmq": rabbitmq_version(bench.amqp_url),
+            **{name: version(name) for name in PACKAGES},
+        },
+        "rounds": bench.rounds,
+        "scale": bench.scale,
         "found": {
             name: [asdict(each) | {"ratio": each.ratio} for each in comparisons]
             for name, comparisons in found.items()

@@ -10,12 +10,10 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-import pika
-import psycopg
-
 from dev import postgres18, rabbitmq4
 from dev.private import home
 from dev.say import CHECKOUT, Failure, say, shown
+from dev.versions import postgres_version, rabbitmq_version
 from tests.faults.nodes import Nodes, running_nodes
 
 LOGS = CHECKOUT / ".servers" / "matrix"
@@ -52,11 +50,8 @@ def _test(nodes: Nodes, log: Path) -> int:
 
 
 def _versions(nodes: Nodes) -> str:
-    with psycopg.connect(nodes.postgres.url("postgres")) as postgres:
-        database = postgres.info.parameter_status("server_version") or ""
-    with pika.BlockingConnection(pika.URLParameters(nodes.amqp_url)) as rabbitmq:
-        properties = rabbitmq._impl.server_properties or {}
-    return f"Postgres {database.split()[0]}, RabbitMQ {properties['version']}"
+    database = postgres_version(nodes.postgres.url("postgres"))
+    return f"Postgres {database}, RabbitMQ {rabbitmq_version(nodes.amqp_url)}"
 
 
 if __name__ == "__main__":
