@@ -41,6 +41,7 @@ def main(
     console = Console(width=None if sys.stdout.isatty() else 150)
     servers = up("bench")
     bench = Bench(servers.database_url, servers.amqp_url, rounds, scale, console.print)
+    conditions = report.conditions(bench)
     found: dict[str, list[Comparison]] = {}
     for name in chosen:
         started = time.monotonic()
@@ -50,7 +51,7 @@ def main(
     report.show(found, console)
     FOLDER.mkdir(exist_ok=True)
     path = FOLDER / "report.json"
-    report.write(path, found, bench)
+    report.write(path, conditions, found)
     console.print(f"all values are in {path}")
 
 

@@ -25,9 +25,9 @@ UUID7 = """
 (lpad(to_hex((extract(epoch FROM made) * 1000)::bigint), 12, '0')
  || '70008' || lpad(to_hex(number), 15, '0'))::uuid
 """
-"""SQL for the id of a job that was `made` then, unlike that of any other `number`.
+"""SQL for a job's id from the columns `made`, a moment, and `number`: another for each number.
 
-In the order of their making, as `submit` gives them: at random they would be all over an index.
+In the order of `made`, as `submit` gives them; random ones would be all over an index.
 """
 FILL = f"""
 WITH job AS (

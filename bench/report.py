@@ -16,6 +16,7 @@ from rich.table import Table
 from bench.comparison import Comparison
 from bench.setting import Bench
 from dev.versions import postgres_version, rabbitmq_version
+from outbox.link import parameters
 
 PACKAGES = ("dramatiq", "celery", "procrastinate", "pika", "psycopg", "sqlalchemy", "fastapi")
 
@@ -40,25 +41,31 @@ def show(found: Mapping[str, Sequence[Comparison]], console: Console) -> None:
     console.print(table)
 
 
-def write(path: Path, found: Mapping[str, Sequence[Comparison]], bench: Bench) -> None:
-    """Write all values, and what they were measured with."""
-    report = {
+def conditions(bench: Bench) -> dict[str, object]:
+    """What is measured, and with what: to be asked before it is, as a checkout may move on."""
+    return {
         "commit": _commit(),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
         "versions": {
             "python": platform.python_version(),
             "postgres": postgres_version(bench.database_url),
-            "rabbitmq": rabbitmq_version(bench.amqp_url),
+            "rabbitmq": rabbitmq_version(parameters(bench.amqp_url)),
             **{name: version(name) for name in PACKAGES},
         },
         "rounds": bench.rounds,
         "scale": bench.scale,
-        "found": {
-            name: [asdict(each) | {"ratio": each.ratio} for each in comparisons]
-            for name, comparisons in found.items()
-        },
     }
-    path.write_text(json.dumps(report, indent=2) + "\n")
+
+
+def write(
+    path: Path, conditions: Mapping[str, object], found: Mapping[str, Sequence[Comparison]]
+) -> None:
+    """Write all values, and the conditions in which they were found."""
+    values = {
+        name: [asdict(each) | {"ratio": each.ratio} for each in comparisons]
+        for name, comparisons in found.items()
+    }
+    path.write_text(json.dumps({**conditions, "found": values}, indent=2) + "\n")
 
 
 def _goal(goal: float | None, comparison: Comparison) -> str:

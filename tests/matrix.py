@@ -14,6 +14,7 @@ from dev import postgres18, rabbitmq4
 from dev.private import home
 from dev.say import CHECKOUT, Failure, say, shown
 from dev.versions import postgres_version, rabbitmq_version
+from outbox.link import parameters
 from tests.faults.nodes import Nodes, running_nodes
 
 LOGS = CHECKOUT / ".servers" / "matrix"
@@ -51,7 +52,7 @@ def _test(nodes: Nodes, log: Path) -> int:
 
 def _versions(nodes: Nodes) -> str:
     database = postgres_version(nodes.postgres.url("postgres"))
-    return f"Postgres {database}, RabbitMQ {rabbitmq_version(nodes.amqp_url)}"
+    return f"Postgres {database}, RabbitMQ {rabbitmq_version(parameters(nodes.amqp_url))}"
 
 
 if __name__ == "__main__":

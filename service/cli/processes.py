@@ -11,8 +11,8 @@ from service.cli.errors import Code, Stop
 from service.kinds import KINDS
 from service.settings import settings
 
-# Longer than clients and proxies keep an idle connection (Google's load balancer: 600 s). The one
-# who hangs up must be the one who sends: a request could else meet a connection that is closing.
+# Longer than most clients and proxies keep an idle connection (Google's load balancer: 600 s). Who
+# sends requests should be who hangs up: otherwise one may meet a connection that is closing.
 IDLE_SECONDS = 620
 
 app = typer.Typer()
