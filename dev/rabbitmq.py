@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote
 
@@ -13,6 +14,7 @@ from dev.server import PrivateServer
 from dev.vhost import ensure_vhost
 
 USER = "duly"
+CONFIGURATION = "rabbitmq.conf"
 
 
 class PrivateRabbitmq(PrivateServer):
@@ -30,7 +32,7 @@ class PrivateRabbitmq(PrivateServer):
         return bool(self.pid()) and amqp.opens(self.url("/"))
 
     def pid(self) -> int | None:
-        machines = find(lambda process: program(process) == "beam.smp" and self._owns(process))
+        machines = self._running(lambda process: program(process) == "beam.smp")
         return machines[0] if machines else None
 
     def url(self, name: str) -> str:
@@ -61,7 +63,7 @@ class PrivateRabbitmq(PrivateServer):
         lines = [f"{name} = {value}\n" for name, value in settings.items()]
         nothing = "[].\n"
         return {
-            "rabbitmq.conf": "".join(lines),
+            CONFIGURATION: "".join(lines),
             "advanced.config": nothing,
             "enabled_plugins": nothing,
             "rabbitmq-env.conf": "",
@@ -69,7 +71,16 @@ class PrivateRabbitmq(PrivateServer):
 
     def _lives(self) -> bool:
         # The start script is the first to run and the port mapper (epmd) outlives the node.
-        return bool(find(lambda process: program(process) != "epmd" and self._owns(process)))
+        return bool(self._running(lambda process: program(process) != "epmd"))
+
+    def _running(self, wanted: Callable[[Path], bool]) -> list[int]:
+        """Of its processes those that are wanted; none where its folder was deleted meanwhile.
+
+        Such a node runs on, and nobody can use it: its password is gone, and what it keeps.
+        """
+        if not (self.folder / CONFIGURATION).exists():
+            return []
+        return find(lambda process: wanted(process) and self._owns(process))
 
     def _owns(self, process: Path) -> bool:
         # Each process of a node inherits this.
@@ -86,7 +97,7 @@ class PrivateRabbitmq(PrivateServer):
             "RABBITMQ_NODENAME": self.node,
             "RABBITMQ_DIST_PORT": str(self.port + 1),
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
-            "RABBITMQ_CONFIG_FILE": str(self.folder / "rabbitmq.conf"),
+            "RABBITMQ_CONFIG_FILE": str(self.folder / CONFIGURATION),
             "RABBITMQ_ADVANCED_CONFIG_FILE": str(self.folder / "advanced.config"),
             "RABBITMQ_CONF_ENV_FILE": str(self.folder / "rabbitmq-env.conf"),
             "RABBITMQ_ENABLED_PLUGINS_FILE": str(self.folder / "enabled_plugins"),
