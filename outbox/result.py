@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from outbox import nul
+from outbox import depth, nul
 
 LARGEST = 1_000_000
 """What has more characters belongs in a document store, and its name into the result."""
@@ -26,4 +26,8 @@ def storable(result: Any) -> str | None:
         raise UnstorableResult(f"a result may have up to {LARGEST} characters, not {len(text)}")
     if nul.is_in_json(text):
         raise UnstorableResult("Postgres keeps no NUL in a text")
+    try:
+        depth.check(text)
+    except depth.TooDeep as error:
+        raise UnstorableResult(f"a result {error}") from None
     return text

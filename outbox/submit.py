@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
 from uuid_utils.compat import uuid7
 
-from outbox import nul
+from outbox import depth, nul
 from outbox.kinds import Priority, Work
 from outbox.sessions import keep, write
 from outbox.submission import Row
@@ -57,8 +57,8 @@ def submit(
     `run_at` (with a time zone) holds the job back, for any time; `subject` says what it is about,
     such as `invoice:<id>`, for finding it again; `by` says who asked. In an actor's transaction
     the job's parent, and its subject unless given, are those of the running job. Raises ValueError
-    for a `run_at` without time zone, a `priority` that is none, and for what is no text to Postgres
-    (a NUL, half of a surrogate pair).
+    for a `run_at` without time zone, a `priority` that is none, a payload nested deeper than
+    `depth.DEEPEST`, and for what is no text to Postgres (a NUL, half of a surrogate pair).
 
     Nothing is sent anywhere: if the transaction rolls back, or the process dies before its commit,
     there is no job; once it has committed, the job runs. An AsyncSession's answer is awaited.
@@ -161,4 +161,5 @@ def _storable_json(payload: str) -> str:
     """The same of a payload, which Postgres would show in its error."""
     if nul.is_in_json(payload):
         raise ValueError("a payload may not contain NUL")
+    depth.check(payload)
     return payload

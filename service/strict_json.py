@@ -8,6 +8,7 @@ from fastapi import Query
 from pydantic_core import from_json
 from starlette.requests import Request
 
+from outbox import depth
 from service import problem_types as types
 from service.problems import FieldError, Problem, invalid
 
@@ -24,6 +25,10 @@ class StrictRequest(Request):
             value = from_json(await self.body(), allow_inf_nan=False)
         except ValueError as error:
             raise Problem(types.MALFORMED, str(error)) from None
+        try:
+            depth.check((await self.body()).decode())
+        except depth.TooDeep as error:
+            raise invalid([FieldError(field="body", message=str(error))]) from None
         if errors := [
             FieldError(field=".".join(path) or "body", message=text)
             for path, text in _unstorable(value)

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import from_json
 
-from outbox import Work
+from outbox import Work, depth
 from service.cli.errors import Code, Stop, field_errors
 from service.kinds import KINDS
 
@@ -37,8 +37,13 @@ def _read(payload: str) -> bytes:
 
 
 def _decode(text: bytes) -> Any:
-    # Not json.loads: it lets NaN, half surrogates and any depth through, which Postgres refuses.
+    # Not json.loads: it lets NaN and half surrogates through, which Postgres refuses.
     try:
-        return from_json(text, allow_inf_nan=False)
+        value = from_json(text, allow_inf_nan=False)
     except ValueError as error:
         raise Stop(f"payload is no JSON: {error}", Code.USAGE) from None
+    try:
+        depth.check(text.decode())
+    except depth.TooDeep as error:
+        raise Stop(f"payload: {error}", Code.USAGE) from None
+    return value

@@ -50,6 +50,7 @@ def circle() -> list[Any]:
         {"\0": 1},
         "\ud800",
         "x" * LARGEST,
+        json.loads("[" * 65 + "]" * 65),
     ],
 )
 def test_what_postgres_cannot_keep_is_refused(result: object) -> None:

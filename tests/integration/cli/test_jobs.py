@@ -38,6 +38,12 @@ def test_submit_names_each_wrong_field_and_writes_nothing(
     assert sql_now.execute("SELECT count(*) FROM duly.jobs").fetchone() == (0,)
 
 
+def test_submit_refuses_a_payload_that_is_nested_too_deeply(duly: Duly) -> None:
+    done = duly("jobs", "submit", "email.send", "--payload", "[" * 65 + "]" * 65)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "duly: payload: may be nested up to 64 levels deep\n"
+
+
 def test_list_filters_and_hides_sensitive_fields(duly: Duly, session: Session, job: UUID) -> None:
     submit(session, email(), subject="invoice:2")
     session.commit()

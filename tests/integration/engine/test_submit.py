@@ -1,4 +1,5 @@
 import asyncio
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -8,17 +9,24 @@ import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydantic import BaseModel
 from sqlalchemy import Engine
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.orm import Session
 
-from outbox import Actor, Job, Priority, jobs, submit, submit_all
+from outbox import Actor, Job, Kind, Priority, jobs, submit, submit_all
 from outbox.database import sqlalchemy_url
 from outbox.jobs import JobFilter, JobRecord
 from outbox.submit import SUBMITTED
 from tests.integration.engine.line import Line, Note, do_nothing, note_kind
 
 NOTE = note_kind("q")
+
+
+class Deep(BaseModel):
+    value: Any
+
+
 TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
 YEAR_9999 = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
 
@@ -130,6 +138,13 @@ def test_a_payload_with_a_nul_is_refused_and_not_shown(session: Session, text: s
     with pytest.raises(ValueError, match=r"may not contain NUL$"):
         submit(session, NOTE(text=text))
     assert not session.in_transaction()
+
+
+def test_a_payload_that_is_nested_too_deeply_is_refused(session: Session) -> None:
+    deep = Kind("test.deep", Deep)
+    submit(session, deep(value=json.loads("[" * 63 + "]" * 63)))
+    with pytest.raises(ValueError, match="up to 64 levels"):
+        submit(session, deep(value=json.loads("[" * 64 + "]" * 64)))
 
 
 def test_a_payload_that_looks_like_a_nul_is_stored(session: Session) -> None:

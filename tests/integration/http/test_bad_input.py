@@ -26,9 +26,13 @@ BODIES: dict[str, tuple[bytes, int]] = {
     "escaped NUL": (MAIL.replace("Hello", "\\u0000").encode(), 422),
     "NUL in a name": (b'{"kind\\u0000": 1}', 422),
     "deep": (b"[" * 50_000, 400),
+    "too deep to be kept": (b'{"a":' * 65 + b"1" + b"}" * 65, 422),
     "huge integer": (b'{"kind": ' + b"9" * 50_000 + b"}", 400),
 }
-DATA = ["1e999", '"\\u0000"', '{"\\u0000": 1}', "9" * 4301, "[" * 300 + "]" * 300, '"\\udfff"']
+DATA = [
+    *("1e999", '"\\u0000"', '{"\\u0000": 1}', "9" * 4301, '"\\udfff"'),
+    *("[" * levels + "]" * levels for levels in (62, 90, 300)),
+]
 
 
 @pytest.mark.parametrize("name", BODIES)

@@ -1,0 +1,68 @@
+"""How deeply JSON may be nested: one limit for all that is stored and for all that is shown.
+
+What a program keeps, others must read: parsers, Postgres and terminals each have a limit of their
+own, and some take a time that grows exponentially on the way to it.
+"""
+
+import json
+import re
+from typing import Any
+
+DEEPEST = 64
+"""Levels of objects and arrays that a payload, a result or a message's headers may have."""
+
+CUT = "[nested too deeply]"
+"""Stands where a value deeper than that was."""
+
+_BRACKETS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|([\[{])|[\]}]', re.DOTALL)
+"""What opens or closes a level of JSON; brackets inside of strings are matched with the string."""
+
+
+class TooDeep(ValueError):
+    """The value has more levels than `DEEPEST`."""
+
+    def __init__(self) -> None:
+        super().__init__(f"may be nested up to {DEEPEST} levels deep")
+
+
+def check(text: str) -> None:
+    """Raises TooDeep for JSON with too many levels. Costs next to nothing where there are few."""
+    if _excess(text):
+        raise TooDeep
+
+
+def read(text: str) -> Any:
+    """The value of valid JSON, with `CUT` in place of what lies too deep. Takes linear time."""
+    parts, kept = [], 0
+    for start, end in _excess(text):
+        parts += [text[kept:start], json.dumps(CUT)]
+        kept = end
+    return json.loads("".join([*parts, text[kept:]]))
+
+
+def cut(value: Any, levels: int = DEEPEST) -> Any:
+    """The same for a value in memory: a copy of it without what lies too deep."""
+    if not isinstance(value, dict | list | tuple):
+        return value
+    if levels == 0:
+        return CUT
+    if isinstance(value, dict):
+        return {name: cut(inner, levels - 1) for name, inner in value.items()}
+    return [cut(inner, levels - 1) for inner in value]
+
+
+def _excess(text: str) -> list[tuple[int, int]]:
+    """Where the values of the first level that is too deep begin and end."""
+    if text.count("[") + text.count("{") <= DEEPEST:
+        return []
+    found, level, began = [], 0, 0
+    for each in _BRACKETS.finditer(text):
+        if each[1]:
+            level += 1
+            if level == DEEPEST + 1:
+                began = each.start()
+        elif each[0][0] in "]}":
+            if level == DEEPEST + 1:
+                found.append((began, each.end()))
+            level -= 1
+    return found
