@@ -14,7 +14,7 @@ from typing import Any
 import structlog
 from dramatiq import Middleware
 from dramatiq.brokers.rabbitmq import RabbitmqBroker, _RabbitmqConsumer, _RabbitmqMessage
-from pika.exceptions import AMQPError
+from pika.exceptions import AMQPError, ChannelClosedByBroker
 
 from outbox import topology, wire
 from outbox.link import parameters
@@ -52,18 +52,26 @@ class Broker(RabbitmqBroker):
         if ensure:
             self._ensure_queue(queue_name)
 
-    def _build_queue_arguments(self, queue_name: str) -> dict[str, object]:
-        return topology.work_queue(queue_name)
+    def _declare_queue(self, queue_name: str) -> None:
+        self._ensure(queue_name, topology.work_queue(queue_name))
 
     def _declare_dq_queue(self, queue_name: str) -> None:
         """There is none."""
 
-    def _declare_xq_queue(self, queue_name: str) -> Any:
-        return self.channel.queue_declare(
-            topology.dead_letter_queue(queue_name),
-            durable=True,
-            arguments=topology.dead_letter_intake(),
-        )
+    def _declare_xq_queue(self, queue_name: str) -> None:
+        self._ensure(topology.dead_letter_queue(queue_name), topology.dead_letter_intake())
+
+    def _ensure(self, queue: str, arguments: dict[str, object]) -> None:
+        """As `outbox.channel.ensure`. Raises ChannelClosedByBroker where there is no such queue."""
+        try:
+            self.channel.queue_declare(queue, durable=True, arguments=arguments)
+        except ChannelClosedByBroker as refused:
+            del self.channel
+            try:
+                self.channel.queue_declare(queue, passive=True)
+            except ChannelClosedByBroker:
+                raise refused from None
+            log.warning(topology.USED_AS_IT_IS, queue=queue, why=refused.reply_text)
 
 
 class Disposition(Middleware):

@@ -4,12 +4,16 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+import structlog
 from pika.channel import Channel as PikaChannel
 from pika.exceptions import AMQPError, ChannelClosedByBroker
 from pika.frame import Method
 from pika.spec import Basic, Queue
 
+from outbox import topology
 from outbox.link import BrokerGone, Link
+
+log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 Receive = Callable[[Any, Any, Any, bytes], None]
@@ -106,3 +110,23 @@ async def open_channel(link: Link) -> Channel:
         raise BrokerGone(str(error) or type(error).__name__) from None
     await link.first_of(opened)
     return Channel(link, opened.result())
+
+
+async def ensure(link: Link, queue: str, arguments: dict[str, object]) -> None:
+    """Make sure that the durable queue exists.
+
+    One that exists is used as it is, where the broker refuses the declaration: it has other
+    arguments, or this user may not configure it. Raises Refused, with why, where there is none,
+    and BrokerGone.
+    """
+    channel = await open_channel(link)
+    try:
+        await channel.declare(queue, arguments)
+    except Refused as why:
+        channel = await open_channel(link)
+        try:
+            await channel.depth(queue)
+        except Refused:
+            raise why from None
+        log.warning(topology.USED_AS_IT_IS, queue=queue, why=str(why))
+    channel.close()

@@ -12,7 +12,7 @@ from pika.channel import Channel as PikaChannel
 from pika.spec import Basic
 
 from outbox import topology
-from outbox.channel import Channel, Refused, open_channel
+from outbox.channel import Channel, Refused, ensure, open_channel
 from outbox.link import Link
 from outbox.pauses import Pauses
 
@@ -87,6 +87,7 @@ class Intakes:
         if intake in self._channels:
             self._channels[intake].check()
             return
+        await ensure(self._link, intake, topology.dead_letter_intake())
         channel = await open_channel(self._link)
 
         def receive(
@@ -96,7 +97,6 @@ class Intakes:
             message = DeadMessage(queue, body, headers, channel, deliver.delivery_tag)
             self._inbox.put_nowait(message)
 
-        await channel.declare(intake, topology.dead_letter_intake())
         await channel.consume(intake, receive, prefetch=PREFETCH)
         self._channels[intake] = channel
         self._pauses.forget(intake)

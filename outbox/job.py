@@ -6,12 +6,15 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection, Engine, event
 from sqlalchemy.orm import Session
 
 from outbox import steps
 from outbox.result import storable
 from outbox.submit import PARENT, SUBMITTED
+
+_KEPT_OPEN: set[Connection] = set()
+"""The connections that are inside of a `Job.transaction()`."""
 
 
 class Superseded(Exception):
@@ -69,15 +72,24 @@ class Job:
             raise Superseded(f"job {self.id} was taken from this worker")
 
 
+def refuse_early_commits(engine: Engine) -> None:
+    """Have `commit()` refused inside `Job.transaction()`, on any connection of this engine.
+
+    It would keep the effect, and not the completion. There is one listener, which stays: one for
+    each transaction would come and go in SQLAlchemy's registry while other threads use it.
+    """
+
+    def refuse(connection: Connection) -> None:
+        if connection in _KEPT_OPEN:
+            raise RuntimeError("job.transaction() commits by itself, when its block ends")
+
+    event.listen(engine, "commit", refuse)
+
+
 @contextmanager
 def _kept_open(connection: Connection) -> Iterator[None]:
-    """Refuses `commit()` of session or connection: it would keep the effect, not the completion."""
-
-    def refuse(_: Connection) -> None:
-        raise RuntimeError("job.transaction() commits by itself, when its block ends")
-
-    event.listen(connection, "commit", refuse)
+    _KEPT_OPEN.add(connection)
     try:
         yield
     finally:
-        event.remove(connection, "commit", refuse)
+        _KEPT_OPEN.discard(connection)

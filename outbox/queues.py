@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from outbox import topology
-from outbox.channel import Channel, Refused, open_channel
+from outbox.channel import Channel, Refused, ensure, open_channel
 from outbox.link import Link
 from outbox.pauses import Pauses
 
@@ -39,11 +39,11 @@ class Queues:
         return found
 
     async def _depth(self, queue: str) -> int:
-        if self._channel is None or not self._channel.is_open:
-            self._channel = await open_channel(self._link)
         if queue not in self._declared:
             intake = topology.dead_letter_queue(queue)
-            await self._channel.declare(intake, topology.dead_letter_intake())
-            await self._channel.declare(queue, topology.work_queue(queue))
+            await ensure(self._link, intake, topology.dead_letter_intake())
+            await ensure(self._link, queue, topology.work_queue(queue))
             self._declared.add(queue)
+        if self._channel is None or not self._channel.is_open:
+            self._channel = await open_channel(self._link)
         return await self._channel.depth(queue)

@@ -1,7 +1,7 @@
 """The queues in RabbitMQ, declared alike by relay and worker.
 
-A queue's arguments never change once it exists (RabbitMQ refuses another declaration), so what
-may want changing is left to policies.
+A queue's arguments never change once it exists: RabbitMQ refuses another declaration, and the
+queue is used as it is. So what may want changing is left to policies.
 """
 
 from dramatiq.common import xq_name
@@ -13,17 +13,21 @@ NO_LIMIT = 2**31 - 1
 
 LONGEST_NAME = 255
 
+USED_AS_IT_IS = "queue cannot be declared, and is used as it is"
+"""What relay and worker log of a queue that has other arguments, or that they may not configure."""
+
 
 def work_queue(queue: str) -> dict[str, object]:
-    """Arguments of a work queue: replicated, and dead-lettering at least once.
+    """Arguments of a work queue: replicated, with a delivery limit.
 
-    At-least-once dead-lettering needs `reject-publish`; see "Quorum Queues" in RabbitMQ's docs.
+    A queue that a policy keeps short refuses what is too much (`reject-publish`): otherwise it
+    would drop what it holds. Dead-lettering is at most once, RabbitMQ's default: what a worker
+    refuses is in Postgres before, and at least once breaks queues (docs/decisions/0011).
     """
     return {
         "x-queue-type": "quorum",
         "x-dead-letter-exchange": "",
         "x-dead-letter-routing-key": dead_letter_queue(queue),
-        "x-dead-letter-strategy": "at-least-once",
         "x-overflow": "reject-publish",
         "x-delivery-limit": DELIVERY_LIMIT,
     }

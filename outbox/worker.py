@@ -21,6 +21,7 @@ from outbox.claims import Claims
 from outbox.database import note_errors, renew_older, sqlalchemy_url
 from outbox.desk import Desk
 from outbox.heartbeat import Heartbeat, worker_name
+from outbox.job import refuse_early_commits
 from outbox.ledger import LOOK, Ledger, LedgerClosed
 from outbox.runner import Runner
 from outbox.time_limit import TimeLimits
@@ -99,6 +100,7 @@ class Worker:
             hide_parameters=True,  # an error's text is stored and shown
         )
         note_errors(self._engine)
+        refuse_early_commits(self._engine)
         self._ledger = Ledger(database_url, self.name)
         # With the ledger's connection idle ones of the actors were lost, at the cost of no attempt.
         renew_older(self._engine, lambda: self._ledger.lost_at)

@@ -2,19 +2,15 @@
 
 import signal
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-
-from pika.exceptions import ConnectionClosedByBroker
 
 from dev.ports import free_port
 from dev.postgres import PrivatePostgres
 from dev.processes import find, send
 from dev.rabbitmq import PrivateRabbitmq
-from dev.say import Failure
-from tests.integration.engine.rabbit import Rabbit
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,22 +19,6 @@ class Nodes:
 
     postgres: PrivatePostgres
     rabbitmq: PrivateRabbitmq
-
-    def bring_rabbitmq_back(self, queues: Sequence[str]) -> None:
-        """Start it after a kill; once more where that broke it, as docs/operations.md says.
-
-        RabbitMQ may lose what supervises at-least-once dead-lettering as queues find their leaders:
-        https://github.com/rabbitmq/rabbitmq-server/issues/16652
-        """
-        self.rabbitmq.start()
-        for queue in queues:
-            with suppress(ConnectionClosedByBroker), closing(Rabbit(self.amqp_url)) as rabbit:
-                rabbit.declare(queue)  # answered when it has its leader
-        try:
-            self.rabbitmq.control("eval", "true = is_pid(whereis(rabbit_fifo_dlx_sup)).")
-        except Failure:
-            self.rabbitmq.kill()
-            self.rabbitmq.start()
 
     @property
     def amqp_url(self) -> str:

@@ -9,7 +9,7 @@ import pytest
 from service.kinds import RENDER_INVOICE
 from tests.acceptance.line import INVOICE
 from tests.acceptance.outside import Gate
-from tests.faults.actors import BOOK, HOLD, ORDER, QUEUES
+from tests.faults.actors import BOOK, HOLD, ORDER
 from tests.faults.clients import Clients
 from tests.faults.conftest import SILENCE_SECONDS
 from tests.faults.line import Line
@@ -29,7 +29,7 @@ WHERE query LIKE '_DELETE FROM duly.workers%heartbeat_at%'
 def test_rabbitmq_killed(line: Line, clients: Clients, promises: Promises, nodes: Nodes) -> None:
     _submit_and_wait_for_some(line, clients, promises)
     nodes.rabbitmq.kill()
-    nodes.bring_rabbitmq_back(QUEUES)
+    nodes.rabbitmq.start()
     promises.assert_kept()
     assert promises.rows(SPENT) == [1]
 

@@ -30,6 +30,10 @@ class Rabbit:
         """Make a queue as somebody else would, whom we are in the way of."""
         self._channel.queue_declare(queue, durable=True)
 
+    def declare_exclusive(self, queue: str) -> None:
+        """Make a queue that no other connection may use, until this one ends."""
+        self._channel.queue_declare(queue, exclusive=True)
+
     def fill(self, queue: str) -> None:
         """Make the queue, and put so much into it that it takes no more."""
         self.declare(queue, **{"x-max-length": 1})

@@ -2,11 +2,10 @@
 
 import time
 from collections.abc import Callable
-from uuid import UUID
 
 import pytest
 
-from outbox import Actor, topology, wire
+from outbox import Actor, topology
 from tests.integration.engine.by_hand import ByHand
 from tests.integration.engine.line import Line, do_nothing, note_kind
 from tests.integration.engine.rabbit import Rabbit
@@ -49,26 +48,33 @@ def full(rabbit: Rabbit, new_queue: Callable[[], str], monkeypatch: pytest.Monke
     return full
 
 
-def test_a_queue_of_somebody_else_is_left_out(
-    line: Line, by_hand: ByHand, queue: str, foreign: str, capfd: pytest.CaptureFixture[str]
+def test_a_queue_that_was_declared_otherwise_is_used_as_it_is(
+    line: Line, queue: str, foreign: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    job = by_hand.submit(foreign)
+    line.start_relay(queue, foreign)
+    assert_served_soon(line, foreign)
+    assert_served_soon(line, queue)
+    said = [row for row in capfd.readouterr().out.splitlines() if topology.USED_AS_IT_IS in row]
+    assert len(said) == 2  # the relay and the worker
+    assert all(foreign in row and "PRECONDITION_FAILED" in row for row in said)
+
+
+def test_queues_of_the_release_before_are_served(line: Line, rabbit: Rabbit, queue: str) -> None:
+    rabbit.declare(queue, **{"x-dead-letter-strategy": "at-least-once"})
     line.start_relay(queue)
     assert_served_soon(line, queue)
-    assert (by_hand.job(job)["state"], by_hand.event(job) is not None) == ("queued", True)
-    said = [row for row in capfd.readouterr().out.splitlines() if LEFT_OUT in row]
-    assert any(foreign in row and "PRECONDITION_FAILED" in row for row in said)
 
 
-def test_a_queue_of_somebody_else_is_served_once_it_is_gone(
-    line: Line, rabbit: Rabbit, by_hand: ByHand, foreign: str, capfd: pytest.CaptureFixture[str]
+def test_a_queue_that_another_connection_keeps_to_itself_is_left_out(
+    line: Line, rabbit: Rabbit, by_hand: ByHand, queue: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    job = by_hand.submit(foreign)
-    line.start_relay()
-    wait_for("it is left out", lambda: LEFT_OUT in capfd.readouterr().out)
-    rabbit.delete(foreign)
-    wait_for("its message", lambda: by_hand.event(job) is None)
-    assert [UUID(wire.decode(body, foreign).job_id) for body in rabbit.take(foreign)] == [job]
+    rabbit.declare_exclusive(mine := f"{queue}-mine")
+    job = by_hand.submit(mine)
+    line.start_relay(queue)
+    assert_served_soon(line, queue)
+    assert by_hand.job(job)["state"] == "queued"
+    said = [row for row in capfd.readouterr().out.splitlines() if LEFT_OUT in row]
+    assert any(mine in row and "RESOURCE_LOCKED" in row for row in said)
 
 
 def test_a_queue_whose_name_is_reserved_is_left_out(
@@ -92,14 +98,15 @@ def test_a_full_queue_is_left_out_until_it_takes_messages(
     assert {by_hand.job(job)["state"] for job in jobs} == {"queued"}
 
 
-def test_the_dead_letters_of_other_queues_are_collected_beside_an_intake_of_somebody_else(
+def test_an_intake_that_was_declared_otherwise_is_collected_from(
     line: Line, rabbit: Rabbit, queue: str, new_queue: Callable[[], str]
 ) -> None:
     rabbit.declare(queue)
     rabbit.declare_classic(topology.dead_letter_queue(other := new_queue()))
     line.start_relay(other, queue)
-    rabbit.publish(topology.dead_letter_queue(queue), b"foreign")
-    wait_for("its letter", lambda: [letter.queue for letter in line.letters()] == [queue])
+    for each in (queue, other):
+        rabbit.publish(topology.dead_letter_queue(each), b"foreign")
+    wait_for("both", lambda: {letter.queue for letter in line.letters()} == {queue, other})
 
 
 @pytest.mark.parametrize(

@@ -150,6 +150,27 @@ def test_a_commit_inside_is_refused(
     assert effects.all() == []
 
 
+def test_commits_inside_are_refused_though_threads_begin_and_end_others(
+    line: Line, effects: Effects, queue: str
+) -> None:
+    kind = note_kind(queue, retry=Retry(attempts=1))
+
+    def do(note: Note, job: Job) -> None:
+        for _ in range(10):
+            with suppress(RuntimeError), job.transaction() as tx:
+                effects.add(tx, job.id)
+                tx.commit()
+        raise ValueError(f"{job.completed}")
+
+    line.start_relay(queue)
+    line.start_worker(Actor(kind, do), threads=8)
+    jobs = [line.submit(kind()) for _ in range(24)]
+    for job in jobs:
+        line.wait_for(job, "dead")
+        assert [attempt.error_message for attempt in line.attempts(job)] == ["False"]
+    assert effects.all() == []
+
+
 def test_a_savepoint_inside_is_not(line: Line, effects: Effects, queue: str) -> None:
     def do(note: Note, job: Job) -> None:
         with job.transaction() as tx:
