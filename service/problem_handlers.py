@@ -45,7 +45,7 @@ def _allowed(request: Request) -> str:
     """The methods of all routes of the address; Starlette names those of the first."""
 
     def exists(method: str) -> bool:
-        asked = {**request.scope, "method": method}
+        asked = {**request.scope, "method": "GET" if method == "HEAD" else method}
         return any(route.matches(asked)[0] is Match.FULL for route in request.app.routes)
 
     return ", ".join(filter(exists, HTTPMethod))
@@ -54,7 +54,7 @@ def _allowed(request: Request) -> str:
 async def _validation_error(_: Request, error: Exception) -> JSONResponse:
     found = cast("RequestValidationError", error).errors()
     # A location starts with body, query, path or header, which is no part of the field's name.
-    located = [{**each, "loc": each["loc"][1:] or each["loc"]} for each in found]
+    located = ({**each, "loc": each["loc"][1:] or each["loc"]} for each in found)
     return answer(invalid(field_errors(located)))
 
 

@@ -1,6 +1,7 @@
 """Problems: errors as clients see them, in `application/problem+json` (RFC 9457)."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from pydantic import BaseModel
@@ -12,7 +13,8 @@ from service.problem_types import ProblemType
 
 MEDIA_TYPE = "application/problem+json"
 MOST_ERRORS = 100
-LONGEST_FIELD = 200
+LONGEST_FIELD = 100
+LONGEST_MESSAGE = 300
 
 ANY_REQUEST = (
     types.UNAUTHENTICATED,
@@ -99,14 +101,18 @@ def documented(*problem_types: ProblemType) -> dict[int | str, dict[str, Any]]:
     return found
 
 
+def field_error(path: Iterable[object], message: str) -> FieldError:
+    """What is wrong with the field of that path; names and texts that go on and on are cut."""
+    names = (str(part)[:LONGEST_FIELD] for part in path)
+    field = ".".join(names)[:LONGEST_FIELD]
+    return FieldError(field=field or "body", message=message[:LONGEST_MESSAGE])
+
+
 def field_errors(errors: Iterable[Mapping[str, Any]]) -> list[FieldError]:
-    """Pydantic's errors by field, without the values that were sent."""
+    """Pydantic's errors by field, the first hundred, without the values that were sent."""
     return [
-        FieldError(
-            field=".".join(str(part) for part in each["loc"])[:LONGEST_FIELD],
-            message=str(each["msg"]).removeprefix("Value error, "),
-        )
-        for each in list(errors)[:MOST_ERRORS]
+        field_error(each["loc"], str(each["msg"]).removeprefix("Value error, "))
+        for each in islice(errors, MOST_ERRORS)
     ]
 
 

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
-from pydantic_core import from_json
 
-from outbox import Work, depth
+from outbox import Work
+from service import exact_json
 from service.cli.errors import Code, Stop, field_errors
 from service.kinds import KINDS
 
@@ -37,13 +37,10 @@ def _read(payload: str) -> bytes:
 
 
 def _decode(text: bytes) -> Any:
-    # Not json.loads: it lets NaN and half surrogates through, which Postgres refuses.
     try:
-        value = from_json(text, allow_inf_nan=False)
+        return exact_json.read(text)
+    except exact_json.Inexact as error:
+        lines = (f"{'.'.join(['payload', *map(str, path)])}: {why}" for path, why in error.faults)
+        raise Stop("\n".join(lines), Code.USAGE) from None
     except ValueError as error:
         raise Stop(f"payload is no JSON: {error}", Code.USAGE) from None
-    try:
-        depth.check(text.decode())
-    except depth.TooDeep as error:
-        raise Stop(f"payload: {error}", Code.USAGE) from None
-    return value

@@ -41,7 +41,17 @@ def test_submit_names_each_wrong_field_and_writes_nothing(
 def test_submit_refuses_a_payload_that_is_nested_too_deeply(duly: Duly) -> None:
     done = duly("jobs", "submit", "email.send", "--payload", "[" * 65 + "]" * 65)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "duly: payload: may be nested up to 64 levels deep\n"
+    assert done.stderr == "duly: payload.0.0: may be nested up to 64 levels deep\n"
+
+
+def test_submit_names_a_field_that_is_given_twice_or_not_kept_exactly(duly: Duly) -> None:
+    payload = '{"to": "bob@example.org", "to": "eve@example.org", "text": 12345678901234567.89}'
+    done = duly("jobs", "submit", "email.send", "--payload", payload)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.splitlines() == [
+        "duly: payload.to: is given more than once",
+        "duly: payload.text: is a number that cannot be kept exactly: send it as a text",
+    ]
 
 
 def test_list_filters_and_hides_sensitive_fields(duly: Duly, session: Session, job: UUID) -> None:
