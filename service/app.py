@@ -11,9 +11,11 @@ from service.body_limit import BodyLimit
 from service.database import create_engine, create_sessions
 from service.documentation import DocumentedApi
 from service.documents import Documents
+from service.head import HeadAsGet
 from service.problem_handlers import handle_problems
 from service.request_log import RequestLog
 from service.settings import Settings
+from service.verified_keys import VerifiedKeys
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -24,6 +26,7 @@ def create_app(settings: Settings) -> FastAPI:
         engine = create_engine(settings.database_url)
         app.state.settings = settings
         app.state.sessions = create_sessions(engine)
+        app.state.keys = VerifiedKeys(engine)
         app.state.nudge = Nudge(settings.database_url)
         app.state.readiness = health.Readiness(engine, settings.amqp_url)
         app.state.documents = Documents(settings.documents_url)
@@ -35,6 +38,7 @@ def create_app(settings: Settings) -> FastAPI:
     for module in (invoices, webhook_endpoints, jobs, overdue_jobs, dead_letters, health):
         app.include_router(module.router)
     handle_problems(app)
+    app.add_middleware(HeadAsGet)
     app.add_middleware(BodyLimit, largest=settings.largest_body)
     app.add_middleware(RequestLog)  # added last, so outermost: it logs what BodyLimit refuses
     return app

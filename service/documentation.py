@@ -11,6 +11,7 @@ from starlette.responses import HTMLResponse
 from service import problem_types as types
 from service.problem_types import PROBLEM_TYPES
 from service.problems import Problem, ProblemBody, documented
+from service.strict_route import StrictRoute
 
 DESCRIPTION = """
 Submits jobs that do not get lost. A 2xx answer means that what it says has been committed.
@@ -21,7 +22,7 @@ Every POST takes an `Idempotency-Key`, which makes it safe to repeat. Errors are
 
 ASSETS = "/docs/assets"
 
-router = APIRouter(tags=["Documentation"])
+router = APIRouter(tags=["Documentation"], route_class=StrictRoute)
 
 
 class ProblemMeaning(BaseModel):

@@ -14,8 +14,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from outbox.link import impatient
 from service.kinds import KINDS
+from service.strict_route import StrictRoute
 
-router = APIRouter(tags=["Health"])
+router = APIRouter(tags=["Health"], route_class=StrictRoute)
 
 FRESH_SECONDS = 2
 """A report is given again for so long, so that asking often costs the servers nothing."""
