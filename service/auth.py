@@ -7,11 +7,10 @@ from fastapi import Depends, Security
 from fastapi.security import HTTPBearer, SecurityScopes
 from starlette.requests import Request
 
-from service import api_keys
 from service import problem_types as types
 from service.api_keys import Caller, Scope
-from service.database import Tx
 from service.problems import Problem
+from service.verified_keys import VerifiedKeys
 
 in_openapi = HTTPBearer(
     auto_error=False,
@@ -23,16 +22,35 @@ in_openapi = HTTPBearer(
 )
 
 
-async def identified(request: Request, tx: Tx) -> Caller:
-    """The caller. Raises `Problem` 401 without a valid key."""
-    scheme, _, key = request.headers.get("authorization", "").partition(" ")
-    caller = (
-        await tx.run_sync(api_keys.identify, key.strip()) if scheme.lower() == "bearer" else None
-    )
+async def authenticate(request: Request) -> None:
+    """Find out who calls, from the headers alone: nothing of the body is read for it.
+
+    Raises `Problem`: 401 without a valid key, 503 where that cannot be told.
+    """
+    given = request.headers.getlist("authorization")
+    scheme, _, key = given[0].partition(" ") if len(given) == 1 else ("", "", "")
+    caller = await _holder(request, key.strip()) if scheme.lower() == "bearer" else None
     if caller is None:
         detail = "there is no valid API key in the Authorization header"
         raise Problem(types.UNAUTHENTICATED, detail, headers={"WWW-Authenticate": "Bearer"})
     structlog.contextvars.bind_contextvars(api_key=caller.prefix)
+    request.state.caller = caller
+
+
+async def _holder(request: Request, key: str) -> Caller | None:
+    keys: VerifiedKeys = request.app.state.keys
+    try:
+        return await keys.caller(key)
+    except TimeoutError:
+        detail = "the database did not say in time whose key it is"
+        raise Problem(types.UNAVAILABLE, detail, headers={"Retry-After": "2"}) from None
+
+
+async def identified(request: Request) -> Caller:
+    """The caller whom `authenticate` found."""
+    caller = getattr(request.state, "caller", None)
+    if not isinstance(caller, Caller):
+        raise TypeError("a scope needs a router with route_class=TransactionalRoute")
     return caller
 
 

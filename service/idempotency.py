@@ -95,6 +95,8 @@ async def take_turn(
     """
     if idempotency_key is None:
         return
+    if len(request.headers.getlist("idempotency-key")) > 1:
+        raise Problem(types.BAD_KEY, "there is more than one Idempotency-Key")
     body = await request.body()
     turn = Turn(caller.prefix, _plain(idempotency_key), _fingerprint(request, body))
     stored = (await tx.execute(TAKE_TURN, {"caller": turn.caller, "key": turn.key})).one()

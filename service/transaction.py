@@ -9,7 +9,6 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from fastapi import Depends
-from fastapi.routing import APIRoute
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.requests import ClientDisconnect, Request
@@ -18,9 +17,11 @@ from starlette.responses import Response
 from outbox.database import is_unreachable
 from outbox.submit import SUBMITTED
 from service import problem_types as types
+from service.auth import authenticate
 from service.idempotency import AlreadyAnswered, keep_answer, take_turn
 from service.problems import Problem
 from service.strict_json import StrictRequest
+from service.strict_route import StrictRoute
 
 LONGEST_SECONDS = 20
 """After so long a request is given up, even if Postgres neither answers nor goes away."""
@@ -29,11 +30,12 @@ LONGEST_SECONDS = 20
 UPLOAD_SECONDS = 60
 
 
-class TransactionalRoute(APIRoute):
-    """Runs the handler in a transaction, and answers after the commit; a POST takes a key.
+class TransactionalRoute(StrictRoute):
+    """Runs the handler for a caller with an API key, in a transaction; answers after the commit.
 
-    An exception or an answer from 400 on rolls back. If the process dies, the transaction has
-    committed with all it holds, the answer under its Idempotency-Key included, or not at all.
+    A POST takes an Idempotency-Key. An exception or an answer from 400 on rolls back. If the
+    process dies, the transaction has committed with all it holds, the answer under its
+    Idempotency-Key included, or not at all.
     """
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
@@ -47,6 +49,7 @@ class TransactionalRoute(APIRoute):
 
         async def in_transaction(request: Request) -> Response:
             request = StrictRequest(request.scope, request.receive)
+            await authenticate(request)  # a stranger's body is not read
             await _receive(request)  # a slow upload holds no connection
             if self.body_field:
                 await request.require_json()

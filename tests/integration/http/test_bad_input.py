@@ -21,7 +21,9 @@ BODIES: dict[str, tuple[bytes, int]] = {
     "UTF-16": (MAIL.encode("utf-16"), 400),
     "byte order mark": (b"\xef\xbb\xbf" + MAIL.encode(), 400),
     "NaN": (b'{"kind": NaN}', 400),
-    "lone surrogate": (MAIL.replace("Hello", "\\ud800").encode(), 400),
+    "lone surrogate": (MAIL.replace("Hello", "\\ud800").encode(), 422),
+    "lone surrogate in a name": (b'{"kind\\ud800": {"\\udfff": 1}}', 422),
+    "a name twice": (MAIL.replace('"subject"', '"text"').encode(), 422),
     "raw NUL": (MAIL.replace("Hello", "\0").encode(), 400),
     "escaped NUL": (MAIL.replace("Hello", "\\u0000").encode(), 422),
     "NUL in a name": (b'{"kind\\u0000": 1}', 422),
@@ -93,6 +95,95 @@ def test_an_odd_address_gets_a_plain_answer(
     assert answer.status_code == status
     if status >= 400:
         _is_problem(answer, status)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ("12345678901234567.89", "is a number that cannot be kept exactly: send it as a text"),
+        ("1e999", "is a number that cannot be kept exactly: send it as a text"),
+        ("1e-999", "is a number that cannot be kept exactly: send it as a text"),
+        ('"\\u0000"', "must not contain NUL or half a surrogate pair"),
+        ('1, "x": 2', "is given more than once"),
+    ],
+)
+def test_what_would_be_kept_as_something_else_is_refused_by_name(
+    lasting_client: httpx2.Client, data: str, message: str
+) -> None:
+    body = json.dumps(EVENT).replace('{"order": 1042}', f'{{"x": {data}}}')
+
+    problem = lasting_client.post("/v1/jobs", content=body, headers=JSON).json()
+
+    assert problem["errors"][0]["field"].startswith("payload.data.x")
+    assert problem["errors"][0]["message"] == message
+
+
+@pytest.mark.parametrize(("levels", "status"), [(61, 202), (62, 422), (63, 422), (300, 422)])
+def test_the_field_that_is_nested_too_deeply_is_named(
+    lasting_client: httpx2.Client, levels: int, status: int
+) -> None:
+    data = "[" * levels + "]" * levels
+    body = json.dumps(EVENT).replace('{"order": 1042}', f'{{"x": {data}}}')
+
+    answer = lasting_client.post("/v1/jobs", content=body, headers=JSON)
+
+    assert answer.status_code == status
+    if status == 422:
+        message = "may be nested up to 64 levels deep"
+        assert answer.json()["errors"] == [{"field": "payload.data", "message": message}]
+
+
+def test_numbers_that_are_taken_are_kept_digit_by_digit(lasting_client: httpx2.Client) -> None:
+    numbers = "[12345678901234567890, 0.1, 1.50, -2.5e-7, 123456789.123456]"
+    body = json.dumps(EVENT).replace('{"order": 1042}', f'{{"x": {numbers}}}')
+
+    made = lasting_client.post("/v1/jobs", content=body, headers=JSON)
+
+    assert made.status_code == 202
+    shown = lasting_client.get(made.json()["links"]["self"]).text
+    assert '"x":[12345678901234567890,0.1,1.5' in shown
+    assert json.loads(shown)["payload"]["data"]["x"] == json.loads(numbers)
+
+
+@pytest.mark.parametrize("path", ["/v1/jobs", "/v1/invoices", "/v1/overdue-jobs", "/healthz"])
+def test_an_unknown_query_parameter_is_refused_by_name(
+    lasting_client: httpx2.Client, path: str
+) -> None:
+    answer = lasting_client.get(path, params={"stat": "dead"})
+
+    _is_problem(answer, 422)
+    (error,) = answer.json()["errors"]
+    assert error["field"] == "stat"
+    assert error["message"].startswith("is no query parameter of this address")
+
+
+def test_a_query_parameter_that_comes_twice_is_refused(lasting_client: httpx2.Client) -> None:
+    answer = lasting_client.get("/v1/jobs?state=dead&state=queued")
+
+    assert answer.json()["errors"] == [{"field": "state", "message": "is given more than once"}]
+
+
+def test_no_query_makes_a_large_answer(lasting_client: httpx2.Client) -> None:
+    answer = lasting_client.get("/v1/jobs?" + "&".join(f"a{number}" for number in range(2000)))
+
+    _is_problem(answer, 422)
+    assert len(answer.json()["errors"]) == 100
+
+
+@pytest.mark.parametrize(
+    "path", ["/healthz", "/readyz", "/docs", "/openapi.json", "/problems/conflict", "/v1/jobs"]
+)
+def test_head_is_answered_like_get_but_without_a_body(
+    lasting_client: httpx2.Client, path: str
+) -> None:
+    head, got = lasting_client.head(path), lasting_client.get(path)
+
+    assert (head.status_code, head.content) == (got.status_code, b"")
+    assert head.headers["content-length"] == got.headers["content-length"]
+
+
+def test_the_methods_of_an_address_are_named_with_head(lasting_client: httpx2.Client) -> None:
+    assert lasting_client.put("/v1/jobs").headers["allow"] == "GET, HEAD, POST"
 
 
 def test_many_errors_do_not_make_a_large_answer(lasting_client: httpx2.Client) -> None:

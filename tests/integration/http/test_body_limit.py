@@ -1,13 +1,12 @@
 """Large bodies are refused before they were read whole."""
 
-import socket
 from collections.abc import Iterator
-from urllib.parse import urlsplit
 
 import httpx2
 import pytest
 
 from service.settings import Settings
+from tests.integration.http.raw import connect, head, status
 
 CHUNK = b" " * 10_000
 
@@ -19,25 +18,24 @@ def test_a_body_of_ten_megabytes_is_refused(client: httpx2.Client) -> None:
 
 
 def test_a_declared_length_over_the_limit_is_refused_before_the_body_comes(
-    address: str, settings: Settings
+    client: httpx2.Client, settings: Settings
 ) -> None:
-    with _connection(address) as connection:
-        length = settings.largest_body + 1
-        connection.sendall(_head(f"Content-Length: {length}"))
+    with connect(client) as connection:
+        connection.sendall(_head(client, f"Content-Length: {settings.largest_body + 1}"))
 
-        assert connection.recv(1000).startswith(b"HTTP/1.1 413")
+        assert status(connection) == 413
 
 
 def test_a_streamed_body_is_refused_when_it_passes_the_limit(
-    address: str, settings: Settings
+    client: httpx2.Client, settings: Settings
 ) -> None:
-    with _connection(address) as connection:
-        connection.sendall(_head("Transfer-Encoding: chunked"))
+    with connect(client) as connection:
+        connection.sendall(_head(client, "Transfer-Encoding: chunked"))
         for _ in range(settings.largest_body // len(CHUNK) + 1):
             connection.sendall(b"%x\r\n%b\r\n" % (len(CHUNK), CHUNK))
 
         # The last chunk, which would end the body, was never sent.
-        assert connection.recv(1000).startswith(b"HTTP/1.1 413")
+        assert status(connection) == 413
 
 
 @pytest.mark.parametrize("excess", [0, 1])
@@ -52,10 +50,5 @@ def test_the_limit_is_exact(client: httpx2.Client, settings: Settings, excess: i
     assert (streamed.status_code, declared.status_code) == (expected, expected)
 
 
-def _connection(address: str) -> socket.socket:
-    parts = urlsplit(address)
-    return socket.create_connection((parts.hostname, parts.port), timeout=10)
-
-
-def _head(length: str) -> bytes:
-    return f"POST /v1/jobs HTTP/1.1\r\nHost: test\r\n{length}\r\n\r\n".encode()
+def _head(client: httpx2.Client, length: str) -> bytes:
+    return head("POST /v1/jobs", f"Authorization: {client.headers['authorization']}", length)

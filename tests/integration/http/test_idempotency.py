@@ -44,6 +44,15 @@ def test_a_key_of_another_request_is_refused(client: httpx2.Client) -> None:
     assert other_body.json()["type"] == "/problems/key-reused"
 
 
+def test_two_keys_in_one_request_are_refused(client: httpx2.Client) -> None:
+    key = client.headers["authorization"]
+    headers = [("Authorization", key), ("Idempotency-Key", "a"), ("Idempotency-Key", "b")]
+
+    answer = httpx2.post(f"{client.base_url}/v1/jobs", json=MAIL, headers=headers)
+
+    assert (answer.status_code, answer.json()["type"]) == (400, "/problems/idempotency-key")
+
+
 def test_keys_of_different_callers_do_not_meet(
     client_with: MakeClient, sql_now: psycopg.Connection
 ) -> None:

@@ -42,10 +42,11 @@ def test_a_request_is_one_line_without_its_content(
     client: httpx2.Client, configured: Configured
 ) -> None:
     stderr = configured("json")
-    made = client.post("/v1/jobs?note=private", json=MAIL)
+    made = client.post("/v1/jobs", json=MAIL)
     client.get(made.headers["location"])
+    client.get("/v1/jobs?subject=private")
 
-    first, second = _lines(stderr, 2)
+    first, second, _ = _lines(stderr, 3)
 
     assert (first["method"], first["route"], first["status"]) == ("POST", "/v1/jobs", 202)
     assert first["request_id"] == made.headers["x-request-id"]
