@@ -203,21 +203,28 @@ class Attempt:
         log.warning(
             "failed, to be retried", error=told["error_message"], delay_seconds=round(seconds, 1)
         )
-        self._write(steps.RETRY, told | {"delay_seconds": seconds})
+        self._write(steps.RETRY, {"delay_seconds": seconds}, told)
         self._ledger.nudge()
 
     def _die(self, reason: str, told: dict[str, Any]) -> NoReturn:
         log.error("dead", reason=reason, attempt=self.job.attempt, error=told["error_message"])
-        self._write(steps.DIE, told | {"reason": reason})
+        self._write(steps.DIE, {"reason": reason}, told)
         raise Dead(reason)
 
     def _snooze(self, seconds: float, why: str) -> None:
         log.info("snoozed", delay_seconds=seconds, why=why)
-        self._write(steps.SNOOZE, {"delay_seconds": seconds})
+        self._write(steps.SNOOZE, {"delay_seconds": seconds}, {})
 
-    def _write(self, step: str, row: dict[str, Any]) -> None:
+    def _write(self, step: str, row: dict[str, Any], told: dict[str, Any]) -> None:
+        """Take the step; where Postgres cannot keep what is told, take it without that."""
+        row = self._fence | row
         with self._waiting():
-            written = self._ledger.write(step, self._fence | row)
+            try:
+                written = self._ledger.write(step, row | told)
+            except psycopg.Error:
+                if not told:
+                    raise
+                written = self._ledger.write(step, row | UNTOLD)
         if written is None:
             log.warning("superseded", why=TAKEN)
 

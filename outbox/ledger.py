@@ -2,8 +2,12 @@
 
 Entries are handed in; one thread writes all that have gathered meanwhile, one statement for each
 step and one commit for all (group commit). While Postgres is away the entries wait, and
-with them the jobs' messages, unacknowledged. Away is whatever Postgres answers that is not about a
-row: it may be read-only for a while, or have no room, as well as be gone.
+with them the jobs' messages, unacknowledged. Away is whatever Postgres answers that is not about
+one entry: it may be read-only for a while, or have no room, as well as be gone.
+
+Only data that Postgres can keep nowhere is refused. An entry that the tables do not take (a
+constraint, a trigger, a missing privilege, a sequence that is behind) is held and written again,
+apart from the others: a record that fails is no job that failed.
 """
 
 import math
@@ -20,9 +24,11 @@ import psycopg
 import structlog
 from psycopg.errors import DeadlockDetected, SerializationFailure
 
-from outbox import steps
+from outbox import sequences, steps
 from outbox.database import conninfo_of_steps
+from outbox.held import Held
 from outbox.nudge import NOTIFY
+from outbox.refused import first_line, is_about_data, is_about_one
 from outbox.round_trip import PreparedStatement, array, named_rows, round_trip
 
 log = structlog.get_logger(__name__)
@@ -81,6 +87,9 @@ def _nothing(_: Any) -> None:
 
 _NUDGE = _Entry("nudge", {}, _nothing)
 _CLOSE = _Entry("close", {}, _nothing)
+_WAKE = _Entry("wake", {}, _nothing)
+"""For one that waits until what it holds is due."""
+_SIGNALS = (_NUDGE, _CLOSE, _WAKE)
 
 
 class Ledger:
@@ -93,6 +102,7 @@ class Ledger:
         """When it last lost its connection, on the monotonic clock."""
         self._connection: psycopg.Connection[Any] | None = None
         self._entries: queue.SimpleQueue[_Entry] = queue.SimpleQueue()
+        self._held = Held[_Entry]()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
 
@@ -108,9 +118,9 @@ class Ledger:
     def write(self, step: str, row: Mapping[str, Any]) -> Any:
         """Take the step; returns its row once committed, or None where the fence kept it out.
 
-        Waits while Postgres is away, or while the worker has yet to notice that its ledger died;
-        once the worker stops it raises LedgerClosed instead. Raises psycopg's errors for a row
-        that Postgres refuses.
+        Waits while Postgres is away, or its tables do not take the row, or the worker has yet to
+        notice that its ledger died; once the worker stops it raises LedgerClosed instead. Raises
+        psycopg's errors for a row with data that Postgres cannot keep.
         """
         answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self.post(step, row, answers.put)
@@ -140,8 +150,9 @@ class Ledger:
         self._entries.put(_NUDGE)
 
     def stop_waiting(self) -> None:
-        """From now on do not wait for a Postgres that is away."""
+        """From now on do not wait for a Postgres that is away, and hold nothing."""
         self._stopping.set()
+        self._entries.put(_WAKE)
 
     def close(self) -> None:
         """Write what was handed in, and end."""
@@ -167,14 +178,16 @@ class Ledger:
         group: list[_Entry] = []
         while _CLOSE not in group:
             group = self._gather()
-            self._settle([entry for entry in group if entry not in (_NUDGE, _CLOSE)])
+            self._settle_held()
+            self._settle([entry for entry in group if entry not in _SIGNALS])
             if _NUDGE in group:
                 self._notify()
             time.sleep(min(len(group) * BREATH_PER_ENTRY_SECONDS, BREATH_SECONDS))
 
     def _gather(self) -> list[_Entry]:
-        group = [self._entries.get()]
+        group: list[_Entry] = []
         with suppress(queue.Empty):
+            group.append(self._entries.get(timeout=self._held.due_in))
             while len(group) < LARGEST_GROUP:
                 group.append(self._entries.get_nowait())
         return group
@@ -187,12 +200,12 @@ class Ledger:
             except (DeadlockDetected, SerializationFailure):
                 continue
             except psycopg.Error as error:
-                if _is_about_a_row(error):
+                if is_about_one(error):
                     return self._settle_alone(entries, error)
                 self._disconnect()
                 if self._stopping.is_set():
                     return _refuse(entries, LedgerClosed("Postgres is away and the worker stops"))
-                log.warning("waiting for Postgres", why=str(error).strip().partition("\n")[0])
+                log.warning("waiting for Postgres", why=first_line(error))
                 self._stopping.wait(RETRY_SECONDS)
             else:
                 return None
@@ -200,11 +213,31 @@ class Ledger:
 
     def _settle_alone(self, entries: Sequence[_Entry], error: psycopg.Error) -> None:
         """One bad row spoils a group: then each entry has a transaction of its own."""
-        if len(entries) == 1:
-            return _refuse(entries, error)
-        for entry in entries:
-            self._settle([entry])
-        return None
+        if sequences.is_duplicate(error):
+            self._mend_sequences()
+        if len(entries) > 1:
+            for entry in entries:
+                self._settle([entry])
+        elif is_about_data(error):
+            _refuse(entries, error)
+        elif self._stopping.is_set():
+            _refuse(entries, LedgerClosed("the tables do not take it, and the worker stops"))
+        else:
+            (entry,) = entries
+            log.error("record held", job=str(entry.row.get("id")), why=first_line(error))
+            self._held.hold(entry)
+
+    def _settle_held(self) -> None:
+        """Apart from the others, which they would spoil."""
+        if self._held.due_in == 0 or self._stopping.is_set():
+            self._settle(self._held.take())
+            self._held.settled()
+
+    def _mend_sequences(self) -> None:
+        try:
+            self._connect().execute(sequences.MEND)
+        except psycopg.Error as error:
+            log.warning("sequences are behind: run `duly migrate`", why=first_line(error))
 
     def _commit(self, entries: Sequence[_Entry]) -> None:
         groups: dict[str, list[_Entry]] = defaultdict(list)
@@ -248,16 +281,6 @@ class Ledger:
             self._connect().execute(NOTIFY)
         except psycopg.Error:
             self._disconnect()  # the relays look by themselves before long
-
-
-def _is_about_a_row(error: psycopg.Error) -> bool:
-    """Whether a row is refused: for its data (22), a constraint (23) or its size (54).
-
-    Or before any of it is sent, by psycopg or `Statement.values`.
-    """
-    if error.sqlstate is None:
-        return not isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
-    return error.sqlstate.startswith(("22", "23", "54"))
 
 
 def _columns(entries: Sequence[_Entry]) -> dict[str, str]:

@@ -10,13 +10,14 @@ import pytest
 from sqlalchemy import Engine, make_url
 
 from dev.servers import Servers
-from outbox import attempt, collector, ledger, pauses, pruner, relay, rescuer, time_limit
+from outbox import attempt, collector, held, ledger, pauses, pruner, relay, rescuer, time_limit
 from outbox.schema import metadata
 from tests.conftest import new_database
 from tests.integration.engine.by_hand import ByHand
 from tests.integration.engine.effects import Effects
 from tests.integration.engine.line import Line
 from tests.integration.engine.rabbit import Rabbit
+from tests.integration.engine.refusing import Refusing
 from tests.proxy import Proxy, before
 
 
@@ -29,6 +30,7 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rescuer, "LOOK_SECONDS", 0.1)
     monkeypatch.setattr(pruner, "BETWEEN_WALKS_SECONDS", 0.1)
     monkeypatch.setattr(ledger, "RETRY_SECONDS", 0.05)
+    monkeypatch.setattr(held, "FIRST_SECONDS", 0.05)
     monkeypatch.setattr(ledger, "LOOK_SECONDS", 0.1)
     monkeypatch.setattr(attempt, "DATABASE_AWAY_SECONDS", 0.1)
     monkeypatch.setattr(attempt, "OUTAGE_SPREADS_SECONDS", 0.2)
@@ -129,3 +131,11 @@ def other_hand(database_url: str) -> Iterator[ByHand]:
     """A second pair of hands, for what happens at the same time."""
     with psycopg.connect(database_url, autocommit=True) as connection:
         yield ByHand(connection)
+
+
+@pytest.fixture
+def refusing(sql_now: psycopg.Connection) -> Iterator[Refusing]:
+    """Has Postgres refuse rows."""
+    refusing = Refusing(sql_now)
+    yield refusing
+    refusing.take()

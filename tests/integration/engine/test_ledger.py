@@ -8,12 +8,12 @@ from uuid import UUID
 
 import psycopg
 import pytest
-from psycopg.errors import CheckViolation
 from structlog.testing import capture_logs
 
 from outbox import steps
 from outbox.ledger import Ledger, LedgerClosed
-from tests.integration.engine.by_hand import KIND, WAITING, ByHand
+from tests.integration.engine.by_hand import KIND, WAITING, WHAT_WENT_WRONG, ByHand
+from tests.integration.engine.refusing import PRIVILEGE, Refusing
 from tests.wait import PATIENCE_SECONDS, wait_for
 
 COMMITS = """
@@ -24,16 +24,6 @@ CREATE CONSTRAINT TRIGGER note_commit AFTER UPDATE ON duly.jobs DEFERRABLE INITI
 FOR EACH ROW EXECUTE FUNCTION note_commit()
 """
 """Has each commit of changed jobs say whether it waits for the disk."""
-REFUSAL = """
-CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    IF new.result = '13' THEN RAISE EXCEPTION 'not that' USING ERRCODE = 'check_violation'; END IF;
-    RETURN NULL;
-END $$;
-CREATE CONSTRAINT TRIGGER refuse AFTER UPDATE ON duly.jobs DEFERRABLE INITIALLY DEFERRED
-FOR EACH ROW EXECUTE FUNCTION refuse()
-"""
-"""Has Postgres refuse a row as late as it can: when it commits."""
 NOWHERE = "postgresql://nobody@127.0.0.1:1/nowhere"
 
 
@@ -97,13 +87,6 @@ def test_what_gathers_is_written_in_one_commit(
 
 
 @pytest.fixture
-def refusal(sql_now: psycopg.Connection) -> Iterator[None]:
-    sql_now.execute(REFUSAL)
-    yield
-    sql_now.execute("DROP FUNCTION refuse CASCADE")
-
-
-@pytest.fixture
 def commits(sql_now: psycopg.Connection) -> Iterator[None]:
     sql_now.execute(COMMITS)
     yield
@@ -153,21 +136,72 @@ def test_a_bad_row_before_other_steps_of_its_group_spoils_none_of_them(
     assert all(claim.result(10) for claim in claims)
 
 
-@pytest.mark.usefixtures("refusal")
-def test_a_row_that_is_refused_by_the_commit_spoils_no_other(
-    ledger: Ledger, threads: ThreadPoolExecutor, by_hand: ByHand
+def test_a_row_that_the_tables_refuse_spoils_no_other_and_is_written_once_they_take_it(
+    ledger: Ledger, threads: ThreadPoolExecutor, by_hand: ByHand, refusing: Refusing
 ) -> None:
+    jobs = [by_hand.running() for _ in range(4)]
     done = [
-        {"id": by_hand.running(), "dispatch": 1, "attempt": 1, "result": str(n)}
-        for n in range(11, 15)
+        {"id": job, "dispatch": 1, "attempt": 1, "result": str(n)} for n, job in enumerate(jobs, 11)
     ]
+    refusing.refuse("jobs", "new.result = '13'")
     answers = handed_in(ledger, threads, steps.SUCCEED, done)
     ledger.start()
-    first, second, refused, last = answers
+    first, second, held, last = answers
     assert all(answer.result(10) for answer in (first, second, last))
-    with pytest.raises(CheckViolation):
-        refused.result(10)
+    with capture_logs() as logs:
+        wait_for("another try", lambda: "record held" in str(logs))
+    assert not held.done()
     assert ledger.lost_at == -math.inf
+    refusing.take()
+    assert held.result(10)
+    assert by_hand.job(jobs[2])["result"] == 13
+
+
+def test_a_ledger_that_stops_holds_nothing(
+    ledger: Ledger, threads: ThreadPoolExecutor, by_hand: ByHand, refusing: Refusing
+) -> None:
+    done = {"id": by_hand.running(), "dispatch": 1, "attempt": 1, "result": "13"}
+    refusing.refuse("jobs", "new.result = '13'")
+    with capture_logs() as logs:
+        ledger.start()
+        held = threads.submit(ledger.write, steps.SUCCEED, done)
+        wait_for("it is held", lambda: "record held" in str(logs))
+    ledger.stop_waiting()
+    with pytest.raises(LedgerClosed):
+        held.result(10)
+
+
+def test_a_step_that_the_role_may_not_take_keeps_no_other_waiting(
+    ledger: Ledger, threads: ThreadPoolExecutor, by_hand: ByHand, refusing: Refusing
+) -> None:
+    refusing.refuse("dead_letters", "true", PRIVILEGE)
+    death = WHAT_WENT_WRONG | {"reason": "exhausted"}
+    row = {"id": by_hand.running(), "dispatch": 1, "attempt": 1} | death
+    ledger.start()
+    held = threads.submit(ledger.write, steps.DIE, row)
+    for _ in range(3):
+        assert ledger.write(steps.CLAIM, question(by_hand.submit()))
+    assert not held.done()
+    refusing.take()
+    assert held.result(10)
+
+
+@pytest.mark.parametrize("deaths", [1, 3])
+def test_a_sequence_that_is_behind_its_rows_is_moved_on_and_the_letters_are_written(
+    ledger: Ledger, threads: ThreadPoolExecutor, by_hand: ByHand, deaths: int
+) -> None:
+    """As after a switchover by logical replication, which does not copy sequences."""
+    before = [by_hand.dead()[1] for _ in range(5)]
+    by_hand.take(f"SELECT setval('duly.dead_letters_id_seq', {before[0]}, false)")
+    death = WHAT_WENT_WRONG | {"reason": "refused"}
+    fence = {"dispatch": 1, "attempt": 1}
+    jobs = [by_hand.running() for _ in range(deaths)]
+    answers = handed_in(ledger, threads, steps.DIE, [{"id": job} | fence | death for job in jobs])
+    ledger.start()
+    assert all(answer.result(10) for answer in answers)
+    letters = [by_hand.letters(job)[0] for job in jobs]
+    assert {letter["reason"] for letter in letters} == {"refused"}
+    assert min(letter["id"] for letter in letters) > max(before)
 
 
 def test_each_thread_gets_the_answer_to_its_own_row(

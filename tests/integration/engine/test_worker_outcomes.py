@@ -1,9 +1,8 @@
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-import psycopg
 import pytest
 from dramatiq.worker import ConsumerThread
 from pydantic import BaseModel, field_validator
@@ -12,6 +11,7 @@ from outbox import Actor, Job, Kind, Retry, Snooze
 from outbox.broker import Consumer
 from outbox.teller import Teller
 from tests.integration.engine.line import AT_ONCE, Line, Note, do_nothing, note_kind
+from tests.integration.engine.refusing import DATA, Refusing
 from tests.wait import PATIENCE_SECONDS, wait_for
 
 Failing = Callable[[Note, Job], Any]
@@ -286,41 +286,26 @@ def test_what_cannot_be_told_is_retried_like_any_failure(
     assert line.letters()[0].reason == "exhausted"
 
 
-@pytest.fixture
-def forbid(sql_now: psycopg.Connection) -> Iterator[Callable[[str, str], None]]:
-    """Adds a condition to one of Duly's tables, until the test ends."""
-    tables = []
-
-    def forbid(table: str, condition: str) -> None:
-        sql_now.execute(
-            f"ALTER TABLE {table} ADD CONSTRAINT odd CHECK (NOT ({condition}))".encode()
-        )
-        tables.append(table)
-
-    yield forbid
-    for table in tables:
-        sql_now.execute(f"ALTER TABLE {table} DROP CONSTRAINT odd".encode())
-
-
-def test_a_record_that_postgres_refuses_is_made_plainer(
-    line: Line, queue: str, forbid: Callable[[str, str], None]
+def test_a_record_whose_texts_postgres_cannot_keep_is_made_without_them(
+    line: Line, queue: str, refusing: Refusing
 ) -> None:
     def do(note: Note, job: Job) -> None:
-        raise ValueError
+        raise LookupError
 
-    kind = note_kind(queue, retry=Retry(attempts=1))
-    forbid("duly.attempts", "error_type = 'ValueError'")
+    kind = note_kind(queue, retry=Retry(attempts=9, never=(LookupError,)))
+    refusing.refuse("attempts", "new.error_type = 'LookupError'", DATA)
     line.start_relay(queue)
     line.start_worker(Actor(kind, do))
-    line.wait_for(line.submit(kind()), "dead")
-    assert line.letters()[0].error_type == "Unknown"
+    job = line.wait_for(line.submit(kind()), "dead")
+    (letter,) = line.letters()
+    assert (letter.reason, letter.error_type, job.attempt) == ("refused", "Unknown", 1)
 
 
 def test_a_result_that_only_postgres_refuses_is_death_at_once(
-    line: Line, queue: str, forbid: Callable[[str, str], None]
+    line: Line, queue: str, refusing: Refusing
 ) -> None:
     kind = note_kind(queue)
-    forbid("duly.jobs", "result = '7'")
+    refusing.refuse("jobs", "new.result = '7'", DATA)
     line.start_relay(queue)
     line.start_worker(Actor(kind, lambda *_: 7))
     job = line.wait_for(line.submit(kind()), "dead")
@@ -331,7 +316,7 @@ def test_a_result_that_only_postgres_refuses_is_death_at_once(
 def test_a_thread_late_to_end_does_not_answer_for_a_job_that_has_run_again_since(
     line: Line,
     queue: str,
-    forbid: Callable[[str, str], None],
+    refusing: Refusing,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Postgres refused its result, so the job has died meanwhile, and its message was refused."""
@@ -352,7 +337,7 @@ def test_a_thread_late_to_end_does_not_answer_for_a_job_that_has_run_again_since
     monkeypatch.setattr(Consumer, "nack", note_refusal)
     monkeypatch.setattr(ConsumerThread, "post_process_message", be_late)
     kind = note_kind(queue)
-    forbid("duly.jobs", "result = '7'")
+    refusing.refuse("jobs", "new.result = '7'", DATA)
     line.start_relay(queue)
     worker = line.start_worker(Actor(kind, lambda note, _: 7 if note.text == "seven" else 8))
     line.wait_for(line.submit(kind(text="seven")), "dead")
@@ -368,11 +353,11 @@ def test_a_thread_late_to_end_does_not_answer_for_a_job_that_has_run_again_since
 def test_a_job_that_is_retried_since_its_refused_result_cannot_be_told_has_its_message_acknowledged(
     line: Line,
     queue: str,
-    forbid: Callable[[str, str], None],
+    refusing: Refusing,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     kind = note_kind(queue, retry=Retry(attempts=2))
-    forbid("duly.jobs", "result = '7'")
+    refusing.refuse("jobs", "new.result = '7'", DATA)
     monkeypatch.setattr(Teller, "record", raise_unspeakable)
     line.start_relay(queue)
     worker = line.start_worker(Actor(kind, lambda *_: 7))
