@@ -144,11 +144,9 @@ class Demo:
         letter = next(letter for letter in letters if letter["job_id"] == dead["id"])
         title(f"$ duly dlq show {letter['id']}")
         print(self._duly("dlq", "show", str(letter["id"])), flush=True)
-        title(
-            f"The receiver is mended. $ duly dlq replay {letter['id']} --reason 'receiver mended'"
-        )
+        title(f"The receiver is mended. $ duly dlq replay {letter['id']} --why 'receiver mended'")
         self._answer_with(204, endpoint)
-        self._duly("dlq", "replay", str(letter["id"]), "--reason", "receiver mended", "--yes")
+        self._duly("dlq", "replay", str(letter["id"]), "--why", "receiver mended", "--yes")
         self._follow(dead["id"])
 
     def _farewell(self) -> None:

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Select, null, select
 from sqlalchemy.orm import Session
 
-from outbox import steps
+from outbox import acts, steps
 from outbox.schema import dead_letters as letters
 from outbox.submit import SUBMITTED
 
@@ -102,29 +102,33 @@ def find(
 
 
 def replay(
-    session: Session, ids: Sequence[int], *, by: str, reason: str | None = None
+    session: Session, ids: Sequence[int], *, by: str, why: str | None = None
 ) -> list[Closed]:
     """Queue the letters' jobs again, each with a fresh budget of attempts, and close the letters.
 
     Returns those it replayed; a letter that was closed meanwhile, or that belongs to no job, is
-    left as it is. Nothing runs before the caller's transaction commits.
+    left as it is. Nothing runs before the caller's transaction commits, which records who and why.
+    Raises ValueError where `by` is empty.
     """
-    closed = _close(session, steps.REPLAY, ids, by, reason)
+    closed = _close(session, steps.REPLAY, ids, by, why)
     session.info[SUBMITTED] = bool(closed) or session.info.get(SUBMITTED, False)
     return closed
 
 
 def discard(
-    session: Session, ids: Sequence[int], *, by: str, reason: str | None = None
+    session: Session, ids: Sequence[int], *, by: str, why: str | None = None
 ) -> list[Closed]:
-    """Close the letters without another run; job and history stay. Returns those it closed."""
-    return _close(session, steps.DISCARD, ids, by, reason)
+    """Close the letters without another run; job and history stay. Returns those it closed.
+
+    Records who and why, as `replay` does.
+    """
+    return _close(session, steps.DISCARD, ids, by, why)
 
 
 def _close(
-    session: Session, step: str, ids: Sequence[int], by: str, reason: str | None
+    session: Session, step: str, ids: Sequence[int], by: str, why: str | None
 ) -> list[Closed]:
-    parameters = {"ids": list(ids), "by": by, "reason": reason}
+    parameters = {"ids": list(ids), "by": acts.named(by), "why": why or None}
     return [Closed(*row) for row in session.connection().exec_driver_sql(step, parameters)]
 
 

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Select, select
 from sqlalchemy.orm import Session
 
-from outbox import steps
+from outbox import acts, steps
 from outbox.schema import attempts as attempts_table
 from outbox.schema import jobs as jobs_table
 
@@ -105,14 +105,15 @@ def attempts(session: Session, job_id: UUID) -> list[AttemptRecord]:
     return [AttemptRecord(**row) for row in session.execute(query).mappings()]
 
 
-def cancel(session: Session, job_id: UUID) -> str | None:
+def cancel(session: Session, job_id: UUID, *, by: str, why: str | None = None) -> str | None:
     """Cancel a queued job, or ask a running one not to run again.
 
     Returns its state now: `cancelled`, or `running` where it was only asked; None where there is
-    no such job or it has ended already.
+    no such job or it has ended already. Records who and why in the same transaction. Raises
+    ValueError where `by` is empty.
     """
-    cancelled = session.connection().exec_driver_sql(steps.CANCEL, {"id": job_id})
-    state: str | None = cancelled.scalar()
+    parameters = {"id": job_id, "by": acts.named(by), "why": why or None}
+    state: str | None = session.connection().exec_driver_sql(steps.CANCEL, parameters).scalar()
     return state
 
 

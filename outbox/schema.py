@@ -7,6 +7,7 @@ statement, and a key check on the hot path would cost every job a lookup and a r
 """
 
 from sqlalchemy import (
+    DDL,
     BigInteger,
     CheckConstraint,
     Column,
@@ -20,6 +21,7 @@ from sqlalchemy import (
     Table,
     Text,
     Uuid,
+    event,
     func,
     text,
 )
@@ -149,3 +151,27 @@ workers = Table(
     _moment("started_at", now=True),
     _moment("heartbeat_at", now=True),
 )
+
+acts = Table(
+    "acts",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    _moment("at", now=True),
+    Column("who", Text, nullable=False),
+    Column("why", Text),
+    Column("act", Text, nullable=False),
+    Column("about", ARRAY(Text), nullable=False),
+    CheckConstraint(r"who ~ '\S'", name="acts_who"),
+    Index("acts_by_thing", "about", postgresql_using="gin"),
+)
+
+APPEND_ONLY = """
+CREATE FUNCTION duly.refuse_to_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'the record of acts is append-only' USING ERRCODE = 'insufficient_privilege';
+END $$;
+CREATE TRIGGER acts_stay
+BEFORE UPDATE OR DELETE OR TRUNCATE ON duly.acts
+FOR EACH STATEMENT EXECUTE FUNCTION duly.refuse_to_change()
+"""
+event.listen(acts, "after_create", DDL(APPEND_ONLY))  # type: ignore[no-untyped-call]

@@ -360,7 +360,8 @@ WITH orphan AS (
 SELECT id, kind, worker, state FROM rescued
 """
 
-# queued -> cancelled, at once; a running job is asked, and not run again.
+# queued -> cancelled, at once; a running job is asked, and not run again. As in REPLAY and DISCARD
+# a row of acts says who asked for it and why.
 CANCEL = """
 WITH cancelled AS (
     UPDATE duly.jobs
@@ -371,6 +372,9 @@ WITH cancelled AS (
     RETURNING id, state
 ), event AS (
     DELETE FROM duly.outbox_events USING cancelled WHERE job_id = cancelled.id
+), record AS (
+    INSERT INTO duly.acts (who, why, act, about)
+    SELECT %(by)s::text, %(why)s::text, 'cancel', ARRAY['job:' || id] FROM cancelled
 )
 SELECT state FROM cancelled
 """
@@ -395,12 +399,22 @@ WITH letter AS (
     SELECT id, dispatch, kind, queue, priority, run_at FROM replayed
     ON CONFLICT (job_id) DO UPDATE
     SET dispatch = excluded.dispatch, available_at = excluded.available_at, failures = 0
+), closed AS (
+    UPDATE duly.dead_letters AS old
+    SET closed_at = now(), resolution = 'replayed', closed_by = %(by)s::text,
+        close_reason = %(why)s::text
+    FROM replayed
+    WHERE old.id = replayed.letter_id
+    RETURNING old.id, old.job_id
+), record AS (
+    INSERT INTO duly.acts (who, why, act, about)
+    SELECT %(by)s::text, %(why)s::text, 'replay',
+           array_agg('dead-letter:' || id ORDER BY id)
+           || array_remove(array_agg('job:' || job_id ORDER BY id), NULL)
+    FROM closed
+    HAVING count(*) > 0
 )
-UPDATE duly.dead_letters AS closed
-SET closed_at = now(), resolution = 'replayed', closed_by = %(by)s, close_reason = %(reason)s
-FROM replayed
-WHERE closed.id = replayed.letter_id
-RETURNING closed.id, closed.job_id
+SELECT id, job_id FROM closed
 """
 
 # The letter is closed; the job stays dead, and its history stays. Letters are locked in the same
@@ -411,12 +425,22 @@ WITH letter AS (
     WHERE id = ANY (%(ids)s) AND closed_at IS NULL
     ORDER BY id
     FOR UPDATE
+), closed AS (
+    UPDATE duly.dead_letters AS old
+    SET closed_at = now(), resolution = 'discarded', closed_by = %(by)s::text,
+        close_reason = %(why)s::text
+    FROM letter
+    WHERE old.id = letter.id
+    RETURNING old.id, old.job_id
+), record AS (
+    INSERT INTO duly.acts (who, why, act, about)
+    SELECT %(by)s::text, %(why)s::text, 'discard',
+           array_agg('dead-letter:' || id ORDER BY id)
+           || array_remove(array_agg('job:' || job_id ORDER BY id), NULL)
+    FROM closed
+    HAVING count(*) > 0
 )
-UPDATE duly.dead_letters AS closed
-SET closed_at = now(), resolution = 'discarded', closed_by = %(by)s, close_reason = %(reason)s
-FROM letter
-WHERE closed.id = letter.id
-RETURNING closed.id, closed.job_id
+SELECT id, job_id FROM closed
 """
 
 # Relay, from <queue>.XQ: the message's bytes join the letter that the worker wrote.

@@ -16,6 +16,7 @@ from enum import StrEnum
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
+from outbox import acts
 from service.models import ApiKey
 
 KEY = re.compile(r"duly_(?P<prefix>[0-9a-f]{12})_(?P<secret>[A-Za-z0-9_-]{43})")
@@ -54,9 +55,20 @@ class Caller:
 
 
 def create(
-    session: Session, name: str, scopes: Collection[Scope], lifetime: timedelta | None = None
+    session: Session,
+    name: str,
+    scopes: Collection[Scope],
+    lifetime: timedelta | None = None,
+    *,
+    by: str,
+    why: str | None = None,
 ) -> str:
-    """Make a key and return it: the only time that it is seen. Valid after the commit."""
+    """Make a key and return it: the only time that it is seen. Valid after the commit.
+
+    The same transaction records who made it, and why. Raises ValueError where `name` or `by` is
+    empty: records of what the key does have its name.
+    """
+    acts.named(name)
     prefix, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
     session.add(
         ApiKey(
@@ -68,6 +80,7 @@ def create(
         )
     )
     session.flush()
+    acts.record(session, "key-create", [f"key:{prefix}"], who=by, why=why)
     return f"duly_{prefix}_{secret}"
 
 
@@ -76,15 +89,21 @@ def all_keys(session: Session) -> list[ApiKey]:
     return list(session.scalars(select(ApiKey).order_by(ApiKey.created_at.desc())))
 
 
-def revoke(session: Session, prefix: str) -> bool:
-    """End a key, for good, with the commit. False where it is unknown or ended already."""
+def revoke(session: Session, prefix: str, *, by: str, why: str | None = None) -> bool:
+    """End a key, for good, with the commit. False where it is unknown or ended already.
+
+    The same transaction records who ended it, and why. Raises ValueError where `by` is empty.
+    """
     ended = (
         update(ApiKey)
         .where(ApiKey.prefix == prefix, ApiKey.revoked_at.is_(None))
         .values(revoked_at=func.now())
         .returning(ApiKey.prefix)
     )
-    return session.scalar(ended) is not None
+    if session.scalar(ended) is None:
+        return False
+    acts.record(session, "key-revoke", [f"key:{prefix}"], who=by, why=why)
+    return True
 
 
 def identify(session: Session, key: str) -> Caller | None:

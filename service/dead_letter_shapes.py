@@ -4,23 +4,15 @@ from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel
 
 from outbox.dead_letters import DeadLetter
 from outbox.jobs import AttemptRecord
 from service.api_keys import Caller, Scope
 from service.job_shapes import Attempt, job_path
-
-
-class Why(BaseModel):
-    """What a person gives as the reason of what they do."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    reason: Annotated[str, Field(max_length=1000)] | None = None
 
 
 class LetterShown(BaseModel):

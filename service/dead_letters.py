@@ -8,10 +8,11 @@ from outbox import dead_letters, jobs
 from outbox.dead_letters import DeadLetter, DeadLetterFilter
 from service import cursors
 from service import problem_types as types
+from service.acts import WhyAsked, WhyTold, note_look
 from service.auth import Operator, Reader
 from service.cursors import Cursor, Limit
 from service.database import Tx
-from service.dead_letter_shapes import LetterInFull, LetterPage, LetterShown, Why
+from service.dead_letter_shapes import LetterInFull, LetterPage, LetterShown
 from service.moments import Moment
 from service.problems import ANY_REQUEST, POST_REQUEST, Problem, documented
 from service.strict_json import Word
@@ -52,31 +53,26 @@ async def list_letters(
 
 
 @router.get("/{letter_id}", summary="Look at a dead letter", responses=documented(types.NOT_FOUND))
-async def get_letter(letter_id: LetterId, tx: Tx, by: Reader) -> LetterInFull:
+async def get_letter(letter_id: LetterId, tx: Tx, by: Reader, why: WhyAsked = None) -> LetterInFull:
     """A dead letter with its message, and with the error and traceback of every attempt."""
     letter = await _get(tx, letter_id)
+    await note_look(tx, by, [f"dead-letter:{letter_id}"], why)
     attempts = await tx.run_sync(jobs.attempts, letter.job_id) if letter.job_id else []
     return LetterInFull.told(letter, attempts, by)
 
 
 @router.post("/{letter_id}/replay", summary="Replay a dead letter", responses=ACT)
-async def replay_letter(
-    letter_id: LetterId, tx: Tx, by: Operator, why: Why | None = None
-) -> LetterShown:
+async def replay_letter(letter_id: LetterId, tx: Tx, by: Operator, why: WhyTold) -> LetterShown:
     """Queue its job again with a fresh budget of attempts, and close the letter."""
-    reason = why.reason if why else None
-    if not await tx.run_sync(dead_letters.replay, [letter_id], by=str(by), reason=reason):
+    if not await tx.run_sync(dead_letters.replay, [letter_id], by=str(by), why=why):
         raise _refused(await _get(tx, letter_id))
     return LetterShown.of(await _get(tx, letter_id))
 
 
 @router.post("/{letter_id}/discard", summary="Discard a dead letter", responses=ACT)
-async def discard_letter(
-    letter_id: LetterId, tx: Tx, by: Operator, why: Why | None = None
-) -> LetterShown:
+async def discard_letter(letter_id: LetterId, tx: Tx, by: Operator, why: WhyTold) -> LetterShown:
     """Close the letter without another run; the job stays dead, and its history stays."""
-    reason = why.reason if why else None
-    if not await tx.run_sync(dead_letters.discard, [letter_id], by=str(by), reason=reason):
+    if not await tx.run_sync(dead_letters.discard, [letter_id], by=str(by), why=why):
         raise _refused(await _get(tx, letter_id))
     return LetterShown.of(await _get(tx, letter_id))
 

@@ -9,6 +9,7 @@ from outbox import jobs, submit
 from outbox.jobs import JobFilter, JobRecord
 from service import cursors
 from service import problem_types as types
+from service.acts import WhyAsked, WhyTold, note_look
 from service.api_keys import Scope
 from service.auth import Operator, Reader, Submitter, demand
 from service.cursors import Cursor, Limit
@@ -65,19 +66,22 @@ async def list_jobs(
     subject: Word | None = None,
     limit: Limit = 50,
     cursor: Cursor = None,
+    why: WhyAsked = None,
 ) -> JobPage:
     """Jobs, the newest first."""
     wanted = JobFilter(state, kind, queue, subject)
     before = cursors.read(cursor, "jobs", UUID)
     found = await tx.run_sync(jobs.find, wanted, limit=limit + 1, before=before)
     rows, next_cursor = cursors.page(found, "jobs", limit)
+    await note_look(tx, by, (f"job:{job.id}" for job in rows), why)
     return JobPage(jobs=[JobShown.seen(job, by) for job in rows], next_cursor=next_cursor)
 
 
 @router.get("/{job_id}", summary="Look at a job", responses=documented(types.NOT_FOUND))
-async def get_job(job_id: UUID, tx: Tx, by: Reader) -> JobInFull:
+async def get_job(job_id: UUID, tx: Tx, by: Reader, why: WhyAsked = None) -> JobInFull:
     """A job with its result and all its attempts, the failed ones with their errors."""
     job = await _get(tx, job_id)
+    await note_look(tx, by, [f"job:{job_id}"], why)
     return JobInFull.told(job, await tx.run_sync(jobs.attempts, job_id), by)
 
 
@@ -87,12 +91,13 @@ async def get_job(job_id: UUID, tx: Tx, by: Reader) -> JobInFull:
     summary="Cancel a job",
     responses=documented(*POST_REQUEST, types.NOT_FOUND, types.CONFLICT),
 )
-async def cancel_job(job_id: UUID, tx: Tx, by: Operator) -> JobShown:
+async def cancel_job(job_id: UUID, tx: Tx, by: Operator, why: WhyTold) -> JobShown:
     """Cancel a queued job at once; a running one finishes its attempt, and gets no other."""
-    cancelled = await tx.run_sync(jobs.cancel, job_id)
+    cancelled = await tx.run_sync(jobs.cancel, job_id, by=str(by), why=why)
     job = await _get(tx, job_id)
     if cancelled is None:
         raise Problem(types.CONFLICT, f"the job has ended: it is {job.state}")
+    await note_look(tx, by, [f"job:{job_id}"], why)
     return JobShown.seen(job, by)
 
 

@@ -10,8 +10,10 @@ from fastapi import APIRouter, Body
 from pydantic import AfterValidator, AnyUrl, BaseModel, ConfigDict, Field, UrlConstraints
 from sqlalchemy import delete, select
 
+from outbox import acts
 from service import cursors
 from service import problem_types as types
+from service.acts import WhyAsked
 from service.auth import Admin, Reader
 from service.cursors import Cursor, Limit
 from service.database import Tx
@@ -80,13 +82,18 @@ class EndpointPage(BaseModel):
     "", status_code=201, summary="Add a webhook endpoint", responses=documented(*POST_REQUEST)
 )
 async def create_endpoint(
-    new: Annotated[NewEndpoint, Body(openapi_examples=NEW_ENDPOINTS)], tx: Tx, _: Admin
+    new: Annotated[NewEndpoint, Body(openapi_examples=NEW_ENDPOINTS)],
+    tx: Tx,
+    by: Admin,
+    why: WhyAsked = None,
 ) -> EndpointMade:
     """Deliveries are signed as Standard Webhooks has it, with the secret that is shown once."""
     secret = "whsec_" + b64encode(secrets.token_bytes(32)).decode()
     endpoint = WebhookEndpoint(url=str(new.url), events=new.events, secret=secret)
     tx.add(endpoint)
     await tx.flush()
+    about = [f"endpoint:{endpoint.id}"]
+    await tx.run_sync(acts.record, "endpoint-create", about, who=str(by), why=why)
     return EndpointMade.model_validate(endpoint)
 
 
@@ -110,8 +117,10 @@ async def list_endpoints(
     summary="Delete a webhook endpoint",
     responses=documented(types.NOT_FOUND),
 )
-async def delete_endpoint(endpoint_id: UUID, tx: Tx, _: Admin) -> None:
+async def delete_endpoint(endpoint_id: UUID, tx: Tx, by: Admin, why: WhyAsked = None) -> None:
     """Nothing more is delivered to it; deliveries that are still waiting become dead letters."""
     gone = delete(WebhookEndpoint).where(WebhookEndpoint.id == endpoint_id)
     if await tx.scalar(gone.returning(WebhookEndpoint.id)) is None:
         raise Problem(types.NOT_FOUND, f"there is no webhook endpoint {endpoint_id}")
+    about = [f"endpoint:{endpoint_id}"]
+    await tx.run_sync(acts.record, "endpoint-delete", about, who=str(by), why=why)

@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from service.cli import dlq, jobs, keys, migrate, processes, status
+from service.cli import acts, dlq, jobs, keys, migrate, processes, status
 from service.cli.errors import EXPECTED, explain
 from service.cli.output import talk
 
@@ -27,6 +27,7 @@ app.add_typer(status.app)
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(dlq.app, name="dlq")
 app.add_typer(keys.app, name="keys")
+app.add_typer(acts.app, name="acts")
 
 
 def main() -> None:

@@ -43,7 +43,7 @@ class Plan:
     wanted: DeadLetterFilter
     limit: int | None
     by: str
-    reason: str | None
+    why: str | None
 
 
 def preview(plan: Plan, output: Output) -> None:
@@ -103,7 +103,7 @@ def _close(db: Session, plan: Plan, ids: Sequence[int]) -> list[Closed]:
         for start in range(0, len(ids), CHUNK):
             with db.begin():
                 chunk = ids[start : start + CHUNK]
-                done = ACTS[plan.act](db, chunk, by=plan.by, reason=plan.reason)
+                done = ACTS[plan.act](db, chunk, by=plan.by, why=plan.why)
             closed += done
             if len(ids) > CHUNK:
                 talk(f"{start + len(chunk)} of {len(ids)} ...")

@@ -5,13 +5,13 @@ from typing import Annotated
 
 import typer
 
-from outbox import dead_letters, jobs
-from outbox.dead_letters import DeadLetterFilter
+from outbox import acts, dead_letters, jobs
+from outbox.dead_letters import DeadLetter, DeadLetterFilter
 from service.cli import bulk
 from service.cli.database import session
 from service.cli.errors import Code, Stop
 from service.cli.output import Output, OutputOption, show, show_rows
-from service.cli.person import ByOption
+from service.cli.person import ByOption, WhyOption
 from service.cli.times import since as parse_since
 from service.cli.views import LETTER_COLUMNS, PayloadsOption, attempt_views, job_view, letter_view
 
@@ -44,7 +44,6 @@ DryRunOption = Annotated[
     bool, typer.Option("--dry-run", help="Only print how many match, and some of them.")
 ]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
-ReasonOption = Annotated[str | None, typer.Option("--reason", help="Recorded with the act.")]
 
 
 @app.command("list")
@@ -58,7 +57,6 @@ def list_letters(
         bool, typer.Option("--closed", help="Those replayed or discarded, instead of the open.")
     ] = False,
     limit: Annotated[int, typer.Option(min=1, max=jobs.LARGEST_PAGE, help="How many.")] = 50,
-    payloads: PayloadsOption = False,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """List dead letters, the newest first."""
@@ -66,7 +64,7 @@ def list_letters(
     with session() as db:
         found = dead_letters.find(db, wanted, limit=limit)
     columns = (*LETTER_COLUMNS, "resolution", "closed_by") if closed else LETTER_COLUMNS
-    show_rows([letter_view(each, payloads=payloads) for each in found], columns, output)
+    show_rows([letter_view(each, payloads=False) for each in found], columns, output)
 
 
 @app.command("show")
@@ -76,10 +74,12 @@ def show_letter(
     ],
     *,
     payloads: PayloadsOption = False,
+    by: ByOption,
+    why: WhyOption = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Show a dead letter, its job, and the error and traceback of every attempt."""
-    with session() as db:
+    with session() as db, db.begin():
         letter = dead_letters.get(db, letter_id)
         if letter is None:
             raise Stop(f"there is no dead letter {letter_id}", Code.NOTHING)
@@ -88,7 +88,14 @@ def show_letter(
         if job is not None:
             shown["job"] = job_view(job, payloads=payloads)
             shown["attempts"] = attempt_views(jobs.attempts(db, job.id), output)
+        if payloads:
+            acts.look(db, _things(letter), who=by, why=why)
     show(shown, output)
+
+
+def _things(letter: DeadLetter) -> list[str]:
+    job = [f"job:{letter.job_id}"] if letter.job_id else []
+    return [f"dead-letter:{letter.id}", *job]
 
 
 def _offer(act: bulk.Act, promise: str) -> None:
@@ -104,13 +111,13 @@ def _offer(act: bulk.Act, promise: str) -> None:
         limit: LimitOption = None,
         dry_run: DryRunOption = False,
         yes: YesOption = False,
-        reason: ReasonOption = None,
         by: ByOption,
+        why: WhyOption = None,
         output: OutputOption = Output.TABLE,
     ) -> None:
         wanted = DeadLetterFilter(ids=ids or None, kind=kind, queue=queue, error=error, since=since)
         _check_choice(wanted, limit, everything=everything)
-        plan = bulk.Plan(act, wanted, limit, by, reason)
+        plan = bulk.Plan(act, wanted, limit, by, why)
         if dry_run:
             bulk.preview(plan, output)
         else:

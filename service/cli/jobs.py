@@ -9,13 +9,13 @@ from uuid import UUID
 import typer
 from sqlalchemy.orm import Session
 
-from outbox import Priority, jobs, submit
+from outbox import Priority, acts, jobs, submit
 from outbox.jobs import JobFilter, JobRecord
 from service.cli.database import session
 from service.cli.errors import Code, Stop
 from service.cli.output import Output, OutputOption, plain, show, show_rows
 from service.cli.payloads import work_from
-from service.cli.person import ByOption
+from service.cli.person import ByOption, WhyOption
 from service.cli.times import moment
 from service.cli.views import PayloadsOption, attempt_views, job_view
 
@@ -41,6 +41,7 @@ def submit_job(
         Literal["high", "normal", "low"] | None, typer.Option(help="Otherwise the kind's own.")
     ] = None,
     by: ByOption,
+    why: WhyOption = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Submit a job. Once its id is printed it is committed, and will run."""
@@ -48,6 +49,7 @@ def submit_job(
     level = None if priority is None else Priority[priority.upper()]
     with session() as db, db.begin():
         job = submit(db, work, run_at=run_at, priority=level, by=by)
+        acts.record(db, "submit", [f"job:{job.id}"], who=by, why=why)
     show({"id": job.id, "kind": job.kind, "queue": job.queue, "run_at": job.run_at}, output)
 
 
@@ -60,22 +62,33 @@ def list_jobs(
     subject: Annotated[str | None, typer.Option(help="Only those about this.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=jobs.LARGEST_PAGE, help="How many.")] = 50,
     payloads: PayloadsOption = False,
+    by: ByOption,
+    why: WhyOption = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """List jobs, the newest first."""
     wanted = JobFilter(state=state, kind=kind, queue=queue, subject=subject)
-    with session() as db:
+    with session() as db, db.begin():
         found = jobs.find(db, wanted, limit=limit)
+        if payloads:
+            acts.look(db, (f"job:{job.id}" for job in found), who=by, why=why)
     show_rows([job_view(job, payloads=payloads) for job in found], COLUMNS, output)
 
 
 @app.command("show")
 def show_job(
-    job_id: JobId, *, payloads: PayloadsOption = False, output: OutputOption = Output.TABLE
+    job_id: JobId,
+    *,
+    payloads: PayloadsOption = False,
+    by: ByOption,
+    why: WhyOption = None,
+    output: OutputOption = Output.TABLE,
 ) -> None:
     """Show a job with its failed attempts and their errors."""
-    with session() as db:
+    with session() as db, db.begin():
         job = _get(db, job_id)
+        if payloads:
+            acts.look(db, [f"job:{job_id}"], who=by, why=why)
         attempts = attempt_views(jobs.attempts(db, job_id), output)
     show(job_view(job, payloads=payloads) | {"attempts": attempts}, output)
 
@@ -84,11 +97,13 @@ def show_job(
 def cancel_jobs(
     job_ids: Annotated[list[UUID], typer.Argument(metavar="ID", help="The jobs' ids.")],
     *,
+    by: ByOption,
+    why: WhyOption = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Cancel queued jobs at once, and ask that running ones be not run again."""
     with session() as db:
-        rows = [{"id": job_id, "outcome": _cancel(db, job_id)} for job_id in job_ids]
+        rows = [{"id": job_id, "outcome": _cancel(db, job_id, by, why)} for job_id in job_ids]
     show_rows(rows, ("id", "outcome"), output)
     _check_outcomes([str(row["outcome"]) for row in rows])
 
@@ -112,10 +127,10 @@ def _get(db: Session, job_id: UUID) -> JobRecord:
     return job
 
 
-def _cancel(db: Session, job_id: UUID) -> str:
+def _cancel(db: Session, job_id: UUID, by: str, why: str | None) -> str:
     """What became of it: `cancelled`, `asked` (it runs), `ended` before, or `unknown`."""
     with db.begin():
-        match jobs.cancel(db, job_id):
+        match jobs.cancel(db, job_id, by=by, why=why):
             case "cancelled":
                 return "cancelled"
             case "running":

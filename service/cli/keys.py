@@ -10,6 +10,7 @@ from service.api_keys import Scope
 from service.cli.database import session
 from service.cli.errors import Code, Stop
 from service.cli.output import Output, OutputOption, show_rows, talk
+from service.cli.person import ByOption, WhyOption, named
 from service.cli.times import duration
 
 app = typer.Typer(help="Create, list and revoke API keys.", no_args_is_help=True)
@@ -20,16 +21,18 @@ COLUMNS = ("prefix", "name", "scopes", "created_at", "expires_at", "revoked_at")
 @app.command("create")
 def create_key(
     *,
-    name: Annotated[str, typer.Option(help="Who or what will use it.")],
+    name: Annotated[str, typer.Option(callback=named, help="Who or what will use it.")],
     scopes: Annotated[str, typer.Option(metavar="A,B", help=f"Of {', '.join(Scope)}.")],
     expires: Annotated[
         timedelta | None, typer.Option(parser=duration, metavar="AGE", help="90d, 12h, ...")
     ] = None,
+    by: ByOption,
+    why: WhyOption = None,
 ) -> None:
     """Make a key and print it: the only time that it can be seen."""
     wanted = _scopes(scopes)
     with session() as db, db.begin():
-        key = api_keys.create(db, name, wanted, expires)
+        key = api_keys.create(db, name, wanted, expires, by=by, why=why)
     talk("keep this key, it is not shown again")
     typer.echo(key)
 
@@ -45,10 +48,13 @@ def list_keys(*, output: OutputOption = Output.TABLE) -> None:
 @app.command("revoke")
 def revoke_key(
     prefix: Annotated[str, typer.Argument(metavar="PREFIX", help="As `keys list` shows it.")],
+    *,
+    by: ByOption,
+    why: WhyOption = None,
 ) -> None:
     """End a key, for good."""
     with session() as db, db.begin():
-        revoked = api_keys.revoke(db, prefix)
+        revoked = api_keys.revoke(db, prefix, by=by, why=why)
     if not revoked:
         raise Stop(f"no key {prefix} to revoke: unknown, or revoked before", Code.NOTHING)
     talk(f"key {prefix} is revoked")

@@ -1,4 +1,4 @@
-"""Who acts, for the record."""
+"""Who acts, and why, for the record of acts."""
 
 import getpass
 import os
@@ -6,6 +6,8 @@ import socket
 from typing import Annotated
 
 import typer
+
+from outbox import acts
 
 
 def user_at_host() -> str:
@@ -17,12 +19,24 @@ def user_at_host() -> str:
     return f"{name}@{socket.gethostname()}"
 
 
+def named(text: str) -> str:
+    """The same text. Raises typer.BadParameter where it names nobody."""
+    try:
+        return acts.named(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
 ByOption = Annotated[
     str,
     typer.Option(
         "--by",
         default_factory=user_at_host,
         show_default="user@host",
+        callback=named,
         help="Who is recorded as having done it.",
     ),
+]
+WhyOption = Annotated[
+    str | None, typer.Option("--why", help="Why it is done, for the record of acts.")
 ]

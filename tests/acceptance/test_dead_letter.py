@@ -20,7 +20,7 @@ def test_a_dead_webhook_is_found_with_every_error_and_replayed(line: Line) -> No
     assert errors == [("the endpoint answered 500", True)] * 8
 
     line.receiver.answer = status(204)
-    line.duly("dlq", "replay", str(letter["id"]), "--reason", "mended", "--by", "ops", "--yes")
+    line.duly("dlq", "replay", str(letter["id"]), "--why", "mended", "--by", "ops", "--yes")
     line.wait_for_state("succeeded", [job_id])
     assert webhook_ids(line.receiver.deliveries) == [job_id] * 9
     assert line.receiver.deliveries[-1].verified(endpoint["secret"])

@@ -40,7 +40,7 @@ def test_as_it_replays(
     promises.assert_kept()
     sql_now.execute("INSERT INTO mended DEFAULT VALUES")
     (letter,) = promises.rows("SELECT id FROM duly.dead_letters")
-    post_across_a_crash(moment, line, f"/v1/dead-letters/{letter}/replay", {"reason": "mended"})
+    post_across_a_crash(moment, line, f"/v1/dead-letters/{letter}/replay", {"why": "mended"})
     doomed.end = "succeeded"
     promises.assert_kept()
     assert promises.rows("SELECT resolution, close_reason FROM duly.dead_letters") == [
@@ -54,7 +54,7 @@ def test_as_it_discards(moment: Moment, line: Line, clients: Clients, promises: 
     line.start("relay", "worker")
     promises.assert_kept()
     (letter,) = promises.rows("SELECT id FROM duly.dead_letters")
-    post_across_a_crash(moment, line, f"/v1/dead-letters/{letter}/discard", {"reason": "too late"})
+    post_across_a_crash(moment, line, f"/v1/dead-letters/{letter}/discard", {"why": "too late"})
     promises.assert_kept()
     assert promises.rows("SELECT resolution, close_reason FROM duly.dead_letters") == [
         ("discarded", "too late")

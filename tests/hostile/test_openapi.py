@@ -49,7 +49,7 @@ def _dead_letters(session: Session, sql_now: psycopg.Connection) -> None:
 
 @pytest.mark.usefixtures("_dead_letters")
 def test_every_answer_is_as_described(address: str, session: Session) -> None:
-    key = api_keys.create(session, "test", list(Scope))
+    key = api_keys.create(session, "test", list(Scope), by="ops")
     session.commit()
     _run_schemathesis(address, key)
 

@@ -177,7 +177,7 @@ class Protocol(RuleBasedStateMachine):
     def person_cancels(self, n: int) -> None:
         job = _pick(sorted(self.facts), n)
         with unless_locked(), self.stage.session() as session:
-            jobs.cancel(session, job)
+            jobs.cancel(session, job, by="ann")
 
     @precondition(lambda self: any(job.letters for job in self.facts.values()))
     @rule(letters=st.sets(nth), act=st.sampled_from(["replay", "discard"]))
@@ -185,7 +185,7 @@ class Protocol(RuleBasedStateMachine):
         found = self.hand.take("SELECT id FROM duly.dead_letters ORDER BY id DESC")
         ids = [row["id"] for n, row in enumerate(found) if n in letters]
         with unless_locked(), self.stage.session() as session:
-            getattr(dead_letters, act)(session, ids, by="ann", reason="mended")
+            getattr(dead_letters, act)(session, ids, by="ann", why="mended")
 
     @rule(beating=st.sets(workers), relays_look=st.booleans())
     def an_hour_passes(self, beating: set[str], relays_look: bool) -> None:

@@ -31,7 +31,7 @@ def test_list_filters_and_show_has_the_job_and_each_error(duly: Duly, letters: l
 def test_replay_by_id_queues_the_job_and_records_who_and_why(
     duly: Duly, letters: list[UUID], sql_now: psycopg.Connection
 ) -> None:
-    replayed = duly.json("dlq", "replay", 1, "--by", "anna", "--reason", "mended")
+    replayed = duly.json("dlq", "replay", 1, "--by", "anna", "--why", "mended")
     assert replayed == [{"id": 1, "job_id": str(letters[0])}]
     state = "SELECT state, dispatch FROM duly.jobs WHERE id = %s"
     assert sql_now.execute(state, [letters[0]]).fetchone() == ("queued", 2)

@@ -138,11 +138,11 @@ class ByHand:
 
     def cancel(self, job: UUID) -> list[Row]:
         """Queued to cancelled; a running job is asked."""
-        return self.take(steps.CANCEL, id=job)
+        return self.take(steps.CANCEL, id=job, by="ann", why="mended")
 
     def close(self, step: str, *letters: int) -> list[UUID]:
         """Replay or discard the letters; returns the jobs whose letters it closed."""
-        closed = self.take(step, ids=list(letters), by="ann", reason="mended")
+        closed = self.take(step, ids=list(letters), by="ann", why="mended")
         return [row["job_id"] for row in closed]
 
     def job(self, job: UUID) -> Row:

@@ -96,7 +96,7 @@ class Line:
     def cancel(self, job_id: UUID) -> str | None:
         """Cancel the job; returns its state then."""
         with Session(self._engine) as session, session.begin():
-            return jobs.cancel(session, job_id)
+            return jobs.cancel(session, job_id, by="ann")
 
     def replay(self, letter_id: int) -> None:
         """Replay the dead letter, as ops do."""

@@ -29,6 +29,12 @@ UNION ALL
 SELECT indrelid::regclass::text, relname, pg_get_indexdef(indexrelid), '', ''
 FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
 WHERE {OURS}
+UNION ALL
+SELECT tgrelid::regclass::text, tgname, pg_get_triggerdef(pg_trigger.oid), prosrc, ''
+FROM pg_trigger
+JOIN pg_class ON pg_class.oid = tgrelid
+JOIN pg_proc ON pg_proc.oid = tgfoid
+WHERE {OURS} AND NOT tgisinternal
 """
 
 
@@ -36,7 +42,7 @@ start: Barrier
 
 
 def described(database_url: str) -> set[tuple[Any, ...]]:
-    """Every column, constraint and index of ours, as the database has it."""
+    """Every column, constraint, index and trigger of ours, as the database has it."""
     with psycopg.connect(database_url) as connection:
         connection.execute("SET search_path = pg_catalog")  # so that names come with their schema
         rows = connection.execute(DESCRIPTION.encode()).fetchall()

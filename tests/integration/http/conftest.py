@@ -41,7 +41,7 @@ def client_with(address: str, session: Session) -> Iterator[MakeClient]:
     def make(
         *scopes: Scope, name: str = "test", lifetime: timedelta | None = None
     ) -> httpx2.Client:
-        key = api_keys.create(session, name, scopes, lifetime)
+        key = api_keys.create(session, name, scopes, lifetime, by="ops")
         session.commit()
         headers = {"Authorization": f"Bearer {key}"}
         clients.append(httpx2.Client(base_url=address, headers=headers, timeout=30))
@@ -72,7 +72,7 @@ def lasting_client(
                 Session(create_engine(sqlalchemy_url(database_url), poolclass=NullPool)) as session,
                 session.begin(),
             ):
-                key = api_keys.create(session, "test", list(Scope))
+                key = api_keys.create(session, "test", list(Scope), by="ops")
             headers = {"Authorization": f"Bearer {key}"}
             with httpx2.Client(base_url=address, headers=headers, timeout=30) as client:
                 yield client

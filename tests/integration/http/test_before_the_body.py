@@ -87,7 +87,7 @@ def test_a_key_that_was_just_used_ends_within_seconds(
 ) -> None:
     client = client_with(Scope.READ)
     assert client.get("/v1/jobs").status_code == 200
-    api_keys.revoke(session, client.headers["authorization"].split("_")[1])
+    api_keys.revoke(session, client.headers["authorization"].split("_")[1], by="ops")
     session.commit()
 
     wait_for("the end of the key", lambda: client.get("/v1/jobs").status_code == 401, seconds=3)

@@ -39,7 +39,7 @@ def test_a_dead_letter_tells_the_error_of_each_attempt(
 def test_replay_queues_the_job_again_and_records_who_and_why(
     client: httpx2.Client, letter: str, job_id: str
 ) -> None:
-    replayed = client.post(f"{letter}/replay", json={"reason": "mailbox mended"})
+    replayed = client.post(f"{letter}/replay", json={"why": "mailbox mended"})
 
     assert (replayed.status_code, replayed.json()["resolution"]) == (200, "replayed")
     assert replayed.json()["closed_by"].startswith("test (")

@@ -104,7 +104,7 @@ def test_a_wrong_secret_an_expired_and_a_revoked_key_are_refused(
     key = wrong.headers["authorization"]
     wrong.headers["authorization"] = key[:-1] + ("x" if key[-1] != "x" else "y")
     expired = client_with(Scope.READ, lifetime=timedelta())
-    assert api_keys.revoke(session, revoked.headers["authorization"].split("_")[1])
+    assert api_keys.revoke(session, revoked.headers["authorization"].split("_")[1], by="ops")
     session.commit()
 
     for client in (wrong, expired, revoked):
@@ -112,14 +112,14 @@ def test_a_wrong_secret_an_expired_and_a_revoked_key_are_refused(
 
 
 def test_a_key_is_revoked_once_and_never_stored(session: Session) -> None:
-    key = api_keys.create(session, "anna", [Scope.READ])
+    key = api_keys.create(session, "anna", [Scope.READ], by="ops")
     _, prefix, secret = key.split("_", 2)
 
     (stored,) = api_keys.all_keys(session)
 
     assert (stored.prefix, stored.name, stored.scopes) == (prefix, "anna", ["read"])
     assert secret.encode() not in stored.secret_hash
-    assert [api_keys.revoke(session, prefix) for _ in range(2)] == [True, False]
+    assert [api_keys.revoke(session, prefix, by="ops") for _ in range(2)] == [True, False]
 
 
 def _template(path: str) -> str:

@@ -1,0 +1,102 @@
+"""The record of acts: what a person did, to what, when and why.
+
+Rows are added in the transaction of the act, and never changed or removed. The steps CANCEL, REPLAY
+and DISCARD write theirs themselves (see outbox/steps.py); for other acts call `record`.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, func, insert, select
+from sqlalchemy.orm import Session
+
+from outbox.schema import acts as table
+
+SHOWN_THINGS = 10
+"""So many things does `find` tell of each act, which may be about a hundred thousand."""
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """A row of `acts`. Each thing is a text such as `job:<id>`, `dead-letter:7`, `key:<prefix>`."""
+
+    id: int
+    at: datetime
+    who: str
+    why: str | None
+    act: str
+    about: list[str]
+    things: int
+    """How many things it was about; `about` may hold only the first of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class ActFilter:
+    """Which acts; what is None does not restrict. From `since` until just before `until`."""
+
+    who: str | None = None
+    act: str | None = None
+    about: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def conditions(self) -> list[ColumnElement[bool]]:
+        """The filter as SQL."""
+        found: list[ColumnElement[bool]] = []
+        if self.who is not None:
+            found.append(table.c.who == self.who)
+        if self.act is not None:
+            found.append(table.c.act == self.act)
+        if self.about is not None:
+            found.append(table.c.about.contains([self.about]))
+        if self.since is not None:
+            found.append(table.c.at >= self.since)
+        if self.until is not None:
+            found.append(table.c.at < self.until)
+        return found
+
+
+def named(who: str) -> str:
+    """The same text. Raises ValueError where it names nobody: the record is to say who it was."""
+    if not any(char.isprintable() and not char.isspace() for char in who) or "\0" in who:
+        raise ValueError("who does it must have a name, which is not empty")
+    return who
+
+
+def record(
+    session: Session, act: str, about: Iterable[str], *, who: str, why: str | None = None
+) -> int:
+    """Add a row in the session's transaction; it stays if the transaction commits.
+
+    Returns its id. Raises ValueError where `who` names nobody.
+    """
+    row = {"who": named(who), "why": why or None, "act": act, "about": list(about)}
+    act_id: int = session.scalars(insert(table).values(row).returning(table.c.id)).one()
+    return act_id
+
+
+def look(session: Session, about: Iterable[str], *, who: str, why: str | None = None) -> None:
+    """Record that payloads were shown which are hidden otherwise; nothing where there were none."""
+    if things := list(about):
+        record(session, "look", things, who=who, why=why)
+
+
+def get(session: Session, act_id: int) -> Act | None:
+    """The act with all that it was about, or None."""
+    query = select(table, func.cardinality(table.c.about).label("things"))
+    row = session.execute(query.where(table.c.id == act_id)).mappings().first()
+    return Act(**row) if row else None
+
+
+def find(
+    session: Session, wanted: ActFilter, *, limit: int = 50, before: int | None = None
+) -> list[Act]:
+    """The newest first, from those with an id below `before`."""
+    others = [column for column in table.c if column is not table.c.about]
+    first = table.c.about[1:SHOWN_THINGS].label("about")
+    query = select(*others, first, func.cardinality(table.c.about).label("things"))
+    query = query.where(*wanted.conditions()).order_by(table.c.id.desc()).limit(limit)
+    if before is not None:
+        query = query.where(table.c.id < before)
+    return [Act(**row) for row in session.execute(query).mappings()]
