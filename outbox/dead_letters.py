@@ -1,19 +1,22 @@
 """Dead letters: find them, then replay or discard them, each an audited act of a person."""
 
+from codecs import getincrementaldecoder
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, null, select
+from sqlalchemy import ColumnElement, RowMapping, Select, Text, cast, func, null, select
 from sqlalchemy.orm import Session
 
-from outbox import acts, steps
+from outbox import acts, depth, steps
 from outbox.schema import dead_letters as letters
 from outbox.submit import SUBMITTED
 
-MESSAGE = ("message_body", "message_headers")
+MESSAGE = ("message_size", "message_body", "message_headers")
+LARGEST_SHOWN = 1_000_000
+"""Bytes of a message's body that are read: nobody knows how large a foreign one is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +25,8 @@ class DeadLetter:
 
     `reason` is one of exhausted, refused (an error not worth a retry), invalid_payload, crashed,
     unknown_kind, unpublishable; or malformed, for a message that is no job of ours (`job_id` is
-    None).
+    None). `message_body` is the first `LARGEST_SHOWN` of the body's `message_size` bytes;
+    `depth.CUT` stands for what lies too deep in the headers.
     """
 
     id: int
@@ -33,6 +37,7 @@ class DeadLetter:
     reason: str
     error_type: str | None
     error_message: str | None
+    message_size: int | None
     message_body: bytes | None
     message_headers: Any
     died_at: datetime
@@ -41,6 +46,22 @@ class DeadLetter:
     resolution: str | None
     closed_by: str | None
     close_reason: str | None
+
+    @property
+    def message_text(self) -> str | None:
+        """The body as text, or None where it is none."""
+        if self.message_body is None:
+            return None
+        decoder = getincrementaldecoder("utf-8")()  # a cut body may end within a character
+        try:
+            return decoder.decode(self.message_body, final=not self.is_cut)
+        except UnicodeDecodeError:
+            return None
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether the message has more bytes than `message_body`."""
+        return self.message_body is not None and len(self.message_body) != self.message_size
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +103,13 @@ class Closed:
 
 def get(session: Session, letter_id: int) -> DeadLetter | None:
     """The dead letter, open or closed, or None."""
-    row = session.execute(_columns().where(letters.c.id == letter_id)).mappings().first()
-    return DeadLetter(**row) if row else None
+    message = (
+        func.octet_length(letters.c.message_body).label("message_size"),
+        func.substr(letters.c.message_body, 1, LARGEST_SHOWN).label("message_body"),
+        cast(letters.c.message_headers, Text).label("message_headers"),
+    )
+    row = session.execute(_columns(*message).where(letters.c.id == letter_id)).mappings().first()
+    return _letter(row) if row else None
 
 
 def find(
@@ -93,12 +119,11 @@ def find(
 
     Without the messages' bytes and headers, which may be large: `get` has them.
     """
-    query = (
-        _columns(*MESSAGE).where(*wanted.conditions()).order_by(letters.c.id.desc()).limit(limit)
-    )
+    query = _columns(*(null().label(name) for name in MESSAGE))
+    query = query.where(*wanted.conditions()).order_by(letters.c.id.desc()).limit(limit)
     if before is not None:
         query = query.where(letters.c.id < before)
-    return [DeadLetter(**row) for row in session.execute(query).mappings()]
+    return [_letter(row) for row in session.execute(query).mappings()]
 
 
 def replay(
@@ -132,9 +157,15 @@ def _close(
     return [Closed(*row) for row in session.connection().exec_driver_sql(step, parameters)]
 
 
-def _columns(*left_out: str) -> Select[Any]:
-    names = DeadLetter.__dataclass_fields__
-    return select(*(null().label(n) if n in left_out else letters.c[n] for n in names))
+def _columns(*message: ColumnElement[Any]) -> Select[Any]:
+    """All columns, with `message` for those of the message."""
+    names = [name for name in DeadLetter.__dataclass_fields__ if name not in MESSAGE]
+    return select(*(letters.c[name] for name in names), *message)
+
+
+def _letter(row: RowMapping) -> DeadLetter:
+    headers = row["message_headers"]
+    return DeadLetter(**dict(row) | {"message_headers": headers and depth.read(headers)})
 
 
 def _mentions(text: str) -> ColumnElement[bool]:

@@ -11,13 +11,16 @@ from pika import BasicProperties
 from pika.channel import Channel as PikaChannel
 from pika.spec import Basic
 
-from outbox import topology
+from outbox import depth, topology
 from outbox.channel import Channel, Refused, ensure, open_channel
 from outbox.link import Link
 from outbox.pauses import Pauses
 
 PREFETCH = 10
 """Messages of each queue that are in memory at once: somebody else's may be large."""
+
+CAUSES = ("rejected", "expired", "maxlen", "delivery_limit")
+"""What RabbitMQ says in `x-death`. Whoever puts a message there by hand may write anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,16 +35,16 @@ class DeadMessage:
 
     @property
     def cause(self) -> str:
-        """Why RabbitMQ dead-lettered it: rejected, expired, maxlen or delivery_limit."""
+        """Why RabbitMQ dead-lettered it, one of `CAUSES`."""
         match self.headers.get("x-death"):
-            case [{"reason": str(reason)}, *_]:
+            case [{"reason": str(reason)}, *_] if reason in CAUSES:
                 return reason
         return "unknown"  # it was put there by hand
 
     @property
     def headers_json(self) -> str:
-        """The headers, with what JSON does not know as text."""
-        return json.dumps(_plain(self.headers)).replace("\\u0000", "\\ufffd")
+        """The headers, with what JSON does not know as text, and without what lies too deep."""
+        return json.dumps(_plain(depth.cut(self.headers))).replace("\\u0000", "\\ufffd")
 
     def acknowledge(self) -> None:
         """Take it out of its queue; one whose channel has ended meanwhile comes again."""

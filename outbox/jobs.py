@@ -5,25 +5,32 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, select
+from sqlalchemy import ColumnElement, RowMapping, Select, Text, case, cast, func, null, select
 from sqlalchemy.orm import Session
 
-from outbox import acts, steps
+from outbox import acts, depth, steps
 from outbox.schema import attempts as attempts_table
 from outbox.schema import jobs as jobs_table
 
 LARGEST_PAGE = 1000
+LARGEST_IN_LIST = 4_000
+"""Bytes of a payload or a result, as JSON, that a list still holds."""
+JSON = ("payload", "result")
 
 
 @dataclass(frozen=True, slots=True)
 class JobRecord:
-    """A row of `jobs`. `payload` and `result` are unredacted: show them through `redact`."""
+    """A row of `jobs`. `payload` and `result` are unredacted: show them through `redact`.
+
+    `left_out` names those of the two that are too large for a list; they are None there. Where one
+    has more levels than `depth.DEEPEST`, `depth.CUT` stands for what lies deeper.
+    """
 
     id: UUID
     kind: str
     queue: str
     priority: int
-    payload: dict[str, Any]
+    payload: Any
     state: str
     dispatch: int
     attempt: int
@@ -38,6 +45,7 @@ class JobRecord:
     started_at: datetime | None
     cancel_requested_at: datetime | None
     finished_at: datetime | None
+    left_out: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +83,13 @@ class JobFilter:
 
 
 def get(session: Session, job_id: UUID) -> JobRecord | None:
-    """The job, or None where there is none."""
-    row = session.execute(_columns().where(jobs_table.c.id == job_id)).mappings().first()
-    return JobRecord(**row) if row else None
+    """The job with all it holds, or None where there is none."""
+    return _first(session, _columns(*(_text(name) for name in JSON)), job_id)
+
+
+def get_brief(session: Session, job_id: UUID) -> JobRecord | None:
+    """The job as a list has it, or None."""
+    return _first(session, _brief(), job_id)
 
 
 def find(
@@ -86,12 +98,13 @@ def find(
     """The newest jobs first, from those older than the job `before`.
 
     Ids are UUIDv7 and so in order of creation: paging by id needs no offset and no further index.
+    Payloads and results over `LARGEST_IN_LIST` are not read: `get` has them.
     """
-    query = _columns().where(*wanted.conditions()).order_by(jobs_table.c.id.desc())
+    query = _brief().where(*wanted.conditions()).order_by(jobs_table.c.id.desc())
     if before is not None:
         query = query.where(jobs_table.c.id < before)
     rows = session.execute(query.limit(min(limit, LARGEST_PAGE))).mappings()
-    return [JobRecord(**row) for row in rows]
+    return [_record(row) for row in rows]
 
 
 def attempts(session: Session, job_id: UUID) -> list[AttemptRecord]:
@@ -117,5 +130,38 @@ def cancel(session: Session, job_id: UUID, *, by: str, why: str | None = None) -
     return state
 
 
-def _columns() -> Select[Any]:
-    return select(*(jobs_table.c[name] for name in JobRecord.__dataclass_fields__))
+def _first(session: Session, query: Select[Any], job_id: UUID) -> JobRecord | None:
+    row = session.execute(query.where(jobs_table.c.id == job_id)).mappings().first()
+    return _record(row) if row else None
+
+
+def _record(row: RowMapping) -> JobRecord:
+    values = dict(row)
+    has_result = values.pop("has_result")
+    left_out = [name for name in JSON if values[name] is None and (name == "payload" or has_result)]
+    read = {name: values[name] and depth.read(values[name]) for name in JSON}
+    return JobRecord(**values | read, left_out=tuple(left_out))
+
+
+def _brief() -> Select[Any]:
+    return _columns(*map(_text_if_small, JSON))
+
+
+def _columns(*values: ColumnElement[Any]) -> Select[Any]:
+    """All columns, with `values` for those of JSON: as text, since any parser has its limits."""
+    names = [n for n in JobRecord.__dataclass_fields__ if n not in (*JSON, "left_out")]
+    has_result = jobs_table.c.result.is_not(None).label("has_result")
+    return select(*(jobs_table.c[name] for name in names), *values, has_result)
+
+
+def _text(name: str) -> ColumnElement[Any]:
+    return cast(jobs_table.c[name], Text).label(name)
+
+
+def _text_if_small(name: str) -> ColumnElement[Any]:
+    """The size as it is stored, perhaps compressed, is known without reading the value."""
+    column, text = jobs_table.c[name], cast(jobs_table.c[name], Text)
+    return case(
+        (func.pg_column_size(column) > LARGEST_IN_LIST, null()),
+        (func.octet_length(text) <= LARGEST_IN_LIST, text),
+    ).label(name)

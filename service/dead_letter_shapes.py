@@ -2,7 +2,6 @@
 
 from base64 import b64encode
 from collections.abc import Sequence
-from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
@@ -11,6 +10,8 @@ from pydantic import BaseModel
 
 from outbox.dead_letters import DeadLetter
 from outbox.jobs import AttemptRecord
+from outbox.records import fields
+from outbox.redaction import redact_headers
 from service.api_keys import Caller, Scope
 from service.job_shapes import Attempt, job_path
 
@@ -40,26 +41,30 @@ class LetterShown(BaseModel):
 
 
 class Message(BaseModel):
-    """The message as it was on the broker; one that is not UTF-8 is in `body_base64`."""
+    """The message as it was on the broker; one that is not UTF-8 is in `body_base64`.
 
+    Of one with more than a million bytes only the beginning; `size` is how many it has.
+    """
+
+    size: int
     body: str | None = None
     body_base64: str | None = None
     headers: Any
 
     @classmethod
-    def of(cls, content: bytes, headers: object) -> "Message":
-        """The message's text, or its bytes."""
-        try:
-            return cls(body=content.decode(), headers=headers)
-        except UnicodeDecodeError:
-            return cls(body_base64=b64encode(content).decode(), headers=headers)
+    def of(cls, letter: DeadLetter, headers: object) -> "Message":
+        """The letter's message with these of its headers: its text, or its bytes."""
+        text = letter.message_text
+        encoded = None if text is not None else b64encode(letter.message_body or b"").decode()
+        return cls(size=letter.message_size or 0, body=text, body_base64=encoded, headers=headers)
 
 
 class LetterInFull(LetterShown):
     """A dead letter with every failed attempt of its job.
 
     `message` is absent where it has not come back from the broker; and, for a message that is no
-    job of Duly's and may hold anything, where the key lacks the scope `payloads`.
+    job of Duly's and may hold anything, where the key lacks the scope `payloads`. Without it the
+    headers of other messages are hidden, too, but for those that RabbitMQ writes.
     """
 
     attempts: list[Attempt]
@@ -70,7 +75,7 @@ class LetterInFull(LetterShown):
         cls, letter: DeadLetter, attempts: Sequence[AttemptRecord], by: Caller
     ) -> "LetterInFull":
         """The letter's whole story as this caller may see it."""
-        runs = [asdict(attempt) for attempt in attempts]
+        runs = [fields(attempt) for attempt in attempts]
         return cls.model_validate(
             _shown(letter) | {"attempts": runs, "message": _message(letter, by)}
         )
@@ -88,11 +93,14 @@ def _shown(letter: DeadLetter) -> dict[str, Any]:
     links = {"self": path, "replay": f"{path}/replay", "discard": f"{path}/discard"}
     if letter.job_id is not None:
         links["job"] = job_path(letter.job_id)
-    return asdict(letter) | {"links": links}
+    return fields(letter) | {"links": links}
 
 
 def _message(letter: DeadLetter, by: Caller) -> Message | None:
-    unknown_content = letter.job_id is None and not by.may(Scope.PAYLOADS)
-    if letter.message_body is None or unknown_content:
+    if letter.message_body is None:
         return None
-    return Message.of(bytes(letter.message_body), letter.message_headers)
+    if by.may(Scope.PAYLOADS):
+        return Message.of(letter, letter.message_headers)
+    if letter.job_id is None:
+        return None
+    return Message.of(letter, redact_headers(letter.message_headers, foreign=False))

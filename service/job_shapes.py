@@ -1,7 +1,6 @@
 """Jobs as the API takes and shows them. Sensitive payload fields are shown to some keys only."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -20,7 +19,8 @@ from pydantic_core import CoreSchema
 
 from outbox import Priority, SubmittedJob, Work
 from outbox.jobs import AttemptRecord, JobRecord
-from outbox.redaction import redact
+from outbox.records import fields
+from outbox.redaction import redact, redact_result
 from service.api_keys import Caller, Scope
 from service.kinds import KINDS, OPEN_TO_CLIENTS
 from service.moments import Moment
@@ -110,12 +110,15 @@ class JobSummary(BaseModel):
 
 
 class JobShown(JobSummary):
-    """A job with what is known of it."""
+    """A job with what is known of it.
+
+    `left_out` names what is too large for a list, and null there: `links.self` shows it.
+    """
 
     created_at: datetime
     run_at: datetime
     priority: Literal["high", "normal", "low"]
-    payload: dict[str, Any]
+    payload: dict[str, Any] | None
     subject: str | None
     parent_id: UUID | None
     submitted_by: str | None
@@ -126,6 +129,7 @@ class JobShown(JobSummary):
     cancel_requested_at: datetime | None
     finished_at: datetime | None
     result: Any
+    left_out: list[Literal["payload", "result"]]
 
     @classmethod
     def seen(cls, job: JobRecord, by: Caller) -> "JobShown":
@@ -154,7 +158,7 @@ class JobInFull(JobShown):
     @classmethod
     def told(cls, job: JobRecord, failed: Sequence[AttemptRecord], by: Caller) -> "JobInFull":
         """The job's whole story as this caller may see it."""
-        runs = [*map(asdict, failed), *_current_run(job)]
+        runs = [*map(fields, failed), *_current_run(job)]
         return cls.model_validate(_details(job, by) | {"attempts": runs})
 
 
@@ -175,7 +179,7 @@ def _summary(job: JobRecord | SubmittedJob) -> dict[str, Any]:
     now = datetime.now(UTC)
     later = state == "queued" and (job.run_at or now) > now
     links = {"self": job_path(job.id), "cancel": f"{job_path(job.id)}/cancel"}
-    return asdict(job) | {"state": "scheduled" if later else state, "links": links}
+    return fields(job) | {"state": "scheduled" if later else state, "links": links}
 
 
 def _details(job: JobRecord, by: Caller) -> dict[str, Any]:
@@ -185,12 +189,12 @@ def _details(job: JobRecord, by: Caller) -> dict[str, Any]:
 
 def _redacted(job: JobRecord) -> dict[str, Any]:
     kind = KINDS.get(job.kind)
-    result = redact(kind, job.result) if isinstance(job.result, dict) else job.result
-    return {"payload": redact(kind, job.payload), "result": result}
+    payload = None if job.payload is None else redact(kind, job.payload)
+    return {"payload": payload, "result": redact_result(kind, job.result)}
 
 
 def _current_run(job: JobRecord) -> list[dict[str, Any]]:
     """The run that the table of failed attempts does not have."""
     if job.state not in ("running", "succeeded"):
         return []
-    return [asdict(job) | {"outcome": job.state}]
+    return [fields(job) | {"outcome": job.state}]

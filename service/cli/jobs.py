@@ -86,7 +86,7 @@ def show_job(
 ) -> None:
     """Show a job with its failed attempts and their errors."""
     with session() as db, db.begin():
-        job = _get(db, job_id)
+        job = _found(jobs.get(db, job_id), job_id)
         if payloads:
             acts.look(db, [f"job:{job_id}"], who=by, why=why)
         attempts = attempt_views(jobs.attempts(db, job_id), output)
@@ -120,8 +120,7 @@ def watch_job(job_id: JobId) -> None:
         raise Stop(f"job {job_id} is {job.state}")
 
 
-def _get(db: Session, job_id: UUID) -> JobRecord:
-    job = jobs.get(db, job_id)
+def _found(job: JobRecord | None, job_id: UUID) -> JobRecord:
     if job is None:
         raise Stop(f"there is no job {job_id}", Code.NOTHING)
     return job
@@ -135,7 +134,7 @@ def _cancel(db: Session, job_id: UUID, by: str, why: str | None) -> str:
                 return "cancelled"
             case "running":
                 return "asked"
-        return "ended" if jobs.get(db, job_id) else "unknown"
+        return "ended" if jobs.get_brief(db, job_id) else "unknown"
 
 
 def _check_outcomes(outcomes: Sequence[str]) -> None:
@@ -153,7 +152,7 @@ def _looks(job_id: UUID) -> Iterator[JobRecord]:
     with session() as db:
         while True:
             with db.begin():
-                job = _get(db, job_id)
+                job = _found(jobs.get_brief(db, job_id), job_id)
             yield job
             if job.finished_at is not None:
                 return

@@ -1,7 +1,7 @@
 """What commands print: data on stdout, talk on stderr, and neither commands the terminal."""
 
 import json
-import sys
+import os
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -9,12 +9,15 @@ from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console, Group, RenderableType
+from rich.console import Console
+from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
 WIDE = 2000
 """Columns for what must not be folded or cut."""
+WIDEST_NAME = 24
+"""Up to here values stand below each other, however long a name among them is."""
 
 
 class Output(StrEnum):
@@ -59,7 +62,7 @@ def show_rows(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], output:
     match output:
         case Output.TABLE:
             # As wide as it must be: a terminal wraps rows, a table would cut ids and numbers.
-            _print(_table(rows, columns), WIDE)
+            _print(_table(rows, columns))
         case Output.JSON:
             _write(_json(rows, indent=2))
         case Output.NDJSON:
@@ -70,17 +73,20 @@ def show(record: Mapping[str, Any], output: Output) -> None:
     """Print one thing with all it holds; a table leaves out what is not there."""
     match output:
         case Output.TABLE:
-            _print(_tree(record), None if sys.stdout.isatty() else WIDE)
+            lines: list[list[str]] = [[]]
+            _outline(record, lines, indent=0)
+            colors = False if os.environ.get("NO_COLOR") else None
+            typer.echo("\n".join("".join(line).rstrip() for line in lines), color=colors)
         case Output.JSON:
             _write(_json(record, indent=2))
         case Output.NDJSON:
             _write(_json(record))
 
 
-def _print(what: RenderableType, width: int | None) -> None:
-    console = Console(width=width, highlight=False, markup=False, emoji=False)
+def _print(table: Table) -> None:
+    console = Console(width=WIDE, highlight=False, markup=False, emoji=False)
     with console.capture() as captured:
-        console.print(what)
+        console.print(table)
     _write("\n".join(line.rstrip() for line in captured.get().splitlines()))
 
 
@@ -97,17 +103,37 @@ def _cell(value: object) -> Text:
     return _text(value.partition("\n")[0] if isinstance(value, str) else value)
 
 
-def _tree(value: object) -> RenderableType:
+def _outline(value: object, lines: list[list[str]], *, indent: int) -> None:
+    """Write the value to the end of the last line, and what follows of it below, indented.
+
+    Not as tables inside of tables: what these take doubles with each.
+    """
     if isinstance(value, Mapping) and value:
-        grid = Table.grid(padding=(0, 2))
-        for name, inner in value.items():
-            if inner is None:
-                continue
-            grid.add_row(Text(plain(str(name)), style="bold"), _tree(inner))
-        return grid
-    if isinstance(value, list | tuple) and value:
-        return Group(*(_tree(inner) for inner in value))
-    return _text(value)
+        shown = [(plain(str(name)), inner) for name, inner in value.items() if inner is not None]
+        width = min(max((len(name) for name, _ in shown), default=0), WIDEST_NAME) + 2
+        for number, (name, inner) in enumerate(shown):
+            _begin(lines, number, indent)
+            lines[-1] += [typer.style(name, bold=True), " " * max(width - len(name), 2)]
+            _outline(inner, lines, indent=indent + width)
+    elif isinstance(value, list | tuple) and value:
+        for number, inner in enumerate(value):
+            _begin(lines, number, indent)
+            _outline(inner, lines, indent=indent)
+    else:
+        words = _words(value)
+        for number, line in enumerate(words.splitlines()):
+            _begin(lines, number, indent)
+            lines[-1].append(_painted(plain(line), STATES.get(words, "")))
+
+
+def _begin(lines: list[list[str]], number: int, indent: int) -> None:
+    """A line of its own for all but the first."""
+    if number:
+        lines.append([" " * indent])
+
+
+def _painted(text: str, style: str) -> str:
+    return Style.parse(style).render(text) if style else text
 
 
 def _text(value: object) -> Text:

@@ -1,7 +1,6 @@
 """Jobs and dead letters as the commands show them: sensitive values hidden unless asked for."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Annotated, Any
@@ -11,7 +10,8 @@ import typer
 from outbox import Priority
 from outbox.dead_letters import DeadLetter
 from outbox.jobs import AttemptRecord, JobRecord
-from outbox.redaction import HIDDEN, redact
+from outbox.records import fields
+from outbox.redaction import HIDDEN, redact, redact_headers, redact_result
 from service.cli.output import Output
 from service.kinds import KINDS
 
@@ -25,12 +25,14 @@ PayloadsOption = Annotated[
 def job_view(job: JobRecord, *, payloads: bool) -> dict[str, Any]:
     """The job; one that is queued for later reads as scheduled."""
     waits = job.state == "queued" and job.run_at > datetime.now(UTC)
-    shown = asdict(job) | {
+    shown = fields(job) | {
         "state": "scheduled" if waits else job.state,
         "priority": Priority(job.priority).name.lower(),
     }
     if not payloads:
-        shown |= {name: _hide(job.kind, shown[name]) for name in ("payload", "result")}
+        kind = KINDS.get(job.kind)
+        payload = None if job.payload is None else redact(kind, job.payload)
+        shown |= {"payload": payload, "result": redact_result(kind, job.result)}
     return shown
 
 
@@ -39,7 +41,7 @@ def attempt_views(attempts: Sequence[AttemptRecord], output: Output) -> list[dic
 
     For a person a traceback that comes again in the next attempt is written there only.
     """
-    views = [asdict(attempt) for attempt in attempts]
+    views = [fields(attempt) for attempt in attempts]
     if output is Output.TABLE:
         for view, following in pairwise(views):
             if view["traceback"] and view["traceback"] == following["traceback"]:
@@ -52,25 +54,18 @@ def letter_view(letter: DeadLetter, *, payloads: bool) -> dict[str, Any]:
 
     What a message of somebody else holds is unknown, so that it counts as sensitive.
     """
-    shown = asdict(letter) | {"error": _error(letter)}
-    if letter.message_body is not None:
-        hidden = letter.job_id is None and not payloads
-        shown["message_body"] = HIDDEN if hidden else _readable(letter.message_body)
+    foreign = letter.job_id is None
+    text = letter.message_text
+    shown = fields(letter) | {
+        "error": _error(letter),
+        "message_body": letter.message_body if text is None else text,
+    }
+    if not payloads:
+        shown["message_headers"] = redact_headers(letter.message_headers, foreign=foreign)
+        if foreign and letter.message_body is not None:
+            shown["message_body"] = HIDDEN
     return shown
-
-
-def _hide(kind: str, value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return redact(KINDS.get(kind), value)
-    return HIDDEN if value is not None and kind not in KINDS else value
 
 
 def _error(letter: DeadLetter) -> str:
     return ": ".join(filter(None, (letter.error_type, letter.error_message)))
-
-
-def _readable(body: bytes) -> str | bytes:
-    try:
-        return body.decode()
-    except UnicodeDecodeError:
-        return body

@@ -109,7 +109,7 @@ def foreign(sql_now: psycopg.Connection) -> int:
             "error_type": "Malformed",
             "error_message": "no JSON",
             "body": b"\xff password",
-            "headers": "{}",
+            "headers": '{"token": "hunter2"}',
         },
     ).fetchone()
     assert row

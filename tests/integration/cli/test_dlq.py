@@ -91,9 +91,13 @@ def test_what_was_missing_or_no_job_of_ours_is_said(
 
 
 def test_a_message_of_somebody_else_is_shown_only_when_asked_for(duly: Duly, foreign: int) -> None:
-    assert duly.json("dlq", "show", foreign)["message_body"] == "[redacted]"
-    assert "password" not in duly("dlq", "show", foreign).stdout
-    assert duly.json("dlq", "show", foreign, "--payloads")["message_body"] == "/yBwYXNzd29yZA=="
+    shown = duly.json("dlq", "show", foreign)
+    assert (shown["message_body"], shown["message_headers"]) == ("[redacted]", "[redacted]")
+    table = duly("dlq", "show", foreign).stdout
+    assert not {"password", "hunter2"} & set(table.split())
+    shown = duly.json("dlq", "show", foreign, "--payloads")
+    assert shown["message_body"] == "/yBwYXNzd29yZA=="
+    assert shown["message_headers"] == {"token": "hunter2"}
 
 
 @pytest.mark.parametrize(("answer", "left"), [("y", 0), ("n", 3)])

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 import psycopg
+import pytest
 from sqlalchemy.orm import Session
 
 from outbox import submit
@@ -75,6 +76,22 @@ def test_show_prints_every_attempt_and_lets_no_text_command_the_terminal(
     table = duly("jobs", "show", job_id).stdout
     assert r"[bold]\x1b[2J\x9bboo" in table
     assert not {"\x1b", "\x9b"} & set(table)
+
+
+@pytest.mark.parametrize("levels", [60, 260, 900])
+def test_deep_values_are_shown_at_once_and_hide_nothing_else(
+    duly: Duly, die: Callable[..., UUID], sql_now: psycopg.Connection, levels: int
+) -> None:
+    job_id = die()
+    deep = f'{{"deep": {"[" * levels}1{"]" * levels}, "beside": "here"}}'
+    sql_now.execute("UPDATE duly.jobs SET payload = %s::text::jsonb, result = payload", [deep])
+    sql_now.execute("UPDATE duly.dead_letters SET message_headers = %s::text::jsonb", [deep])
+    commands = [("jobs", "list"), ("jobs", "show", job_id), ("dlq", "show", 1)]
+    for command in commands:
+        for output in ("table", "json"):
+            done = duly(*command, "--payloads", "--output", output)
+            assert (done.returncode, done.stderr) == (0, "")
+            assert ("here" in done.stdout) == ((command[1], output) != ("list", "table"))
 
 
 def test_an_unknown_job_is_said_to_be_unknown(duly: Duly) -> None:

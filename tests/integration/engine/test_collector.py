@@ -2,13 +2,16 @@
 
 import calendar
 import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
-from outbox import Actor, Job, Retry, intakes, topology, wire
+from outbox import Actor, Job, Retry, depth, intakes, topology, wire
 from outbox.dead_letters import DeadLetter
 from outbox.wire import Dispatch
 from tests.integration.engine.by_hand import WAITING, ByHand
@@ -33,6 +36,17 @@ def collected(line: Line) -> DeadLetter:
     found = wait_for("the letter", letter)
     assert line.letters() == [found]
     return found
+
+
+@contextmanager
+def recursion_to(levels: int) -> Iterator[None]:
+    """Lets this test write what Python would not."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(levels)
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)
 
 
 def bodies(line: Line) -> set[bytes | None]:
@@ -265,6 +279,34 @@ def test_a_message_that_dying_consumers_dropped_too_often_is_published_again(
     line.start_worker(Actor(note_kind(queue), do_nothing))
     assert line.wait_for(job, "succeeded").attempt == 1
     assert line.letters() == []
+
+
+@pytest.mark.parametrize("levels", [90, 600, 5000])
+def test_headers_that_are_nested_deeply_are_cut_where_they_are_too_deep(
+    line: Line, rabbit: Rabbit, queue: str, levels: int
+) -> None:
+    rabbit.declare(queue)
+    line.start_relay(queue)
+    headers: dict[str, Any] = {}
+    with recursion_to(100_000):
+        for _ in range(levels):
+            headers = {"a": headers}
+        rabbit.publish(topology.dead_letter_queue(queue), b"?", headers | {"beside": 1})
+    kept = collected(line).message_headers
+    assert kept.pop("beside") == 1
+    for _ in range(depth.DEEPEST):
+        kept = kept["a"]
+    assert kept == depth.CUT
+
+
+def test_a_reason_that_rabbitmq_does_not_give_is_not_repeated(
+    line: Line, rabbit: Rabbit, queue: str
+) -> None:
+    rabbit.declare(queue)
+    line.start_relay(queue)
+    forged = {"x-death": [{"reason": "\x1b[2Jexpired"}]}
+    rabbit.publish(topology.dead_letter_queue(queue), b"?", forged)
+    assert collected(line).error_message == "it is not JSON (RabbitMQ: unknown)"
 
 
 def test_headers_that_pika_cannot_decode_stop_nothing(
