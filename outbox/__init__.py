@@ -7,7 +7,7 @@ ledger, collector, dead_letters.
 from outbox.actor import Actor, Actors, actor
 from outbox.job import Job, Superseded
 from outbox.kinds import Kind, Kinds, Priority, Work
-from outbox.retry import Retry, Snooze
+from outbox.retry import Retry, Snooze, Uncertain
 from outbox.sessions import job_sessions
 from outbox.submit import SubmittedJob, submit, submit_all
 
@@ -22,6 +22,7 @@ __all__ = [
     "Snooze",
     "SubmittedJob",
     "Superseded",
+    "Uncertain",
     "Work",
     "actor",
     "job_sessions",

@@ -30,7 +30,7 @@ from outbox.database import is_own_outage
 from outbox.job import Job, Superseded
 from outbox.ledger import Ledger, LedgerClosed
 from outbox.result import UnstorableResult, storable
-from outbox.retry import Retry, Snooze
+from outbox.retry import Retry, Snooze, Uncertain
 from outbox.teller import UNTOLD, Teller
 from outbox.time_limit import TimeLimitExceeded, TimeLimits
 
@@ -184,12 +184,23 @@ class Attempt:
             return self._ledger.has_lost_postgres_since(self._began)
 
     def _retry_or_die(self, error: BaseException) -> None:
-        outcome = "timed_out" if isinstance(error, TimeLimitExceeded) else "failed"
-        told = self._teller.record(outcome, error)
+        told = self._teller.record(_outcome(error), error)
         policy = self._kind.retry
         if isinstance(error, UnstorableResult) or not policy.allows(error):
             self._die("refused", told)
+        if isinstance(error, Uncertain) and self._uncertain_before() >= policy.uncertain:
+            self._die("uncertain", told)
         self._retry_while_left(policy.delay(self._spent, error), told)
+
+    def _uncertain_before(self) -> int:
+        """How many attempts of this budget ended uncertain before."""
+        forgiven = self._claim.attempt_limit - self._claim.attempt_budget
+        with self._waiting():
+            row = self._ledger.write(
+                steps.COUNT_UNCERTAIN, {"id": self._fence["id"], "forgiven": forgiven}
+            )
+        count: int = row.uncertain
+        return count
 
     def _record_plainly(self, trouble: BaseException) -> None:
         with suppress(Exception):
@@ -236,3 +247,9 @@ class Attempt:
             yield
         finally:
             self._busy_since = time.monotonic()
+
+
+def _outcome(error: BaseException) -> str:
+    if isinstance(error, TimeLimitExceeded):
+        return "timed_out"
+    return "uncertain" if isinstance(error, Uncertain) else "failed"

@@ -23,10 +23,11 @@ LARGEST_SHOWN = 1_000_000
 class DeadLetter:
     """A row of `dead_letters`.
 
-    `reason` is one of exhausted, refused (an error not worth a retry), invalid_payload, crashed,
-    unknown_kind, unpublishable; or malformed, for a message that is no job of ours (`job_id` is
-    None). `message_body` is the first `LARGEST_SHOWN` of the body's `message_size` bytes;
-    `depth.CUT` stands for what lies too deep in the headers.
+    `reason` is one of exhausted, refused (an error not worth a retry), uncertain (its effect may
+    have happened, and was not to be repeated again), invalid_payload, crashed, unknown_kind,
+    unpublishable; or malformed, for a message that is no job of ours (`job_id` is None).
+    `message_body` is the first `LARGEST_SHOWN` of the body's `message_size` bytes; `depth.CUT`
+    stands for what lies too deep in the headers.
     """
 
     id: int

@@ -64,6 +64,7 @@ STATEMENTS = {
         "snooze": steps.SNOOZE,
         "retry": steps.RETRY,
         "die": steps.DIE,
+        "count_uncertain": steps.COUNT_UNCERTAIN,
         "look": LOOK,
     }.items()
 }

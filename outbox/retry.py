@@ -22,13 +22,21 @@ class Snooze(Exception):
         self.delay = min(max(delay, timedelta()), LONGEST_WAIT)
 
 
+class Uncertain(Exception):
+    """Raised by an actor whose effect elsewhere may have happened: the answer to it was lost.
+
+    Repeating it may double the effect, so `Retry.uncertain` says how often that is done.
+    """
+
+
 @dataclass(frozen=True, slots=True)
 class Retry:
     """A kind's retry policy: how often, how far apart, and for which errors.
 
     `attempts` counts every run, the first included. An error of a class in `never`, or of no class
     in `only`, makes the job dead at once. An error that carries `retry_in: timedelta` (a server's
-    Retry-After, say) sets its own delay, up to `longest`.
+    Retry-After, say) sets its own delay, up to `longest`. A job is run again after at most
+    `uncertain` attempts that ended with `Uncertain`; after one more it is dead.
     """
 
     attempts: int = 8
@@ -36,10 +44,13 @@ class Retry:
     longest: timedelta = timedelta(hours=1)
     only: tuple[type[BaseException], ...] = (Exception, TimeLimitExceeded)
     never: tuple[type[BaseException], ...] = ()
+    uncertain: int = 1
 
     def __post_init__(self) -> None:
         if self.attempts < 1:
             raise ValueError("a job needs at least one attempt")
+        if self.uncertain < 0:
+            raise ValueError("a job cannot be repeated less than never")
         # What is of another type is found where it is declared, not when the first job fails.
         self.allows(Exception())
         self.backoff(self.attempts)

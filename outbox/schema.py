@@ -109,7 +109,9 @@ attempts = Table(
     Column("worker", Text),
     _moment("started_at"),
     _moment("finished_at", now=True),
-    CheckConstraint(_in("outcome", ("failed", "timed_out", "crashed")), name="attempts_outcome"),
+    CheckConstraint(
+        _in("outcome", ("failed", "timed_out", "crashed", "uncertain")), name="attempts_outcome"
+    ),
 )
 
 dead_letters = Table(

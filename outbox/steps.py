@@ -284,6 +284,16 @@ SELECT n FROM snoozed
 
 # running -> dead after the last attempt, or an error not worth another; cancelled, without a
 # letter, where that was asked for meanwhile: nobody wants the job any more.
+# Worker, before it repeats what may have happened: how many attempts ended uncertain since the job
+# was submitted or replayed, which was after attempt `forgiven`.
+COUNT_UNCERTAIN = """
+SELECT asked.n, (
+    SELECT count(*) FROM duly.attempts AS earlier
+    WHERE earlier.job_id = asked.id AND earlier.attempt > asked.forgiven
+      AND earlier.outcome = 'uncertain'
+) AS uncertain
+FROM unnest(%(id)s::uuid[], %(forgiven)s::int[]) WITH ORDINALITY AS asked (id, forgiven, n)
+"""
 DIE = """
 WITH died AS (
     UPDATE duly.jobs AS job

@@ -141,7 +141,7 @@ class Attempt(BaseModel):
     """One run of a job, the first being 1."""
 
     attempt: int
-    outcome: Literal["failed", "timed_out", "crashed", "running", "succeeded"]
+    outcome: Literal["failed", "timed_out", "crashed", "uncertain", "running", "succeeded"]
     worker: str | None
     started_at: datetime | None
     finished_at: datetime | None

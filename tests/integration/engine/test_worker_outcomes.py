@@ -7,7 +7,7 @@ import pytest
 from dramatiq.worker import ConsumerThread
 from pydantic import BaseModel, field_validator
 
-from outbox import Actor, Job, Kind, Retry, Snooze
+from outbox import Actor, Job, Kind, Retry, Snooze, Uncertain
 from outbox.broker import Consumer
 from outbox.teller import Teller
 from tests.integration.engine.line import AT_ONCE, Line, Note, do_nothing, note_kind
@@ -77,6 +77,37 @@ def test_an_error_not_worth_another_attempt_is_death_at_once(line: Line, queue: 
     line.start_worker(Actor(kind, do))
     job = line.wait_for(line.submit(kind()), "dead")
     assert (job.attempt, line.letters()[0].reason) == (1, "refused")
+
+
+def test_an_uncertain_outcome_is_repeated_as_often_as_the_kind_says(line: Line, queue: str) -> None:
+    def do(note: Note, job: Job) -> None:
+        raise Uncertain(f"answer {job.attempt} is lost")
+
+    kind = note_kind(queue, retry=Retry(attempts=9, first=timedelta(), uncertain=2))
+    line.start_relay(queue)
+    line.start_worker(Actor(kind, do))
+    job = line.wait_for(line.submit(kind()), "dead")
+
+    assert [each.outcome for each in line.attempts(job.id)] == ["uncertain"] * 3
+    (letter,) = line.letters()
+    assert (letter.reason, letter.error_message) == ("uncertain", "answer 3 is lost")
+
+    line.replay(letter.id)
+    wait_for("the second death", lambda: len(line.letters()) == 2)
+    assert [each.outcome for each in line.attempts(job.id)] == ["uncertain"] * 6
+
+
+def test_other_failures_are_no_uncertain_ones(line: Line, queue: str) -> None:
+    def do(note: Note, job: Job) -> None:
+        raise Uncertain("lost") if job.attempt == 2 else ValueError("failed")
+
+    kind = note_kind(queue, retry=Retry(attempts=4, first=timedelta(), uncertain=1))
+    line.start_relay(queue)
+    line.start_worker(Actor(kind, do))
+    job = line.wait_for(line.submit(kind()), "dead")
+    outcomes = [each.outcome for each in line.attempts(job.id)]
+    assert outcomes == ["failed", "uncertain", "failed", "failed"]
+    assert line.letters()[0].reason == "exhausted"
 
 
 def test_a_snooze_costs_no_attempt(line: Line, queue: str) -> None:
