@@ -1,21 +1,27 @@
 """Sends one mail."""
 
-import mimetypes
+import re
 import smtplib
-from email.message import EmailMessage
-from email.utils import localtime, parseaddr
-from pathlib import PurePosixPath
-from uuid import UUID
 
+from actors import mail_message
 from actors.smtp import connected
-from outbox import Job, actor
-from service.documents import documents
+from outbox import Job, Uncertain, actor
 from service.kinds import SEND_EMAIL, MailRefused, SendEmail
+from service.mail_addresses import to_ascii
 from service.settings import settings
+
+ANSWER_SECONDS = 600.0
+"""How long the server may think about a mail that it has got: ten minutes (RFC 5321, 4.5.3.2.6)."""
+GO_ON = 354
+LINE_OF_A_DOT = re.compile(rb"^\.", re.MULTILINE)
 
 
 class MailDeferred(Exception):
     """The mail server did not take the mail now (a 4xx answer); it may take it later."""
+
+
+class MailUncertain(Uncertain):
+    """The mail server got the whole mail, and its answer was lost: it may have taken the mail."""
 
 
 @actor(SEND_EMAIL)
@@ -24,51 +30,43 @@ def send(work: SendEmail, job: Job) -> dict[str, str]:
 
     Raises MailRefused for a 5xx answer to the mail itself. What goes wrong before the mail is
     named (connection, TLS, login) is retried whatever the answer: it says nothing about this mail,
-    and somebody will mend it. If the process dies after the server took the mail, it is sent again
-    with the same Message-ID, by which mail programs know a double.
+    and somebody will mend it. Raises MailUncertain where the answer to the whole mail is lost. If
+    the process dies after the server took the mail, it is sent again with the same Message-ID, by
+    which mail programs know a double.
     """
-    message = _compose(work, job.id)
-    with connected(settings().smtp_url) as server:
-        _hand_over(server, message, work.to)
-    return {"message_id": message["Message-ID"]}
-
-
-def _compose(work: SendEmail, job_id: UUID) -> EmailMessage:
-    sender = settings().mail_from
-    message = EmailMessage()
-    message["From"] = sender
-    message["To"] = work.to
-    # Some characters that are no \r or \n end a line too, and no header may hold one.
-    message["Subject"] = " ".join(work.subject.splitlines())
-    message["Date"] = localtime()
-    message["Message-ID"] = f"<{job_id}@{parseaddr(sender)[1].rpartition('@')[2]}>"
-    message.set_content(work.text)
-    for name in work.attachments:
-        _attach(message, name)
-    return message
-
-
-def _attach(message: EmailMessage, name: str) -> None:
-    file_name = PurePosixPath(name).name
-    maintype, subtype = (mimetypes.guess_type(name)[0] or "application/octet-stream").split("/")
-    message.add_attachment(
-        documents().get(name), maintype=maintype, subtype=subtype, filename=file_name
-    )
-
-
-def _hand_over(server: smtplib.SMTP, message: EmailMessage, to: str) -> None:
     try:
-        server.send_message(message, to_addrs=[to])
-    except smtplib.SMTPNotSupportedError as error:
-        raise MailRefused("the mail server takes no addresses outside ASCII") from error
-    except smtplib.SMTPRecipientsRefused as error:
-        [(code, answer)] = error.recipients.values()
-        raise _failure(code, answer) from error
-    except smtplib.SMTPResponseException as error:
-        raise _failure(error.smtp_code, error.smtp_error) from error
+        _, sender = mail_message.sender_of(settings().mail_from)
+        recipient = to_ascii(work.to)
+    except ValueError as error:
+        raise MailRefused(str(error)) from None
+    message = mail_message.write(work, job.id, settings().mail_from)
+    with connected(settings().smtp_url) as server:
+        _hand_over(server, message, sender, recipient)
+    return {"message_id": mail_message.message_id(job.id, sender)}
 
 
-def _failure(code: int, answer: bytes | str) -> Exception:
-    text = answer.decode(errors="replace") if isinstance(answer, bytes) else answer
-    said = f"the mail server answered {code} {text}"
-    return MailRefused(said) if code >= 500 else MailDeferred(said)
+def _hand_over(server: smtplib.SMTP, message: bytes, sender: str, recipient: str) -> None:
+    _expect(server.mail(sender), 250)
+    _expect(server.rcpt(recipient), 250, 251)
+    _expect(server.docmd("DATA"), GO_ON)
+    server.send(LINE_OF_A_DOT.sub(b"..", message.rstrip(b"\r\n")) + b"\r\n.\r\n")
+    _expect(_answer_to_mail(server), 250)
+
+
+def _answer_to_mail(server: smtplib.SMTP) -> tuple[int, bytes]:
+    """From here on the server may have taken the mail, whatever we hear of it."""
+    if server.sock is not None:
+        server.sock.settimeout(ANSWER_SECONDS)
+    try:
+        return server.getreply()
+    except (smtplib.SMTPException, OSError) as error:
+        said = "the mail server got the whole mail, and its answer is lost"
+        raise MailUncertain(f"{said}: {str(error) or type(error).__name__}") from error
+
+
+def _expect(answer: tuple[int, bytes], *good: int) -> None:
+    code, text = answer
+    if code in good:
+        return
+    said = f"the mail server answered {code} {text.decode(errors='replace')}"
+    raise MailRefused(said) if 500 <= code < 600 else MailDeferred(said)

@@ -7,11 +7,12 @@ from decimal import Decimal
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, EmailStr, Field, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from outbox import SubmittedJob
 from outbox.jobs import JobRecord
 from service.job_shapes import JobSummary
+from service.mail_addresses import MailAddress
 from service.models import Invoice, InvoiceLine
 
 Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$", description="As in ISO 4217.")]
@@ -49,7 +50,7 @@ class NewInvoice(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     customer: Annotated[str, Field(min_length=1, max_length=200)]
-    email: EmailStr
+    email: MailAddress
     currency: Currency
     lines: Annotated[list[NewLine], Field(min_length=1, max_length=100)]
 

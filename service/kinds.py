@@ -2,14 +2,22 @@
 
 from datetime import timedelta
 from typing import Annotated, Any
+from unicodedata import category
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, EmailStr, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from outbox import Kind, Kinds, Retry
 from service.documents import LONGEST_NAME, NAME
+from service.mail_addresses import MailAddress
 
 DocumentName = Annotated[str, Field(pattern=f"^(?:{NAME.pattern})$", max_length=LONGEST_NAME)]
+
+
+def _one_line(text: str) -> str:
+    if any(category(each) in ("Cc", "Zl", "Zp") for each in text):
+        raise ValueError("must be one line, without control characters")
+    return text
 
 
 class Payload(BaseModel):
@@ -27,8 +35,8 @@ class RenderInvoice(Payload):
 class SendEmail(Payload):
     """One mail to one person; attachments are names in the document store."""
 
-    to: EmailStr
-    subject: Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\r\n]*$")]
+    to: MailAddress
+    subject: Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_one_line)]
     text: Annotated[str, Field(max_length=100_000)]
     attachments: Annotated[tuple[DocumentName, ...], Field(max_length=10)] = ()
 
@@ -57,6 +65,10 @@ class AddressRefused(Exception):
     """The webhook's address is not one that this service may call."""
 
 
+class EndpointMoved(Exception):
+    """The webhook endpoint answered that it has another address for good."""
+
+
 RENDER_INVOICE = Kind(
     "invoice.render",
     RenderInvoice,
@@ -68,8 +80,8 @@ SEND_EMAIL = Kind(
     "email.send",
     SendEmail,
     queue="email",
-    time_limit=timedelta(minutes=1),
-    retry=Retry(attempts=8, never=(MailRefused,)),
+    time_limit=timedelta(minutes=12),  # a mail server may think for ten
+    retry=Retry(attempts=8, never=(MailRefused,), uncertain=1),
     sensitive=("to", "text"),
 )
 DELIVER_WEBHOOK = Kind(
@@ -77,7 +89,7 @@ DELIVER_WEBHOOK = Kind(
     DeliverWebhook,
     queue="webhooks",
     time_limit=timedelta(minutes=1),
-    retry=Retry(attempts=8, never=(EndpointGone, AddressRefused)),
+    retry=Retry(attempts=8, never=(EndpointGone, EndpointMoved, AddressRefused)),
     sensitive=("data",),
 )
 

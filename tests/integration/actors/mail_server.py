@@ -1,5 +1,6 @@
 """A real SMTP server that keeps what it is sent and answers as a test tells it to."""
 
+import asyncio
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,13 +17,17 @@ USER, PASSWORD = b"duly", b"p@ss:word/"
 
 
 class Inbox:
-    """What arrived, and what to answer: `to_recipient` after RCPT, `to_message` after DATA."""
+    """What arrived, and what to answer: `to_recipient` after RCPT, `to_message` after DATA.
+
+    It thinks about a message for `thinks_seconds` before it answers.
+    """
 
     def __init__(self) -> None:
         self.envelopes: list[Envelope] = []
         self.secured: list[bool] = []
         self.to_recipient = "250 OK"
         self.to_message = "250 OK"
+        self.thinks_seconds = 0.0
 
     # No property: aiosmtpd looks at all attributes of its handler for each connection.
     def messages(self) -> list[EmailMessage]:
@@ -40,6 +45,7 @@ class Inbox:
     ) -> str:
         self.envelopes.append(envelope)
         self.secured.append(session.ssl is not None)
+        await asyncio.sleep(self.thinks_seconds)
         return self.to_message
 
 

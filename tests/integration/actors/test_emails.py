@@ -1,18 +1,31 @@
+import re
 import smtplib
 import socket
+from base64 import b64decode
 from collections.abc import Iterator
+from datetime import timedelta
+from email import message_from_bytes
+from email.header import decode_header, make_header
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
-from actors import ACTORS
-from actors.emails import MailDeferred
+from actors import ACTORS, emails, smtp
+from actors.emails import MailDeferred, MailUncertain
+from outbox import Uncertain
 from service.documents import DocumentMissing, documents
 from service.kinds import SEND_EMAIL, MailRefused, SendEmail
 from tests.integration.actors.conftest import Claim, Configure, next_attempt
 from tests.integration.actors.mail_server import Inbox, mail_server
 
 TEXT = "Dear Ada,\n\nthe secret is 4711. Grüße\n"
+
+INJECTION = "=?utf-8?q?x=0AReply-To=3A_evil=40x.example=0A=0A=3Ch1=3EPay=3C/h1=3E?="
+HEADERS = [
+    *(b"From", b"To", b"Subject", b"Date", b"Message-ID"),
+    *(b"MIME-Version", b"Content-Type", b"Content-Transfer-Encoding"),
+]
 
 send = ACTORS["email.send"].function
 
@@ -81,22 +94,92 @@ def test_a_5xx_answer_is_final(claim: Claim, inbox: Inbox, where: str) -> None:
     assert "4711" not in str(failure.value)
 
 
-def test_an_address_that_the_server_cannot_take_is_final(
-    claim: Claim, configure: Configure
+@pytest.mark.parametrize("domain", ["bücher.example", "xn--bcher-kva.example"])
+def test_an_international_domain_is_written_in_a_labels(
+    claim: Claim, inbox: Inbox, configure: Configure, domain: str
 ) -> None:
-    with mail_server(Inbox(), enable_SMTPUTF8=False) as address:
-        configure(smtp_url=f"smtp://{address}")
-        with pytest.raises(MailRefused, match="ASCII"):
-            _send(claim, to="jürgen@example.com")
+    configure(mail_from=f"Duly <invoices@{domain}>")
+    result = _send(claim, to=f"ada@{domain}")
+    [envelope], wire = inbox.envelopes, _wire(inbox)
+    assert envelope.rcpt_tos == ["ada@xn--bcher-kva.example"]
+    assert envelope.mail_from == "invoices@xn--bcher-kva.example"
+    assert b"\r\nTo: ada@xn--bcher-kva.example\r\n" in wire
+    assert b"From: Duly <invoices@xn--bcher-kva.example>\r\n" in wire
+    assert result["message_id"].endswith("@xn--bcher-kva.example>")
+    assert f"Message-ID: {result['message_id']}".encode() in wire
+    assert wire.isascii()
 
 
-@pytest.mark.parametrize("separator", ["\x0b", "\x85", "\u2028"])
-def test_odd_ends_of_line_in_the_subject_make_no_header(
-    claim: Claim, inbox: Inbox, separator: str
+@pytest.mark.parametrize("local", ["jürgen", INJECTION, "=?utf-8?b?eA==?="])
+def test_an_address_that_a_mail_server_may_not_take_is_refused_before(local: str) -> None:
+    with pytest.raises(ValidationError, match="before the @-sign"):
+        _mail(to=f"{local}@example.com")
+
+
+@pytest.mark.parametrize(
+    "control", ["\r", "\n", "\x0b", "\x1b", "\x7f", "\x85", "\u2028", "\u2029"]
+)
+def test_a_subject_is_one_line_without_control_characters(control: str) -> None:
+    with pytest.raises(ValidationError, match="one line"):
+        _mail(subject=f"Hello{control}Bcc: eve@example.com")
+
+
+@pytest.mark.parametrize(
+    "subject",
+    [
+        INJECTION,
+        f"Invoice {INJECTION} and more",
+        f"Grüße {INJECTION}",
+        INJECTION + " " + INJECTION,
+        "=?utf-8?b?eApSZXBseS1UbzogZXZpbEB4LmV4YW1wbGUKCjxoMT4=?=",
+        "=?us-ascii?Q?=0D=0ABcc=3A_eve=40x.example?=",
+        "a " * 90 + "end",
+    ],
+)
+def test_a_subject_is_read_as_the_text_that_was_given(
+    claim: Claim, inbox: Inbox, subject: str
 ) -> None:
-    _send(claim, subject=f"Hello{separator}Bcc: eve@example.com")
-    assert inbox.messages()[0]["Subject"] == "Hello Bcc: eve@example.com"
-    assert inbox.messages()[0]["Bcc"] is None
+    _send(claim, subject=subject)
+    heads, _, body = _wire(inbox).partition(b"\r\n\r\n")
+    names = [line.partition(b":")[0] for line in re.split(rb"\r\n(?![ \t])", heads)]
+    assert sorted(names) == sorted(HEADERS)
+    folded = message_from_bytes(heads + b"\r\n\r\n")["Subject"]
+    unfolded = re.sub(r"\r?\n(?=[ \t])", "", folded)
+    assert str(make_header(decode_header(unfolded))) == subject
+    assert b64decode(body).decode().replace("\r\n", "\n") == TEXT
+
+
+def test_a_line_of_one_dot_does_not_end_the_mail(claim: Claim, inbox: Inbox) -> None:
+    documents().put("dots.eml", b"a\r\n.\r\nb\r\n")
+    _send(claim, text=".\n..\nend\n", attachments=("dots.eml",))
+    text, attached = inbox.messages()[0].iter_parts()
+    assert text.get_content().replace("\r\n", "\n") == ".\n..\nend\n"
+    assert attached.get_payload(decode=True) == b"a\r\n.\r\nb\r\n"
+
+
+def test_a_server_may_think_for_longer_than_a_step_may_take(
+    claim: Claim, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(smtp, "TIMEOUT_SECONDS", 0.2)
+    inbox.thinks_seconds = 0.5
+    _send(claim)
+    assert len(inbox.envelopes) == 1
+
+
+def test_a_mail_whose_answer_is_lost_is_uncertain(
+    claim: Claim, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(emails, "ANSWER_SECONDS", 0.1)
+    inbox.thinks_seconds = 0.5
+    with pytest.raises(MailUncertain, match="its answer is lost") as failure:
+        _send(claim)
+    assert isinstance(failure.value, Uncertain)
+    assert (SEND_EMAIL.retry.uncertain, SEND_EMAIL.retry.allows(failure.value)) == (1, True)
+
+
+def test_the_time_limit_leaves_the_server_its_time() -> None:
+    steps_before = timedelta(seconds=6 * smtp.TIMEOUT_SECONDS)
+    assert SEND_EMAIL.time_limit > steps_before + timedelta(seconds=emails.ANSWER_SECONDS)
 
 
 def test_a_server_that_is_away_is_tried_again(claim: Claim, configure: Configure) -> None:
@@ -113,6 +196,12 @@ def test_a_server_that_hangs_up_is_tried_again(claim: Claim, inbox: Inbox) -> No
     with pytest.raises((MailDeferred, smtplib.SMTPServerDisconnected)) as failure:
         _send(claim)
     assert SEND_EMAIL.retry.allows(failure.value)
+
+
+def _wire(inbox: Inbox) -> bytes:
+    content = inbox.envelopes[0].original_content
+    assert content is not None
+    return content
 
 
 def _send(claim: Claim, **fields: Any) -> Any:
