@@ -5,19 +5,32 @@ reach what only it can reach: its own host, the private network, a cloud's metad
 """
 
 import socket
+from collections.abc import Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import (
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    ip_address,
+)
 
 import httpx2
 
 from service.kinds import AddressRefused
 
 Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
 
 GLOBAL_UNICAST = IPv6Network("2000::/3")
 """All that is handed out of IPv6 for public use."""
 NAT64 = IPv6Network("64:ff9b::/96")
 """IPv4 addresses as IPv6-only networks write them (RFC 6052)."""
+NEVER = (
+    IPv4Network("168.63.129.16/32"),  # the host of a virtual machine at Azure
+    IPv4Network("192.0.0.0/24"),  # for protocols; metadata of Oracle's cloud is at 192.0.0.192
+)
+"""What counts as public by its number, and is not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,16 +45,20 @@ class Destination:
     address: Address
 
 
-def check(url: str, *, may_be_private: bool) -> Destination:
-    """Resolve the URL's host, and see that every address it has is public, unless that may not be.
+def check(url: str, *, may_be_private: bool, denied: Sequence[Network] = ()) -> Destination:
+    """Resolve the URL's host, and see that every address it has may be called.
 
-    Raises AddressRefused, and OSError when the name cannot be resolved now.
+    That is a public one, unless it `may_be_private`, and in no network that is `denied`. Raises
+    AddressRefused, which does not say what the name resolves to: whoever registers an endpoint
+    could read the network's names from it. Raises OSError when the name cannot be resolved now.
     """
     parsed = _parse(url)
     addresses = _resolve(parsed)
     for address in addresses:
         if not (may_be_private or is_public(address)):
-            raise AddressRefused(f"{parsed.host} is at {address}, which is not a public address")
+            raise AddressRefused(f"{parsed.host} is not at a public address")
+        if is_in(address, denied):
+            raise AddressRefused(f"{parsed.host} is at an address that is denied here")
     return Destination(parsed, addresses[0])
 
 
@@ -50,7 +67,12 @@ def is_public(address: Address) -> bool:
     address = _unwrapped(address)
     if isinstance(address, IPv6Address) and address not in GLOBAL_UNICAST:
         return False
-    return address.is_global and not address.is_multicast
+    return address.is_global and not address.is_multicast and not is_in(address, NEVER)
+
+
+def is_in(address: Address, networks: Sequence[Network]) -> bool:
+    """Whether the address, or the IPv4 address written inside of it, is in one of the networks."""
+    return any(each in network for each in {address, _unwrapped(address)} for network in networks)
 
 
 def _parse(url: str) -> httpx2.URL:

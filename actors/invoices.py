@@ -62,9 +62,9 @@ def _submit_webhooks(session: Session, invoice: Invoice, pdf: str) -> None:
         "currency": invoice.currency,
         "pdf": pdf,
     }
+    # Also to those switched off: what they miss becomes dead letters, to be replayed.
     listening = select(WebhookEndpoint.id).where(
-        WebhookEndpoint.disabled_at.is_(None),
-        WebhookEndpoint.events.bool_op("&&")([RENDERED, "*"]),
+        WebhookEndpoint.events.bool_op("&&")([RENDERED, "*"])
     )
     for endpoint_id in session.scalars(listening):
         submit(session, DELIVER_WEBHOOK(endpoint_id=endpoint_id, event=RENDERED, data=data))

@@ -27,6 +27,8 @@ class Answer:
 
     status: int
     retry_after: str | None
+    moved_to: str | None = None
+    """The host that a redirect points to, as far as its `Location` can be read."""
 
 
 def post(to: Destination, body: bytes, headers: Mapping[str, str]) -> Answer:
@@ -56,7 +58,18 @@ async def _post_in_time(to: Destination, body: bytes, headers: Mapping[str, str]
         ) as response,
     ):
         await _read(response)
-        return Answer(response.status_code, response.headers.get("Retry-After"))
+        retry_after = response.headers.get("Retry-After")
+        return Answer(response.status_code, retry_after, _moved_to(response, to))
+
+
+def _moved_to(response: httpx2.Response, asked: Destination) -> str | None:
+    """Of the redirect's target no more than its host: a path may hold a secret."""
+    if not response.has_redirect_location:
+        return None
+    try:
+        return asked.url.join(response.headers["Location"]).host or None
+    except httpx2.InvalidURL:
+        return None
 
 
 async def _read(response: httpx2.Response) -> None:

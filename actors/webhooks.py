@@ -14,18 +14,19 @@ from actors.addresses import check
 from actors.post import Answer, post
 from actors.retry_after import retry_in
 from outbox import Job, actor
-from service.kinds import DELIVER_WEBHOOK, DeliverWebhook, EndpointGone
+from service.kinds import DELIVER_WEBHOOK, DeliverWebhook, EndpointGone, EndpointMoved
 from service.models import WebhookEndpoint
 from service.settings import settings
 
 GONE = 410
+MOVED_FOR_GOOD = (301, 308)
 
 
 class DeliveryFailed(Exception):
     """The endpoint's answer was no 2xx. `retry_in` is how long it asked to be left alone."""
 
     def __init__(self, answer: Answer) -> None:
-        super().__init__(f"the endpoint answered {answer.status}")
+        super().__init__(_said(answer))
         self.retry_in = retry_in(answer.retry_after, datetime.now(UTC))
 
 
@@ -33,17 +34,24 @@ class DeliveryFailed(Exception):
 def deliver(work: DeliverWebhook, job: Job) -> dict[str, int]:
     """POST the event; the result is the endpoint's 2xx status.
 
-    Each attempt sends the same body and the same id (the job's). Raises AddressRefused and
-    EndpointGone, which are final, and DeliveryFailed or NoAnswer, which are retried. If the
-    process dies after the endpoint answered, the event is delivered again.
+    Each attempt sends the same body and the same id (the job's). Raises AddressRefused,
+    EndpointGone and EndpointMoved, which are final, and DeliveryFailed or NoAnswer, which are
+    retried. No redirect is followed. If the process dies after the endpoint answered, the event is
+    delivered again.
     """
     endpoint = _endpoint(job, work.endpoint_id)
-    to = check(endpoint.url, may_be_private=settings().webhooks_may_reach_private)
+    to = check(
+        endpoint.url,
+        may_be_private=settings().webhooks_may_reach_private,
+        denied=settings().webhooks_deny,
+    )
     body = _body(work, job.id)
     answer = post(to, body.encode(), _headers(endpoint.secret, job.id, body))
     if answer.status == GONE:
         _switch_off(job, endpoint.id)
-        raise EndpointGone("the endpoint answered 410 Gone and was switched off")
+        raise EndpointGone(f"the endpoint {endpoint.id} answered 410 Gone and was switched off")
+    if answer.status in MOVED_FOR_GOOD:
+        raise EndpointMoved(f"{_said(answer)} for good: give the endpoint its new address")
     if not 200 <= answer.status < 300:
         raise DeliveryFailed(answer)
     return {"status": answer.status}
@@ -52,8 +60,10 @@ def deliver(work: DeliverWebhook, job: Job) -> dict[str, int]:
 def _endpoint(job: Job, endpoint_id: UUID) -> WebhookEndpoint:
     with job.sessions() as session:
         endpoint = session.get(WebhookEndpoint, endpoint_id)
-    if endpoint is None or endpoint.disabled_at is not None:
-        raise EndpointGone("the endpoint was deleted or switched off")
+    if endpoint is None:
+        raise EndpointGone(f"the endpoint {endpoint_id} was deleted")
+    if endpoint.disabled_at is not None:
+        raise EndpointGone(f"the endpoint {endpoint_id} is switched off")
     return endpoint
 
 
@@ -64,6 +74,11 @@ def _switch_off(job: Job, endpoint_id: UUID) -> None:
             .where(WebhookEndpoint.id == endpoint_id, WebhookEndpoint.disabled_at.is_(None))
             .values(disabled_at=func.now())
         )
+
+
+def _said(answer: Answer) -> str:
+    pointing = f" and points to {answer.moved_to}" if answer.moved_to else ""
+    return f"the endpoint answered {answer.status}{pointing}"
 
 
 def _body(work: DeliverWebhook, job_id: UUID) -> str:

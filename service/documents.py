@@ -3,6 +3,8 @@
 import re
 from datetime import timedelta
 from functools import lru_cache
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import obstore
 from obstore.store import LocalStore, ObjectStore, S3Store
@@ -23,7 +25,9 @@ class BadDocumentName(ValueError):
 
 
 class Documents:
-    """A store at `file:///folder` (made if missing) or `s3://bucket/prefix`.
+    """A store at `file:///folder` or `s3://bucket/prefix`.
+
+    A folder that is missing is made, and then nobody but its owner may look into it.
 
     S3's credentials, region and endpoint come from the usual AWS_… environment variables. Errors
     of the store itself (OSError, obstore.exceptions.BaseError) pass through; they are worth a
@@ -60,10 +64,16 @@ _cached = lru_cache(Documents)
 
 def _open(url: str) -> ObjectStore:
     if url.startswith("file:///"):
-        return LocalStore.from_url(url, mkdir=True)
+        _make_private(Path(unquote(urlsplit(url).path)))
+        return LocalStore.from_url(url)
     if url.startswith("s3://"):
         return _open_s3(url)
     raise ValueError("a document store is at file:///folder or s3://bucket/prefix")
+
+
+def _make_private(folder: Path) -> None:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, exist_ok=True)
 
 
 def _open_s3(url: str) -> S3Store:

@@ -79,7 +79,7 @@ class WebhookEndpoint(Base):
     secret: Mapped[str]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     disabled_at: Mapped[datetime | None]
-    """When the endpoint answered 410 Gone and was switched off."""
+    """When the endpoint answered 410 Gone and was switched off; None while it is on."""
 
 
 class ApiKey(Base):

@@ -2,10 +2,12 @@
 
 from datetime import timedelta
 from functools import lru_cache
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -55,6 +57,22 @@ Retention = Annotated[
 """A duration of at most fifty years, or `forever`."""
 
 
+def _own_folder() -> str:
+    """A folder of the user who runs the process."""
+    return (Path.home() / ".local/share/duly/documents").as_uri()
+
+
+def _networks(given: object) -> object:
+    """Raises ValueError for what is no list of networks."""
+    if not isinstance(given, str):
+        return given
+    return tuple(ip_network(each.strip()) for each in given.split(",") if each.strip())
+
+
+Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(_networks)]
+"""Networks in CIDR notation, with commas in between."""
+
+
 class Settings(BaseSettings):
     """The service's settings. Each is read from `DULY_<NAME>`, two from their usual names."""
 
@@ -67,11 +85,13 @@ class Settings(BaseSettings):
 
     actors: str = "actors:ACTORS"
     """Where `duly worker` finds the actors, as `module:name`."""
-    documents_url: str = "file:///tmp/duly-documents"
+    documents_url: str = Field(default_factory=_own_folder)
     """The document store: `file:///folder` or `s3://bucket/prefix`."""
     smtp_url: str = "smtp://127.0.0.1:25"
     """`smtp://[user:password@]host[:port][?starttls=require]`, or `smtps://`."""
     mail_from: str = "Duly <invoices@localhost>"
+    webhooks_deny: Networks = ()
+    """Networks that no webhook is delivered to: `203.0.113.0/24,2001:db8::/32`."""
     webhooks_may_reach_private: bool = False
     """Whether webhooks may be delivered to addresses that are not public (for development)."""
 

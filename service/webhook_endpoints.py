@@ -4,11 +4,20 @@ import secrets
 from base64 import b64encode
 from datetime import datetime
 from typing import Annotated
+from urllib.parse import urlencode
 from uuid import UUID
 
 from fastapi import APIRouter, Body
-from pydantic import AfterValidator, AnyUrl, BaseModel, ConfigDict, Field, UrlConstraints
-from sqlalchemy import delete, select
+from pydantic import (
+    AfterValidator,
+    AnyUrl,
+    BaseModel,
+    ConfigDict,
+    Field,
+    UrlConstraints,
+    computed_field,
+)
+from sqlalchemy import delete, select, update
 
 from outbox import acts
 from service import cursors
@@ -18,6 +27,7 @@ from service.auth import Admin, Reader
 from service.cursors import Cursor, Limit
 from service.database import Tx
 from service.examples import NEW_ENDPOINTS
+from service.kinds import DELIVER_WEBHOOK
 from service.models import WebhookEndpoint
 from service.problems import ANY_REQUEST, POST_REQUEST, Problem, documented
 from service.transaction import TransactionalRoute
@@ -54,7 +64,10 @@ class NewEndpoint(BaseModel):
 
 
 class EndpointShown(BaseModel):
-    """A webhook endpoint; `disabled_at` is set once it answered 410 Gone."""
+    """A webhook endpoint; `disabled_at` is set once it answered 410 Gone.
+
+    `links.missed` lists the deliveries that it missed, as dead letters to be replayed.
+    """
 
     model_config = ConfigDict(from_attributes=True)
 
@@ -63,6 +76,15 @@ class EndpointShown(BaseModel):
     events: list[str]
     created_at: datetime
     disabled_at: datetime | None
+
+    @computed_field
+    def links(self) -> dict[str, str]:
+        """Where the endpoint can be switched on again, and where what it missed is listed."""
+        missed = urlencode({"kind": DELIVER_WEBHOOK.name, "error": str(self.id)})
+        return {
+            "enable": f"/v1/webhook-endpoints/{self.id}/enable",
+            "missed": f"/v1/dead-letters?{missed}",
+        }
 
 
 class EndpointMade(EndpointShown):
@@ -109,6 +131,25 @@ async def list_endpoints(
     rows, next_cursor = cursors.page(found, "webhook-endpoints", limit)
     shown = [EndpointShown.model_validate(endpoint) for endpoint in rows]
     return EndpointPage(webhook_endpoints=shown, next_cursor=next_cursor)
+
+
+@router.post(
+    "/{endpoint_id}/enable",
+    summary="Switch a webhook endpoint on again",
+    responses=documented(types.NOT_FOUND, *POST_REQUEST),
+)
+async def enable_endpoint(endpoint_id: UUID, tx: Tx, _: Admin) -> EndpointShown:
+    """What happens from now on is delivered to it. What it missed waits at `links.missed`."""
+    enabled = (
+        update(WebhookEndpoint)
+        .where(WebhookEndpoint.id == endpoint_id)
+        .values(disabled_at=None)
+        .returning(WebhookEndpoint)
+    )
+    endpoint = await tx.scalar(enabled)
+    if endpoint is None:
+        raise Problem(types.NOT_FOUND, f"there is no webhook endpoint {endpoint_id}")
+    return EndpointShown.model_validate(endpoint)
 
 
 @router.delete(

@@ -1,5 +1,5 @@
 import socket
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 import pytest
 from hypothesis import given
@@ -34,6 +34,9 @@ PUBLIC = "93.184.216.34"
         "fec0::1",
         "ff0e::1",
         "100::1",
+        "168.63.129.16",
+        "192.0.0.192",
+        "64:ff9b::a83f:8110",
         "2001:db8::1",
         "2001:0:7f00:1::1",
         "64:ff9b:1::7f00:1",
@@ -110,8 +113,15 @@ def test_one_private_address_among_public_ones_is_enough_to_refuse(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     _resolve_to(monkeypatch, PUBLIC, "10.0.0.1")
-    with pytest.raises(AddressRefused, match=r"10\.0\.0\.1"):
+    with pytest.raises(AddressRefused) as refusal:
         check("https://two.example/", may_be_private=False)
+    assert str(refusal.value) == "two.example is not at a public address"
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.2/", "http://[::ffff:127.0.0.2]/"])
+def test_a_denied_network_is_refused_even_where_private_ones_are_not(url: str) -> None:
+    with pytest.raises(AddressRefused, match="denied"):
+        check(url, may_be_private=True, denied=[ip_network("127.0.0.0/8")])
 
 
 def test_the_connection_goes_to_the_address_that_was_checked(

@@ -45,7 +45,7 @@ def test_every_setting_is_in_the_reference_with_its_default(name: str) -> None:
     variable = field.validation_alias or f"DULY_{name.upper()}"
     rows = [line for line in REFERENCE.splitlines() if line.startswith(f"| `{variable}` | ")]
     assert len(rows) == 1
-    assert rows[0].split(" | ")[1] == _shown(field.default)
+    assert rows[0].split(" | ")[1] == _shown(field.get_default(call_default_factory=True))
 
 
 def _shown(default: object) -> str:
@@ -54,8 +54,10 @@ def _shown(default: object) -> str:
             return f"`{str(default).lower()}`"
         case timedelta():
             return f"`{default.total_seconds():.0f}` seconds"
+        case ():
+            return "none"
         case str() | int():
-            return f"`{default}`"
+            return f"`{default}`".replace(Path.home().as_uri(), "file:///home/you")
     return "needed"
 
 

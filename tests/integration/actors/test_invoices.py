@@ -59,7 +59,7 @@ def test_the_mail_follows_with_the_pdf_attached(
     assert (mail.state, mail.parent_id) == ("queued", job.id)
 
 
-def test_each_enabled_endpoint_that_listens_is_told(
+def test_each_endpoint_that_listens_is_told_also_when_it_is_switched_off(
     claim: Claim, session: Session, invoice_id: UUID, sql_now: psycopg.Connection
 ) -> None:
     named = _endpoint(session, "invoice.rendered", "invoice.paid")
@@ -69,7 +69,7 @@ def test_each_enabled_endpoint_that_listens_is_told(
     sql_now.execute("UPDATE webhook_endpoints SET disabled_at = now() WHERE id = %s", [off])
     render(RenderInvoice(invoice_id=invoice_id), claim(RENDER_INVOICE(invoice_id=invoice_id)))
     told = jobs.find(session, JobFilter(kind="webhook.deliver"))
-    assert {job.payload["endpoint_id"] for job in told} == {str(named), str(all_of_it)}
+    assert {job.payload["endpoint_id"] for job in told} == {str(named), str(all_of_it), str(off)}
     assert told[0].payload["event"] == "invoice.rendered"
     assert told[0].payload["data"] == {
         "invoice_id": str(invoice_id),

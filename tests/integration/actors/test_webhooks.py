@@ -12,7 +12,13 @@ from sqlalchemy.orm import Session
 from actors import ACTORS
 from actors.post import NoAnswer
 from actors.webhooks import DeliveryFailed
-from service.kinds import DELIVER_WEBHOOK, AddressRefused, DeliverWebhook, EndpointGone
+from service.kinds import (
+    DELIVER_WEBHOOK,
+    AddressRefused,
+    DeliverWebhook,
+    EndpointGone,
+    EndpointMoved,
+)
 from service.models import WebhookEndpoint
 from tests.integration.actors.conftest import Claim, Configure, next_attempt
 from tests.integration.actors.receiver import Receiver, receiver, status
@@ -105,6 +111,50 @@ def test_410_switches_the_endpoint_off_for_good(
     assert len(hooks.deliveries) == 1
 
 
+def test_an_endpoint_that_is_switched_on_again_gets_what_it_missed(
+    claim: Claim, hooks: Receiver, endpoint_id: UUID, session: Session
+) -> None:
+    session.get_one(WebhookEndpoint, endpoint_id).disabled_at = datetime.now(UTC)
+    session.commit()
+    work = _work(endpoint_id)
+    job = claim(DELIVER_WEBHOOK(**work.model_dump()))
+    with pytest.raises(EndpointGone, match=f"{endpoint_id} is switched off"):
+        deliver(work, job)
+
+    session.get_one(WebhookEndpoint, endpoint_id).disabled_at = None
+    session.commit()
+    assert deliver(work, next_attempt(job)) == {"status": 204}
+    assert len(hooks.deliveries) == 1
+
+
+@pytest.mark.parametrize("code", [301, 308])
+@pytest.mark.parametrize(
+    ("location", "pointing"),
+    [
+        ("https://new.example/hooks?token=secret", " and points to new.example"),
+        ("/elsewhere", r" and points to 127\.0\.0\.1"),
+        ("https://[::1", ""),
+    ],
+)
+def test_a_move_for_good_is_final_and_names_the_host(
+    claim: Claim, hooks: Receiver, endpoint_id: UUID, code: int, location: str, pointing: str
+) -> None:
+    hooks.answer = status(code, Location=location)
+    said = f"^the endpoint answered {code}{pointing} for good: give the endpoint its new address$"
+    with pytest.raises(EndpointMoved, match=said) as failure:
+        _deliver(claim, endpoint_id)
+    assert not DELIVER_WEBHOOK.retry.allows(failure.value)
+
+
+def test_a_denied_network_is_not_called(
+    claim: Claim, hooks: Receiver, endpoint_id: UUID, configure: Configure
+) -> None:
+    configure(webhooks_deny="203.0.113.0/24, 127.0.0.0/8")
+    with pytest.raises(AddressRefused, match="denied"):
+        _deliver(claim, endpoint_id)
+    assert hooks.deliveries == []
+
+
 def test_a_deleted_endpoint_is_gone(claim: Claim) -> None:
     with pytest.raises(EndpointGone):
         _deliver(claim, uuid4())
@@ -115,7 +165,7 @@ def test_a_redirect_is_a_failure_and_not_followed(
 ) -> None:
     with receiver() as elsewhere:
         hooks.answer = status(307, Location=elsewhere.url)
-        with pytest.raises(DeliveryFailed, match="307"):
+        with pytest.raises(DeliveryFailed, match=r"307 and points to 127\.0\.0\.1"):
             _deliver(claim, endpoint_id)
         assert elsewhere.deliveries == []
 

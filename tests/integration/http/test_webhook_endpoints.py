@@ -56,4 +56,26 @@ def test_a_wrong_field_is_named(
 
 
 def test_an_unknown_endpoint_is_not_found(lasting_client: httpx2.Client) -> None:
-    assert lasting_client.delete(f"/v1/webhook-endpoints/{uuid4()}").status_code == 404
+    path = f"/v1/webhook-endpoints/{uuid4()}"
+    assert lasting_client.delete(path).status_code == 404
+    assert lasting_client.post(f"{path}/enable").status_code == 404
+
+
+def test_an_endpoint_is_switched_on_again_and_what_it_missed_is_listed(
+    client: httpx2.Client, sql_now: psycopg.Connection
+) -> None:
+    made = client.post("/v1/webhook-endpoints", json=ENDPOINT).json()
+    sql_now.execute("UPDATE webhook_endpoints SET disabled_at = now()")
+    sql_now.execute(
+        "INSERT INTO duly.dead_letters (kind, queue, reason, error_type, error_message) VALUES"
+        " ('webhook.deliver', 'webhooks', 'refused', 'EndpointGone', %s)",
+        [f"the endpoint {made['id']} is switched off"],
+    )
+    (off,) = client.get("/v1/webhook-endpoints").json()["webhook_endpoints"]
+
+    on = client.post(off["links"]["enable"])
+
+    assert off["disabled_at"] is not None
+    assert (on.status_code, on.json()["disabled_at"]) == (200, None)
+    (missed,) = client.get(on.json()["links"]["missed"]).json()["dead_letters"]
+    assert missed["error_type"] == "EndpointGone"
