@@ -22,7 +22,7 @@ from sqlalchemy import delete, select, update
 from outbox import acts
 from service import cursors
 from service import problem_types as types
-from service.acts import WhyAsked
+from service.acts import WhyAsked, WhyTold
 from service.auth import Admin, Reader
 from service.cursors import Cursor, Limit
 from service.database import Tx
@@ -138,7 +138,7 @@ async def list_endpoints(
     summary="Switch a webhook endpoint on again",
     responses=documented(types.NOT_FOUND, *POST_REQUEST),
 )
-async def enable_endpoint(endpoint_id: UUID, tx: Tx, _: Admin) -> EndpointShown:
+async def enable_endpoint(endpoint_id: UUID, tx: Tx, by: Admin, why: WhyTold) -> EndpointShown:
     """What happens from now on is delivered to it. What it missed waits at `links.missed`."""
     enabled = (
         update(WebhookEndpoint)
@@ -149,6 +149,8 @@ async def enable_endpoint(endpoint_id: UUID, tx: Tx, _: Admin) -> EndpointShown:
     endpoint = await tx.scalar(enabled)
     if endpoint is None:
         raise Problem(types.NOT_FOUND, f"there is no webhook endpoint {endpoint_id}")
+    about = [f"endpoint:{endpoint_id}"]
+    await tx.run_sync(acts.record, "endpoint-enable", about, who=str(by), why=why)
     return EndpointShown.model_validate(endpoint)
 
 

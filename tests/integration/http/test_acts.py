@@ -70,18 +70,20 @@ def test_cancelling_a_job_is_on_record(anna: httpx2.Client, sql_now: psycopg.Con
     ]
 
 
-def test_making_and_deleting_a_webhook_endpoint_is_on_record(
+def test_what_is_done_to_a_webhook_endpoint_is_on_record(
     anna: httpx2.Client, sql_now: psycopg.Connection
 ) -> None:
     made = anna.post("/v1/webhook-endpoints?why=asked", json=ENDPOINT).json()
     path = f"/v1/webhook-endpoints/{made['id']}"
 
+    anna.post(f"{path}/enable", json={"why": "it is back"}).raise_for_status()
     answers = [anna.delete(path, params={"why": "gone"}) for _ in range(2)]
 
     assert [answer.status_code for answer in answers] == [204, 404]
     about = [f"endpoint:{made['id']}"]
     assert record(sql_now) == [
         ("endpoint-create", "anna", "asked", about),
+        ("endpoint-enable", "anna", "it is back", about),
         ("endpoint-delete", "anna", "gone", about),
     ]
 
