@@ -13,6 +13,7 @@ import httpx2
 from pypdf import PdfReader
 
 from dev import services
+from dev.roles import role_of_processes
 from dev.say import CHECKOUT, Failure, say, shown
 from dev.servers import up
 
@@ -54,12 +55,21 @@ class Demo:
 
     def _start(self) -> None:
         services.stop()
-        self._duly("migrate")
+        self._migrate()
         services.start(self._variables)
         services.wait_for("sink", lambda: answers(self._outside, "/received"))
         services.wait_for("api", lambda: answers(self._api, "/readyz"))
         self._api.headers["Authorization"] = f"Bearer {self._key()}"
         say("api, relay and worker run")
+
+    def _migrate(self) -> None:
+        """As the owner of the tables; from then on as a role that has no more than its rights."""
+        if own := role_of_processes(self._variables["DATABASE_URL"], services.HOME):
+            role, url = own
+            self._duly("migrate", "--grant-to", role)
+            self._variables["DATABASE_URL"] = url
+        else:
+            self._duly("migrate")
 
     def _key(self) -> str:
         """The demo's API key, made when it is first needed."""

@@ -12,11 +12,12 @@ from contextlib import contextmanager
 import psycopg
 import pytest
 from psycopg import sql
-from sqlalchemy import Engine, create_engine
+from sqlalchemy import Engine, create_engine, make_url
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool
 
 from dev.servers import Servers, up
+from migrations.grants import grant
 from migrations.run import upgrade
 from outbox.database import sqlalchemy_url
 
@@ -53,6 +54,20 @@ def empty_database_url(servers: Servers) -> Iterator[str]:
     """A database with nothing in it."""
     with new_database(servers.database_url, "template0") as url:
         yield url
+
+
+@pytest.fixture
+def app_database_url(database_url: str) -> Iterator[str]:
+    """The same database, for a role that has the rights of Duly's processes and owns no table."""
+    role, password = f"test_{uuid.uuid4().hex}", uuid.uuid4().hex
+    with psycopg.connect(database_url, autocommit=True) as owner:
+        owner.execute(f"CREATE ROLE {role} LOGIN PASSWORD '{password}'")
+        grant(database_url, role)
+        url = make_url(database_url).set(username=role, password=password)
+        yield url.render_as_string(hide_password=False)
+    with psycopg.connect(database_url, autocommit=True) as owner:  # a test may cut the other one
+        owner.execute(f"DROP OWNED BY {role}")
+        owner.execute(f"DROP ROLE {role}")
 
 
 @pytest.fixture

@@ -23,10 +23,15 @@ def migrate(
     wait: Annotated[
         float, typer.Option(min=0, metavar="SECONDS", help="How long to wait for Postgres.")
     ] = 60,
+    grant_to: Annotated[
+        str | None,
+        typer.Option(metavar="ROLE", help="The role that Duly's processes run as gets its rights."),
+    ] = None,
 ) -> None:
     """Bring the database up to date. Any number may start at once: they take turns."""
     from alembic.util import CommandError
 
+    from migrations.grants import UnfitRole, grant
     from migrations.run import upgrade
 
     _wait_for_postgres(wait)
@@ -35,6 +40,14 @@ def migrate(
     except CommandError as error:
         raise Stop(f"cannot migrate: {error}") from None
     talk("the database is up to date")
+    if grant_to is not None:
+        try:
+            grant(settings().database_url, grant_to)
+        except UnfitRole as error:
+            raise Stop(f"--grant-to: {error}", Code.USAGE) from None
+        except psycopg.Error as error:
+            raise Stop(f"cannot grant rights to {grant_to}: {str(error).strip()}") from None
+        talk(f"the role {grant_to} has its rights")
 
 
 def _wait_for_postgres(seconds: float) -> None:

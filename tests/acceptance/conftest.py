@@ -38,12 +38,12 @@ def no_queues(alone: None, amqp_url: str) -> None:
 
 
 @pytest.fixture
-def line(no_queues: None, database_url: str, amqp_url: str, tmp_path: Path) -> Iterator[Line]:
-    """The line on a fresh database, with nothing started yet."""
+def line(no_queues: None, app_database_url: str, amqp_url: str, tmp_path: Path) -> Iterator[Line]:
+    """The line on a fresh database that it does not own, with nothing started yet."""
     inbox = Inbox()
     with mail_server(inbox) as mail_address, receiver() as hooks:
         environment = os.environ | {
-            "DATABASE_URL": database_url,
+            "DATABASE_URL": app_database_url,
             "AMQP_URL": amqp_url,
             "DULY_DOCUMENTS_URL": (tmp_path / "documents").as_uri(),
             "DULY_SMTP_URL": f"smtp://{mail_address}?starttls=never",

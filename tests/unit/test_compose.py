@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import yaml
 from compose_spec import PyCompose
+from sqlalchemy import make_url
 
 from dev.say import CHECKOUT
 
@@ -51,6 +52,18 @@ def test_whoever_waits_for_a_server_waits_until_it_is_healthy() -> None:
         "postgres": "service_healthy",
         "rabbitmq": "service_healthy",
     }
+
+
+def test_only_migrate_runs_as_the_owner_of_the_tables() -> None:
+    urls = {name: each["environment"]["DATABASE_URL"] for name, each in SERVICES.items()
+            if "DATABASE_URL" in each["environment"]}  # fmt: skip
+    roles = {name: make_url(url).username for name, url in urls.items()}
+    owner = SERVICES["postgres"]["environment"]["POSTGRES_USER"]
+    assert roles.pop("migrate") == owner
+    (role,) = set(roles.values())
+    assert role != owner
+    assert SERVICES["migrate"]["command"] == f"migrate --grant-to {role}"
+    assert f"CREATE ROLE {role} " in (CHECKOUT / "dev" / "postgres-init.sh").read_text()
 
 
 def test_ports_are_open_on_this_machine_only() -> None:
