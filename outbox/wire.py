@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from outbox import topology
+from outbox.kinds import LONGEST_NAME
 
 LARGEST_DISPATCH = 2**31 - 1
 UUID_TEXT = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
@@ -64,8 +65,8 @@ def flaw(kind: str, queue: str) -> str | None:
     """Why there can be no message of the kind to the queue, that anybody would take; or None."""
     if not topology.is_name(queue):
         return "no queue of RabbitMQ can have the name of its queue"
-    if not kind.isprintable():
-        return "the name of its kind is not printable"
+    if not _is_kind(kind):
+        return "the name of its kind is too long, or not printable"
     return None
 
 
@@ -105,8 +106,13 @@ def _uuid(text: str) -> str:
     return text
 
 
+def _is_kind(name: str) -> bool:
+    # Of what is not printable, NUL and lone surrogates are more than Postgres can keep.
+    return name.isprintable() and len(name) <= LONGEST_NAME
+
+
 def _kind(name: str) -> str:
-    if not name.isprintable():  # NUL and lone surrogates are more than Postgres can keep
+    if not _is_kind(name):
         raise Malformed("its actor_name is not the name of a kind")
     return name
 

@@ -9,8 +9,10 @@ from typing import TextIO
 import structlog
 from structlog.typing import EventDict, ExcInfo, Processor, WrappedLogger
 
+from service.printable import plain, plain_lines
 from service.settings import Settings
 
+OF_MANY_LINES = ("exception", "stack")
 ENRICH: list[Processor] = [
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_log_level,
@@ -55,7 +57,18 @@ def _rendered(log_format: str) -> list[Processor]:
             structlog.processors.JSONRenderer(),
         ]
     colors = sys.stderr.isatty()
-    return [structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=_plain_traceback)]
+    return [
+        _printable,
+        structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=_plain_traceback),
+    ]
+
+
+def _printable(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """Without what a terminal would obey: much of what is logged was written by others."""
+    for name, value in event.items():
+        if isinstance(value, str) and not value.isprintable():
+            event[name] = plain_lines(value) if name in OF_MANY_LINES else plain(value)
+    return event
 
 
 def _without_rows(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
@@ -66,7 +79,7 @@ def _without_rows(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
 
 def _plain_traceback(out: TextIO, error: ExcInfo) -> None:
     """The renderer's usual tracebacks show local variables, and so payloads and secrets."""
-    out.write("\n" + _hide_rows("".join(traceback.format_exception(*error))))
+    out.write("\n" + plain_lines(_hide_rows("".join(traceback.format_exception(*error)))))
 
 
 def _hide_rows(text: str) -> str:

@@ -4,7 +4,7 @@ import secrets
 from base64 import b64encode
 from datetime import datetime
 from typing import Annotated
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 from uuid import UUID
 
 from fastapi import APIRouter, Body
@@ -20,9 +20,11 @@ from pydantic import (
 from sqlalchemy import delete, select, update
 
 from outbox import acts
+from outbox.redaction import HIDDEN
 from service import cursors
 from service import problem_types as types
-from service.acts import WhyAsked, WhyTold
+from service.acts import WhyAsked, WhyTold, note_look
+from service.api_keys import Caller, Scope
 from service.auth import Admin, Reader
 from service.cursors import Cursor, Limit
 from service.database import Tx
@@ -54,6 +56,12 @@ Address = Annotated[
 Event = Annotated[str, Field(pattern=r"^(\*|[a-z0-9_]+(\.[a-z0-9_]+)+)$", max_length=100)]
 
 
+def _without_tokens(url: str) -> str:
+    where = urlsplit(url)
+    bare = f"{where.scheme}://{where.netloc}/"
+    return url if url in (bare, bare[:-1]) else bare + HIDDEN
+
+
 class NewEndpoint(BaseModel):
     """An address to call, and the events to tell it; `*` is all of them."""
 
@@ -66,7 +74,8 @@ class NewEndpoint(BaseModel):
 class EndpointShown(BaseModel):
     """A webhook endpoint; `disabled_at` is set once it answered 410 Gone.
 
-    `links.missed` lists the deliveries that it missed, as dead letters to be replayed.
+    `links.missed` lists the deliveries that it missed, as dead letters to be replayed. Path and
+    query of `url` may hold a token: without the scope `payloads` they are hidden.
     """
 
     model_config = ConfigDict(from_attributes=True)
@@ -85,6 +94,14 @@ class EndpointShown(BaseModel):
             "enable": f"/v1/webhook-endpoints/{self.id}/enable",
             "missed": f"/v1/dead-letters?{missed}",
         }
+
+    @classmethod
+    def seen(cls, endpoint: WebhookEndpoint, by: Caller) -> "EndpointShown":
+        """The endpoint as this caller may see it."""
+        shown = cls.model_validate(endpoint)
+        if by.may(Scope.PAYLOADS):
+            return shown
+        return shown.model_copy(update={"url": _without_tokens(shown.url)})
 
 
 class EndpointMade(EndpointShown):
@@ -121,7 +138,7 @@ async def create_endpoint(
 
 @router.get("", summary="List webhook endpoints", responses=documented(types.BAD_CURSOR))
 async def list_endpoints(
-    tx: Tx, _: Reader, limit: Limit = 50, cursor: Cursor = None
+    tx: Tx, by: Reader, limit: Limit = 50, cursor: Cursor = None, why: WhyAsked = None
 ) -> EndpointPage:
     """Webhook endpoints, the newest first, without their secrets."""
     query = select(WebhookEndpoint).order_by(WebhookEndpoint.id.desc()).limit(limit + 1)
@@ -129,7 +146,8 @@ async def list_endpoints(
         query = query.where(WebhookEndpoint.id < before)
     found = (await tx.scalars(query)).all()
     rows, next_cursor = cursors.page(found, "webhook-endpoints", limit)
-    shown = [EndpointShown.model_validate(endpoint) for endpoint in rows]
+    await note_look(tx, by, (f"endpoint:{endpoint.id}" for endpoint in rows), why)
+    shown = [EndpointShown.seen(endpoint, by) for endpoint in rows]
     return EndpointPage(webhook_endpoints=shown, next_cursor=next_cursor)
 
 
@@ -151,7 +169,8 @@ async def enable_endpoint(endpoint_id: UUID, tx: Tx, by: Admin, why: WhyTold) ->
         raise Problem(types.NOT_FOUND, f"there is no webhook endpoint {endpoint_id}")
     about = [f"endpoint:{endpoint_id}"]
     await tx.run_sync(acts.record, "endpoint-enable", about, who=str(by), why=why)
-    return EndpointShown.model_validate(endpoint)
+    await note_look(tx, by, about, why)
+    return EndpointShown.seen(endpoint, by)
 
 
 @router.delete(

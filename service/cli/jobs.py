@@ -13,11 +13,12 @@ from outbox import Priority, acts, jobs, submit
 from outbox.jobs import JobFilter, JobRecord
 from service.cli.database import session
 from service.cli.errors import Code, Stop
-from service.cli.output import Output, OutputOption, plain, show, show_rows
+from service.cli.output import Output, OutputOption, show, show_rows
 from service.cli.payloads import work_from
 from service.cli.person import ByOption, WhyOption
 from service.cli.times import moment
 from service.cli.views import PayloadsOption, attempt_views, job_view
+from service.printable import plain
 
 app = typer.Typer(help="Submit, list, show, cancel and watch jobs.", no_args_is_help=True)
 

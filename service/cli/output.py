@@ -14,6 +14,8 @@ from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
+from service.printable import plain
+
 WIDE = 2000
 """Columns for what must not be folded or cut."""
 WIDEST_NAME = 24
@@ -48,13 +50,6 @@ def talk(message: str) -> None:
     """Say something on stderr, each line marked as ours."""
     for line in message.splitlines():
         typer.echo(f"duly: {plain(line)}", err=True)
-
-
-def plain(text: str) -> str:
-    r"""The text with everything that a terminal may obey written out, such as `\x1b`."""
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
-    )
 
 
 def show_rows(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], output: Output) -> None:

@@ -19,7 +19,7 @@ GOOD = {
     "message_id": f"{JOB}.1",
     "message_timestamp": 0,
 }
-printable = st.text(min_size=1).filter(str.isprintable)
+printable = st.text(min_size=1, max_size=200).filter(str.isprintable)
 dispatches = st.builds(
     Dispatch, st.uuids().map(str), st.integers(1, LARGEST_DISPATCH), kind=printable, queue=st.text()
 )

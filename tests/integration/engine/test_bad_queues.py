@@ -114,7 +114,7 @@ def test_an_intake_that_was_declared_otherwise_is_collected_from(
     [
         ("q" * 253, "test.note", "no queue of RabbitMQ can have the name of its queue"),
         ("", "test.note", "no queue of RabbitMQ can have the name of its queue"),
-        ("q", "tab\there", "the name of its kind is not printable"),
+        ("q", "tab\there", "the name of its kind is too long, or not printable"),
     ],
 )
 def test_a_job_whose_message_nobody_could_take_is_buried_at_once(

@@ -90,6 +90,25 @@ def test_tracebacks_on_the_console_show_no_local_variables(configured: Configure
     assert "hunter2" not in shown
 
 
+def test_nothing_that_is_logged_commands_the_terminal(configured: Configured) -> None:
+    stderr = configured("console")
+    evil = "a\x1b[2J\x9b31m\nduly: forged\r\u202e"
+    ours = structlog.stdlib.get_logger()
+    ours.warning(evil, why=evil, bare="\x1b[2J", nested=[evil])
+    logging.getLogger("somebody").warning("said %s", evil)
+    try:
+        int(evil)
+    except ValueError:
+        ours.exception("failed")
+        logging.getLogger("somebody").exception("failed")
+
+    shown = stderr.getvalue()
+    assert not {"\x1b", "\x9b", "\r", "\u202e"} & set(shown)
+    assert r"bare=\x1b[2J" in shown
+    before_the_tracebacks = shown.partition("Traceback")[0]
+    assert "\nduly: forged" not in before_the_tracebacks
+
+
 def _divide_with_a_secret() -> None:
     secret = "".join(["hunt", "er2"])
     try:

@@ -8,12 +8,15 @@ import httpx2
 import psycopg
 import pytest
 
+from service.api_keys import Scope
 from service.examples import NEW_ENDPOINTS
+from tests.integration.http.conftest import MakeClient
 
 ENDPOINT: Any = NEW_ENDPOINTS["rendered invoices"]["value"]
 
 
-def test_the_secret_is_told_once(client: httpx2.Client, sql_now: psycopg.Connection) -> None:
+def test_the_secret_is_told_once(client_with: MakeClient, sql_now: psycopg.Connection) -> None:
+    client = client_with(Scope.ADMIN, Scope.PAYLOADS)
     made = client.post("/v1/webhook-endpoints", json=ENDPOINT)
     (listed,) = client.get("/v1/webhook-endpoints").json()["webhook_endpoints"]
 
@@ -23,6 +26,28 @@ def test_the_secret_is_told_once(client: httpx2.Client, sql_now: psycopg.Connect
     assert listed == {name: value for name, value in made.json().items() if name != "secret"}
     stored = sql_now.execute("SELECT secret, url FROM webhook_endpoints").fetchone()
     assert stored == (secret, "https://example.com/hooks")
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://hooks.example/services/T0/hunter2", "https://hooks.example/[redacted]"),
+        ("http://[2001:db8::1]:8080/?token=hunter2", "http://[2001:db8::1]:8080/[redacted]"),
+        ("https://hooks.example/#hunter2", "https://hooks.example/[redacted]"),
+        ("https://hooks.example", "https://hooks.example/"),
+    ],
+)
+def test_a_token_in_an_address_is_shown_to_keys_with_the_scope_payloads_only(
+    client_with: MakeClient, client: httpx2.Client, url: str, shown: str
+) -> None:
+    made = client.post("/v1/webhook-endpoints", json=ENDPOINT | {"url": url}).json()
+
+    def listed(by: httpx2.Client) -> str:
+        (endpoint,) = by.get("/v1/webhook-endpoints").json()["webhook_endpoints"]
+        return str(endpoint["url"])
+
+    assert listed(client) == listed(client_with(Scope.READ)) == shown
+    assert listed(client_with(Scope.READ, Scope.PAYLOADS)) == made["url"]
 
 
 def test_a_deleted_endpoint_is_gone(client: httpx2.Client) -> None:
