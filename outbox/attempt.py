@@ -26,7 +26,7 @@ from outbox import steps
 from outbox.actor import Actor
 from outbox.broker import Dead
 from outbox.causes import causes
-from outbox.database import is_own_outage
+from outbox.database import is_own_collision, is_own_demotion, is_own_outage
 from outbox.job import Job, Superseded
 from outbox.ledger import Ledger, LedgerClosed
 from outbox.result import UnstorableResult, storable
@@ -115,10 +115,11 @@ class Attempt:
     def is_stuck(self, margin: timedelta) -> bool:
         """Whether it goes on `margin` past the end of its time, in some call into C, say.
 
-        Not while it waits for the ledger, which may be for as long as Postgres is away.
+        Not while it waits for the ledger, or for its COMMIT: that may take as long as Postgres, or
+        a standby that it waits for, is away.
         """
         busy_since = self._busy_since
-        if busy_since is None:
+        if busy_since is None or self.job.is_committing:
             return False
         return time.monotonic() > busy_since + (self._kind.time_limit + margin).total_seconds()
 
@@ -169,7 +170,9 @@ class Attempt:
             self._snooze(error.delay.total_seconds(), self._teller.text(error))
         elif isinstance(error, Superseded):
             log.warning("superseded", why=str(error))
-        elif self._is_outage(error):
+        elif is_own_collision(error):
+            self._snooze(DATABASE_AWAY_SECONDS, "Postgres rolled it back for another transaction")
+        elif is_own_demotion(error) or self._is_outage(error):
             self._snooze(DATABASE_AWAY_SECONDS, "Postgres is away")
         else:
             self._retry_or_die(error)

@@ -17,6 +17,7 @@ from outbox.intakes import DeadMessage, Intakes
 from outbox.link import connect
 from outbox.outage import is_outage
 from outbox.pauses import Pauses
+from outbox.replication import CommitWatch
 
 log = structlog.get_logger(__name__)
 
@@ -34,19 +35,23 @@ class Collector:
         self._pauses = Pauses()
 
     async def run(self) -> None:
-        """Collect for ever. Raises BrokerGone or psycopg's errors; call it again then."""
+        """Collect for ever. Raises BrokerGone or psycopg's errors; call it again then.
+
+        What has committed without waiting for a standby is not acknowledged, and comes again.
+        """
         async with (
             await AsyncConnection.connect(
                 conninfo(self._database_url), autocommit=True
             ) as database,
             connect(self._amqp_url) as link,
         ):
-            intakes = Intakes(link, self._pauses)
+            intakes, watch = Intakes(link, self._pauses), CommitWatch(database)
             while True:
                 await intakes.open(filter(topology.is_name, self._queues))
                 message = await intakes.next(LOOK_SECONDS)
                 if message is not None:
-                    await _keep_at_any_rate(database, message)
+                    with watch.commit():
+                        await _keep_at_any_rate(database, message)
                     message.acknowledge()
 
 

@@ -7,9 +7,11 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, Engine, event
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from outbox import steps
+from outbox.replication import is_unreplicated
 from outbox.result import storable
 from outbox.submit import PARENT, SUBMITTED
 
@@ -38,6 +40,7 @@ class Job:
     sessions: Callable[[], Session] = field(repr=False)
     nudge: Callable[[], None] = field(repr=False)
     completed: bool = False
+    is_committing: bool = False
 
     @contextmanager
     def transaction(self, result: Any = None) -> Iterator[Session]:
@@ -45,16 +48,24 @@ class Job:
 
         The job is `succeeded`, with `result` (any JSON value), when the block ends; what the actor
         returns afterwards is ignored. If the process dies before the commit, or the worker was
-        replaced (then `Superseded` is raised), none of it happened. `commit()` is refused
-        inside, of the session as of its connection.
+        replaced (then `Superseded` is raised), none of it happened. It raises `Unreplicated`, in an
+        error of SQLAlchemy's, where all of it has committed without waiting for the standby.
+        `commit()` is refused inside, of the session as of its connection.
         """
         if self.completed:
             raise RuntimeError("a job is completed once: put all effects into one transaction")
-        with self.sessions() as session, session.begin():
-            session.info[PARENT] = self
-            with _kept_open(session.connection()):
-                yield session
-            self._succeed(session, result)
+        try:
+            with self.sessions() as session, session.begin():
+                session.info[PARENT] = self
+                with _kept_open(session.connection()):
+                    yield session
+                self._succeed(session, result)
+                self.is_committing = True
+        except DBAPIError as error:
+            self.completed = is_unreplicated(error)
+            raise
+        finally:
+            self.is_committing = False
         self.completed = True
         if session.info.get(SUBMITTED):
             self.nudge()

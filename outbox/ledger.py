@@ -29,6 +29,7 @@ from outbox.database import conninfo_of_steps
 from outbox.held import Held
 from outbox.nudge import NOTIFY
 from outbox.refused import first_line, is_about_data, is_about_one
+from outbox.replication import WRITE_WAL, CommitWatch
 from outbox.round_trip import PreparedStatement, array, named_rows, round_trip
 
 log = structlog.get_logger(__name__)
@@ -66,6 +67,7 @@ STATEMENTS = {
         "die": steps.DIE,
         "count_uncertain": steps.COUNT_UNCERTAIN,
         "look": LOOK,
+        "write_wal": WRITE_WAL,
     }.items()
 }
 """All that it can be asked to take."""
@@ -102,6 +104,8 @@ class Ledger:
         self.lost_at = -math.inf
         """When it last lost its connection, on the monotonic clock."""
         self._connection: psycopg.Connection[Any] | None = None
+        self._watch: CommitWatch
+        self._is_in_doubt = False
         self._entries: queue.SimpleQueue[_Entry] = queue.SimpleQueue()
         self._held = Held[_Entry]()
         self._stopping = threading.Event()
@@ -203,6 +207,7 @@ class Ledger:
             except psycopg.Error as error:
                 if is_about_one(error):
                     return self._settle_alone(entries, error)
+                self._is_in_doubt = True
                 self._disconnect()
                 if self._stopping.is_set():
                     return _refuse(entries, LedgerClosed("Postgres is away and the worker stops"))
@@ -244,7 +249,7 @@ class Ledger:
         groups: dict[str, list[_Entry]] = defaultdict(list)
         for entry in entries:
             groups[entry.step].append(entry)
-        if groups.keys() == {steps.CLAIM}:
+        if groups.keys() == {steps.CLAIM} and not self._is_in_doubt:
             groups = {CLAIMS_ALONE: groups[steps.CLAIM]}
         answers: dict[_Entry, Any] = {}
         for group, taken in zip(groups.values(), self._take(groups), strict=True):
@@ -254,19 +259,28 @@ class Ledger:
             entry.then(answers[entry])
 
     def _take(self, groups: Mapping[str, Sequence[_Entry]]) -> list[list[Any]]:
-        """All in one transaction, though none says BEGIN: it is one round trip."""
+        """All in one transaction, though none says BEGIN: it is one round trip.
+
+        What was tried before may have committed, and no standby have it. Then it changes nothing
+        now, and its answer waits for a standby all the same.
+        """
         connection = self._connect()
         asks = [
             STATEMENTS[step].of(connection, {"worker": self.name} | _columns(group))
             for step, group in groups.items()
         ]
-        answers = connection.wait(round_trip(connection, *asks))
-        return [named_rows(connection, answer) for answer in answers]
+        if self._is_in_doubt:
+            asks.append(STATEMENTS[WRITE_WAL].of(connection, {}))
+        with self._watch.commit():
+            answers = connection.wait(round_trip(connection, *asks))
+        self._is_in_doubt = False
+        return [named_rows(connection, answer) for answer in answers[: len(groups)]]
 
     def _connect(self) -> "psycopg.Connection[Any]":
         if self._connection is None:
             connection = psycopg.connect(conninfo_of_steps(self._database_url), autocommit=True)
             self._connection = connection
+            self._watch = CommitWatch(connection)
             prepare = [each.prepare for each in STATEMENTS.values()]
             connection.wait(round_trip(connection, *prepare))
         return self._connection

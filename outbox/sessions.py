@@ -27,6 +27,7 @@ def job_sessions(engine: AsyncEngine, **options: Any) -> async_sessionmaker[Asyn
     `begin()` block or its connection. Once that has returned, rows and jobs have committed. If it
     raises, with the errors that SQLAlchemy has for its statements, neither have, but where the
     connection broke or the task was cancelled: then all have or none. So it is if the process dies.
+    Where the error's `orig` is `Unreplicated`, all have, without waiting for the standby.
     What is rolled back before leaves no job. Until the commit no statement of the transaction sees
     them. Savepoints, commits and rollbacks are SQLAlchemy's: written as SQL they go past this.
 

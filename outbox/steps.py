@@ -519,12 +519,16 @@ ORDER BY id DESC
 LIMIT 1
 """
 
-# Worker: I am alive.
+# Worker: I am alive. It waits for no disk, and for no standby: who waits seems to be silent.
 BEAT = """
 INSERT INTO duly.workers (name, queues, threads) VALUES (%(name)s, %(queues)s::jsonb, %(threads)s)
 ON CONFLICT (name) DO UPDATE SET heartbeat_at = now()
+RETURNING set_config('synchronous_commit', 'off', true)
 """
-LEAVE = "DELETE FROM duly.workers WHERE name = %(name)s"
+LEAVE = """
+DELETE FROM duly.workers WHERE name = %(name)s
+RETURNING set_config('synchronous_commit', 'off', true)
+"""
 
 # Relay: when was each worker last heard?
 HEARTBEATS = "SELECT name, heartbeat_at FROM duly.workers"

@@ -18,11 +18,12 @@ from outbox.actor import Actor, Actors
 from outbox.attempt import Attempt
 from outbox.broker import Broker, Dead, GiveBack
 from outbox.claims import Claims
-from outbox.database import note_errors, renew_older, sqlalchemy_url
+from outbox.database import note_errors, renew_older, replace_useless, sqlalchemy_url
 from outbox.desk import Desk
 from outbox.heartbeat import Heartbeat, worker_name
 from outbox.job import refuse_early_commits
 from outbox.ledger import LOOK, Ledger, LedgerClosed
+from outbox.replication import watch_commits
 from outbox.runner import Runner
 from outbox.time_limit import TimeLimits
 from outbox.wire import Dispatch
@@ -101,6 +102,8 @@ class Worker:
         )
         note_errors(self._engine)
         refuse_early_commits(self._engine)
+        replace_useless(self._engine)
+        watch_commits(self._engine)
         self._ledger = Ledger(database_url, self.name)
         # With the ledger's connection idle ones of the actors were lost, at the cost of no attempt.
         renew_older(self._engine, lambda: self._ledger.lost_at)

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import (
 from starlette.requests import Request
 
 from outbox import job_sessions
-from outbox.database import sqlalchemy_url
+from outbox.database import replace_useless, sqlalchemy_url
 
 CONNECTIONS = 10
 CONNECT_SECONDS = 3
@@ -25,9 +25,10 @@ Sessions = async_sessionmaker[AsyncSession]
 def create_engine(database_url: str) -> AsyncEngine:
     """The process's connections; the first is made when the first request needs it.
 
-    A server that went silent is noticed by TCP; error messages do not quote parameters.
+    A server that went silent is noticed by TCP, one that has ended the connection when it is taken;
+    error messages do not quote parameters.
     """
-    return create_async_engine(
+    engine = create_async_engine(
         sqlalchemy_url(database_url),
         pool_size=CONNECTIONS,
         max_overflow=0,
@@ -42,6 +43,8 @@ def create_engine(database_url: str) -> AsyncEngine:
             f" -c idle_in_transaction_session_timeout={3 * STATEMENT_SECONDS}s",
         },
     )
+    replace_useless(engine.sync_engine)
+    return engine
 
 
 def create_sessions(engine: AsyncEngine) -> Sessions:

@@ -24,7 +24,8 @@ PATIENCE_SECONDS = 3
 
 # The oldest due event is the first of some queue's level: no backlog is walked to find it.
 OLDEST_DUE = text("""
-SELECT extract(epoch FROM now() - min(oldest.available_at))::float8
+SELECT extract(epoch FROM now() - min(oldest.available_at))::float8 AS lag,
+       current_setting('transaction_read_only') = 'on' AS is_read_only
 FROM unnest(CAST(:queues AS text[])) AS queue
 CROSS JOIN unnest('{0,1,2}'::smallint[]) AS level
 CROSS JOIN LATERAL (
@@ -34,7 +35,7 @@ CROSS JOIN LATERAL (
 ) AS oldest
 """)
 
-State = Literal["ok", "unreachable"]
+State = Literal["ok", "unreachable", "read-only"]
 
 
 class Alive(BaseModel):
@@ -84,10 +85,12 @@ class Readiness:
     async def _ask_postgres(self) -> tuple[State, float | None]:
         try:
             async with asyncio.timeout(PATIENCE_SECONDS), self._engine.connect() as connection:
-                lag = await connection.scalar(OLDEST_DUE, {"queues": KINDS.queues})
+                found = (await connection.execute(OLDEST_DUE, {"queues": KINDS.queues})).one()
         except (SQLAlchemyError, TimeoutError):
             return "unreachable", None
-        return "ok", lag or 0.0
+        if found.is_read_only:
+            await self._engine.dispose()  # a new connection may lead to the primary
+        return "read-only" if found.is_read_only else "ok", found.lag or 0.0
 
     def _ask_broker(self) -> State:
         try:
@@ -106,13 +109,14 @@ async def alive() -> Alive:
 @router.get(
     "/readyz",
     summary="Can it work?",
-    responses={503: {"model": Report, "description": "Postgres cannot be reached"}},
+    responses={503: {"model": Report, "description": "Postgres cannot be reached or written to"}},
 )
 async def ready(request: Request, response: Response) -> Report:
-    """Whether Postgres and RabbitMQ can be reached, and how far the outbox lags behind.
+    """Whether Postgres and RabbitMQ can be used, and how far the outbox lags behind.
 
-    Requests need Postgres only. While just the broker is away they succeed and their jobs wait:
-    that is `degraded` and no 503, which would take the API out of its load balancer for nothing.
+    Requests need a Postgres that takes writes, and nothing else. While just the broker is away they
+    succeed and their jobs wait: that is `degraded` and no 503, which would take the API out of its
+    load balancer for nothing.
     """
     report: Report = await request.app.state.readiness.report()
     if report.status == "not ready":

@@ -9,23 +9,27 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from fastapi import Depends
+from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from outbox.database import is_unreachable
+from outbox.database import may_have_committed
+from outbox.replication import WRITE_WAL
 from outbox.submit import SUBMITTED
 from service import problem_types as types
 from service.auth import authenticate
 from service.idempotency import AlreadyAnswered, keep_answer, take_turn
 from service.problems import Problem
+from service.request_transaction import RequestTransaction
 from service.strict_json import StrictRequest
 from service.strict_route import StrictRoute
 
 LONGEST_SECONDS = 20
 """After so long a request is given up, even if Postgres neither answers nor goes away."""
 
+MAKE_SURE = text(WRITE_WAL)
+"""Before an answer is repeated: what it promises may have committed without its standby."""
 
 UPLOAD_SECONDS = 60
 
@@ -53,15 +57,18 @@ class TransactionalRoute(StrictRoute):
             await _receive(request)  # a slow upload holds no connection
             if self.body_field:
                 await request.require_json()
-            async with asyncio.timeout(LONGEST_SECONDS), request.app.state.sessions() as session:
-                request.state.session = session
+            sessions = request.app.state.sessions
+            async with asyncio.timeout(LONGEST_SECONDS), RequestTransaction(sessions()) as tx:
+                request.state.session = tx.session
                 try:
                     response = await handle(request)
+                    if response.status_code < 400:
+                        await keep_answer(request, tx.session, response)
                 except AlreadyAnswered as earlier:
-                    return earlier.response
+                    response = earlier.response
+                    await tx.session.execute(MAKE_SURE)
                 if response.status_code < 400:
-                    await keep_answer(request, session, response)
-                    await _commit(request, session)
+                    await _commit(request, tx)
             return response
 
         return in_transaction
@@ -77,13 +84,13 @@ async def _receive(request: Request) -> None:
         raise Problem(types.BAD_REQUEST, "the body ended early") from None  # nobody reads it
 
 
-async def _commit(request: Request, session: AsyncSession) -> None:
+async def _commit(request: Request, tx: RequestTransaction) -> None:
     try:
-        await session.commit()
+        await tx.commit()
     except DBAPIError as error:
-        if is_unreachable(error):
-            detail = "the connection to the database broke"
+        if may_have_committed(error):
+            detail = "the database did not confirm the commit"
             raise Problem(types.OUTCOME_UNKNOWN, detail, headers={"Retry-After": "2"}) from error
         raise
-    if session.info.get(SUBMITTED):
+    if tx.session.info.get(SUBMITTED):
         request.app.state.nudge.send()

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool
 
 from outbox.database import sqlalchemy_url
+from outbox.replication import watch_commits
 from service.settings import settings
 
 CONNECT_SECONDS = 5
@@ -15,11 +16,15 @@ CONNECT_SECONDS = 5
 
 @contextmanager
 def session() -> Iterator[Session]:
-    """A session that connects when first used and keeps what it read after a commit."""
+    """A session that connects when first used and keeps what it read after a commit.
+
+    A commit that did not wait for its standby raises.
+    """
     engine = create_engine(
         sqlalchemy_url(settings().database_url),
         poolclass=NullPool,
         connect_args={"connect_timeout": CONNECT_SECONDS},
     )
+    watch_commits(engine)
     with Session(engine, expire_on_commit=False) as opened:
         yield opened

@@ -6,7 +6,8 @@ from enum import IntEnum
 from pydantic import ValidationError
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
-from outbox.database import is_unreachable
+from outbox.database import is_read_only, is_unreachable
+from outbox.replication import is_unreplicated
 
 NOT_MIGRATED = ("42P01", "3F000", "42703")
 """SQLSTATEs of a table, schema or column that is not there."""
@@ -62,6 +63,10 @@ def _setting(field: str) -> str:
 
 def _database_error(error: DBAPIError) -> Stop:
     line = str(error.orig).strip().partition("\n")[0]
+    if is_unreplicated(error):
+        return Stop(f"{line}: if Postgres fails over now, what was done is lost")
+    if is_read_only(error):
+        return Stop(f"Postgres is read-only: {line}", Code.UNREACHABLE)
     if is_unreachable(error):
         return Stop(f"Postgres cannot be reached: {line}", Code.UNREACHABLE)
     if getattr(error.orig, "sqlstate", None) in NOT_MIGRATED:

@@ -4,7 +4,9 @@ from collections.abc import Callable
 from uuid import UUID
 
 import dramatiq.worker
+import psycopg
 import pytest
+from sqlalchemy import text
 
 from outbox import Actor, Job, Retry
 from tests.integration.engine.by_hand import ByHand
@@ -13,6 +15,7 @@ from tests.integration.engine.gate import Gate
 from tests.integration.engine.line import Line, Note, note_kind, prefetched
 from tests.integration.engine.rabbit import Rabbit
 from tests.proxy import Proxy
+from tests.read_only import read_only
 from tests.wait import wait_for
 
 
@@ -134,6 +137,47 @@ def test_connections_that_were_lost_between_two_jobs_cost_no_attempt(
         line.wait_for(line.submit(kind()), "succeeded")
         assert cut_postgres() > 0
     line.wait_for(line.submit(kind()), "succeeded")
+
+
+def test_sessions_that_are_read_only_cost_no_attempt_and_are_replaced(
+    line: Line, effects: Effects, sql_now: psycopg.Connection, queue: str
+) -> None:
+    """The ledger's is none of them: the actors' pool alone has led to a standby."""
+    kind, gate = note_kind(queue, retry=Retry(attempts=1)), Gate("a")
+
+    def do(note: Note, job: Job) -> None:
+        gate(note, job)
+        with job.transaction() as tx:
+            effects.add(tx, job.id)
+
+    line.start_relay(queue)
+    line.start_worker(Actor(kind, do))
+    job = line.submit(kind(text="a"))
+    wait_for("the job to run", lambda: gate.came)
+    with read_only(sql_now):
+        gate.open()
+        wait_for("the job to run again", lambda: len(gate.came) > 1)
+    line.wait_for(job, "succeeded")
+    assert line.attempts(job) == []
+
+
+@pytest.mark.parametrize("state", ["40001", "40P01"])
+def test_a_transaction_that_is_rolled_back_for_another_costs_no_attempt(
+    line: Line, effects: Effects, queue: str, state: str
+) -> None:
+    kind = note_kind(queue, retry=Retry(attempts=1))
+
+    def do(_note: Note, job: Job) -> None:
+        with job.transaction() as tx:
+            effects.add(tx, job.id)
+            if job.dispatch == 1:
+                tx.execute(text(f"DO $$ BEGIN RAISE 'lost' USING ERRCODE = '{state}'; END $$"))
+
+    line.start_relay(queue)
+    line.start_worker(Actor(kind, do))
+    job = line.submit(kind())
+    line.wait_for(job, "succeeded")
+    assert (line.attempts(job), effects.of(job), line.job(job).attempt) == ([], ["done"], 1)
 
 
 def test_two_workers_and_two_relays_do_each_job_once(
