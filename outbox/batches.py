@@ -4,7 +4,7 @@ In between lies an open transaction. If it is never settled, its connection ends
 run, and the events are as they were.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -15,6 +15,7 @@ from outbox import steps
 from outbox.database import conninfo_of_steps
 from outbox.frontier import Event, Frontier
 from outbox.refusals import Hopeless, hopeless
+from outbox.rooms import Rooms
 from outbox.round_trip import Ask, PreparedStatement, array, named_rows, plain, round_trip
 from outbox.wire import Dispatch
 
@@ -24,9 +25,6 @@ _LOCK = PreparedStatement("lock_events", steps.LOCK_EVENTS)
 _DELETE = PreparedStatement("delete_events", steps.DELETE_EVENTS)
 _DEFER = PreparedStatement("defer_events", steps.DEFER_EVENTS)
 _BEGIN, _COMMIT = plain("BEGIN"), plain("COMMIT")
-
-Rooms = Mapping[str, int]
-"""How many messages each queue has room for."""
 
 
 @asynccontextmanager
@@ -50,8 +48,8 @@ async def lock(database: AsyncConnection[Any], rooms: Rooms, frontier: Frontier)
     wanted = _wanted(rooms, LARGEST_BATCH, frontier)
     _, locked = await _ask(database, _BEGIN, _LOCK.of(database, wanted))
     return [
-        (Dispatch(*named), priority, available_at)
-        for *named, priority, available_at in named_rows(database, locked)
+        Event(Dispatch(*named), level, available_at)
+        for *named, level, available_at in named_rows(database, locked)
     ]
 
 
@@ -76,10 +74,12 @@ async def _ask(database: AsyncConnection[Any], *asks: Ask) -> list[PGresult]:
 
 
 def _wanted(rooms: Rooms, most: int, frontier: Frontier) -> dict[str, str]:
+    queues = [queue for queue, _ in rooms.items()]
     return {
-        "queues": array(rooms),
-        "rooms": array(min(room, most) for room in rooms.values()),
-        **{level: array(reached) for level, reached in frontier.of(rooms).items()},
+        "queues": array(queues),
+        "rooms": array(min(room.messages, most) for _, room in rooms.items()),
+        "replays": array(min(room.replays, most) for _, room in rooms.items()),
+        "reached": array(frontier.of(queues)),
     }
 
 

@@ -1,14 +1,13 @@
 """Between the consumers and the threads: claims jobs for threads that are free.
 
-A message waits here until a thread is free. Then its job is claimed, together with those of other
-messages, and the thread gets it once it is this worker's. So no thread waits for Postgres before it
-can begin, and no job is claimed that could not begin at once.
+A message waits here until a thread is free for its queue. Then its job is claimed, together with
+those of other messages, and the thread gets it once it is this worker's. So no thread waits for
+Postgres before it can begin, and no job is claimed that could not begin at once.
 """
 
 import queue
 import threading
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -20,6 +19,7 @@ from outbox import steps
 from outbox.attempt import Attempt
 from outbox.desk import Desk, InHand
 from outbox.ledger import Ledger
+from outbox.thread_shares import ThreadShares
 from outbox.wire import Dispatch
 
 log = structlog.get_logger(__name__)
@@ -35,19 +35,30 @@ class Claims:
     begun is rescued, like one that had.
     """
 
-    def __init__(self, ledger: Ledger, desk: Desk, prepare: Prepare, threads: int) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        desk: Desk,
+        prepare: Prepare,
+        *,
+        threads: int,
+        queues: Collection[str],
+    ) -> None:
+        """Raises TooFewThreads where there are fewer threads than queues."""
         self._ledger = ledger
         self._desk = desk
         self._prepare = prepare
-        self._threads = self._free = threads
+        self._threads = threads
         self._stopped = False
         self._lock = threading.Lock()
-        self._waiting: deque[Any] = deque()
+        self._shares: ThreadShares[Any] = ThreadShares(threads, queues)
+        self._taken = threading.local()
         self._claimed: queue.SimpleQueue[Any] = queue.SimpleQueue()
 
     def put(self, item: Any) -> None:
         """Take a message from a consumer."""
-        self._waiting.append(item)
+        with self._lock:
+            self._shares.add(_queue_of(item), item)
         self._claim_for_the_free()
 
     def get(self, timeout: float) -> Any:  # noqa: ARG002 - the signature is Dramatiq's
@@ -59,13 +70,12 @@ class Claims:
         item = self._claimed.get()
         if item is None:
             raise queue.Empty
+        self._taken.queue = _queue_of(item)
         return item
 
     def task_done(self) -> None:
-        """A thread is free again."""
-        with self._lock:
-            self._free += 1
-        self._claim_for_the_free()
+        """The thread that calls it is free again: it is done with what it got."""
+        self._release(self._taken.queue)
 
     def hand_out_again(self, in_hand: InHand) -> None:
         """Give a job to a thread once more, although it has run.
@@ -77,7 +87,7 @@ class Claims:
         again = InHand(item, in_hand.attempt)
         self._desk.lay(again)
         with self._lock:
-            self._free -= 1
+            self._shares.occupy(_queue_of(item))
         self._hand_out(again)
 
     def stop(self) -> None:
@@ -87,7 +97,7 @@ class Claims:
         """
         with self._lock:
             self._stopped = True
-            self._waiting.clear()
+            self._shares.clear()
             with suppress(queue.Empty):
                 while True:
                     self._claimed.get_nowait()
@@ -97,18 +107,22 @@ class Claims:
     def _claim_for_the_free(self) -> None:
         while True:
             with self._lock:
-                if self._stopped or self._free <= 0 or not self._waiting:
-                    return
-                self._free -= 1
-                item = self._waiting.popleft()
+                item = None if self._stopped else self._shares.take()
+            if item is None:
+                return
             self._claim(item)
+
+    def _release(self, queue: str) -> None:
+        with self._lock:
+            self._shares.release(queue)
+        self._claim_for_the_free()
 
     def _claim(self, item: Any) -> None:
         dispatch: Dispatch = item.message.dispatch
         if not self._desk.take_place(dispatch):
             item.message.consumer.settle(item.message)  # a duplicate of what this process has
             with self._lock:
-                self._free += 1
+                self._shares.release(dispatch.queue)
             return
         asked = {"id": dispatch.job_id, "dispatch": dispatch.dispatch, "kind": dispatch.kind}
         self._ledger.post(steps.CLAIM, asked, partial(self._answered, item))
@@ -127,9 +141,14 @@ class Claims:
         else:
             log.warning("message given back", job=dispatch.job_id, why=str(answer))
             message.consumer.give_back(message)
-        return self.task_done()
+        return self._release(dispatch.queue)
 
     def _hand_out(self, in_hand: InHand) -> None:
         with self._lock:
             if not self._stopped:
                 self._claimed.put(in_hand.item)
+
+
+def _queue_of(item: Any) -> str:
+    queue: str = item.message.dispatch.queue
+    return queue

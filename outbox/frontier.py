@@ -6,16 +6,30 @@ deletion; a relay that begins each batch at the oldest would walk past more of t
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import NamedTuple
 
-from outbox.kinds import Priority
+from outbox.steps import REPLAYED
 from outbox.wire import Dispatch
 
-Event = tuple[Dispatch, int, datetime]
-"""What was locked, its priority, and from when on it was available."""
+LEVELS = range(2 * REPLAYED)
+"""What a queue's events are ordered by first: fresh jobs by priority, then replayed ones."""
+
+
+class Event(NamedTuple):
+    """What was locked, at which level, and from when on it was available."""
+
+    dispatch: Dispatch
+    level: int
+    available_at: datetime
+
+    @property
+    def is_replayed(self) -> bool:
+        """Whether its job was dead and is tried again by a person's act."""
+        return self.level >= REPLAYED
 
 
 class Frontier:
-    """The latest moment taken of each queue and priority.
+    """The latest moment taken of each queue and level.
 
     There may be events before it: of transactions that commit late, or that another relay had
     locked. So it has to be forgotten now and then.
@@ -26,17 +40,13 @@ class Frontier:
 
     def advance(self, events: Iterable[Event]) -> None:
         """These were taken, in this order."""
-        for dispatch, priority, available_at in events:
-            self._reached[dispatch.queue, priority] = available_at
+        for dispatch, level, available_at in events:
+            self._reached[dispatch.queue, level] = available_at
 
     def forget(self) -> None:
         """Begin at the oldest again."""
         self._reached.clear()
 
-    def of(self, queues: Iterable[str]) -> dict[str, list[datetime | None]]:
-        """Where to go on in each of the queues, in a list for each priority."""
-        queues = list(queues)
-        return {
-            priority.name.lower(): [self._reached.get((queue, priority)) for queue in queues]
-            for priority in Priority
-        }
+    def of(self, queues: Iterable[str]) -> list[datetime | None]:
+        """Where to go on: for each of the queues a moment for each level."""
+        return [self._reached.get((queue, level)) for queue in queues for level in LEVELS]

@@ -5,7 +5,6 @@ after a small one does not wait for its confirms. Two connections to Postgres, a
 transaction of one batch.
 """
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +18,7 @@ from outbox.link import BrokerGone
 from outbox.pauses import Pauses
 from outbox.publisher import Publisher, Sending
 from outbox.refusals import Hopeless
+from outbox.rooms import Rooms
 from outbox.wire import Dispatch
 
 log = structlog.get_logger(__name__)
@@ -42,7 +42,11 @@ class Mover:
     """
 
     def __init__(
-        self, events: Sequence[AsyncConnection[Any]], publisher: Publisher, pauses: Pauses
+        self,
+        events: Sequence[AsyncConnection[Any]],
+        publisher: Publisher,
+        pauses: Pauses,
+        rooms: Rooms,
     ) -> None:
         self._idle = list(events)
         self._publisher = publisher
@@ -51,18 +55,7 @@ class Mover:
         self._hopeless: Hopeless = []
         self._full: set[str] = set()
         self._frontier = Frontier()
-        self.rooms: dict[str, int] = {}
-        """How many messages each queue has room for, less what was sent since it was looked at."""
-
-    @property
-    def has_room(self) -> bool:
-        """Whether every queue takes more."""
-        return all(self.rooms.values())
-
-    @property
-    def is_full(self) -> bool:
-        """Whether there are queues, and none of them takes any more."""
-        return bool(self.rooms) and not any(self.rooms.values())
+        self._rooms = rooms
 
     def begin_anew(self) -> None:
         """Let the next batch begin at the oldest event again."""
@@ -70,7 +63,7 @@ class Mover:
 
     async def is_any_due(self) -> bool:
         """Whether there is anything to move."""
-        return await batches.is_any_due(self._idle[-1], self.rooms)
+        return await batches.is_any_due(self._idle[-1], self._rooms)
 
     async def move(self) -> int:
         """Send a batch and settle the one before; returns how many events it took up.
@@ -98,15 +91,14 @@ class Mover:
 
     async def _send(self) -> tuple[int, _Load | None]:
         events = self._idle.pop()
-        locked = await batches.lock(events, self.rooms, self._frontier)
+        locked = await batches.lock(events, self._rooms, self._frontier)
+        self._rooms.spend(locked)
         if not locked:
             await events.execute("COMMIT")
             self._idle.append(events)
             return 0, None
         self._frontier.advance(locked)
-        batch = [dispatch for dispatch, *_ in locked]
-        for queue, taken in Counter(each.queue for each in batch).items():
-            self.rooms[queue] -= taken
+        batch = [event.dispatch for event in locked]
         flawed = [each for each in batch if refusals.flaw(each)]
         sound = [each for each in batch if not refusals.flaw(each)] if flawed else batch
         return len(batch), _Load(events, flawed, await self._publisher.send(sound))
@@ -129,5 +121,5 @@ class Mover:
         """Those that took nothing at all for longer each time, the others for a moment."""
         for queue in self._full:
             self._pauses.leave_out(queue, "it takes no messages")
-            del self.rooms[queue]
+            self._rooms.leave_out(queue)
         self._full.clear()

@@ -52,7 +52,7 @@ FROM (SELECT * FROM overdue ORDER BY since LIMIT %(limit)s) AS overdue
 LEFT JOIN duly.outbox_events AS event ON event.job_id = overdue.id
 CROSS JOIN LATERAL (
     SELECT count(*) FROM (
-        SELECT FROM unnest('{0,1,2}'::smallint[]) AS level (priority)
+        SELECT FROM unnest('{0,1,2,3,4,5}'::smallint[]) AS level (priority)
         CROSS JOIN LATERAL (
             SELECT FROM duly.outbox_events AS other
             WHERE other.queue = event.queue AND other.priority = level.priority
@@ -60,7 +60,7 @@ CROSS JOIN LATERAL (
                   < CASE level.priority WHEN event.priority THEN event.available_at ELSE now() END
             LIMIT 1000
         ) AS due
-        WHERE level.priority <= event.priority
+        WHERE level.priority <= event.priority AND mod(level.priority, 3) <= mod(event.priority, 3)
         LIMIT 1000
     ) AS others
 ) AS ahead

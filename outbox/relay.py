@@ -26,6 +26,7 @@ from outbox.pace import LEAST_SECONDS
 from outbox.pauses import Pauses
 from outbox.publisher import Publisher
 from outbox.queues import Queues
+from outbox.rooms import Rooms
 
 log = structlog.get_logger(__name__)
 
@@ -40,8 +41,6 @@ BREATH_PER_EVENT_SECONDS = 0.0005
 NUDGED_SECONDS = LEAST_SECONDS + 0.001
 """How long a nudge is good for: what was committed so soon after it need not nudge again."""
 SMALL_BATCH = 100
-LEAST_SHARE = 4
-"""The part of a window that must be free before a queue is filled up again."""
 LOOK_SECONDS = 0.2
 """How often it looks at all there is, if that is quick."""
 REST = 9
@@ -58,6 +57,7 @@ class _Ways:
 
     database: AsyncConnection[Any]
     queues: Queues
+    rooms: Rooms
     mover: Mover
 
 
@@ -111,8 +111,9 @@ class Relay:
             batches.connect(self._database_url) as other,
             connect(self._amqp_url) as link,
         ):
-            mover = Mover([one, other], Publisher(link), self._pauses)
-            ways = _Ways(database, Queues(link, self._pauses), mover)
+            rooms = Rooms(self._window)
+            mover = Mover([one, other], Publisher(link), self._pauses, rooms)
+            ways = _Ways(database, Queues(link, self._pauses), rooms, mover)
             self._next_look, moved = 0.0, 0
             log.info("relay ready", queues=sorted(self.queues), window=self._window)
             while not self._stopping:
@@ -122,10 +123,10 @@ class Relay:
                     link.check()
                     await self._pause(IDLE_SECONDS)
                     continue
-                has_more = moved >= SMALL_BATCH or mover.is_full
+                has_more = moved >= SMALL_BATCH or rooms.is_full
                 expects = has_more or self._left_of_nudge > 0
                 moved = await self._look(ways, expects=expects)
-                await self._breathe(mover, moved, expects=expects)
+                await self._breathe(ways, moved, expects=expects)
             await mover.land()
 
     @property
@@ -140,32 +141,32 @@ class Relay:
         if looks_at_all or not expects:
             mover.begin_anew()
             await mover.land()
-        if looks_at_all or not mover.has_room:
+        if looks_at_all or ways.rooms.is_lacking:
             await mover.land()  # or it would be neither in the queue nor on its way
             await self._measure(ways, discovers=looks_at_all)
         moved = 0
-        if not mover.is_full and (expects or await mover.is_any_due()):
+        if not ways.rooms.is_full and (expects or await mover.is_any_due()):
             moved = await mover.move()
         if looks_at_all:
             self._next_look = time.monotonic() + _rest(time.monotonic() - began)
         return moved
 
-    async def _breathe(self, mover: Mover, moved: int, *, expects: bool) -> None:
+    async def _breathe(self, ways: "_Ways", moved: int, *, expects: bool) -> None:
         if moved:
-            await self._let_more_gather(mover, moved)
+            await self._let_more_gather(ways, moved)
             return
-        if not mover.is_full:
-            mover.begin_anew()
-        if not expects or (mover.is_full and self._left_of_nudge <= 0):
-            await self._pause(IDLE_SECONDS if mover.has_room else FULL_SECONDS)
-        elif mover.has_room:
+        if not ways.rooms.is_full:
+            ways.mover.begin_anew()
+        if not expects or (ways.rooms.is_full and self._left_of_nudge <= 0):
+            await self._pause(FULL_SECONDS if ways.rooms.is_lacking else IDLE_SECONDS)
+        elif not ways.rooms.is_lacking:
             await self._pause(self._left_of_nudge)
         else:
             await asyncio.sleep(BREATH_SECONDS)  # not until a nudge: that makes no room
 
-    async def _let_more_gather(self, mover: Mover, moved: int) -> None:
-        if mover.is_full:
-            await mover.land()
+    async def _let_more_gather(self, ways: "_Ways", moved: int) -> None:
+        if ways.rooms.is_full:
+            await ways.mover.land()
             await asyncio.sleep(BREATH_SECONDS if moved < SMALL_BATCH else FULL_SECONDS)
         elif moved < SMALL_BATCH:
             await asyncio.sleep(min(moved * BREATH_PER_EVENT_SECONDS, BREATH_SECONDS))
@@ -177,15 +178,8 @@ class Relay:
             await self._discover(ways.database)
         depths = await ways.queues.depths(filter(topology.is_name, self.queues))
         await self._redispatch_lost(ways.database, depths)
-        rooms = {queue: self._room(depth) for queue, depth in depths.items()}
-        # What waits for an impossible queue is buried, as much at once as would be published.
         impossible = (queue for queue in self.queues if not topology.is_name(queue))
-        ways.mover.rooms = rooms | dict.fromkeys(impossible, self._window)
-
-    def _room(self, depth: int) -> int:
-        """None for a few: a batch of a few costs as much as one of hundreds."""
-        room = self._window - depth
-        return room if room >= self._window // LEAST_SHARE else 0
+        ways.rooms.measure(depths, impossible)
 
     async def _discover(self, database: AsyncConnection[Any]) -> None:
         found = await database.execute(steps.QUEUES_IN_USE)

@@ -80,6 +80,7 @@ outbox_events = Table(
     Column("dispatch", Integer, nullable=False),
     Column("kind", Text, nullable=False),
     Column("queue", Text, nullable=False),
+    # The job's, and 3 more where it was replayed: the relay gives fresh jobs more room.
     Column("priority", SmallInteger, nullable=False),
     Column("available_at", DateTime(timezone=True), nullable=False),
     Column("failures", SmallInteger, nullable=False, server_default=text("0")),

@@ -19,6 +19,12 @@ takes many ids asks for `ANY` of them besides joining, so that it goes by the in
 made for a small table is kept (see BY_INDEX in outbox/database.py).
 """
 
+# Where a job's events stand in the outbox: fresh jobs by their priority (0, 1, 2), those that were
+# replayed by the same and 3 more. Only a replay makes a job's limit larger than its budget.
+REPLAYED = 3
+_LEVEL = f"""job.priority + CASE WHEN job.attempt_limit > job.attempt_budget THEN {REPLAYED}
+                                 ELSE 0 END AS level"""
+
 # Handler or actor -> queued. Commits or rolls back with the caller's transaction. Nothing comes
 # back: the caller knows what it asked for, and rows of an answer cost it more than the question.
 SUBMIT = """
@@ -69,25 +75,29 @@ UNION
 SELECT jsonb_array_elements_text(queues) FROM duly.workers
 """
 
-# Relay: locks what each queue has room for, highest priority first, oldest first within it.
+# Relay: locks what each queue has room for, highest priority first, oldest first within it. Of each
+# priority it takes replayed jobs first, `replays` of them at most, and fresh ones for the rest.
 # Each level is its own index range, so rows scheduled for later are never walked; nor are those
-# before the moment that a level has reached, where there is one: see outbox/frontier.py.
+# before the moment that a level has reached, where there is one: see outbox/frontier.py. `reached`
+# has six moments for each queue, one for each level.
 LOCK_EVENTS = """
 SELECT event.*
-FROM unnest(%(queues)s::text[], %(rooms)s::int[], %(high)s::timestamptz[],
-            %(normal)s::timestamptz[], %(low)s::timestamptz[])
-     AS wanted (queue, room, high, normal, low)
+FROM unnest(%(queues)s::text[], %(rooms)s::int[], %(replays)s::int[])
+     WITH ORDINALITY AS wanted (queue, room, replays, n)
 CROSS JOIN LATERAL (
     SELECT due.*
-    FROM (VALUES (0::smallint, wanted.high), (1, wanted.normal), (2, wanted.low))
-         AS level (priority, reached)
+    FROM (VALUES (3::smallint, wanted.replays), (0, wanted.room),
+                 (4, wanted.replays), (1, wanted.room),
+                 (5, wanted.replays), (2, wanted.room)) AS level (level, most)
     CROSS JOIN LATERAL (
-        SELECT job_id::text, dispatch, kind, queue, priority, available_at
+        SELECT job_id::text, dispatch, kind, queue, priority AS level, available_at
         FROM duly.outbox_events
-        WHERE queue = wanted.queue AND priority = level.priority
-          AND available_at >= coalesce(level.reached, '-infinity') AND available_at <= now()
+        WHERE queue = wanted.queue AND priority = level.level
+          AND available_at >= coalesce(
+              (%(reached)s::timestamptz[])[(wanted.n - 1) * 6 + level.level + 1], '-infinity')
+          AND available_at <= now()
         ORDER BY available_at
-        LIMIT wanted.room
+        LIMIT level.most
         FOR UPDATE SKIP LOCKED
     ) AS due
     LIMIT wanted.room
@@ -115,7 +125,7 @@ SELECT queue, array_agg(job_id), array_agg(dispatch) FROM sent GROUP BY queue
 # claims the job and the other is dropped.
 # This step may itself be slow, and leave an event whose job moved on meanwhile: a later dispatch
 # takes its place, an earlier one never does.
-REDISPATCH_LOST = """
+REDISPATCH_LOST = f"""
 WITH due AS (
     SELECT oldest.*, asked.depth
     FROM unnest(%(queues)s::text[], %(depths)s::int[]) AS asked (queue, depth)
@@ -129,7 +139,7 @@ WITH due AS (
         FOR UPDATE SKIP LOCKED
     ) AS oldest
 ), unclaimed AS (
-    SELECT due.id AS publication_id, job.id, job.dispatch, job.kind, job.queue, job.priority
+    SELECT due.id AS publication_id, job.id, job.dispatch, job.kind, job.queue, {_LEVEL}
     FROM due
     CROSS JOIN unnest(due.job_ids, due.dispatches) AS sent (job_id, dispatch)
     JOIN duly.jobs AS job
@@ -154,7 +164,7 @@ WITH due AS (
            OR due.id NOT IN (SELECT publication_id FROM unclaimed))
 )
 INSERT INTO duly.outbox_events (job_id, dispatch, kind, queue, priority, available_at)
-SELECT DISTINCT id, dispatch, kind, queue, priority, now()
+SELECT DISTINCT id, dispatch, kind, queue, level, now()
 FROM unclaimed
 WHERE publication_id IN (SELECT id FROM overtaken)
 ORDER BY id
@@ -225,7 +235,7 @@ RETURNING done.n
 """
 
 # running -> queued after a failed attempt; cancelled where that was asked for meanwhile.
-RETRY = """
+RETRY = f"""
 WITH failed AS (
     UPDATE duly.jobs AS job
     SET state = CASE WHEN job.cancel_requested_at IS NULL THEN 'queued' ELSE 'cancelled' END,
@@ -240,7 +250,8 @@ WITH failed AS (
     WHERE job.id = ANY (%(id)s::uuid[])
       AND job.id = error.id AND job.dispatch = error.dispatch AND job.attempt = error.attempt
       AND job.worker = %(worker)s AND job.state || '' = 'running'
-    RETURNING job.id, job.state, job.dispatch, job.kind, job.queue, job.priority, job.run_at,
+    RETURNING job.id, job.state, job.dispatch, job.kind, job.queue, {_LEVEL},
+              job.run_at,
               job.worker, job.started_at, error.attempt, error.outcome, error.error_type,
               error.error_message, error.traceback, error.n
 ), attempt AS (
@@ -250,7 +261,7 @@ WITH failed AS (
     FROM failed
 ), event AS (
     INSERT INTO duly.outbox_events (job_id, dispatch, kind, queue, priority, available_at)
-    SELECT id, dispatch, kind, queue, priority, run_at FROM failed WHERE state = 'queued'
+    SELECT id, dispatch, kind, queue, level, run_at FROM failed WHERE state = 'queued'
     ON CONFLICT (job_id) DO UPDATE
     SET dispatch = excluded.dispatch, available_at = excluded.available_at, failures = 0
 )
@@ -258,7 +269,7 @@ SELECT n FROM failed
 """
 
 # running -> queued with the attempt given back: snoozed, or handed back by a worker that stops.
-SNOOZE = """
+SNOOZE = f"""
 WITH snoozed AS (
     UPDATE duly.jobs AS job
     SET state = CASE WHEN job.cancel_requested_at IS NULL THEN 'queued' ELSE 'cancelled' END,
@@ -272,18 +283,17 @@ WITH snoozed AS (
     WHERE job.id = ANY (%(id)s::uuid[])
       AND job.id = nap.id AND job.dispatch = nap.dispatch AND job.attempt = nap.attempt
       AND job.worker = %(worker)s AND job.state || '' = 'running'
-    RETURNING job.id, job.state, job.dispatch, job.kind, job.queue, job.priority, job.run_at, nap.n
+    RETURNING job.id, job.state, job.dispatch, job.kind, job.queue, {_LEVEL},
+              job.run_at, nap.n
 ), event AS (
     INSERT INTO duly.outbox_events (job_id, dispatch, kind, queue, priority, available_at)
-    SELECT id, dispatch, kind, queue, priority, run_at FROM snoozed WHERE state = 'queued'
+    SELECT id, dispatch, kind, queue, level, run_at FROM snoozed WHERE state = 'queued'
     ON CONFLICT (job_id) DO UPDATE
     SET dispatch = excluded.dispatch, available_at = excluded.available_at, failures = 0
 )
 SELECT n FROM snoozed
 """
 
-# running -> dead after the last attempt, or an error not worth another; cancelled, without a
-# letter, where that was asked for meanwhile: nobody wants the job any more.
 # Worker, before it repeats what may have happened: how many attempts ended uncertain since the job
 # was submitted or replayed, which was after attempt `forgiven`.
 COUNT_UNCERTAIN = """
@@ -294,6 +304,9 @@ SELECT asked.n, (
 ) AS uncertain
 FROM unnest(%(id)s::uuid[], %(forgiven)s::int[]) WITH ORDINALITY AS asked (id, forgiven, n)
 """
+
+# running -> dead after the last attempt, or an error not worth another; cancelled, without a
+# letter, where that was asked for meanwhile: nobody wants the job any more.
 DIE = """
 WITH died AS (
     UPDATE duly.jobs AS job
@@ -327,7 +340,7 @@ SELECT n FROM died
 # running, but its worker is silent or gone -> queued, or dead when its attempts are used up. Who is
 # silent, only those can say who have listened: by the clock, after a step of it, all are. A second
 # crash in a row waits a little, so that a job that kills its worker does not kill them all at once.
-RESCUE = """
+RESCUE = f"""
 WITH orphan AS (
     SELECT job.id
     FROM duly.jobs AS job
@@ -349,7 +362,7 @@ WITH orphan AS (
                            THEN NULL ELSE now() END
     FROM orphan
     WHERE job.id = orphan.id
-    RETURNING job.id, job.state, job.dispatch, job.attempt, job.kind, job.queue, job.priority,
+    RETURNING job.id, job.state, job.dispatch, job.attempt, job.kind, job.queue, {_LEVEL},
               job.run_at, job.worker, job.started_at,
               'its worker ' || job.worker || ' stopped without a word' AS error_message
 ), attempt AS (
@@ -358,7 +371,7 @@ WITH orphan AS (
     SELECT id, attempt, 'crashed', 'WorkerGone', error_message, worker, started_at FROM rescued
 ), event AS (
     INSERT INTO duly.outbox_events (job_id, dispatch, kind, queue, priority, available_at)
-    SELECT id, dispatch, kind, queue, priority, run_at FROM rescued WHERE state = 'queued'
+    SELECT id, dispatch, kind, queue, level, run_at FROM rescued WHERE state = 'queued'
     ON CONFLICT (job_id) DO UPDATE
     SET dispatch = excluded.dispatch, available_at = excluded.available_at, failures = 0
 ), letter AS (
@@ -390,7 +403,7 @@ SELECT state FROM cancelled
 """
 
 # dead -> queued with a fresh budget of attempts; the letter keeps who and why.
-REPLAY = """
+REPLAY = f"""
 WITH letter AS (
     SELECT id, job_id, dispatch FROM duly.dead_letters
     WHERE id = ANY (%(ids)s) AND closed_at IS NULL
@@ -402,13 +415,14 @@ WITH letter AS (
         cancel_requested_at = NULL, attempt_limit = job.attempt + job.attempt_budget
     FROM letter
     WHERE job.id = letter.job_id AND job.dispatch = letter.dispatch AND job.state = 'dead'
-    RETURNING letter.id AS letter_id, job.id, job.dispatch, job.kind, job.queue, job.priority,
-              job.run_at
+    RETURNING letter.id AS letter_id, job.id, job.dispatch, job.kind, job.queue,
+              job.priority + {REPLAYED} AS level, job.run_at
 ), event AS (
     INSERT INTO duly.outbox_events (job_id, dispatch, kind, queue, priority, available_at)
-    SELECT id, dispatch, kind, queue, priority, run_at FROM replayed
+    SELECT id, dispatch, kind, queue, level, run_at FROM replayed
     ON CONFLICT (job_id) DO UPDATE
-    SET dispatch = excluded.dispatch, available_at = excluded.available_at, failures = 0
+    SET dispatch = excluded.dispatch, priority = excluded.priority,
+        available_at = excluded.available_at, failures = 0
 ), closed AS (
     UPDATE duly.dead_letters AS old
     SET closed_at = now(), resolution = 'replayed', closed_by = %(by)s::text,

@@ -110,14 +110,15 @@ class Worker:
         self._limits = TimeLimits()
         self._desk = Desk()
         self._runners: dict[str, Runner] = {}
-        self._claims = Claims(self._ledger, self._desk, self._prepare, threads)
-        self._broker = Broker(amqp_url)
         chosen = [each for each in actors.values() if not queues or each.kind.queue in queues]
+        served = {each.kind.queue for each in chosen}
+        self._claims = Claims(
+            self._ledger, self._desk, self._prepare, threads=threads, queues=served
+        )
+        self._broker = Broker(amqp_url)
         for actor in chosen:
             self._register(actor)
-        self._heartbeat = Heartbeat(
-            database_url, self.name, {each.kind.queue for each in chosen}, threads
-        )
+        self._heartbeat = Heartbeat(database_url, self.name, served, threads)
         self._worker = dramatiq.Worker(self._broker, worker_threads=threads)
         self._worker.work_queue = self._claims  # type: ignore[assignment]
 

@@ -27,7 +27,7 @@ OLDEST_DUE = text("""
 SELECT extract(epoch FROM now() - min(oldest.available_at))::float8 AS lag,
        current_setting('transaction_read_only') = 'on' AS is_read_only
 FROM unnest(CAST(:queues AS text[])) AS queue
-CROSS JOIN unnest('{0,1,2}'::smallint[]) AS level
+CROSS JOIN unnest('{0,1,2,3,4,5}'::smallint[]) AS level
 CROSS JOIN LATERAL (
     SELECT available_at FROM duly.outbox_events
     WHERE queue = queue.queue AND priority = level AND available_at <= now()

@@ -15,9 +15,9 @@ LONGEST_OVERDUE = 10
 
 EVENTS = """
 SELECT queue,
-       count(*) FILTER (WHERE available_at <= now() AND priority = 0) AS high,
-       count(*) FILTER (WHERE available_at <= now() AND priority = 1) AS normal,
-       count(*) FILTER (WHERE available_at <= now() AND priority = 2) AS low,
+       count(*) FILTER (WHERE available_at <= now() AND mod(priority, 3) = 0) AS high,
+       count(*) FILTER (WHERE available_at <= now() AND mod(priority, 3) = 1) AS normal,
+       count(*) FILTER (WHERE available_at <= now() AND mod(priority, 3) = 2) AS low,
        count(*) FILTER (WHERE available_at > now()) AS scheduled,
        round(extract(epoch FROM now() - min(available_at) FILTER (WHERE available_at <= now())), 1)
            ::float8 AS oldest_seconds

@@ -75,17 +75,21 @@ def worker(
 ) -> None:
     """Do jobs, until SIGTERM or Ctrl-C; what runs then is finished or handed back."""
     from outbox import worker as engine
+    from outbox.thread_shares import TooFewThreads
     from service import logs
 
     wanted = None if queues is None else _known(queues.split(","))
     logs.configure(settings())
-    code = engine.run(
-        actors=_load(settings().actors),
-        database_url=settings().database_url,
-        amqp_url=settings().amqp_url,
-        queues=wanted,
-        threads=threads,
-    )
+    try:
+        code = engine.run(
+            actors=_load(settings().actors),
+            database_url=settings().database_url,
+            amqp_url=settings().amqp_url,
+            queues=wanted,
+            threads=threads,
+        )
+    except TooFewThreads as error:
+        raise Stop(str(error), Code.USAGE) from None
     raise typer.Exit(code)
 
 

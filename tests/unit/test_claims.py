@@ -11,7 +11,13 @@ THREADS = 32
 
 
 def test_all_threads_that_wait_for_a_job_are_woken_up_when_it_stops() -> None:
-    claims = Claims(Ledger("", "w"), Desk(), lambda *_: pytest.fail("nothing is claimed"), THREADS)
+    claims = Claims(
+        Ledger("", "w"),
+        Desk(),
+        lambda *_: pytest.fail("nothing is claimed"),
+        threads=THREADS,
+        queues=["q"],
+    )
 
     def wait() -> None:
         with pytest.raises(queue.Empty):

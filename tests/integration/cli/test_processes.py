@@ -64,3 +64,9 @@ def test_a_worker_says_which_queue_or_actor_it_cannot_find(duly: Duly) -> None:
     missing = duly("worker")
     assert missing.returncode == 2
     assert missing.stderr.splitlines()[-1].startswith("duly: setting DULY_ACTORS: ")
+
+
+def test_a_worker_with_fewer_threads_than_queues_does_not_start(duly: Duly) -> None:
+    said = duly("worker", "--threads", 2)
+    assert (said.returncode, said.stdout) == (2, "")
+    assert said.stderr == "duly: 2 threads are too few: each of the 3 queues needs its own\n"

@@ -28,7 +28,12 @@ WHAT_WENT_WRONG = {
 
 def wanted(**rooms: int) -> dict[str, list[Any]]:
     """What a relay that looks for the first time asks for, with so much room in its queues."""
-    return {"queues": list(rooms), "rooms": list(rooms.values()), **Frontier().of(rooms)}
+    return {
+        "queues": list(rooms),
+        "rooms": list(rooms.values()),
+        "replays": list(rooms.values()),
+        "reached": Frontier().of(rooms),
+    }
 
 
 class ByHand:

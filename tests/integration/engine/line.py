@@ -42,7 +42,7 @@ def do_nothing(_note: Note, _job: Job) -> None:
 
 def prefetched(worker: Worker) -> int:
     """How many messages wait inside the worker."""
-    return len(worker._claims._waiting)
+    return len(worker._claims._shares)
 
 
 class Line:

@@ -17,6 +17,7 @@ from outbox.pauses import Pauses
 from outbox.publisher import Publisher
 from outbox.queues import Queues
 from outbox.relay import Relay, _Ways
+from outbox.rooms import Rooms
 
 WINDOW = 1000
 
@@ -33,7 +34,7 @@ class Looking:
 
     async def breathe(self, moved: int, *, expects: bool) -> None:
         """What it does between a look that took up so many and the next."""
-        await self._relay._breathe(self._ways.mover, moved, expects=expects)
+        await self._relay._breathe(self._ways, moved, expects=expects)
 
     def make_due(self, seconds: float) -> None:
         """Have the look at all there is due for so long."""
@@ -41,11 +42,14 @@ class Looking:
 
     def fill_queues(self) -> None:
         """Have no queue take any more."""
-        self._ways.mover.rooms = dict.fromkeys(self._ways.mover.rooms, 0)
+        self._measure(WINDOW)
 
     def empty_queues(self) -> None:
         """Have every queue take a thousand."""
-        self._ways.mover.rooms = dict.fromkeys(self._ways.mover.rooms, WINDOW)
+        self._measure(0)
+
+    def _measure(self, depth: int) -> None:
+        self._ways.rooms.measure({queue: depth for queue, _ in self._ways.rooms.items()})
 
     @property
     def is_idle(self) -> bool:
@@ -63,6 +67,7 @@ async def looking(database_url: str, amqp_url: str, queue: str) -> AsyncIterator
         batches.connect(database_url) as other,
         connect(amqp_url) as link,
     ):
-        mover = Mover([one, other], Publisher(link), Pauses())
-        mover.rooms = {queue: WINDOW}
-        yield Looking(relay, _Ways(one, Queues(link, Pauses()), mover), [one, other])
+        rooms = Rooms(WINDOW)
+        rooms.measure({queue: 0})
+        mover = Mover([one, other], Publisher(link), Pauses(), rooms)
+        yield Looking(relay, _Ways(one, Queues(link, Pauses()), rooms, mover), [one, other])

@@ -11,6 +11,7 @@ from outbox.link import BrokerGone, Link, connect
 from outbox.mover import Mover
 from outbox.pauses import Pauses
 from outbox.publisher import Publisher
+from outbox.rooms import Rooms
 from tests.integration.engine.by_hand import ByHand
 from tests.integration.engine.rabbit import Rabbit
 
@@ -38,8 +39,9 @@ async def moving(database_url: str, amqp_url: str, queue: str) -> AsyncIterator[
         batches.connect(database_url) as other,
         connect(amqp_url) as link,
     ):
-        mover = Mover([one, other], Publisher(link), Pauses())
-        mover.rooms = {queue: 1000}
+        rooms = Rooms(1000)
+        rooms.measure({queue: 0})
+        mover = Mover([one, other], Publisher(link), Pauses(), rooms)
         yield mover, link
 
 

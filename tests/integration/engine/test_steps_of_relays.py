@@ -63,8 +63,8 @@ def test_two_relays_lock_different_events(by_hand: ByHand, other_hand: ByHand) -
 def test_each_level_goes_on_where_it_has_come_to(by_hand: ByHand) -> None:
     jobs = [by_hand.submit(priority=priority) for priority in (0, 1, 2) for _ in range(2)]
     reached = {job: by_hand.event(job)["available_at"] for job in jobs}  # type: ignore[index]
-    levels = {"high": [reached[jobs[1]]], "normal": [reached[jobs[3]]], "low": [None]}
-    events = by_hand.take(steps.LOCK_EVENTS, **wanted(q=10) | levels)
+    levels = [reached[jobs[1]], reached[jobs[3]], None, None, None, None]
+    events = by_hand.take(steps.LOCK_EVENTS, **wanted(q=10) | {"reached": levels})
     assert [UUID(event["job_id"]) for event in events] == [jobs[1], *jobs[3:]]
 
 
@@ -197,3 +197,44 @@ def test_publications_are_forgotten_once_all_their_jobs_were_claimed(by_hand: By
     by_hand.take(LONG_AGO)
     assert publish_again(by_hand, depth=5) == []
     assert by_hand.take("SELECT 1 FROM duly.publications") == []
+
+
+def test_replayed_jobs_wait_at_a_level_of_their_own(by_hand: ByHand) -> None:
+    jobs = [_replayed(by_hand) for _ in range(3)]
+    fresh = [by_hand.submit() for _ in range(3)]
+    assert [_level(by_hand, job) for job in jobs + fresh] == [4, 4, 4, 1, 1, 1]
+
+    asked = wanted(q=4) | {"replays": [1]}
+    events = [UUID(event["job_id"]) for event in by_hand.take(steps.LOCK_EVENTS, **asked)]
+    assert events == [jobs[0], *fresh]
+
+
+def test_a_replayed_job_stays_at_its_level_until_it_ends(by_hand: ByHand) -> None:
+    job = _replayed(by_hand)
+    dispatch = by_hand.job(job)["dispatch"]
+    by_hand.publish(job, dispatch=dispatch)
+    attempt = by_hand.claim(job, dispatch=dispatch)["attempt"]  # type: ignore[index]
+
+    by_hand.snooze(job, dispatch=dispatch, attempt=attempt)
+    assert _level(by_hand, job) == 4
+    by_hand.publish(job, dispatch=dispatch + 1)
+    by_hand.claim(job, dispatch=dispatch + 1)
+    by_hand.retry(job, dispatch=dispatch + 1, attempt=attempt)
+    assert _level(by_hand, job) == 4
+    by_hand.publish(job, dispatch=dispatch + 2)
+    by_hand.claim(job, dispatch=dispatch + 2, worker="gone")
+    by_hand.rescue()
+    assert _level(by_hand, job) == 4
+
+
+def _replayed(by_hand: ByHand) -> UUID:
+    job, letter = by_hand.dead()
+    by_hand.close(steps.REPLAY, letter)
+    return job
+
+
+def _level(by_hand: ByHand, job: UUID) -> int:
+    event = by_hand.event(job)
+    assert event is not None
+    level: int = event["priority"]
+    return level
