@@ -4,15 +4,39 @@ from codecs import getincrementaldecoder
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, RowMapping, Select, Text, cast, func, null, select
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    ColumnElement,
+    RowMapping,
+    Select,
+    Text,
+    any_,
+    cast,
+    func,
+    null,
+    select,
+)
 from sqlalchemy.orm import Session
 
 from outbox import acts, depth, steps
 from outbox.schema import dead_letters as letters
 from outbox.submit import SUBMITTED
+
+Reason = Literal[
+    "exhausted",
+    "refused",
+    "uncertain",
+    "invalid_payload",
+    "crashed",
+    "unknown_kind",
+    "unpublishable",
+    "malformed",
+]
+"""Why a letter is there; docs/operations.md explains each."""
 
 MESSAGE = ("message_size", "message_body", "message_headers")
 LARGEST_SHOWN = 1_000_000
@@ -67,28 +91,37 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetterFilter:
-    """Which dead letters; what is None does not restrict. `error` is found in type and message."""
+    """Which dead letters; what is None does not restrict. `error` is found in type and message.
+
+    They died from `since` on and before `until`.
+    """
 
     ids: Sequence[int] | None = None
     kind: str | None = None
     queue: str | None = None
+    reason: Reason | None = None
     error: str | None = None
     since: datetime | None = None
+    until: datetime | None = None
     open: bool | None = True
 
     def conditions(self) -> list[ColumnElement[bool]]:
         """The filter as SQL."""
         found: list[ColumnElement[bool]] = []
         if self.ids is not None:
-            found.append(letters.c.id.in_(self.ids))
+            found.append(letters.c.id == any_(cast(self.ids, ARRAY(BigInteger))))
         if self.kind is not None:
             found.append(letters.c.kind == self.kind)
         if self.queue is not None:
             found.append(letters.c.queue == self.queue)
+        if self.reason is not None:
+            found.append(letters.c.reason == self.reason)
         if self.error is not None:
             found.append(_mentions(self.error))
         if self.since is not None:
             found.append(letters.c.died_at >= self.since)
+        if self.until is not None:
+            found.append(letters.c.died_at < self.until)
         if self.open is not None:
             found.append(letters.c.closed_at.is_(None) == self.open)
         return found
@@ -114,17 +147,34 @@ def get(session: Session, letter_id: int) -> DeadLetter | None:
 
 
 def find(
-    session: Session, wanted: DeadLetterFilter, *, limit: int = 50, before: int | None = None
+    session: Session,
+    wanted: DeadLetterFilter,
+    *,
+    limit: int = 50,
+    after: int | None = None,
+    oldest_first: bool = False,
 ) -> list[DeadLetter]:
-    """The newest first, from those with an id below `before`.
+    """The newest or the oldest first, from those that come after the letter `after` in that order.
 
     Without the messages' bytes and headers, which may be large: `get` has them.
     """
     query = _columns(*(null().label(name) for name in MESSAGE))
-    query = query.where(*wanted.conditions()).order_by(letters.c.id.desc()).limit(limit)
-    if before is not None:
-        query = query.where(letters.c.id < before)
+    query = _in_order(query.where(*wanted.conditions()), oldest_first=oldest_first).limit(limit)
+    if after is not None:
+        query = query.where(letters.c.id > after if oldest_first else letters.c.id < after)
     return [_letter(row) for row in session.execute(query).mappings()]
+
+
+def matching(
+    session: Session,
+    wanted: DeadLetterFilter,
+    *,
+    limit: int | None = None,
+    oldest_first: bool = False,
+) -> dict[int, UUID | None]:
+    """The ids of all letters that match, in order, each with its job's."""
+    query = select(letters.c.id, letters.c.job_id).where(*wanted.conditions()).limit(limit)
+    return dict(session.execute(_in_order(query, oldest_first=oldest_first)).tuples().all())
 
 
 def replay(
@@ -162,6 +212,10 @@ def _columns(*message: ColumnElement[Any]) -> Select[Any]:
     """All columns, with `message` for those of the message."""
     names = [name for name in DeadLetter.__dataclass_fields__ if name not in MESSAGE]
     return select(*(letters.c[name] for name in names), *message)
+
+
+def _in_order(query: Select[Any], *, oldest_first: bool) -> Select[Any]:
+    return query.order_by(letters.c.id if oldest_first else letters.c.id.desc())
 
 
 def _letter(row: RowMapping) -> DeadLetter:

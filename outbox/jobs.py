@@ -13,6 +13,7 @@ from outbox.schema import attempts as attempts_table
 from outbox.schema import jobs as jobs_table
 
 LARGEST_PAGE = 1000
+"""So many a list holds; `find` gives one more, which tells that there are more."""
 LARGEST_IN_LIST = 4_000
 """Bytes of a payload or a result, as JSON, that a list still holds."""
 JSON = ("payload", "result")
@@ -103,7 +104,7 @@ def find(
     query = _brief().where(*wanted.conditions()).order_by(jobs_table.c.id.desc())
     if before is not None:
         query = query.where(jobs_table.c.id < before)
-    rows = session.execute(query.limit(min(limit, LARGEST_PAGE))).mappings()
+    rows = session.execute(query.limit(min(limit, LARGEST_PAGE + 1))).mappings()
     return [_record(row) for row in rows]
 
 

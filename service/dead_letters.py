@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query
 
 from outbox import dead_letters, jobs
-from outbox.dead_letters import DeadLetter, DeadLetterFilter
+from outbox.dead_letters import DeadLetter, DeadLetterFilter, Reason
 from service import cursors
 from service import problem_types as types
 from service.acts import WhyAsked, WhyTold, note_look
@@ -36,19 +36,27 @@ async def list_letters(
     _: Reader,
     kind: Word | None = None,
     queue: Word | None = None,
+    reason: Reason | None = None,
     error: Annotated[Word | None, Query(description="Part of the error's type or text.")] = None,
     since: Moment | None = None,
+    until: Annotated[Moment | None, Query(description="Those that died before then.")] = None,
     is_open: Annotated[
         bool, Query(alias="open", description="False lists those replayed or discarded.")
     ] = True,
+    oldest_first: bool = False,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> LetterPage:
-    """Dead letters, the newest first."""
-    wanted = DeadLetterFilter(kind=kind, queue=queue, error=error, since=since, open=is_open)
-    before = cursors.read(cursor, "dead-letters", int)
-    found = await tx.run_sync(dead_letters.find, wanted, limit=limit + 1, before=before)
-    rows, next_cursor = cursors.page(found, "dead-letters", limit)
+    """Dead letters, the newest first unless asked otherwise."""
+    wanted = DeadLetterFilter(
+        kind=kind, queue=queue, reason=reason, error=error, since=since, until=until, open=is_open
+    )
+    of = "dead-letters, the oldest first" if oldest_first else "dead-letters"
+    after = cursors.read(cursor, of, int)
+    found = await tx.run_sync(
+        dead_letters.find, wanted, limit=limit + 1, after=after, oldest_first=oldest_first
+    )
+    rows, next_cursor = cursors.page(found, of, limit)
     return LetterPage(dead_letters=[LetterShown.of(row) for row in rows], next_cursor=next_cursor)
 
 

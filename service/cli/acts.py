@@ -10,7 +10,8 @@ from outbox import acts, jobs
 from outbox.acts import Act, ActFilter
 from service.cli.database import session
 from service.cli.errors import Code, Stop
-from service.cli.output import Output, OutputOption, show, show_rows, talk
+from service.cli.output import Output, OutputOption, show, show_rows
+from service.cli.pages import tell_of_more
 from service.cli.times import since as parse_since
 
 app = typer.Typer(help="List and show what people did, and why.", no_args_is_help=True)
@@ -49,8 +50,7 @@ def list_acts(
     with session() as db:
         found = acts.find(db, wanted, limit=limit + 1, before=after)
     show_rows([_view(each, output) for each in found[:limit]], COLUMNS, output)
-    if len(found) > limit:
-        talk(f"there are more: go on with --after {found[limit - 1].id}")
+    tell_of_more(found, limit)
 
 
 @app.command("show")

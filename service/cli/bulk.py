@@ -1,14 +1,14 @@
 """Acting on dead letters, one or many: find them, ask, act on exactly those, report.
 
 The ids are found once, so that what the person was asked about is what is done. Each chunk is a
-transaction of its own: after a crash the chunks before it are done, and the same command does the
-rest.
+transaction of its own: after a crash the chunks before it are done. Letters that were found by a
+filter are first put on record as an act of its own, a plan, so that a command can do the rest of
+them: the same filter would find others, too.
 """
 
 import sys
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import islice
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Literal
 from uuid import UUID
 
@@ -16,23 +16,26 @@ import typer
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from outbox import dead_letters
-from outbox.dead_letters import Closed, DeadLetter, DeadLetterFilter
+from outbox import acts, dead_letters
+from outbox.dead_letters import DeadLetterFilter
+from service.cli import outcomes
 from service.cli.database import session
 from service.cli.errors import Code, Stop, explain
+from service.cli.outcomes import Outcome
 from service.cli.output import Output, show, show_rows, talk
 from service.cli.views import LETTER_COLUMNS, letter_view
 
-PAGE = 1000
 CHUNK = 500
 SAMPLE = 10
+COLUMNS = ("id", "job_id", "outcome", "closed_by")
+LETTER = "dead-letter:"
 
 Act = Literal["replay", "discard"]
 ACTS = {"replay": dead_letters.replay, "discard": dead_letters.discard}
 DONE = {"replay": "replayed", "discard": "discarded"}
 
-Found = Mapping[int, UUID | None]
-"""The ids of dead letters that match, the newest first, and their jobs."""
+Letters = Mapping[int, UUID | None]
+"""The ids of dead letters, in order, and of their jobs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,51 +45,65 @@ class Plan:
     act: Act
     wanted: DeadLetterFilter
     limit: int | None
+    oldest_first: bool
     by: str
     why: str | None
+    rest_of: int | None = None
+    """The plan on record that an interrupted command left, to be done in place of `wanted`."""
 
 
 def preview(plan: Plan, output: Output) -> None:
-    """Print how many dead letters match, and the newest of them. Changes nothing."""
-    with session() as db:
+    """Print how many dead letters match, and the first of them. Changes nothing."""
+    with session() as db, db.begin():
+        plan = _resumed(db, plan)
         found = _find(db, plan)
-        sample = list(islice(_letters(db, plan.wanted), min(SAMPLE, len(found))))
+        first = DeadLetterFilter(ids=list(found)[:SAMPLE])
+        sample = dead_letters.find(db, first, oldest_first=plan.oldest_first)
     rows = [letter_view(letter, payloads=False) for letter in sample]
     if output is Output.TABLE:
-        talk(f"{len(found)} dead letters match; the newest of them:")
+        talk(f"{len(found)} dead letters match; the first of them:")
         show_rows(rows, LETTER_COLUMNS, output)
     else:
         show({"matched": len(found), "sample": rows}, output)
 
 
 def carry_out(plan: Plan, output: Output, *, yes: bool) -> None:
-    """Do it, and print the dead letters that it closed.
+    """Do it, and print what became of each dead letter.
 
     Asks first, unless `yes` or they were named one by one. Raises Stop where not all were closed.
     """
     with session() as db:
-        found = _find(db, plan)
-        if not yes and plan.wanted.ids is None:
-            _ask(plan.act, len(found))
-        closed = _close(db, plan, list(found))
-    show_rows([{"id": each.id, "job_id": each.job_id} for each in closed], ("id", "job_id"), output)
-    _report(plan, found, closed)
+        with db.begin():
+            plan = _resumed(db, plan)
+            found = _find(db, plan)
+        if plan.wanted.ids is None:
+            if not yes:
+                _ask(plan.act, len(found))
+            plan = _on_record(db, plan, found)
+        done = _carry_out(db, plan, found)
+    show_rows([asdict(each) for each in done], COLUMNS, output)
+    _report(plan, done)
 
 
-def _find(db: Session, plan: Plan) -> Found:
-    with db.begin():
-        matching = islice(_letters(db, plan.wanted), plan.limit)
-        found = {letter.id: letter.job_id for letter in matching}
+def _resumed(db: Session, plan: Plan) -> Plan:
+    """The plan with the letters that are on record, where it is the rest of another."""
+    if plan.rest_of is None:
+        return plan
+    begun = acts.get(db, plan.rest_of)
+    if begun is None or begun.act != f"{plan.act}-plan":
+        raise Stop(f"act {plan.rest_of} is no {plan.act} that can be continued", Code.USAGE)
+    ids = [int(thing.removeprefix(LETTER)) for thing in begun.about]
+    still_open = dead_letters.matching(db, DeadLetterFilter(ids=ids))
+    wanted = DeadLetterFilter(ids=[each for each in ids if each in still_open])
+    talk(f"{len(still_open)} of {len(ids)} are left of act {begun.id}, by {begun.who}")
+    return replace(plan, wanted=wanted, why=plan.why or begun.why)
+
+
+def _find(db: Session, plan: Plan) -> Letters:
+    found = dead_letters.matching(db, plan.wanted, limit=plan.limit, oldest_first=plan.oldest_first)
     if not found:
         raise Stop("no open dead letter matches", Code.NOTHING)
     return found
-
-
-def _letters(db: Session, wanted: DeadLetterFilter) -> Iterator[DeadLetter]:
-    last = None
-    while page := dead_letters.find(db, wanted, limit=PAGE, before=last):
-        yield from page
-        last = page[-1].id
 
 
 def _ask(act: Act, count: int) -> None:
@@ -96,38 +113,56 @@ def _ask(act: Act, count: int) -> None:
         raise Stop("nothing was done")
 
 
-def _close(db: Session, plan: Plan, ids: Sequence[int]) -> list[Closed]:
-    """Those that were closed for certain: it ends early where Postgres is lost on the way."""
-    closed: list[Closed] = []
+def _on_record(db: Session, plan: Plan, found: Letters) -> Plan:
+    """Commit which letters it is about, and say how to do the rest of them."""
+    with db.begin():
+        about = (f"{LETTER}{each}" for each in found)
+        act = acts.record(db, f"{plan.act}-plan", about, who=plan.by, why=plan.why)
+    plan = replace(plan, rest_of=act)
+    talk(f"act {act} begins; if it is interrupted: {_rest(plan)}")
+    return plan
+
+
+def _rest(plan: Plan) -> str:
+    if plan.rest_of is None:
+        return "the same command does the rest"
+    return f"`duly dlq {plan.act} --continue {plan.rest_of}` does the rest"
+
+
+def _carry_out(db: Session, plan: Plan, found: Letters) -> list[Outcome]:
+    """What became of each letter; it ends early where Postgres is lost on the way."""
+    closed: dict[int, UUID | None] = {}
+    others: list[Outcome] = []
+    asked = [*dict.fromkeys([*found, *(plan.wanted.ids or ())])]
     try:
-        for start in range(0, len(ids), CHUNK):
-            with db.begin():
-                chunk = ids[start : start + CHUNK]
-                done = ACTS[plan.act](db, chunk, by=plan.by, why=plan.why)
-            closed += done
-            if len(ids) > CHUNK:
-                talk(f"{start + len(chunk)} of {len(ids)} ...")
+        _close(db, plan, list(found), closed)
+        if left := [each for each in asked if each not in closed]:
+            others = outcomes.why_not(db, left)
     except DBAPIError as error:
         if not closed:
             raise
-        talk(f"{explain(error)}; the same command does the rest")
-    return closed
+        talk(f"{explain(error)}; {_rest(plan)}")
+        others = outcomes.not_known({each: found.get(each) for each in asked if each not in closed})
+    done = [Outcome(each, job, DONE[plan.act], plan.by) for each, job in closed.items()]
+    return [*done, *others]
 
 
-def _report(plan: Plan, found: Found, closed: Sequence[Closed]) -> None:
-    missing = set(plan.wanted.ids or ()) - found.keys()
-    foreign = [letter_id for letter_id, job_id in found.items() if job_id is None]
-    if missing:
-        talk(f"not there, or not open: {_some(sorted(missing))}")
-    if foreign and plan.act == "replay":
-        talk(f"no job of ours, to discard and not to replay: {_some(foreign)}")
-    total = len(found) + len(missing)
-    summary = f"{len(closed)} of {total} {DONE[plan.act]}"
-    if len(closed) < total:
+def _close(db: Session, plan: Plan, ids: Sequence[int], closed: dict[int, UUID | None]) -> None:
+    """Note in `closed` what was closed for certain."""
+    for start in range(0, len(ids), CHUNK):
+        with db.begin():
+            chunk = ids[start : start + CHUNK]
+            done = ACTS[plan.act](db, chunk, by=plan.by, why=plan.why)
+        closed.update((each.id, each.job_id) for each in done)
+        if len(ids) > CHUNK:
+            talk(f"{start + len(chunk)} of {len(ids)} ...")
+
+
+def _report(plan: Plan, done: Sequence[Outcome]) -> None:
+    word = DONE[plan.act]
+    outcomes.tell(done, word)
+    closed = sum(each.outcome == word for each in done)
+    summary = f"{closed} of {len(done)} {word}"
+    if closed < len(done):
         raise Stop(summary, Code.PARTLY if closed else Code.FAILED)
     talk(summary)
-
-
-def _some(ids: Collection[int]) -> str:
-    more = f" and {len(ids) - SAMPLE} more" if len(ids) > SAMPLE else ""
-    return ", ".join(map(str, islice(ids, SAMPLE))) + more

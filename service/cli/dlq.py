@@ -1,6 +1,5 @@
 """`duly dlq`: list, show, replay and discard dead letters."""
 
-from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -8,38 +7,30 @@ import typer
 from outbox import acts, dead_letters, jobs
 from outbox.dead_letters import DeadLetter, DeadLetterFilter
 from service.cli import bulk
+from service.cli.choice import (
+    LARGEST_ID,
+    AllOption,
+    ContinueOption,
+    ErrorOption,
+    Ids,
+    KindOption,
+    LimitOption,
+    OldestFirstOption,
+    QueueOption,
+    ReasonOption,
+    SinceOption,
+    UntilOption,
+    check,
+)
 from service.cli.database import session
 from service.cli.errors import Code, Stop
 from service.cli.output import Output, OutputOption, show, show_rows
+from service.cli.pages import tell_of_more
 from service.cli.person import ByOption, WhyOption
-from service.cli.times import since as parse_since
 from service.cli.views import LETTER_COLUMNS, PayloadsOption, attempt_views, job_view, letter_view
 
 app = typer.Typer(help="List, show, replay and discard dead letters.", no_args_is_help=True)
 
-LARGEST_ID = 2**63 - 1
-Ids = Annotated[
-    list[int] | None,
-    typer.Argument(metavar="ID", min=1, max=LARGEST_ID, help="The dead letters' ids."),
-]
-KindOption = Annotated[str | None, typer.Option("--kind", help="Only those of this kind.")]
-QueueOption = Annotated[str | None, typer.Option("--queue", help="Only those of this queue.")]
-ErrorOption = Annotated[
-    str | None, typer.Option("--error", help="Only those whose error's type or text has this.")
-]
-SinceOption = Annotated[
-    datetime | None,
-    typer.Option(
-        "--since",
-        parser=parse_since,
-        metavar="ISO|AGE",
-        help="Only those that died since this moment, or in the last 2h, 3d, ...",
-    ),
-]
-AllOption = Annotated[bool, typer.Option("--all", help="Really every one, without a filter.")]
-LimitOption = Annotated[
-    int | None, typer.Option("--limit", min=1, help="At most so many, the newest first.")
-]
 DryRunOption = Annotated[
     bool, typer.Option("--dry-run", help="Only print how many match, and some of them.")
 ]
@@ -51,20 +42,30 @@ def list_letters(
     *,
     kind: KindOption = None,
     queue: QueueOption = None,
+    reason: ReasonOption = None,
     error: ErrorOption = None,
     since: SinceOption = None,
+    until: UntilOption = None,
     closed: Annotated[
         bool, typer.Option("--closed", help="Those replayed or discarded, instead of the open.")
     ] = False,
     limit: Annotated[int, typer.Option(min=1, max=jobs.LARGEST_PAGE, help="How many.")] = 50,
+    oldest_first: OldestFirstOption = False,
+    after: Annotated[
+        int | None,
+        typer.Option(min=1, max=LARGEST_ID, metavar="ID", help="Go on after this one."),
+    ] = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """List dead letters, the newest first."""
-    wanted = DeadLetterFilter(kind=kind, queue=queue, error=error, since=since, open=not closed)
+    """List dead letters, the newest first unless told otherwise."""
+    wanted = DeadLetterFilter(None, kind, queue, reason, error, since, until, open=not closed)
     with session() as db:
-        found = dead_letters.find(db, wanted, limit=limit)
+        found = dead_letters.find(
+            db, wanted, limit=limit + 1, after=after, oldest_first=oldest_first
+        )
     columns = (*LETTER_COLUMNS, "resolution", "closed_by") if closed else LETTER_COLUMNS
-    show_rows([letter_view(each, payloads=False) for each in found], columns, output)
+    show_rows([letter_view(each, payloads=False) for each in found[:limit]], columns, output)
+    tell_of_more(found, limit)
 
 
 @app.command("show")
@@ -105,19 +106,23 @@ def _offer(act: bulk.Act, promise: str) -> None:
         *,
         kind: KindOption = None,
         queue: QueueOption = None,
+        reason: ReasonOption = None,
         error: ErrorOption = None,
         since: SinceOption = None,
+        until: UntilOption = None,
         everything: AllOption = False,
         limit: LimitOption = None,
+        oldest_first: OldestFirstOption = False,
+        rest_of: ContinueOption = None,
         dry_run: DryRunOption = False,
         yes: YesOption = False,
         by: ByOption,
         why: WhyOption = None,
         output: OutputOption = Output.TABLE,
     ) -> None:
-        wanted = DeadLetterFilter(ids=ids or None, kind=kind, queue=queue, error=error, since=since)
-        _check_choice(wanted, limit, everything=everything)
-        plan = bulk.Plan(act, wanted, limit, by, why)
+        wanted = DeadLetterFilter(ids or None, kind, queue, reason, error, since, until)
+        check(wanted, limit, rest_of, everything=everything)
+        plan = bulk.Plan(act, wanted, limit, oldest_first, by, why, rest_of)
         if dry_run:
             bulk.preview(plan, output)
         else:
@@ -126,14 +131,3 @@ def _offer(act: bulk.Act, promise: str) -> None:
 
 _offer("replay", "Queue the jobs of dead letters again, each with a fresh budget of attempts.")
 _offer("discard", "Close dead letters without another run; jobs and their history stay.")
-
-
-def _check_choice(wanted: DeadLetterFilter, limit: int | None, *, everything: bool) -> None:
-    """Raises Stop where it is not clear which dead letters are meant."""
-    if "" in (wanted.kind, wanted.queue, wanted.error):
-        raise Stop("a filter must not be empty: an unset variable would match all", Code.USAGE)
-    filtered = wanted != DeadLetterFilter(ids=wanted.ids)
-    if not (wanted.ids or filtered or everything):
-        raise Stop("name dead letters, filter them, or say --all", Code.USAGE)
-    if wanted.ids and (filtered or everything or limit):
-        raise Stop("name dead letters or filter them, not both", Code.USAGE)

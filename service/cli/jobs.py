@@ -14,6 +14,7 @@ from outbox.jobs import JobFilter, JobRecord
 from service.cli.database import session
 from service.cli.errors import Code, Stop
 from service.cli.output import Output, OutputOption, show, show_rows
+from service.cli.pages import tell_of_more
 from service.cli.payloads import work_from
 from service.cli.person import ByOption, WhyOption
 from service.cli.times import moment
@@ -62,6 +63,7 @@ def list_jobs(
     queue: Annotated[str | None, typer.Option(help="Only those of this queue.")] = None,
     subject: Annotated[str | None, typer.Option(help="Only those about this.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=jobs.LARGEST_PAGE, help="How many.")] = 50,
+    after: Annotated[UUID | None, typer.Option(metavar="ID", help="Go on after this job.")] = None,
     payloads: PayloadsOption = False,
     by: ByOption,
     why: WhyOption = None,
@@ -70,10 +72,12 @@ def list_jobs(
     """List jobs, the newest first."""
     wanted = JobFilter(state=state, kind=kind, queue=queue, subject=subject)
     with session() as db, db.begin():
-        found = jobs.find(db, wanted, limit=limit)
+        found = jobs.find(db, wanted, limit=limit + 1, before=after)
+        page = found[:limit]
         if payloads:
-            acts.look(db, (f"job:{job.id}" for job in found), who=by, why=why)
-    show_rows([job_view(job, payloads=payloads) for job in found], COLUMNS, output)
+            acts.look(db, (f"job:{job.id}" for job in page), who=by, why=why)
+    show_rows([job_view(job, payloads=payloads) for job in page], COLUMNS, output)
+    tell_of_more(found, limit)
 
 
 @app.command("show")

@@ -2,12 +2,13 @@
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import typer
 
 from outbox import steps
+from outbox.dead_letters import Reason
 from service.cli import app
 from service.kinds import KINDS
 
@@ -64,6 +65,12 @@ def test_every_kind_is_named_in_the_readme_and_in_another_page(kind: str) -> Non
     naming = [page.name for page, text in TEXTS.items() if f"`{kind}`" in text]
     assert "README.md" in naming
     assert len(naming) > 1
+
+
+def test_every_reason_of_a_dead_letter_is_explained() -> None:
+    page = TEXTS[CHECKOUT / "docs" / "operations.md"]
+    table = page.split("## What each reason means")[1].split("\n## ")[0]
+    assert sorted(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == sorted(get_args(Reason))
 
 
 def test_every_decision_is_in_the_index() -> None:

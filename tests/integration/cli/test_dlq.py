@@ -32,7 +32,8 @@ def test_replay_by_id_queues_the_job_and_records_who_and_why(
     duly: Duly, letters: list[UUID], sql_now: psycopg.Connection
 ) -> None:
     replayed = duly.json("dlq", "replay", 1, "--by", "anna", "--why", "mended")
-    assert replayed == [{"id": 1, "job_id": str(letters[0])}]
+    outcome = {"outcome": "replayed", "closed_by": "anna"}
+    assert replayed == [{"id": 1, "job_id": str(letters[0])} | outcome]
     state = "SELECT state, dispatch FROM duly.jobs WHERE id = %s"
     assert sql_now.execute(state, [letters[0]]).fetchone() == ("queued", 2)
     (closed,) = duly.json("dlq", "list", "--closed")
@@ -44,7 +45,7 @@ def test_discard_by_filter_takes_only_what_matches(
     duly: Duly, letters: list[UUID], sql_now: psycopg.Connection
 ) -> None:
     done = duly("dlq", "discard", "--error", "mailbox", "--limit", 1, "--yes")
-    assert (done.returncode, done.stderr) == (0, "duly: 1 of 1 discarded\n")
+    assert (done.returncode, done.stderr.splitlines()[1:]) == (0, ["duly: 1 of 1 discarded"])
     closed = "SELECT array_agg(id) FROM duly.dead_letters WHERE resolution = 'discarded'"
     assert sql_now.execute(closed).fetchone() == ([3],)
 
@@ -82,12 +83,48 @@ def test_what_was_missing_or_no_job_of_ours_is_said(
     done = duly("dlq", "replay", 1, foreign, 99)
     assert done.returncode == 4
     assert done.stderr.splitlines() == [
-        "duly: not there, or not open: 99",
-        f"duly: no job of ours, to discard and not to replay: {foreign}",
+        f"duly: not replayed, no job of ours: to discard, not to replay: {foreign}",
+        "duly: not replayed, there is no such letter: 99",
         "duly: 1 of 3 replayed",
     ]
     assert duly("dlq", "replay", foreign).returncode == 1
     assert duly("dlq", "replay", 1).returncode == 3
+    assert duly("dlq", "replay", 1, 2, "--by", "anna").returncode == 4
+
+
+def test_a_letter_whose_job_has_moved_on_is_said(
+    duly: Duly, letters: list[UUID], sql_now: psycopg.Connection
+) -> None:
+    sql_now.execute("UPDATE duly.jobs SET state = 'succeeded' WHERE id = %s", [letters[0]])
+    done = duly("dlq", "replay", 1, 2)
+    assert done.returncode == 4
+    assert done.stderr.splitlines()[0] == "duly: not replayed, its job is not dead any more: 1"
+
+
+def test_letters_are_chosen_by_reason_and_time_and_the_oldest_first(
+    duly: Duly, letters: list[UUID], foreign: int, sql_now: psycopg.Connection
+) -> None:
+    sql_now.execute("UPDATE duly.dead_letters SET died_at = now() - interval '3h' WHERE id = 2")
+
+    def listed(*options: str) -> list[int]:
+        return [each["id"] for each in duly.json("dlq", "list", *options)]
+
+    assert listed("--reason", "malformed") == [foreign]
+    assert listed("--until", "2h") == [2]
+    assert listed("--since", "4h", "--until", "1h") == [2]
+    assert listed("--oldest-first") == [1, 2, 3, foreign]
+    chosen = ("--reason", "exhausted", "--oldest-first", "--limit", "1", "--yes")
+    (replayed,) = duly.json("dlq", "replay", *chosen)
+    assert replayed["id"] == 1
+    (discarded,) = duly.json("dlq", "discard", "--until", "2h", "--yes")
+    assert discarded["id"] == 2
+
+
+def test_a_why_where_a_reason_belongs_is_refused(
+    duly: Duly, letters: list[UUID], sql_now: psycopg.Connection
+) -> None:
+    assert duly("dlq", "replay", "--all", "--yes", "--reason", "mended").returncode == 2
+    assert sql_now.execute(OPEN).fetchone() == (3,)
 
 
 def test_a_message_of_somebody_else_is_shown_only_when_asked_for(duly: Duly, foreign: int) -> None:

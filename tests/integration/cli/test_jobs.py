@@ -94,6 +94,15 @@ def test_deep_values_are_shown_at_once_and_hide_nothing_else(
             assert ("here" in done.stdout) == ((command[1], output) != ("list", "table"))
 
 
+def test_a_list_that_goes_on_says_how(duly: Duly, session: Session, job: UUID) -> None:
+    newer = submit(session, email())
+    session.commit()
+    first = duly("jobs", "list", "--limit", 1)
+    assert first.stderr == f"duly: there are more: go on with --after {newer.id}\n"
+    (listed,) = duly.json("jobs", "list", "--after", newer.id)
+    assert listed["id"] == str(job)
+
+
 def test_an_unknown_job_is_said_to_be_unknown(duly: Duly) -> None:
     done = duly("jobs", "show", MISSING)
     assert (done.returncode, done.stdout) == (3, "")

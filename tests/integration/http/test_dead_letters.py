@@ -104,9 +104,34 @@ def test_lists_hold_what_the_filters_name(
     assert listed() == [foreign, job_letter]
     assert listed(kind="email.send") == listed(error="SMTP") == listed(error="BOX") == [job_letter]
     assert listed(since="2100-01-01T00:00:00Z") == listed(queue="webhooks") == []
+    assert listed(reason="malformed") == [foreign]
+    assert listed(oldest_first="true") == [job_letter, foreign]
+    died_at = client.get(letter).json()["died_at"]
+    assert listed(until=died_at) == []
+    assert job_letter in listed(since=died_at)
     client.post(f"{letter}/discard")
     assert listed(queue="email") == [foreign]
     assert listed(open="false") == [job_letter]
+
+
+def test_pages_go_on_in_the_order_that_was_asked_for(
+    client: httpx2.Client, sql_now: psycopg.Connection
+) -> None:
+    letters = [lives.foreign(sql_now, b"x") for _ in range(3)]
+
+    seen, cursor = [], None
+    while page := client.get("/v1/dead-letters", params={"limit": 1, "oldest_first": True} | (
+        {"cursor": cursor} if cursor else {}
+    )).json():  # fmt: skip
+        seen += [found["id"] for found in page["dead_letters"]]
+        if not (cursor := page["next_cursor"]):
+            break
+        last = cursor
+
+    assert seen == letters
+    other_order = client.get("/v1/dead-letters", params={"cursor": last})
+    assert (other_order.status_code, other_order.json()["type"]) == (400, "/problems/cursor")
+    assert client.get("/v1/dead-letters", params={"reason": "mended"}).status_code == 422
 
 
 @pytest.mark.parametrize(
