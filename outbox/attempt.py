@@ -238,7 +238,7 @@ class Attempt:
             except psycopg.Error:
                 if not told:
                     raise
-                written = self._ledger.write(step, row | UNTOLD)
+                written = self._ledger.write(step, row | UNTOLD | {"outcome": told["outcome"]})
         if written is None:
             log.warning("superseded", why=TAKEN)
 

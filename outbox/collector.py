@@ -8,15 +8,17 @@ from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
+import psycopg
 import structlog
 from psycopg import AsyncConnection
 
-from outbox import steps, topology, wire
+from outbox import sequences, steps, topology, wire
 from outbox.database import conninfo
 from outbox.intakes import DeadMessage, Intakes
 from outbox.link import connect
 from outbox.outage import is_outage
 from outbox.pauses import Pauses
+from outbox.refused import first_line, is_about_data, is_about_one
 from outbox.replication import CommitWatch
 
 log = structlog.get_logger(__name__)
@@ -45,14 +47,31 @@ class Collector:
             ) as database,
             connect(self._amqp_url) as link,
         ):
+            await sequences.move_on(database)
             intakes, watch = Intakes(link, self._pauses), CommitWatch(database)
             while True:
                 await intakes.open(filter(topology.is_name, self._queues))
                 message = await intakes.next(LOOK_SECONDS)
                 if message is not None:
-                    with watch.commit():
-                        await _keep_at_any_rate(database, message)
-                    message.acknowledge()
+                    await _keep_or_put_off(database, watch, intakes, message)
+
+
+async def _keep_or_put_off(
+    database: AsyncConnection[Any], watch: CommitWatch, intakes: Intakes, message: DeadMessage
+) -> None:
+    """A message that the tables do not take keeps no other waiting."""
+    try:
+        with watch.commit():
+            await _keep_at_any_rate(database, message)
+    except psycopg.Error as error:
+        if not is_about_one(error):
+            raise
+        log.error("dead message put off", queue=message.queue, why=first_line(error))  # noqa: TRY400 - the row is in it
+        if sequences.is_duplicate(error):
+            await sequences.move_on(database)
+        intakes.put_off(message)
+    else:
+        message.acknowledge()
 
 
 async def _keep_at_any_rate(database: AsyncConnection[Any], message: DeadMessage) -> None:
@@ -60,7 +79,7 @@ async def _keep_at_any_rate(database: AsyncConnection[Any], message: DeadMessage
     try:
         await keep(database, message)
     except Exception as error:
-        if is_outage(error):
+        if is_outage(error) or (isinstance(error, psycopg.Error) and not is_about_data(error)):
             raise
         log.exception("odd dead message", queue=message.queue)
         await _keep_foreign(database, replace(message, headers={}), "its headers are unreadable")

@@ -21,6 +21,8 @@ PREFETCH = 10
 
 CAUSES = ("rejected", "expired", "maxlen", "delivery_limit")
 """What RabbitMQ says in `x-death`. Whoever puts a message there by hand may write anything."""
+AGAIN_SECONDS = 5.0
+"""How soon a message that was put off is the next again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,10 @@ class Intakes:
         except TimeoutError:
             return None
         return message if message.channel.is_open else None
+
+    def put_off(self, message: DeadMessage) -> None:
+        """Let the message be among the next in a while; it stays unacknowledged."""
+        asyncio.get_running_loop().call_later(AGAIN_SECONDS, self._inbox.put_nowait, message)
 
     async def _consume(self, intake: str, queue: str) -> None:
         """Begin to, or see that it goes on. Raises Refused."""

@@ -243,7 +243,7 @@ class Ledger:
         try:
             self._connect().execute(sequences.MEND)
         except psycopg.Error as error:
-            log.warning("sequences are behind: run `duly migrate`", why=first_line(error))
+            log.warning(sequences.UNMENDED, why=first_line(error))
 
     def _commit(self, entries: Sequence[_Entry]) -> None:
         groups: dict[str, list[_Entry]] = defaultdict(list)

@@ -3,10 +3,12 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import psycopg
 import structlog
 from psycopg import AsyncConnection
 
-from outbox import steps, wire
+from outbox import sequences, steps, wire
+from outbox.refused import first_line, is_about_one
 from outbox.wire import Dispatch
 
 log = structlog.get_logger(__name__)
@@ -31,7 +33,11 @@ def hopeless(refused: Sequence[Dispatch], deferred: Iterable[tuple[Any, ...]]) -
 
 
 async def bury(database: AsyncConnection[Any], dispatch: Dispatch, why: str) -> None:
-    """Let the job die, in a transaction of its own, unless it has moved on."""
+    """Let the job die, in a transaction of its own, unless it has moved on.
+
+    Where the tables do not take that, its event stays put off, and is to be buried again. Raises
+    psycopg's other errors.
+    """
     grave = {
         "job_id": dispatch.job_id,
         "dispatch": dispatch.dispatch,
@@ -43,7 +49,15 @@ async def bury(database: AsyncConnection[Any], dispatch: Dispatch, why: str) -> 
         "body": None,
         "headers": None,
     }
-    if (await database.execute(steps.BURY, grave)).rowcount:
+    try:
+        buried = (await database.execute(steps.BURY, grave)).rowcount
+    except psycopg.Error as error:
+        if not is_about_one(error):
+            raise
+        await sequences.move_on(database)
+        log.error("job not buried", job=dispatch.job_id, why=first_line(error))  # noqa: TRY400 - the row is in it
+        return
+    if buried:
         log.warning("job buried: it cannot be published", job=dispatch.job_id, why=why)
 
 

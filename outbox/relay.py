@@ -18,7 +18,7 @@ from typing import Any
 import structlog
 from psycopg import AsyncConnection
 
-from outbox import batches, steps, topology
+from outbox import batches, sequences, steps, topology
 from outbox.database import conninfo
 from outbox.link import connect
 from outbox.mover import Mover
@@ -111,6 +111,7 @@ class Relay:
             batches.connect(self._database_url) as other,
             connect(self._amqp_url) as link,
         ):
+            await sequences.move_on(database)
             rooms = Rooms(self._window)
             mover = Mover([one, other], Publisher(link), self._pauses, rooms)
             ways = _Ways(database, Queues(link, self._pauses), rooms, mover)

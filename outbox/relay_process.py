@@ -1,7 +1,7 @@
 """The relay process: relays, collects dead letters, rescues, prunes, and listens for nudges.
 
-Each duty holds its own connections, so that none waits for another; one that loses Postgres or
-RabbitMQ starts again with a growing pause, and an error that is a bug ends the process.
+Each duty holds its own connections, so that none waits for another. One that fails starts again
+with a growing pause, be it that it lost Postgres or RabbitMQ, or by a bug; the others go on.
 """
 
 import asyncio
@@ -18,6 +18,7 @@ from outbox.collector import Collector
 from outbox.nudge import listen
 from outbox.outage import is_outage
 from outbox.pruner import Pruner
+from outbox.refused import first_line
 from outbox.relay import Relay
 from outbox.rescuer import Rescuer
 
@@ -68,22 +69,28 @@ async def run(
 
 
 async def _keep(duty: str, run: Callable[[], Awaitable[None]]) -> None:
-    """Run the duty, again after each outage; after a run that lasted the pauses are short again."""
+    """Run the duty, again after each error; after a run that lasted the pauses are short again."""
     backoff = Backoff(FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS)
+    told = ""
     while True:
         began = time.monotonic()
         try:
             return await run()
-        except Exception as error:
-            if not is_outage(error):
-                raise
+        except Exception as error:  # noqa: BLE001 - one duty's bug is no other's
             if time.monotonic() - began > LASTING_SECONDS:
                 backoff.reset()
             pause = backoff.pause()
-            log.warning("waiting", duty=duty, why=_line(error), again_in=round(pause, 1))
+            _tell(duty, error, pause, is_new=str(error) != told)
+            told = str(error)
         await asyncio.sleep(pause)
 
 
-def _line(error: Exception) -> str:
-    lost = "Postgres: " if isinstance(error, psycopg.Error) else "RabbitMQ: "
-    return lost + str(error).strip().partition("\n")[0]
+def _tell(duty: str, error: Exception, pause: float, *, is_new: bool) -> None:
+    """An outage in a line; a bug with its traceback, unless it was told just before."""
+    if is_outage(error):
+        lost = "Postgres" if isinstance(error, psycopg.Error) else "RabbitMQ"
+        why = f"{lost}: {first_line(error)}"
+        log.warning("waiting", duty=duty, why=why, again_in=round(pause, 1))
+    else:
+        trace = error if is_new else None
+        log.error("a duty failed", duty=duty, error=first_line(error), exc_info=trace)

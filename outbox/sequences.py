@@ -6,11 +6,18 @@ the insert. Existing numbers stay, as people type them: the sequence moves past 
 """
 
 from dataclasses import dataclass
+from typing import Any
 
+import psycopg
+import structlog
+from psycopg import AsyncConnection
 from psycopg.errors import UniqueViolation
 from sqlalchemy import Connection, Identity, MetaData
 
+from outbox.refused import first_line, is_about_one
 from outbox.schema import metadata
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +63,23 @@ MEND = _mend(metadata)
 
 It may be taken at any time. Whoever inserts meanwhile may be refused once more, and mends again.
 """
+UNMENDED = "sequences are behind their rows, run `duly migrate`"
 PRIMARY_KEYS = {f"{table.rpartition('.')[2]}_pkey" for table, _ in _numbered(metadata)}
 
 
 def is_duplicate(error: BaseException) -> bool:
     """Whether Postgres refused a row since one of the engine's sequences is behind."""
     return isinstance(error, UniqueViolation) and error.diag.constraint_name in PRIMARY_KEYS
+
+
+async def move_on(database: AsyncConnection[Any]) -> None:
+    """Take `MEND`; where the role may not, say so. Raises psycopg's other errors."""
+    try:
+        await database.execute(MEND)
+    except psycopg.Error as error:
+        if not is_about_one(error):
+            raise
+        log.warning(UNMENDED, why=first_line(error))
 
 
 def behind(connection: Connection, *metadatas: MetaData) -> list[Behind]:

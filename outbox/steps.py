@@ -77,11 +77,13 @@ SELECT jsonb_array_elements_text(queues) FROM duly.workers
 
 # Relay: locks what each queue has room for, highest priority first, oldest first within it. Of each
 # priority it takes replayed jobs first, `replays` of them at most, and fresh ones for the rest.
+# A moment that Python lacks, as '-infinity', is told as the epoch.
 # Each level is its own index range, so rows scheduled for later are never walked; nor are those
 # before the moment that a level has reached, where there is one: see outbox/frontier.py. `reached`
 # has six moments for each queue, one for each level.
 LOCK_EVENTS = """
-SELECT event.*
+SELECT event.job_id, event.dispatch, event.kind, event.queue, event.level,
+       greatest(event.available_at, 'epoch') AS available_at
 FROM unnest(%(queues)s::text[], %(rooms)s::int[], %(replays)s::int[])
      WITH ORDINALITY AS wanted (queue, room, replays, n)
 CROSS JOIN LATERAL (
@@ -340,6 +342,7 @@ SELECT n FROM died
 # running, but its worker is silent or gone -> queued, or dead when its attempts are used up. Who is
 # silent, only those can say who have listened: by the clock, after a step of it, all are. A second
 # crash in a row waits a little, so that a job that kills its worker does not kill them all at once.
+# `only` restricts it to some jobs, where it is not null.
 RESCUE = f"""
 WITH orphan AS (
     SELECT job.id
@@ -347,6 +350,7 @@ WITH orphan AS (
     LEFT JOIN duly.workers AS worker
            ON worker.name = job.worker AND worker.name <> ALL (%(silent)s::text[])
     WHERE job.state = 'running' AND worker.name IS NULL
+      AND (%(only)s::uuid[] IS NULL OR job.id = ANY (%(only)s::uuid[]))
     LIMIT 1000
     FOR UPDATE OF job SKIP LOCKED
 ), rescued AS (
@@ -364,7 +368,7 @@ WITH orphan AS (
     WHERE job.id = orphan.id
     RETURNING job.id, job.state, job.dispatch, job.attempt, job.kind, job.queue, {_LEVEL},
               job.run_at, job.worker, job.started_at,
-              'its worker ' || job.worker || ' stopped without a word' AS error_message
+              concat('its worker ', job.worker, ' stopped without a word') AS error_message
 ), attempt AS (
     INSERT INTO duly.attempts (job_id, attempt, outcome, error_type, error_message, worker,
                                started_at)

@@ -137,9 +137,13 @@ class ByHand:
         """The worker's sign of life."""
         self.take(steps.BEAT, name=worker, queues='["q"]', threads=1)
 
-    def rescue(self) -> list[Row]:
-        """Take the jobs of silent workers from them: of those whose last heartbeat is long ago."""
-        return self.take(steps.RESCUE, silent=[row["name"] for row in self.take(SILENT)])
+    def rescue(self, *only: UUID) -> list[Row]:
+        """Take the jobs of silent workers from them: of those whose last heartbeat is long ago.
+
+        All of them, or only some.
+        """
+        silent = [row["name"] for row in self.take(SILENT)]
+        return self.take(steps.RESCUE, silent=silent, only=list(only) or None)
 
     def cancel(self, job: UUID) -> list[Row]:
         """Queued to cancelled; a running job is asked."""

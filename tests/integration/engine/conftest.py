@@ -10,7 +10,18 @@ import pytest
 from sqlalchemy import Engine, make_url
 
 from dev.servers import Servers
-from outbox import attempt, collector, held, ledger, pauses, pruner, relay, rescuer, time_limit
+from outbox import (
+    attempt,
+    collector,
+    held,
+    intakes,
+    ledger,
+    pauses,
+    pruner,
+    relay,
+    rescuer,
+    time_limit,
+)
 from outbox.schema import acts, metadata
 from tests.conftest import new_database
 from tests.integration.engine.by_hand import ByHand
@@ -27,6 +38,7 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(relay, "IDLE_SECONDS", 0.05)
     monkeypatch.setattr(collector, "LOOK_SECONDS", 0.1)
     monkeypatch.setattr(pauses, "FIRST_SECONDS", 0.1)
+    monkeypatch.setattr(intakes, "AGAIN_SECONDS", 0.1)
     monkeypatch.setattr(rescuer, "LOOK_SECONDS", 0.1)
     monkeypatch.setattr(pruner, "BETWEEN_WALKS_SECONDS", 0.1)
     monkeypatch.setattr(ledger, "RETRY_SECONDS", 0.05)

@@ -12,10 +12,24 @@ from pydantic import BaseModel
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
-from outbox import Actor, Actors, Job, Kind, Retry, Work, dead_letters, jobs, relay_process, submit
+from outbox import (
+    Actor,
+    Actors,
+    Job,
+    Kind,
+    Kinds,
+    Retry,
+    Work,
+    dead_letters,
+    jobs,
+    overdue,
+    relay_process,
+    submit,
+)
 from outbox.collector import Collector
 from outbox.dead_letters import DeadLetter, DeadLetterFilter
 from outbox.jobs import AttemptRecord, JobRecord
+from outbox.overdue import OverdueJob
 from outbox.relay import Relay
 from outbox.rescuer import Rescuer
 from outbox.worker import Worker
@@ -120,6 +134,11 @@ class Line:
         with Session(self._engine) as session:
             found = dead_letters.find(session, DeadLetterFilter(open=None), limit=1000)
             return [each for row in found if (each := dead_letters.get(session, row.id))]
+
+    def overdue(self) -> list[OverdueJob]:
+        """What `duly status` says is overdue."""
+        with Session(self._engine) as session:
+            return overdue.find(session, Kinds(), silence=timedelta(seconds=1))
 
     def wait_for(self, job_id: UUID, state: str) -> JobRecord:
         """The job once it is in the state."""

@@ -5,7 +5,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from psycopg import AsyncConnection, errors
+from psycopg import AsyncConnection
+from structlog.testing import capture_logs
 
 from outbox import relay_process
 from outbox.link import BrokerGone
@@ -78,10 +79,21 @@ def test_what_postgres_refuses_for_a_while_is_tried_again(database_url: str, dee
     assert deeds == []
 
 
-def test_a_bug_ends_the_process(database_url: str) -> None:
-    async def run() -> None:
-        async with await AsyncConnection.connect(database_url) as database:
-            await database.execute("SELECT FROM duly.no_such_table")
+def test_a_bug_in_a_duty_does_not_end_it_and_is_told_with_its_traceback_once(
+    database_url: str,
+) -> None:
+    runs = []
 
-    with pytest.raises(errors.UndefinedTable):
+    async def run() -> None:
+        runs.append(1)
+        async with await AsyncConnection.connect(database_url) as database:
+            if len(runs) < 4:
+                await database.execute("SELECT FROM duly.no_such_table")
+
+    with capture_logs() as logs:
         asyncio.run(relay_process._keep("relay", run))
+    assert len(runs) == 4
+    told = [(log["event"], log["duty"], bool(log["exc_info"])) for log in logs]
+    failed = "a duty failed", "relay"
+    assert told == [(*failed, True), (*failed, False), (*failed, False)]
+    assert 'relation "duly.no_such_table" does not exist' in logs[0]["error"]

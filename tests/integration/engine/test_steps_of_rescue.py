@@ -115,3 +115,9 @@ def test_only_names_of_workers_long_gone_are_forgotten(by_hand: ByHand) -> None:
         by_hand.take(FALL_SILENT, name=worker, seconds=seconds)
     by_hand.take(steps.FORGET_WORKERS, silent=["silent", "gone"])
     assert [row["name"] for row in by_hand.everything()[-1]] == ["fresh", "silent", "stepped"]
+
+
+def test_a_rescue_of_some_jobs_takes_no_other(by_hand: ByHand) -> None:
+    one, other = gone(by_hand), gone(by_hand)
+    assert [rescued["id"] for rescued in by_hand.rescue(one)] == [one]
+    assert by_hand.job(other)["state"] == "running"
