@@ -12,7 +12,6 @@ from random import Random
 import psycopg
 
 from dev.processes import find, send
-from dev.rabbitmq import PrivateRabbitmq
 from tests.chaos.clock import SteppedPostgres
 from tests.chaos.echo import echo
 from tests.chaos.stage import Stage
@@ -29,6 +28,9 @@ STEP_SECONDS = 60
 STEPPED_SECONDS = 10
 SLOW_COMMITS = ("ALTER SYSTEM SET commit_delay = 100000", "ALTER SYSTEM SET commit_siblings = 0")
 """Each flush of the log takes a tenth of a second, as on a disk that is overloaded."""
+QUICK_COMMITS = ("ALTER SYSTEM RESET commit_delay", "ALTER SYSTEM RESET commit_siblings")
+LONE_SECONDS = 6
+"""How long a node is without the other. Clients repeat what is not answered in ten seconds."""
 
 Strike = Callable[[Stage, str, Random], None]
 
@@ -119,9 +121,34 @@ def _slow_network(stage: Stage, part: str, _random: Random) -> None:
     proxy.delay = 0
 
 
+def _fail_over(stage: Stage, _part: str, _random: Random) -> None:
+    """The primary is lost, and the standby promoted."""
+    with stage.postgres.turn:
+        stage.postgres.pair.fail_over()
+        time.sleep(LONE_SECONDS)
+        stage.postgres.pair.restore()
+
+
+def _fail_over_behind(stage: Stage, _part: str, _random: Random) -> None:
+    """The same after the standby was away: a crash has made visible what was not answered.
+
+    So clients ask again for what is there already, and is gone after the failover.
+    """
+    pair = stage.postgres.pair
+    with stage.postgres.turn:
+        pair.standby.stop()
+        time.sleep(LONE_SECONDS)
+        pair.primary.kill()
+        pair.primary.start()
+        time.sleep(LONE_SECONDS)
+        pair.primary.kill()
+        pair.standby.start()
+        pair.fail_over()
+        pair.restore()
+
+
 def _memory_alarm(stage: Stage, _part: str, _random: Random) -> None:
     node = stage.broker.node
-    assert isinstance(node, PrivateRabbitmq)
     with stage.broker.turn:
         for watermark, seconds in (("0", ALARM_SECONDS), ("0.4", 0)):
             node._check(node._program("rabbitmqctl"), "set_vm_memory_high_watermark", watermark)
@@ -132,13 +159,13 @@ def _slow_disk(stage: Stage, _part: str, _random: Random) -> None:
     with stage.postgres.turn:
         _configure(stage.postgres.url, *SLOW_COMMITS)
         time.sleep(SLOW_SECONDS)
-        _configure(stage.postgres.url, "ALTER SYSTEM RESET ALL")
+        _configure(stage.postgres.url, *QUICK_COMMITS)
 
 
 def _step_clock(stage: Stage, _part: str, random: Random) -> None:
-    node = stage.postgres.node
-    assert isinstance(node, SteppedPostgres)
     with stage.postgres.turn:
+        node = stage.postgres.node
+        assert isinstance(node, SteppedPostgres)
         node.step(random.choice([-STEP_SECONDS, STEP_SECONDS]))
         time.sleep(STEPPED_SECONDS)
         node.step(0)
@@ -172,6 +199,8 @@ STRIKES: dict[str, dict[str, Strike]] = {
         "slow network": _slow_network,
         "slow disk": _slow_disk,
         "clock step": _step_clock,
+        "failover": _fail_over,
+        "failover to a standby that was away": _fail_over_behind,
     },
 }
 FAULTS = [Fault(part, *named) for part, strikes in STRIKES.items() for named in strikes.items()]

@@ -6,9 +6,11 @@ import sys
 from datetime import timedelta
 
 from fastapi import FastAPI
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from outbox import Actors, Job, Kind, Retry, actor, relay_process, submit, worker
+from outbox.replication import WRITE_WAL, watch_commits
 from tests.chaos import shop, terms
 from tests.chaos.orders import Order, Sort
 
@@ -23,6 +25,7 @@ CALL = Kind("order.call", Order, queue=QUEUE, retry=RETRY)
 DATABASE_URL = os.environ["DATABASE_URL"]
 AMQP_URL = os.environ["AMQP_URL"]
 
+watch_commits(shop.engine)
 app = FastAPI()
 
 
@@ -32,6 +35,8 @@ def place(order: Order) -> None:
         if shop.keep(session, order):
             kind = CALL if order.sort is Sort.CALL else FULFIL
             submit(session, kind(**order.model_dump()))
+        else:
+            session.execute(text(WRITE_WAL))
 
 
 @actor(FULFIL)
