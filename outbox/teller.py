@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from outbox.causes import causes
 from outbox.kinds import Kind
-from outbox.redaction import scrub
+from outbox.scrub import scrub
 
 LONGEST_MESSAGE = 10_000
 LONGEST_TRACEBACK = 50_000
