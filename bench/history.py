@@ -20,7 +20,7 @@ from bench.contestants import DULY
 from bench.crew import fresh_database
 from bench.setting import Bench
 from outbox import steps
-from outbox.database import conninfo_of_steps
+from outbox.postgres import STEPS, connect
 from outbox.pruner import Pruner
 from outbox.submission import Row, submission
 
@@ -143,7 +143,7 @@ def _submitter(url: str) -> "psycopg.Connection[Any]":
 
 def _ledger(url: str) -> "psycopg.Connection[Any]":
     """As the ledger connects."""
-    return psycopg.connect(conninfo_of_steps(url), autocommit=True)
+    return connect(url, STEPS)
 
 
 def _submit(connection: "psycopg.Connection[Any]") -> list[UUID]:

@@ -12,8 +12,8 @@ from psycopg import AsyncConnection
 from psycopg.pq.abc import PGresult
 
 from outbox import steps
-from outbox.database import conninfo_of_steps
 from outbox.frontier import Event, Frontier
+from outbox.postgres import STEPS, connect_async, is_pooled
 from outbox.refusals import Hopeless, hopeless
 from outbox.rooms import Rooms
 from outbox.round_trip import Ask, PreparedStatement, array, named_rows, plain, round_trip
@@ -24,16 +24,15 @@ LARGEST_BATCH = 1000
 _LOCK = PreparedStatement("lock_events", steps.LOCK_EVENTS)
 _DELETE = PreparedStatement("delete_events", steps.DELETE_EVENTS)
 _DEFER = PreparedStatement("defer_events", steps.DEFER_EVENTS)
-_BEGIN, _COMMIT = plain("BEGIN"), plain("COMMIT")
+_BEGIN, _COMMIT = plain("BEGIN ISOLATION LEVEL READ COMMITTED"), plain("COMMIT")
 
 
 @asynccontextmanager
 async def connect(database_url: str) -> AsyncIterator[AsyncConnection[Any]]:
     """A connection for all that follows here. Raises psycopg's errors."""
-    async with await AsyncConnection.connect(
-        conninfo_of_steps(database_url), autocommit=True
-    ) as database:
-        await _ask(database, _LOCK.prepare, _DELETE.prepare, _DEFER.prepare)
+    async with await connect_async(database_url, STEPS) as database:
+        if not is_pooled(database):
+            await _ask(database, _LOCK.prepare, _DELETE.prepare, _DEFER.prepare)
         yield database
 
 

@@ -13,11 +13,11 @@ import structlog
 from psycopg import AsyncConnection
 
 from outbox import sequences, steps, topology, wire
-from outbox.database import conninfo
 from outbox.intakes import DeadMessage, Intakes
 from outbox.link import connect
 from outbox.outage import is_outage
 from outbox.pauses import Pauses
+from outbox.postgres import connect_async
 from outbox.refused import first_line, is_about_data, is_about_one
 from outbox.replication import CommitWatch
 
@@ -42,9 +42,7 @@ class Collector:
         What has committed without waiting for a standby is not acknowledged, and comes again.
         """
         async with (
-            await AsyncConnection.connect(
-                conninfo(self._database_url), autocommit=True
-            ) as database,
+            await connect_async(self._database_url) as database,
             connect(self._amqp_url) as link,
         ):
             await sequences.move_on(database)

@@ -7,13 +7,14 @@ from typing import Any
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
-from sqlalchemy import Connection, Engine, event, make_url
+from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine import URL, ExceptionContext
 from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from outbox.causes import causes
+from outbox.stale import is_stale
 
 NOTICE_SILENCE = {
     "connect_timeout": "10",
@@ -28,39 +29,32 @@ Without them a half-open connection holds its process for up to two hours, as Li
 """
 
 
-BY_INDEX = " ".join(
-    f"-c {setting}"
-    for setting in (
-        "plan_cache_mode=force_generic_plan",
-        "enable_seqscan=off",
-        "enable_nestloop=off",
-        "enable_mergejoin=off",
-        "jit=off",
-    )
-)
-"""Settings of a session that takes steps, each of which finds its rows by an index.
-
-Postgres would plan a step of arrays anew each time it is taken, which costs as much as taking it.
-A plan that is kept must not be one for a table that happened to be small: it would read all of it,
-or compare each row with each other, when it has grown.
-"""
+ENCODING = {"client_encoding": "utf8"}
 
 
 def conninfo(database_url: str) -> str:
-    """The address for psycopg; what it says itself goes before what we would have it say."""
-    return make_conninfo("", **(NOTICE_SILENCE | conninfo_to_dict(database_url)))
+    """The address for psycopg: what libpq reads, be it a URL, `key=value` pairs or a service.
 
-
-def conninfo_of_steps(database_url: str) -> str:
-    """The same for a session that does nothing but take steps."""
-    given = conninfo_to_dict(database_url).get("options") or ""
-    return make_conninfo(conninfo(database_url), options=f"{BY_INDEX} {given}".strip())
+    What it says itself goes before what we would have it say; but texts are UTF-8, as payloads
+    need. Raises psycopg.ProgrammingError, whose text quotes the address, password and all.
+    """
+    return make_conninfo("", **(NOTICE_SILENCE | conninfo_to_dict(database_url) | ENCODING))
 
 
 def sqlalchemy_url(database_url: str) -> URL:
     """The same as SQLAlchemy wants it, for psycopg; sync and async engines alike."""
-    url = make_url(database_url).set(drivername="postgresql+psycopg")
-    return url.set(query=NOTICE_SILENCE | dict(url.query))
+    given = {name: str(value) for name, value in conninfo_to_dict(conninfo(database_url)).items()}
+    url = URL.create(
+        "postgresql+psycopg",
+        username=given.pop("user", None),
+        password=given.pop("password", None),
+        database=given.pop("dbname", None),
+    )
+    host, port = given.get("host", ""), given.get("port", "5432")
+    if host and not {*host} & {",", "/", "@"} and port.isdigit():
+        url = url.set(host=host, port=int(port))
+        given = {name: value for name, value in given.items() if name not in ("host", "port")}
+    return url.set(query=given)  # among it several hosts, or a socket's folder
 
 
 OURS = "from Duly's own engine"
@@ -148,8 +142,13 @@ def is_own_demotion(error: BaseException) -> bool:
 
 
 def is_own_collision(error: BaseException) -> bool:
-    """Whether an actor failed as its transaction and another one got in each other's way."""
-    return any(_is_ours(each) and _state(each) in IN_THE_WAY for each in causes(error))
+    """Whether an actor failed as its transaction and another one got in each other's way.
+
+    ALTER TABLE is such another, where a statement was prepared before it.
+    """
+    return any(
+        _is_ours(each) and (_state(each) in IN_THE_WAY or is_stale(each)) for each in causes(error)
+    )
 
 
 def _is_ours(error: BaseException) -> bool:
@@ -159,10 +158,13 @@ def _is_ours(error: BaseException) -> bool:
 def is_unreachable(error: BaseException | None) -> bool:
     """Whether the error says that Postgres is away, full or read-only, not that it refused.
 
+    Or that only this session refused, for what was prepared in it.
+
     Looked for along the chain of causes, as applications wrap errors in their own.
     """
     return any(
-        isinstance(each, PoolTimeout) or _state(each).startswith(AWAY) for each in causes(error)
+        isinstance(each, PoolTimeout) or _state(each).startswith(AWAY) or is_stale(each)
+        for each in causes(error)
     )
 
 

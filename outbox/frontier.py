@@ -28,6 +28,9 @@ class Event(NamedTuple):
         return self.level >= REPLAYED
 
 
+FROM_THE_START = "-infinity"
+
+
 class Frontier:
     """The latest moment taken of each queue and level.
 
@@ -47,6 +50,10 @@ class Frontier:
         """Begin at the oldest again."""
         self._reached.clear()
 
-    def of(self, queues: Iterable[str]) -> list[datetime | None]:
+    def of(self, queues: Iterable[str]) -> list[datetime | str]:
         """Where to go on: for each of the queues a moment for each level."""
-        return [self._reached.get((queue, level)) for queue in queues for level in LEVELS]
+        return [
+            self._reached.get((queue, level), FROM_THE_START)
+            for queue in queues
+            for level in LEVELS
+        ]

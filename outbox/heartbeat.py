@@ -12,7 +12,7 @@ import psycopg
 import structlog
 
 from outbox import steps
-from outbox.database import conninfo
+from outbox.postgres import connect
 
 log = structlog.get_logger(__name__)
 
@@ -62,7 +62,7 @@ class Heartbeat:
                 self._closing.wait(BEAT_SECONDS)
 
     def _beat_while_connected(self) -> None:
-        with psycopg.connect(conninfo(self._database_url), autocommit=True) as connection:
+        with connect(self._database_url) as connection:
             while not self._closing.is_set():
                 self._beat(connection)
                 self._closing.wait(BEAT_SECONDS)

@@ -77,7 +77,7 @@ class Job:
             "dispatch": [self.dispatch],
             "attempt": [self.attempt],
             "worker": self.worker,
-            "result": [storable(result)],
+            "result": [storable(result) or ""],  # no NULL in an array: see outbox/round_trip.py
         }
         if session.connection().exec_driver_sql(steps.SUCCEED, row).first() is None:
             raise Superseded(f"job {self.id} was taken from this worker")

@@ -25,9 +25,9 @@ import structlog
 from psycopg.errors import DeadlockDetected, SerializationFailure
 
 from outbox import sequences, steps
-from outbox.database import conninfo_of_steps
 from outbox.held import Held
 from outbox.nudge import NOTIFY
+from outbox.postgres import STEPS, connect, is_pooled
 from outbox.refused import first_line, is_about_data, is_about_one
 from outbox.replication import WRITE_WAL, CommitWatch
 from outbox.round_trip import PreparedStatement, array, named_rows, round_trip
@@ -278,11 +278,11 @@ class Ledger:
 
     def _connect(self) -> "psycopg.Connection[Any]":
         if self._connection is None:
-            connection = psycopg.connect(conninfo_of_steps(self._database_url), autocommit=True)
-            self._connection = connection
+            connection = self._connection = connect(self._database_url, STEPS)
             self._watch = CommitWatch(connection)
-            prepare = [each.prepare for each in STATEMENTS.values()]
-            connection.wait(round_trip(connection, *prepare))
+            if not is_pooled(connection):
+                prepare = [each.prepare for each in STATEMENTS.values()]
+                connection.wait(round_trip(connection, *prepare))
         return self._connection
 
     def _disconnect(self) -> None:

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import psycopg
+import structlog
 from psycopg import AsyncConnection, Connection, generators
 from psycopg.conninfo import make_conninfo
 from psycopg.pq import ExecStatus, TransactionStatus
@@ -21,6 +22,9 @@ from psycopg.pq.abc import PGconn
 
 from outbox.database import conninfo
 from outbox.pace import Pace
+from outbox.postgres import connect_async, is_pooled
+
+log = structlog.get_logger(__name__)
 
 CHANNEL = "duly_relay"
 NOTIFY = f"NOTIFY {CHANNEL}"
@@ -190,8 +194,13 @@ async def listen(database_url: str, on_nudge: Callable[[], None]) -> None:
     """Call `on_nudge` once it listens and at each nudge, for ever.
 
     Raises psycopg's errors; call it again then. What was missed meanwhile is the first call's.
+    A pooler passes no nudges on: behind one it only waits, and relays look by themselves.
     """
-    async with await AsyncConnection.connect(conninfo(database_url), autocommit=True) as connection:
+    async with await connect_async(database_url) as connection:
+        if is_pooled(connection):
+            log.info("no nudges through a pooler, so relays poll")
+            await connection.close()
+            await asyncio.Future()
         await connection.execute(f"LISTEN {CHANNEL}")
         on_nudge()
         await _hear(connection.pgconn, on_nudge)

@@ -3,6 +3,7 @@
 import psycopg
 
 from outbox.link import BrokerGone
+from outbox.stale import is_stale
 
 
 def is_outage(error: BaseException) -> bool:
@@ -10,8 +11,11 @@ def is_outage(error: BaseException) -> bool:
 
     psycopg's OperationalError is whatever a program cannot help: lost connections, cancelled
     statements, deadlocks. SQLSTATE class 25 is a Postgres that is read-only for a while, or that
-    ended a transaction which had to wait too long for the broker.
+    ended a transaction which had to wait too long for the broker. What was prepared and is stale
+    is well over a new connection.
     """
+    if is_stale(error):
+        return True
     if isinstance(error, psycopg.Error) and (error.sqlstate or "").startswith("25"):
         return True
     return isinstance(error, BrokerGone | psycopg.OperationalError | psycopg.InterfaceError)

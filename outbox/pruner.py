@@ -11,7 +11,7 @@ import structlog
 from psycopg import AsyncConnection
 
 from outbox import steps
-from outbox.database import conninfo
+from outbox.postgres import connect_async
 from outbox.refused import first_line, is_about_one
 
 log = structlog.get_logger(__name__)
@@ -40,9 +40,7 @@ class Pruner:
 
     async def run(self) -> None:
         """Prune for ever. Raises psycopg's errors; call it again then."""
-        async with await AsyncConnection.connect(
-            conninfo(self._database_url), autocommit=True
-        ) as database:
+        async with await connect_async(self._database_url) as database:
             while True:
                 if pruned := await self.walk(database):
                     log.info("finished jobs deleted", jobs=pruned, older_than=str(self._retention))

@@ -19,11 +19,11 @@ import structlog
 from psycopg import AsyncConnection
 
 from outbox import batches, sequences, steps, topology
-from outbox.database import conninfo
 from outbox.link import connect
 from outbox.mover import Mover
 from outbox.pace import LEAST_SECONDS
 from outbox.pauses import Pauses
+from outbox.postgres import connect_async
 from outbox.publisher import Publisher
 from outbox.queues import Queues
 from outbox.rooms import Rooms
@@ -104,9 +104,7 @@ class Relay:
         if self._stopping:
             return
         async with (
-            await AsyncConnection.connect(
-                conninfo(self._database_url), autocommit=True
-            ) as database,
+            await connect_async(self._database_url) as database,
             batches.connect(self._database_url) as one,
             batches.connect(self._database_url) as other,
             connect(self._amqp_url) as link,

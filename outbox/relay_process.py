@@ -33,6 +33,7 @@ LASTING_SECONDS = 30.0
 async def run(
     *,
     database_url: str,
+    listen_url: str | None = None,
     amqp_url: str,
     queues: Iterable[str],
     window: int,
@@ -42,6 +43,7 @@ async def run(
 ) -> None:
     """Do all duties until SIGTERM or SIGINT; the batch in hand is finished first.
 
+    `listen_url` leads to the same Postgres past a pooler, for nudges; behind one it polls.
     `queues` are served from the start, others as soon as they have events or workers. `silence` is
     how long a worker may send no heartbeat before its jobs are rescued, `patience` how long a
     published job may go unclaimed before the relay looks whether the broker lost it. Jobs that
@@ -57,7 +59,9 @@ async def run(
         others = [
             duties.create_task(_keep("collector", collector.run)),
             duties.create_task(_keep("rescuer", rescuer.run)),
-            duties.create_task(_keep("listener", lambda: listen(database_url, relay.nudge))),
+            duties.create_task(
+                _keep("listener", lambda: listen(listen_url or database_url, relay.nudge))
+            ),
         ]
         if retention is not None:
             pruner = Pruner(database_url, retention)

@@ -11,7 +11,7 @@ import structlog
 from psycopg import AsyncConnection
 
 from outbox import sequences, steps
-from outbox.database import conninfo
+from outbox.postgres import connect_async
 from outbox.refused import first_line, is_about_one
 from outbox.vigil import Vigil
 
@@ -47,14 +47,12 @@ class Rescuer:
 
     async def run(self) -> None:
         """Rescue for ever, after a first silence. Raises psycopg's errors; call it again then."""
-        async with await AsyncConnection.connect(
-            conninfo(self._database_url), autocommit=True
-        ) as database:
+        async with await connect_async(self._database_url) as database:
             # A new one each time: perhaps Postgres was away, and all were silent for want of it.
             await sequences.move_on(database)
             vigil = Vigil(self._silence, LOOK_SECONDS)
             while True:
-                heartbeats = await database.execute(steps.HEARTBEATS)
+                heartbeats = await database.execute(steps.HEARTBEATS, binary=True)
                 vigil.look({name: beat async for name, beat in heartbeats})
                 if vigil.is_informed:
                     await self._rescue(database, vigil.silent)

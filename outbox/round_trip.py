@@ -26,6 +26,8 @@ Ask = Callable[[PGconn], None]
 """Gives one statement to libpq, which sends it with the others."""
 AnyConnection = Connection[Any] | AsyncConnection[Any]
 Element = str | float | datetime | None
+BINARY = 1
+"""How answers come: as texts, moments would look as the session's DateStyle has it."""
 
 
 class Statement:
@@ -55,6 +57,10 @@ class Statement:
             raise psycopg.DataError("a text for Postgres may not contain NUL")
         return values
 
+    def unprepared(self, values: Sequence[bytes | None]) -> Ask:
+        """The statement with these values, on a connection that has not heard of it."""
+        return methodcaller("send_query_params", self.text, values, None, None, BINARY)
+
 
 class PreparedStatement(Statement):
     """One with a name, on connections that belong to the engine alone."""
@@ -66,8 +72,14 @@ class PreparedStatement(Statement):
         """To be asked once on each connection, before all else."""
 
     def of(self, connection: AnyConnection, row: Mapping[str, str | None]) -> Ask:
-        """The statement with these parameters. Raises DataError as `values` does."""
-        return prepared(self._name, self.values(row, connection.info.encoding))
+        """The statement with these parameters. Raises DataError as `values` does.
+
+        It is sent whole where the connection takes no prepared statements: behind a pooler.
+        """
+        values = self.values(row, connection.info.encoding)
+        if connection.prepare_threshold is None:
+            return self.unprepared(values)
+        return prepared(self._name, values)
 
 
 def plain(text: str) -> Ask:
@@ -77,20 +89,21 @@ def plain(text: str) -> Ask:
 
 def prepared(name: bytes, values: Sequence[bytes | None]) -> Ask:
     """One that the connection knows by its name."""
-    return methodcaller("send_query_prepared", name, values)
+    return methodcaller("send_query_prepared", name, values, None, BINARY)
 
 
 def array(values: Iterable[Element]) -> str:
     """The text of an array.
 
-    psycopg writes out a list as well, and asks of each element anew how.
+    psycopg writes out a list as well, and asks of each element anew how. None becomes an empty
+    text, which the statement has to take for NULL: how an array says NULL, a setting decides.
     """
     return f"{{{','.join(map(_element, values))}}}"
 
 
 def _element(value: Element) -> str:
     if value is None:
-        return "NULL"
+        return '""'
     if isinstance(value, str):
         return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
     return str(value)

@@ -16,7 +16,7 @@ A step that knows its jobs' ids tests `state || ''`, which keeps the planner off
 by state. Beside millions of finished jobs its statistics say that none is queued, and that it would
 be quickest to read all that are: the longer the backlog, the more a claim would cost. One that
 takes many ids asks for `ANY` of them besides joining, so that it goes by the index where a plan
-made for a small table is kept (see BY_INDEX in outbox/database.py).
+made for a small table is kept (see STEPS in outbox/postgres.py).
 """
 
 # Where a job's events stand in the outbox: fresh jobs by their priority (0, 1, 2), those that were
@@ -95,8 +95,7 @@ CROSS JOIN LATERAL (
         SELECT job_id::text, dispatch, kind, queue, priority AS level, available_at
         FROM duly.outbox_events
         WHERE queue = wanted.queue AND priority = level.level
-          AND available_at >= coalesce(
-              (%(reached)s::timestamptz[])[(wanted.n - 1) * 6 + level.level + 1], '-infinity')
+          AND available_at >= (%(reached)s::timestamptz[])[(wanted.n - 1) * 6 + level.level + 1]
           AND available_at <= now()
         ORDER BY available_at
         LIMIT level.most
@@ -227,7 +226,7 @@ RETURNING asked.n, job.attempt, job.attempt_limit, job.attempt_budget, job.subje
 # running -> succeeded. The only step that a worker also takes inside an actor's transaction.
 SUCCEED = """
 UPDATE duly.jobs AS job
-SET state = 'succeeded', finished_at = now(), result = done.result::jsonb
+SET state = 'succeeded', finished_at = now(), result = nullif(done.result, '')::jsonb
 FROM unnest(%(id)s::uuid[], %(dispatch)s::int[], %(attempt)s::int[], %(result)s::text[])
      WITH ORDINALITY AS done (id, dispatch, attempt, result, n)
 WHERE job.id = ANY (%(id)s::uuid[])
@@ -255,7 +254,7 @@ WITH failed AS (
     RETURNING job.id, job.state, job.dispatch, job.kind, job.queue, {_LEVEL},
               job.run_at,
               job.worker, job.started_at, error.attempt, error.outcome, error.error_type,
-              error.error_message, error.traceback, error.n
+              error.error_message, nullif(error.traceback, '') AS traceback, error.n
 ), attempt AS (
     INSERT INTO duly.attempts (job_id, attempt, outcome, error_type, error_message, traceback,
                                worker, started_at)
@@ -324,7 +323,7 @@ WITH died AS (
       AND job.worker = %(worker)s AND job.state || '' = 'running'
     RETURNING job.id, job.state, job.dispatch, job.kind, job.queue, job.worker, job.started_at,
               error.attempt, error.reason, error.outcome, error.error_type, error.error_message,
-              error.traceback, error.n
+              nullif(error.traceback, '') AS traceback, error.n
 ), attempt AS (
     INSERT INTO duly.attempts (job_id, attempt, outcome, error_type, error_message, traceback,
                                worker, started_at)

@@ -23,6 +23,7 @@ from outbox.desk import Desk
 from outbox.heartbeat import Heartbeat, worker_name
 from outbox.job import refuse_early_commits
 from outbox.ledger import LOOK, Ledger, LedgerClosed
+from outbox.postgres import settle_engine
 from outbox.replication import watch_commits
 from outbox.runner import Runner
 from outbox.time_limit import TimeLimits
@@ -100,6 +101,7 @@ class Worker:
             max_overflow=threads,
             hide_parameters=True,  # an error's text is stored and shown
         )
+        settle_engine(self._engine)
         note_errors(self._engine)
         refuse_early_commits(self._engine)
         replace_useless(self._engine)

@@ -13,6 +13,7 @@ from starlette.requests import Request
 
 from outbox import job_sessions
 from outbox.database import replace_useless, sqlalchemy_url
+from outbox.postgres import settle_engine
 
 CONNECTIONS = 10
 CONNECT_SECONDS = 3
@@ -30,19 +31,23 @@ def create_engine(database_url: str) -> AsyncEngine:
     """
     engine = create_async_engine(
         sqlalchemy_url(database_url),
+        isolation_level="READ COMMITTED",  # keyed requests wait for each other, then look
         pool_size=CONNECTIONS,
         max_overflow=0,
         pool_timeout=CONNECT_SECONDS,
         hide_parameters=True,
         connect_args={
-            "application_name": "duly-api",
+            "fallback_application_name": "duly-api",
             "connect_timeout": CONNECT_SECONDS,
             "tcp_user_timeout": STATEMENT_SECONDS * 1000,
             "keepalives_idle": STATEMENT_SECONDS,
-            "options": f"-c statement_timeout={STATEMENT_SECONDS}s"
-            f" -c idle_in_transaction_session_timeout={3 * STATEMENT_SECONDS}s",
         },
     )
+    limits = {
+        "statement_timeout": f"{STATEMENT_SECONDS}s",
+        "idle_in_transaction_session_timeout": f"{3 * STATEMENT_SECONDS}s",
+    }
+    settle_engine(engine.sync_engine, limits)
     replace_useless(engine.sync_engine)
     return engine
 

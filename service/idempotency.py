@@ -28,22 +28,23 @@ TAKE_TURN = text("""
 SELECT pg_try_advisory_xact_lock(hashtextextended(:caller || ' ' || :key, 0)) AS free,
        stored.fingerprint, stored.status, stored.headers, stored.body
 FROM (SELECT) AS always_one_row
-LEFT JOIN idempotency_keys AS stored
+LEFT JOIN public.idempotency_keys AS stored
        ON stored.caller = :caller AND stored.key = :key AND stored.expires_at > now()
 """)
 
 # Each answer kept takes two that have expired with it, so that the table needs no other cleaning.
 KEEP_ANSWER = text("""
 WITH expired AS (
-    SELECT caller, key FROM idempotency_keys
+    SELECT caller, key FROM public.idempotency_keys
     WHERE expires_at <= now() AND (caller, key) <> (:caller, :key)
     ORDER BY expires_at LIMIT 2
     FOR UPDATE SKIP LOCKED
 ), pruned AS (
-    DELETE FROM idempotency_keys AS old USING expired
+    DELETE FROM public.idempotency_keys AS old USING expired
     WHERE old.caller = expired.caller AND old.key = expired.key
 )
-INSERT INTO idempotency_keys AS stored (caller, key, fingerprint, status, headers, body, expires_at)
+INSERT INTO public.idempotency_keys AS stored
+    (caller, key, fingerprint, status, headers, body, expires_at)
 VALUES (:caller, :key, :fingerprint, :status, :headers, :body, now() + :lifetime)
 ON CONFLICT (caller, key) DO UPDATE
 SET fingerprint = excluded.fingerprint, status = excluded.status, headers = excluded.headers,

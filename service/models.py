@@ -14,12 +14,13 @@ class Base(DeclarativeBase):
     """All business tables; moments have a time zone."""
 
     metadata = MetaData(
+        schema="public",  # whatever the operator's search path
         naming_convention={
-            "ix": "%(column_0_label)s_ix",
+            "ix": "%(table_name)s_%(column_0_name)s_ix",
             "uq": "%(table_name)s_%(column_0_name)s_key",
             "fk": "%(table_name)s_%(column_0_name)s_fkey",
             "pk": "%(table_name)s_pkey",
-        }
+        },
     )
     type_annotation_map = {datetime: DateTime(timezone=True), str: Text}  # noqa: RUF012
 

@@ -6,10 +6,10 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated
 
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
-from sqlalchemy import make_url
-from sqlalchemy.exc import ArgumentError
 
 from outbox.link import parameters
 
@@ -24,15 +24,17 @@ def _unless_forever(given: object) -> object:
     return None if given == "forever" else given
 
 
-def _postgres(url: str) -> str:
-    """Raises ValueError, which does not quote the URL: it has a password."""
+def _postgres(address: str) -> str:
+    """Raises ValueError, which does not quote the address: it has a password."""
     try:
-        scheme = make_url(url).get_backend_name()
-    except (ArgumentError, ValueError):
-        scheme = ""
-    if scheme not in ("postgresql", "postgres"):
-        raise ValueError("must be a URL like postgresql://user@host/database")
-    return url
+        is_address = bool(conninfo_to_dict(address))
+    except psycopg.ProgrammingError:
+        is_address = False
+    if not is_address:
+        raise ValueError(
+            "must be what libpq reads, like postgresql://user@host/database or service=name"
+        )
+    return address
 
 
 def _amqp(urls: str) -> str:
@@ -79,7 +81,9 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="DULY_")
 
     database_url: Annotated[str, AfterValidator(_postgres)] = Field(validation_alias="DATABASE_URL")
-    """`postgresql://…`, as libpq reads it."""
+    """As libpq reads it: `postgresql://…`, `key=value` pairs, or `service=name`."""
+    listen_url: Annotated[str, AfterValidator(_postgres)] | None = None
+    """The way to the same Postgres past a pooler, for relays to hear of new jobs at once."""
     amqp_url: Annotated[str, AfterValidator(_amqp)] = Field(validation_alias="AMQP_URL")
     """`amqp://…`, as pika reads it; for a cluster those of its nodes, with `;` in between."""
 

@@ -6,8 +6,9 @@ The servers are those of DATABASE_URL and AMQP_URL where set, else found or star
 
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import psycopg
 import pytest
@@ -16,6 +17,8 @@ from sqlalchemy import Engine, create_engine, make_url
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool
 
+from dev.pgbouncer import program, running, through
+from dev.private import home
 from dev.servers import Servers, up
 from migrations.grants import grant
 from migrations.run import upgrade
@@ -54,6 +57,22 @@ def empty_database_url(servers: Servers) -> Iterator[str]:
     """A database with nothing in it."""
     with new_database(servers.database_url, "template0") as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def pgbouncer() -> list[str]:
+    """The command that runs PgBouncer."""
+    return program(home() / "pgbouncer")
+
+
+@pytest.fixture
+def pooler(
+    request: pytest.FixtureRequest, pgbouncer: list[str], servers: Servers
+) -> Iterator[Callable[[str], str]]:
+    """The way to a database through PgBouncer; a parameter is what its configuration says more."""
+    settings: dict[str, str] = getattr(request, "param", {})
+    with running(pgbouncer, servers.database_url, **settings) as port:
+        yield partial(through, port)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ depends_on = None
 def upgrade() -> None:
     op.execute(
         """
-CREATE TABLE api_keys (
+CREATE TABLE public.api_keys (
     prefix TEXT NOT NULL,
     name TEXT NOT NULL,
     secret_hash BYTEA NOT NULL,
@@ -21,7 +21,7 @@ CREATE TABLE api_keys (
     revoked_at TIMESTAMP WITH TIME ZONE,
     CONSTRAINT api_keys_pkey PRIMARY KEY (prefix)
 );
-CREATE TABLE idempotency_keys (
+CREATE TABLE public.idempotency_keys (
     caller TEXT NOT NULL,
     key TEXT NOT NULL,
     fingerprint BYTEA NOT NULL,
@@ -31,8 +31,8 @@ CREATE TABLE idempotency_keys (
     expires_at TIMESTAMP WITH TIME ZONE NOT NULL,
     CONSTRAINT idempotency_keys_pkey PRIMARY KEY (caller, key)
 );
-CREATE INDEX idempotency_keys_expires_at_ix ON idempotency_keys (expires_at);
-CREATE TABLE invoices (
+CREATE INDEX idempotency_keys_expires_at_ix ON public.idempotency_keys (expires_at);
+CREATE TABLE public.invoices (
     id UUID NOT NULL,
     customer TEXT NOT NULL,
     email TEXT NOT NULL,
@@ -41,7 +41,7 @@ CREATE TABLE invoices (
     created_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
     CONSTRAINT invoices_pkey PRIMARY KEY (id)
 );
-CREATE TABLE webhook_endpoints (
+CREATE TABLE public.webhook_endpoints (
     id UUID NOT NULL,
     url TEXT NOT NULL,
     events TEXT[] NOT NULL,
@@ -50,18 +50,23 @@ CREATE TABLE webhook_endpoints (
     disabled_at TIMESTAMP WITH TIME ZONE,
     CONSTRAINT webhook_endpoints_pkey PRIMARY KEY (id)
 );
-CREATE TABLE invoice_lines (
+CREATE TABLE public.invoice_lines (
     invoice_id UUID NOT NULL,
     position INTEGER NOT NULL,
     description TEXT NOT NULL,
     quantity INTEGER NOT NULL,
     unit_price NUMERIC(12, 2) NOT NULL,
     CONSTRAINT invoice_lines_pkey PRIMARY KEY (invoice_id, position),
-    CONSTRAINT invoice_lines_invoice_id_fkey FOREIGN KEY(invoice_id) REFERENCES invoices (id)
+    CONSTRAINT invoice_lines_invoice_id_fkey FOREIGN KEY(invoice_id) REFERENCES public.invoices (id)
 );
 """
     )
 
 
 def downgrade() -> None:
-    op.execute("DROP TABLE idempotency_keys, api_keys, webhook_endpoints, invoice_lines, invoices")
+    op.execute(
+        """
+DROP TABLE public.idempotency_keys, public.api_keys, public.webhook_endpoints,
+    public.invoice_lines, public.invoices
+"""
+    )

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool
 
 from outbox.database import sqlalchemy_url
+from outbox.postgres import settle_engine
 from outbox.replication import watch_commits
 from service.settings import settings
 
@@ -23,8 +24,10 @@ def session() -> Iterator[Session]:
     engine = create_engine(
         sqlalchemy_url(settings().database_url),
         poolclass=NullPool,
+        isolation_level="READ COMMITTED",
         connect_args={"connect_timeout": CONNECT_SECONDS},
     )
+    settle_engine(engine)
     watch_commits(engine)
     with Session(engine, expire_on_commit=False) as opened:
         yield opened

@@ -6,6 +6,7 @@ from typing import Annotated
 import psycopg
 import typer
 
+from outbox.database import conninfo
 from service.cli.database import CONNECT_SECONDS
 from service.cli.errors import Code, Stop
 from service.cli.output import talk
@@ -21,7 +22,12 @@ def migrate(
     *,
     to: Annotated[str, typer.Option(metavar="REVISION", help="No further than this.")] = "head",
     wait: Annotated[
-        float, typer.Option(min=0, metavar="SECONDS", help="How long to wait for Postgres.")
+        float,
+        typer.Option(
+            min=0,
+            metavar="SECONDS",
+            help="How long to wait for Postgres, and for others that migrate.",
+        ),
     ] = 60,
     grant_to: Annotated[
         str | None,
@@ -36,7 +42,12 @@ def migrate(
 
     _wait_for_postgres(wait)
     try:
-        upgrade(settings().database_url, to)
+        upgrade(
+            settings().database_url,
+            to,
+            wait_seconds=wait,
+            on_wait=lambda: talk("waiting for another process that migrates"),
+        )
     except CommandError as error:
         raise Stop(f"cannot migrate: {error}") from None
     talk("the database is up to date")
@@ -65,7 +76,7 @@ def _wait_for_postgres(seconds: float) -> None:
 def _refusal() -> str | None:
     """Why Postgres lets nobody in, or None when it does."""
     try:
-        psycopg.connect(settings().database_url, connect_timeout=CONNECT_SECONDS).close()
+        psycopg.connect(conninfo(settings().database_url), connect_timeout=CONNECT_SECONDS).close()
     except psycopg.OperationalError as error:
         return str(error).strip().partition("\n")[0]
     return None

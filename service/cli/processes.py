@@ -55,6 +55,7 @@ def relay() -> None:
     asyncio.run(
         relay_process.run(
             database_url=settings().database_url,
+            listen_url=settings().listen_url,
             amqp_url=settings().amqp_url,
             queues=KINDS.queues,
             window=settings().window,

@@ -54,7 +54,7 @@ def _shown(default: object) -> str:
             return f"`{str(default).lower()}`"
         case timedelta():
             return f"`{default.total_seconds():.0f}` seconds"
-        case ():
+        case None | ():
             return "none"
         case str() | int():
             return f"`{default}`".replace(Path.home().as_uri(), "file:///home/you")

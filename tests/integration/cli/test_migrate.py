@@ -1,5 +1,7 @@
 """`duly migrate`: waits, takes turns, and leaves no lock behind."""
 
+from collections.abc import Callable
+
 import psycopg
 import pytest
 from psycopg import sql
@@ -7,18 +9,31 @@ from sqlalchemy.exc import ProgrammingError
 
 from dev.servers import Servers
 from migrations.run import upgrade
+from migrations.turn import NUMBER
 from outbox.database import sqlalchemy_url
+from outbox.schema import metadata
+from service.models import Base
 from tests.integration.cli.conftest import Duly
+from tests.odd_settings import make_odd
 from tests.wait import wait_for
 
-TURN = 0x64756C79
-"""The lock's number in migrations/env.py."""
 LOCKS = """
 SELECT count(*) FROM pg_locks
 WHERE locktype = 'advisory'
   AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
 """
-WAITING = LOCKS + "AND NOT granted"
+
+
+def tables(database: psycopg.Connection) -> set[str]:
+    """All tables that are not Postgres's own, with their schemas."""
+    found = database.execute(
+        "SELECT schemaname || '.' || tablename FROM pg_tables"
+        " WHERE schemaname NOT IN ('pg_catalog', 'information_schema')"
+    )
+    return {name for (name,) in found}
+
+
+EXPECTED = {*metadata.tables, *Base.metadata.tables, "public.alembic_version"}
 
 
 @pytest.fixture
@@ -29,9 +44,11 @@ def duly(empty_database_url: str, amqp_url: str) -> Duly:
 
 def test_four_at_once_take_turns(duly: Duly, empty_database_url: str) -> None:
     with psycopg.connect(empty_database_url, autocommit=True) as database:
-        database.execute("SELECT pg_advisory_lock(%s)", [TURN])
+        database.execute("SELECT pg_advisory_lock(%s)", [NUMBER])
         four = [duly.start("migrate") for _ in range(4)]
-        wait_for("four that wait", lambda: database.execute(WAITING).fetchone() == (4,))
+        for each in four:
+            assert each.stderr
+            assert each.stderr.readline() == "duly: waiting for another process that migrates\n"
     for each in four:
         _, talk = each.communicate(timeout=60)
         assert (each.returncode, talk) == (0, "duly: the database is up to date\n")
@@ -66,3 +83,55 @@ def test_an_unknown_revision_is_refused(duly: Duly) -> None:
     done = duly("migrate", "--to", "9999")
     assert done.returncode == 1
     assert done.stderr.startswith("duly: cannot migrate: ")
+
+
+def test_it_does_not_wait_for_ever_for_its_turn(duly: Duly, empty_database_url: str) -> None:
+    with psycopg.connect(empty_database_url, autocommit=True) as database:
+        database.execute("SELECT pg_advisory_lock(%s)", [NUMBER])
+        done = duly("migrate", "--wait", "0")
+    assert done.returncode == 1
+    assert done.stderr.endswith(
+        "duly: cannot migrate: another process has been migrating for 0 s\n"
+    )
+
+
+def test_two_at_once_through_a_pooler_leave_nothing_to_other_clients(
+    duly: Duly, pooler: Callable[[str], str], empty_database_url: str
+) -> None:
+    duly.environment["DATABASE_URL"] = pooler(empty_database_url)
+    two = [duly.start("migrate") for _ in range(2)]
+    for each in two:
+        _, talk = each.communicate(timeout=60)
+        assert each.returncode == 0, talk
+    with psycopg.connect(empty_database_url, autocommit=True) as database:
+        assert database.execute(LOCKS).fetchone() == (0,)
+        assert tables(database) == EXPECTED
+    with psycopg.connect(pooler(empty_database_url), autocommit=True) as client:
+        for setting in ("search_path", "lock_timeout"):
+            with psycopg.connect(empty_database_url, autocommit=True) as fresh:
+                expected = fresh.execute(f"SHOW {setting}").fetchone()
+            assert client.execute(f"SHOW {setting}").fetchone() == expected
+
+
+def test_tables_are_where_they_belong_whatever_the_search_path(
+    duly: Duly, empty_database_url: str
+) -> None:
+    make_odd(empty_database_url)
+    assert duly("migrate").returncode == 0
+    assert duly.json("jobs", "list") == []
+    with psycopg.connect(empty_database_url, autocommit=True) as database:
+        assert tables(database) == EXPECTED
+
+
+def test_a_database_that_is_not_utf8_is_refused(
+    duly: Duly, servers: Servers, empty_database_url: str
+) -> None:
+    name = sql.Identifier(sqlalchemy_url(empty_database_url).database or "")
+    with psycopg.connect(servers.database_url, autocommit=True) as admin:
+        admin.execute(sql.SQL("DROP DATABASE {}").format(name))
+        latin = sql.SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING LATIN1 LOCALE 'C'")
+        admin.execute(latin.format(name))
+    done = duly("migrate")
+    assert done.returncode == 1
+    why = "the database's encoding is LATIN1, and has to be UTF8"
+    assert done.stderr == f"duly: cannot migrate: {why}\n"

@@ -3,11 +3,10 @@
 from typing import Any
 from uuid import uuid4
 
-import psycopg
 import pytest
 
 from outbox import steps
-from outbox.database import conninfo_of_steps
+from outbox.postgres import STEPS, connect
 from tests.integration.engine.by_hand import KIND, WHAT_WENT_WRONG, ByHand, wanted
 from tests.integration.engine.test_steps_of_relays import GRAVE
 
@@ -26,7 +25,7 @@ BY_ID: dict[str, dict[str, Any]] = {
     "RETRY": ERROR | {"delay_seconds": [0.0] * 10},
     "SNOOZE": FENCE | {"delay_seconds": [0.0] * 10},
     "DIE": ERROR | {"reason": ["exhausted"] * 10},
-    "CANCEL": {"id": uuid4()},
+    "CANCEL": {"id": uuid4(), "by": "ann", "why": None},
     "BURY": JOB | GRAVE,
     "REDISPATCH": JOB,
     "REDISPATCH_LOST": {"queues": ["q"], "depths": [0], "patience_seconds": 0},
@@ -71,7 +70,7 @@ def test_a_plan_that_is_kept_reads_no_other_rows_however_few_there_are(
     for _ in range(3):
         by_hand.submit()
     by_hand.take("VACUUM ANALYZE duly.jobs, duly.outbox_events")
-    with psycopg.connect(conninfo_of_steps(database_url)) as connection:
+    with connect(database_url, STEPS) as connection, connection.transaction():
         connection.execute(getattr(steps, step), KEPT[step])
-        (read,) = connection.execute(ROWS_READ).fetchone() or ()
-    assert read == 0
+        read = connection.execute(ROWS_READ).fetchone()
+    assert read == (0,)

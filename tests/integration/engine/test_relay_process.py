@@ -59,12 +59,29 @@ async def _idle_in_transaction(database: AsyncConnection[Any]) -> None:
         await database.execute("SELECT")
 
 
+async def _use_a_plan_for_another_type(database: AsyncConnection[Any]) -> None:
+    await database.execute("CREATE TEMPORARY TABLE changing AS SELECT 1 AS n")
+    await database.execute("SELECT * FROM changing", prepare=True)
+    await database.execute("DO $$BEGIN ALTER TABLE changing ALTER n TYPE bigint; END$$")
+    await database.execute("SELECT * FROM changing", prepare=True)
+
+
+async def _use_what_was_discarded(database: AsyncConnection[Any]) -> None:
+    await database.execute("SELECT 1", prepare=True)
+    await database.execute("DO $$BEGIN EXECUTE 'DISCARD PLANS'; EXECUTE 'DEALLOCATE ALL'; END$$")
+    await database.execute("SELECT 1", prepare=True)
+
+
 async def _be_terminated(database: AsyncConnection[Any]) -> None:
     await database.execute("SELECT pg_terminate_backend(pg_backend_pid())")
 
 
 @pytest.mark.parametrize(
-    "deed", [_write_read_only, _be_cancelled, _idle_in_transaction, _be_terminated]
+    "deed",
+    [
+        *(_write_read_only, _be_cancelled, _idle_in_transaction, _be_terminated),
+        *(_use_a_plan_for_another_type, _use_what_was_discarded),
+    ],
 )
 def test_what_postgres_refuses_for_a_while_is_tried_again(database_url: str, deed: Deed) -> None:
     deeds = [deed]

@@ -55,7 +55,6 @@ def test_the_migrated_database_has_what_the_models_declare(
     engine = create_engine(sqlalchemy_url(empty_database_url), poolclass=NullPool)
     with engine.begin() as connection:
         connection.execute(text(f"CREATE SCHEMA {SCHEMA}"))
-        connection.execute(text("SET search_path = public"))
         metadata.create_all(connection)
         Base.metadata.create_all(connection)
     assert described(template) == described(empty_database_url)

@@ -7,6 +7,7 @@ from uuid import UUID
 import pytest
 
 from outbox import steps
+from outbox.frontier import FROM_THE_START
 from tests.integration.engine.by_hand import KIND, ByHand, wanted
 
 LATER = "UPDATE duly.outbox_events SET available_at = now() + interval '1 s' WHERE job_id = %(id)s"
@@ -63,7 +64,7 @@ def test_two_relays_lock_different_events(by_hand: ByHand, other_hand: ByHand) -
 def test_each_level_goes_on_where_it_has_come_to(by_hand: ByHand) -> None:
     jobs = [by_hand.submit(priority=priority) for priority in (0, 1, 2) for _ in range(2)]
     reached = {job: by_hand.event(job)["available_at"] for job in jobs}  # type: ignore[index]
-    levels = [reached[jobs[1]], reached[jobs[3]], None, None, None, None]
+    levels = [str(reached[jobs[1]]), str(reached[jobs[3]]), *[FROM_THE_START] * 4]
     events = by_hand.take(steps.LOCK_EVENTS, **wanted(q=10) | {"reached": levels})
     assert [UUID(event["job_id"]) for event in events] == [jobs[1], *jobs[3:]]
 

@@ -1,0 +1,16 @@
+"""All processes behind a pooler in transaction mode, on a database with odd settings."""
+
+from collections.abc import Callable
+
+from tests.acceptance import test_whole_line
+from tests.acceptance.line import Line
+from tests.odd_settings import make_odd
+
+
+def test_the_whole_line_works_through_a_pooler(
+    line: Line, pooler: Callable[[str], str], database_url: str
+) -> None:
+    make_odd(database_url)
+    line.environment["DATABASE_URL"] = pooler(database_url)
+    test_whole_line.test_a_posted_invoice_is_drawn_mailed_and_announced(line)
+    assert line.get("/readyz")["status"] == "ready"

@@ -1,0 +1,114 @@
+"""Sessions that are not as Postgres has them: by other settings, or by a pooler in between."""
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+
+import psycopg
+import pytest
+from sqlalchemy import NullPool, create_engine, text
+from structlog.testing import capture_logs
+
+from dev.servers import Servers
+from outbox import Actor, Job, Snooze
+from outbox.database import sqlalchemy_url
+from outbox.nudge import listen
+from outbox.postgres import STEPS, connect, is_pooled, settle_engine
+from tests.conftest import new_database
+from tests.integration.engine.by_hand import ByHand
+from tests.integration.engine.line import Line, Note, note_kind, run_aside
+from tests.odd_settings import make_odd
+from tests.wait import wait_for
+
+Pooler = Callable[[str], str]
+UNPREPARED, PREPARED = {"max_prepared_statements": "0"}, {"max_prepared_statements": "200"}
+TEXT = "naïve 漢字"
+
+
+@pytest.fixture
+def odd_url(servers: Servers, template: str) -> Iterator[str]:
+    """A migrated database with settings of all sorts."""
+    with new_database(servers.database_url, sqlalchemy_url(template).database or "") as url:
+        make_odd(url)
+        yield url
+
+
+def go_all_ways(url: str, amqp_url: str, queue: str) -> None:
+    """Jobs that succeed, also after a snooze or an effect; that die; whose worker has gone."""
+    engine = create_engine(sqlalchemy_url(url), poolclass=NullPool)
+    settle_engine(engine)
+    line, kind = Line(engine, url, amqp_url), note_kind(queue)
+    try:
+        with connect(url) as connection:
+            lost = ByHand(connection).running(worker="gone")
+        line.start_relay(queue, silence=timedelta(seconds=0.5))
+        line.start_worker(Actor(kind, _act))
+        wanted = {
+            word: line.submit(kind(text=word)) for word in (TEXT, "effect", "snooze", "refuse")
+        }
+        dead = line.wait_for(wanted.pop("refuse"), "dead")
+        assert {each.error_message for each in line.attempts(dead.id)} == {TEXT}
+        results = {line.wait_for(job, "succeeded").result for job in wanted.values()}
+        assert results == {None, TEXT, "done"}
+        wait_for("the rescue", lambda: line.attempts(lost))
+    finally:
+        line.stop()
+        engine.dispose()
+
+
+_snoozed: list[str] = []
+
+
+def _act(note: Note, job: Job) -> str | None:
+    if note.text == "refuse":
+        raise ValueError(TEXT)
+    if note.text == "effect":
+        with job.transaction() as tx:
+            tx.execute(text("SELECT now()"))
+        return None
+    if note.text == "snooze" and not _snoozed:
+        _snoozed.append(note.text)
+        raise Snooze(timedelta())
+    return "done" if note.text == "snooze" else note.text
+
+
+def test_jobs_go_all_ways_whatever_settings_sessions_begin_with(
+    odd_url: str, amqp_url: str, queue: str
+) -> None:
+    go_all_ways(odd_url, amqp_url, queue)
+
+
+@pytest.mark.parametrize("pooler", [UNPREPARED, PREPARED], indirect=True)
+def test_jobs_go_all_ways_through_a_pooler(
+    pooler: Pooler, odd_url: str, amqp_url: str, queue: str
+) -> None:
+    go_all_ways(pooler(odd_url), amqp_url, queue)
+
+
+def test_what_duly_sets_meets_no_other_client_of_a_pooler(
+    pooler: Pooler, database_url: str
+) -> None:
+    url = pooler(database_url)
+    with connect(url, STEPS) as connection, psycopg.connect(url, autocommit=True) as other:
+        assert is_pooled(connection)
+        assert other.execute("SHOW enable_seqscan").fetchone() == ("on",)
+
+
+def test_a_session_of_our_own_is_known_and_has_what_duly_sets(database_url: str) -> None:
+    with connect(database_url, STEPS) as connection:
+        assert not is_pooled(connection)
+        assert connection.execute("SHOW enable_seqscan").fetchone() == ("off",)
+
+
+def test_warnings_are_heard_on_sessions_of_our_own_whatever_they_begin_with(odd_url: str) -> None:
+    with connect(odd_url) as connection:
+        assert connection.execute("SHOW client_min_messages").fetchone() == ("notice",)
+
+
+def test_behind_a_pooler_a_relay_listens_for_nothing_and_holds_no_session(
+    pooler: Pooler, database_url: str
+) -> None:
+    with capture_logs() as said:
+        stop = run_aside(lambda: listen(pooler(database_url), lambda: None))
+        wait_for("it says so", lambda: said)
+        stop()
+    assert [each["event"] for each in said] == ["no nudges through a pooler, so relays poll"]
