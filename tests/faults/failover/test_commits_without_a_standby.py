@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from sqlalchemy.orm import Session
 from outbox import Actor, Job, Retry, steps, submit
 from outbox.ledger import Ledger
 from outbox.replication import Unreplicated, is_unreplicated
+from outbox.topology import dead_letter_queue
 from service import api_keys, transaction
 from service.api_keys import Scope
 from service.examples import NEW_JOBS
@@ -24,15 +26,18 @@ from tests.faults.standby import Pair
 from tests.integration.cli.conftest import Duly, email
 from tests.integration.engine.effects import Effects
 from tests.integration.engine.line import Line, Note, note_kind
+from tests.integration.engine.rabbit import Rabbit
 from tests.integration.http.serving import serve, settings_for
 from tests.wait import wait_for
 
 MAIL: Any = NEW_JOBS["a mail"]["value"]
 KEY = {"Idempotency-Key": "order-1"}
 JOBS = "SELECT count(*) FROM duly.jobs"
-BEATS = "SELECT count(DISTINCT heartbeat_at) FROM duly.workers"
+LETTERS = "SELECT count(*) FROM duly.dead_letters"
 UNKNOWN = (503, "/problems/outcome-unknown")
 QUEUE = "failover"
+LONG_OVER = timedelta(days=-1)
+"""A margin with which any attempt that could be stuck is."""
 
 
 @pytest.fixture
@@ -183,11 +188,14 @@ def test_an_actor_is_told_that_no_standby_has_its_transaction(
             raise
 
     line.start_relay(QUEUE)
-    line.start_worker(Actor(kind, do))
+    worker = line.start_worker(Actor(kind, do))
     job = line.submit(kind())
     assert has_begun.wait(30)
+    assert worker.stuck(LONG_OVER)
     with pair.standby_away():
         may_commit.set()
+        wait_for("a commit", pair.commits_that_wait)
+        assert not worker.stuck(LONG_OVER)
         pair.cancel_a_commit()
         wait_for("an error", lambda: raised)
     assert isinstance(raised[0], Unreplicated)
@@ -195,6 +203,22 @@ def test_an_actor_is_told_that_no_standby_has_its_transaction(
     line.wait_for(job, "succeeded")
     line.stop()
     assert (line.attempts(job), len(effects.all())) == ([], 1)
+
+
+def test_a_foreign_message_is_kept_until_the_standby_has_its_letter(
+    pair: Pair, line: Line, rabbit: Rabbit, database_url: str
+) -> None:
+    intake = dead_letter_queue(QUEUE)
+    rabbit.declare(QUEUE)
+    rabbit.publish(intake, b"no JSON")
+    with pair.standby_away():
+        line.start_relay(QUEUE)
+        for _ in range(2):
+            pair.cancel_a_commit()
+            wait_for("another try", pair.commits_that_wait)
+    wait_for("its acknowledgement", lambda: _count(database_url, LETTERS) >= 3)
+    line.stop()
+    assert rabbit.depth(intake) == 0
 
 
 def test_a_worker_that_cannot_commit_is_not_taken_for_dead(
@@ -223,8 +247,8 @@ def _unless_in_flight(answer: httpx2.Response) -> httpx2.Response | None:
     return None if answer.status_code in (409, 503) else answer
 
 
-def _count(database_url: str) -> int:
+def _count(database_url: str, query: str = JOBS) -> int:
     with psycopg.connect(database_url) as database:
-        row = database.execute(JOBS).fetchone()
+        row = database.execute(query).fetchone()
     assert row
     return int(row[0])
