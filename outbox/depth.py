@@ -14,8 +14,11 @@ DEEPEST = 64
 CUT = "[nested too deeply]"
 """Stands where a value deeper than that was."""
 
-_BRACKETS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|([\[{])|[\]}]', re.DOTALL)
-"""What opens or closes a level of JSON; brackets inside of strings are matched with the string."""
+_BRACKETS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|([\[{])|[\]}]', re.DOTALL)
+"""What opens or closes a level of JSON; brackets inside of strings are matched with the string.
+
+A string without its end is matched too: a search for one from each quote takes quadratic time.
+"""
 
 
 class TooDeep(ValueError):
@@ -26,7 +29,10 @@ class TooDeep(ValueError):
 
 
 def check(text: str) -> None:
-    """Raises TooDeep for JSON with too many levels. Costs next to nothing where there are few."""
+    """Raises TooDeep for JSON with too many levels; what is no JSON may pass. Takes linear time.
+
+    Costs next to nothing where there are few brackets.
+    """
     if _excess(text):
         raise TooDeep
 

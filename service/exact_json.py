@@ -10,7 +10,7 @@ from decimal import Decimal, InvalidOperation
 from itertools import islice
 from typing import Any
 
-from outbox.depth import DEEPEST, TooDeep
+from outbox import depth
 
 SURELY_EXACT = 15
 """A binary fraction of 64 bits keeps so many decimal digits."""
@@ -45,14 +45,17 @@ class Inexact(Exception):
 def read(body: bytes) -> Any:
     """The value of a JSON text in UTF-8.
 
-    Raises ValueError where it is no JSON, and `Inexact` where it holds a name twice, a number that
-    is not kept digit by digit, NUL, half a surrogate pair, or more levels than `depth.DEEPEST`.
+    Raises ValueError where it is no JSON, `depth.TooDeep` where it has too many levels, and
+    `Inexact` where it holds a name twice, a number that is not kept digit by digit, NUL, or half a
+    surrogate pair.
     """
     try:
-        value = _decoder.decode(body.decode())
+        text = body.decode()
+        depth.check(text)  # before it is parsed: then it is cheap
+        value = _decoder.decode(text)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
-    except (json.JSONDecodeError, UnicodeDecodeError):
+    except (json.JSONDecodeError, UnicodeDecodeError, depth.TooDeep):
         raise
     except ValueError:  # Python reads integers of up to 4300 digits
         raise ValueError("a number is none, or has too many digits") from None
@@ -63,16 +66,13 @@ def read(body: bytes) -> Any:
 
 def _faults(value: Any) -> Iterator[Fault]:
     """What is wrong, and where; in time that grows with the number of values alone."""
-    containers: deque[tuple[_Path, Any, int]] = deque([(None, [value], 0)])
+    containers: deque[tuple[_Path, Any]] = deque([(None, [value])])
     while containers:
-        path, container, depth = containers.popleft()
-        if depth > DEEPEST:
-            yield _parts(path)[:2], str(TooDeep())
-            continue
+        path, container = containers.popleft()
         named = isinstance(container, dict)
         items: Iterable[tuple[Any, Any]] = container.items() if named else enumerate(container)
         for name, inner in items:
-            here = (path, name) if depth else None
+            here = (path, name)
             if named and _unstorable(name):
                 yield _parts(path), "has a name with NUL or half a surrogate pair in it"
             elif isinstance(inner, _Refused):
@@ -80,8 +80,8 @@ def _faults(value: Any) -> Iterator[Fault]:
             elif isinstance(inner, str):
                 if _unstorable(inner):
                     yield _parts(here), "must not contain NUL or half a surrogate pair"
-            elif isinstance(inner, dict | list) and (inner or depth == DEEPEST):
-                containers.append((here, inner, depth + 1))
+            elif isinstance(inner, dict | list) and inner:
+                containers.append((here, inner))
 
 
 def _parts(path: _Path) -> list[Any]:
@@ -89,7 +89,7 @@ def _parts(path: _Path) -> list[Any]:
     while path:
         path, part = path
         parts.append(part)
-    return parts[::-1]
+    return parts[-2::-1]  # without that of the list around the whole
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

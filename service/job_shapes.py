@@ -47,7 +47,7 @@ class NewJob(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     kind: Annotated[str, AfterValidator(_open_kind), Field(examples=["email.send"])]
-    payload: dict[str, Any]
+    payload: Annotated[dict[str, Any], Field(max_length=100)]
     run_at: (
         Annotated[
             Moment,

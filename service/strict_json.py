@@ -6,12 +6,14 @@ from fastapi import Query
 from fastapi.concurrency import run_in_threadpool
 from starlette.requests import Request
 
+from outbox import depth
 from service import exact_json
 from service import problem_types as types
 from service.problems import Problem, field_error, invalid
 
 SMALL = 64 * 1024
 """A body of so many bytes is read within some milliseconds."""
+MOST_FIELDS = 100
 
 Word = Annotated[str, Query(max_length=200, pattern=r"^[^\x00]*$")]
 """A query parameter that is text."""
@@ -22,6 +24,12 @@ class StrictRequest(Request):
 
     async def json(self) -> Any:
         """The body's value. Raises `Problem`: 400 where it is no JSON, 422 naming bad fields."""
+        value = await self._value()
+        if isinstance(value, dict) and len(value) > MOST_FIELDS:  # each would be an error
+            raise invalid([field_error(["body"], f"may have up to {MOST_FIELDS} fields")])
+        return value
+
+    async def _value(self) -> Any:
         body = await self.body()
         try:
             if len(body) <= SMALL:
@@ -29,6 +37,8 @@ class StrictRequest(Request):
             return await run_in_threadpool(exact_json.read, body)  # others are answered meanwhile
         except exact_json.Inexact as error:
             raise invalid([field_error(*fault) for fault in error.faults]) from None
+        except depth.TooDeep as error:
+            raise invalid([field_error(["body"], str(error))]) from None
         except ValueError as error:
             raise Problem(types.MALFORMED, str(error)) from None
 

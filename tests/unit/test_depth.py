@@ -49,3 +49,7 @@ def test_a_hundred_thousand_levels_are_read_and_hide_nothing_beside_them() -> No
     shown = depth.read(f'{{"a": {deep}, "b": 1}}')
     assert shown["b"] == 1
     assert json.dumps(shown["a"]) == "[" * (DEEPEST - 1) + json.dumps(CUT) + "]" * (DEEPEST - 1)
+
+
+def test_a_string_without_its_end_takes_linear_time() -> None:
+    depth.check("[" * 100 + '"' + '\\"' * 500_000)

@@ -119,7 +119,7 @@ def test_what_would_be_kept_as_something_else_is_refused_by_name(
 
 
 @pytest.mark.parametrize(("levels", "status"), [(61, 202), (62, 422), (63, 422), (300, 422)])
-def test_the_field_that_is_nested_too_deeply_is_named(
+def test_a_body_that_is_nested_too_deeply_is_refused(
     lasting_client: httpx2.Client, levels: int, status: int
 ) -> None:
     data = "[" * levels + "]" * levels
@@ -130,7 +130,7 @@ def test_the_field_that_is_nested_too_deeply_is_named(
     assert answer.status_code == status
     if status == 422:
         message = "may be nested up to 64 levels deep"
-        assert answer.json()["errors"] == [{"field": "payload.data", "message": message}]
+        assert answer.json()["errors"] == [{"field": "body", "message": message}]
 
 
 def test_numbers_that_are_taken_are_kept_digit_by_digit(lasting_client: httpx2.Client) -> None:
@@ -191,7 +191,19 @@ def test_many_errors_do_not_make_a_large_answer(lasting_client: httpx2.Client) -
     answer = lasting_client.post("/v1/jobs", json=body)
 
     _is_problem(answer, 422)
+    assert len(answer.json()["errors"]) == 92  # two are missing
     assert len(answer.content) < 40_000
+
+
+def test_objects_of_thousands_of_fields_are_one_error(lasting_client: httpx2.Client) -> None:
+    many = {str(number): number for number in range(5_000)}
+    bodies = (many, {"kind": "email.send", "payload": many})
+    answers = [lasting_client.post("/v1/jobs", json=body).json() for body in bodies]
+
+    assert [[error["field"] for error in answer["errors"]] for answer in answers] == [
+        ["body"],
+        ["payload"],
+    ]
 
 
 def test_a_problem_type_explains_itself(lasting_client: httpx2.Client) -> None:
