@@ -59,7 +59,10 @@ IN_FLIGHT = ProblemType(
     "The first request with this Idempotency-Key is still running",
     "Repeat the same request after Retry-After seconds.",
 )
-TOO_SLOW = ProblemType("too-slow", 408, "The body came too slowly", "Send it again.")
+TOO_SLOW = ProblemType("too-slow", 408, "The request came too slowly", "Send it again.")
+HEAD_TOO_LARGE = ProblemType(
+    "head-too-large", 431, "The head of the request is too large", "Send fewer or shorter headers."
+)
 TOO_LARGE = ProblemType("too-large", 413, "The body is too large", "Send less at a time.")
 NOT_JSON = ProblemType(
     "media-type", 415, "The body is not declared as JSON", "Send Content-Type: application/json."

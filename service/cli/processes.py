@@ -29,10 +29,13 @@ def api(
 
     from service import logs
     from service.app import create_app
+    from service.http_reads import HTTP
 
     logs.configure(settings())
     config = uvicorn.Config(
         create_app(settings()),
+        http=HTTP,
+        ws="none",
         host=host,
         port=port,
         log_config=None,

@@ -1,5 +1,6 @@
 """Speaks HTTP byte by byte, as no client library would."""
 
+import re
 import socket
 
 import httpx2
@@ -24,3 +25,19 @@ def status(connection: socket.socket) -> int:
             raise EOFError(f"the server hung up after {answer!r}")
         answer += part
     return int(answer.split()[1])
+
+
+def all_that_comes(connection: socket.socket) -> bytes:
+    """Everything until the server hangs up."""
+    answer = b""
+    try:
+        while part := connection.recv(100_000):
+            answer += part
+    except ConnectionResetError:  # it did so before it had read what we sent
+        pass
+    return answer
+
+
+def statuses(answers: bytes) -> list[int]:
+    """Those of all answers, in their order."""
+    return [int(each) for each in re.findall(rb"HTTP/1\.1 ([0-9]{3})", answers)]

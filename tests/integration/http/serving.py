@@ -9,6 +9,7 @@ from pathlib import Path
 import uvicorn
 
 from service.app import create_app
+from service.http_reads import HTTP
 from service.settings import Settings
 from tests.wait import wait_for
 
@@ -26,10 +27,17 @@ def settings_for(database_url: str, amqp_url: str, folder: Path) -> Settings:
 
 
 @contextmanager
-def serve(settings: Settings) -> Iterator[str]:
+def serve(settings: Settings, idle_seconds: int = 5) -> Iterator[str]:
     """Serves the API with uvicorn while the context lasts; gives its address."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        config = uvicorn.Config(create_app(settings), log_config=None, lifespan="on")
+        config = uvicorn.Config(
+            create_app(settings),
+            http=HTTP,
+            ws="none",
+            log_config=None,
+            lifespan="on",
+            timeout_keep_alive=idle_seconds,
+        )
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
