@@ -32,7 +32,7 @@ from outbox.ledger import Ledger, LedgerClosed
 from outbox.result import UnstorableResult, storable
 from outbox.retry import Retry, Snooze, Uncertain
 from outbox.teller import UNTOLD, Teller
-from outbox.time_limit import TimeLimitExceeded, TimeLimits
+from outbox.time_limit import Interrupted, TimeLimitExceeded, TimeLimits, Watch
 
 log = structlog.get_logger(__name__)
 
@@ -60,6 +60,8 @@ class Attempt:
         self._process = os.getpid()
         self._thread: int | None = None
         self._is_valid = False
+        self._is_lost = False
+        self._watch: Watch | None = None
         self._refused: psycopg.Error | None = None
         self._began = -math.inf
         self._busy_since: float | None = None
@@ -68,6 +70,16 @@ class Attempt:
     def has_begun(self) -> bool:
         """Whether a thread has taken it up."""
         return self._thread is not None
+
+    @property
+    def fence(self) -> tuple[str, int, int]:
+        """Job, dispatch and attempt."""
+        return (*self.place, self.job.attempt)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it has not yet completed the job in a transaction, nor is about to."""
+        return not (self.job.completed or self.job.is_committing)
 
     def run(self) -> dict[str, Any] | None:
         """Run the actor; returns the row of SUCCEED that is to be written, if it succeeded.
@@ -96,6 +108,16 @@ class Attempt:
             log.info("succeeded", **said)
         else:
             log.warning("superseded", why=TAKEN, **said)
+
+    def interrupt(self) -> None:
+        """End the run, or let it not begin: the job is no longer this worker's.
+
+        Nothing is recorded. A call into C goes on; what the actor does then is fenced.
+        """
+        log.warning("interrupted", job=str(self.job.id), why=TAKEN)
+        self._is_lost = True
+        if self._watch is not None:
+            self._limits.interrupt(self._watch)
 
     def hand_back(self) -> None:
         """Give the job to another worker at once, the attempt not spent.
@@ -147,7 +169,9 @@ class Attempt:
 
     def _act(self) -> str | None:
         """Do the job within its time limit; returns the result as text."""
-        with self._limits.limit(self._kind.time_limit):
+        with self._limits.limit(self._kind.time_limit) as self._watch:
+            if self._is_lost:
+                raise Interrupted
             payload = self._kind.parse(self._claim.payload).payload
             self._is_valid = True
             try:
@@ -168,8 +192,8 @@ class Attempt:
             self._die("invalid_payload", self._teller.record("failed", error))
         elif isinstance(error, Snooze):
             self._snooze(error.delay.total_seconds(), self._teller.text(error))
-        elif isinstance(error, Superseded):
-            log.warning("superseded", why=str(error))
+        elif isinstance(error, Superseded | Interrupted):
+            log.warning("superseded", why=str(error) or TAKEN)
         elif is_own_collision(error):
             self._snooze(DATABASE_AWAY_SECONDS, "Postgres rolled it back for another transaction")
         elif is_own_demotion(error) or self._is_outage(error):

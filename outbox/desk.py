@@ -38,6 +38,10 @@ class Desk:
         """The claimed job of that place."""
         return self._in_hand[job_id, dispatch]
 
+    def has(self, place: Place) -> bool:
+        """Whether the place is taken."""
+        return place in self._places
+
     def clear(self, place: Place) -> None:
         """The place is free again: its attempt is on record, or there is none."""
         self._in_hand.pop(place, None)

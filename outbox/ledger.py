@@ -56,6 +56,11 @@ number of attempts. So the job is done again, as after a crash of the worker.
 """
 LOOK = "UPDATE duly.jobs SET id = id WHERE false RETURNING 1 AS n"
 """Writes nothing, where something could be written."""
+RUNNING = """
+SELECT 1 AS n, coalesce(jsonb_agg(jsonb_build_array(id, dispatch, attempt)), '[]') AS running
+FROM duly.jobs WHERE state = 'running' AND worker = %(worker)s
+"""
+"""What this worker runs, as Postgres has it: job, dispatch and attempt of each."""
 STATEMENTS = {
     step: PreparedStatement(name, step)
     for name, step in {
@@ -67,6 +72,7 @@ STATEMENTS = {
         "die": steps.DIE,
         "count_uncertain": steps.COUNT_UNCERTAIN,
         "look": LOOK,
+        "running": RUNNING,
         "write_wal": WRITE_WAL,
     }.items()
 }

@@ -1,4 +1,4 @@
-"""Ends work that runs past its time limit, by an exception raised inside its thread."""
+"""Ends work that runs past its time limit, or is in vain, by an exception inside its thread."""
 
 import ctypes
 import threading
@@ -18,8 +18,17 @@ class TimeLimitExceeded(BaseException):
     """
 
 
+class Interrupted(BaseException):
+    """The job is no longer this worker's: what the attempt does from now on is in vain.
+
+    Not an `Exception`, either.
+    """
+
+
 @dataclass(slots=True, eq=False)
-class _Watch:
+class Watch:
+    """One block of code that is watched."""
+
     thread: int
     deadline: float
     fired: bool = False
@@ -33,7 +42,7 @@ class TimeLimits:
     """
 
     def __init__(self) -> None:
-        self._watches: set[_Watch] = set()
+        self._watches: set[Watch] = set()
         self._lock = threading.Lock()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="time limits", daemon=True)
@@ -53,17 +62,23 @@ class TimeLimits:
         self._thread.join()
 
     @contextmanager
-    def limit(self, limit: timedelta) -> Iterator[None]:
+    def limit(self, limit: timedelta) -> Iterator[Watch]:
         """Raise TimeLimitExceeded inside the block once it has run for `limit`, never after it."""
-        watch = _Watch(threading.get_ident(), time.monotonic() + limit.total_seconds())
+        watch = Watch(threading.get_ident(), time.monotonic() + limit.total_seconds())
         with self._lock:
             self._watches.add(watch)
         try:
-            yield
+            yield watch
         finally:
             self._end(watch)
 
-    def _end(self, watch: _Watch) -> None:
+    def interrupt(self, watch: Watch) -> None:
+        """Raise Interrupted inside its block, if that still runs; then no time limit ends it."""
+        with self._lock:
+            if watch in self._watches:
+                self._end_by(watch, Interrupted)
+
+    def _end(self, watch: Watch) -> None:
         with self._lock:
             self._watches.discard(watch)
         if watch.fired:
@@ -77,9 +92,12 @@ class TimeLimits:
     def _fire(self, now: float) -> None:
         with self._lock:
             for watch in [watch for watch in self._watches if watch.deadline <= now]:
-                self._watches.discard(watch)
-                watch.fired = True
-                _raise_in(watch.thread, TimeLimitExceeded)
+                self._end_by(watch, TimeLimitExceeded)
+
+    def _end_by(self, watch: Watch, error: type[BaseException]) -> None:
+        self._watches.discard(watch)
+        watch.fired = True
+        _raise_in(watch.thread, error)
 
 
 def _raise_in(thread: int, error: type[BaseException] | None) -> None:

@@ -23,6 +23,7 @@ from outbox.desk import Desk
 from outbox.heartbeat import Heartbeat, worker_name
 from outbox.job import refuse_early_commits
 from outbox.ledger import LOOK, Ledger, LedgerClosed
+from outbox.ownership import Ownership
 from outbox.postgres import settle_engine
 from outbox.replication import watch_commits
 from outbox.runner import Runner
@@ -111,6 +112,7 @@ class Worker:
         renew_older(self._engine, lambda: self._ledger.lost_at)
         self._limits = TimeLimits()
         self._desk = Desk()
+        self._ownership = Ownership(self._ledger, self._desk)
         self._runners: dict[str, Runner] = {}
         chosen = [each for each in actors.values() if not queues or each.kind.queue in queues]
         served = {each.kind.queue for each in chosen}
@@ -136,6 +138,7 @@ class Worker:
         """Begin to work. Only once registered: a job claimed by a worker unknown is rescued."""
         self._ledger.start()
         self._limits.start()
+        self._ownership.start()
         self._worker.start()
         log.info("worker ready", worker=self.name, queues=sorted(self._broker.queues))
 
@@ -153,6 +156,7 @@ class Worker:
             and self._ledger.is_alive
             and self.beats
             and self._limits.is_alive
+            and self._ownership.is_alive
         )
 
     def stuck(self, margin: timedelta) -> list[Attempt]:
@@ -189,6 +193,7 @@ class Worker:
         That takes back the messages of running jobs too; whoever gets them finds the jobs running,
         and drops them.
         """
+        self._ownership.close()
         self._ledger.stop_waiting()
         consumers = self._worker.consumers.values()
         for worker in self._worker.workers:

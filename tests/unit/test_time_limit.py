@@ -8,7 +8,8 @@ from datetime import timedelta
 import pytest
 
 from outbox import time_limit
-from outbox.time_limit import TimeLimitExceeded, TimeLimits
+from outbox.time_limit import Interrupted, TimeLimitExceeded, TimeLimits, Watch
+from tests.wait import wait_for
 
 SOON = timedelta(milliseconds=20)
 LATER = timedelta(seconds=60)
@@ -94,3 +95,30 @@ def test_the_outer_of_two_limits_ends_both_blocks(limits: TimeLimits) -> None:
     with pytest.raises(TimeLimitExceeded), limits.limit(SOON), limits.limit(LATER):
         work_for(30)
     work_for(0.05)
+
+
+def test_a_block_is_interrupted_from_outside(limits: TimeLimits) -> None:
+    watches: list[Watch] = []
+
+    def run() -> str:
+        try:
+            with limits.limit(LATER) as watch:
+                watches.append(watch)
+                while True:
+                    time.sleep(0.001)
+        except Interrupted:
+            return "interrupted"
+
+    with ThreadPoolExecutor(1) as threads:
+        running = threads.submit(run)
+        wait_for("the block", lambda: watches)
+        limits.interrupt(watches[0])
+        assert running.result(10) == "interrupted"
+
+
+def test_a_block_that_has_ended_is_not_interrupted(limits: TimeLimits) -> None:
+    with limits.limit(LATER) as watch:
+        pass
+    limits.interrupt(watch)
+    with limits.limit(LATER):
+        assert not watch.fired

@@ -16,6 +16,7 @@ from outbox import (
     held,
     intakes,
     ledger,
+    ownership,
     pauses,
     pruner,
     relay,
@@ -42,6 +43,7 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rescuer, "LOOK_SECONDS", 0.1)
     monkeypatch.setattr(pruner, "BETWEEN_WALKS_SECONDS", 0.1)
     monkeypatch.setattr(ledger, "RETRY_SECONDS", 0.05)
+    monkeypatch.setattr(ownership, "LOOK_SECONDS", 0.1)
     monkeypatch.setattr(held, "FIRST_SECONDS", 0.05)
     monkeypatch.setattr(ledger, "LOOK_SECONDS", 0.1)
     monkeypatch.setattr(attempt, "DATABASE_AWAY_SECONDS", 0.1)
