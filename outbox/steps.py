@@ -436,8 +436,7 @@ WITH letter AS (
 ), record AS (
     INSERT INTO duly.acts (who, why, act, about)
     SELECT %(by)s::text, %(why)s::text, 'replay',
-           array_agg('dead-letter:' || id ORDER BY id)
-           || array_remove(array_agg('job:' || job_id ORDER BY id), NULL)
+           array_agg('dead-letter:' || id) || array_remove(array_agg('job:' || job_id), NULL)
     FROM closed
     HAVING count(*) > 0
 )
@@ -462,8 +461,7 @@ WITH letter AS (
 ), record AS (
     INSERT INTO duly.acts (who, why, act, about)
     SELECT %(by)s::text, %(why)s::text, 'discard',
-           array_agg('dead-letter:' || id ORDER BY id)
-           || array_remove(array_agg('job:' || job_id ORDER BY id), NULL)
+           array_agg('dead-letter:' || id) || array_remove(array_agg('job:' || job_id), NULL)
     FROM closed
     HAVING count(*) > 0
 )
