@@ -13,6 +13,7 @@ from outbox import Actor, Job, Snooze
 from outbox.database import sqlalchemy_url
 from outbox.nudge import listen
 from outbox.postgres import STEPS, connect, is_pooled, settle_engine
+from outbox.rescuer import Rescuer
 from tests.conftest import new_database
 from tests.integration.engine.by_hand import ByHand
 from tests.integration.engine.line import Line, Note, note_kind, run_aside
@@ -38,37 +39,35 @@ def go_all_ways(url: str, amqp_url: str, queue: str) -> None:
     settle_engine(engine)
     line, kind = Line(engine, url, amqp_url), note_kind(queue)
     try:
-        with connect(url) as connection:
-            lost = ByHand(connection).running(worker="gone")
-        line.start_relay(queue, silence=timedelta(seconds=0.5))
+        line.start_relay(queue)
         line.start_worker(Actor(kind, _act))
-        wanted = {
-            word: line.submit(kind(text=word)) for word in (TEXT, "effect", "snooze", "refuse")
-        }
-        dead = line.wait_for(wanted.pop("refuse"), "dead")
-        assert {each.error_message for each in line.attempts(dead.id)} == {TEXT}
-        results = {line.wait_for(job, "succeeded").result for job in wanted.values()}
-        assert results == {None, TEXT, "done"}
-        wait_for("the rescue", lambda: line.attempts(lost))
+        words = ("dead", "effect", "snooze", TEXT)
+        dead, *wanted = [line.submit(kind(text=word)) for word in words]
+        line.wait_for(dead, "dead")
+        assert {each.error_message for each in line.attempts(dead)} == {TEXT}
+        assert [line.wait_for(job, "succeeded").result for job in wanted] == [None, "awake", TEXT]
     finally:
         line.stop()
-        engine.dispose()
-
-
-_snoozed: list[str] = []
+    with connect(url) as connection:
+        lost = ByHand(connection).running(worker="gone")
+    stop = run_aside(Rescuer(url, timedelta(seconds=0.3), lambda: None).run)
+    wait_for("the rescue", lambda: line.attempts(lost))
+    stop()
+    engine.dispose()
 
 
 def _act(note: Note, job: Job) -> str | None:
-    if note.text == "refuse":
+    if note.text == "dead":
         raise ValueError(TEXT)
     if note.text == "effect":
         with job.transaction() as tx:
             tx.execute(text("SELECT now()"))
         return None
-    if note.text == "snooze" and not _snoozed:
-        _snoozed.append(note.text)
-        raise Snooze(timedelta())
-    return "done" if note.text == "snooze" else note.text
+    if note.text == "snooze":
+        if job.dispatch == 1:
+            raise Snooze(timedelta())
+        return "awake"
+    return note.text
 
 
 def test_jobs_go_all_ways_whatever_settings_sessions_begin_with(
