@@ -48,7 +48,12 @@ def _write_head(page: FPDF, invoice: Invoice) -> None:
 
 def _write_lines(page: FPDF, invoice: Invoice) -> None:
     rows = [
-        (line.description, f"{line.quantity:,}", _money(line.unit_price), _money(line.amount))
+        (
+            _one_line(line.description),
+            f"{line.quantity:,}",
+            _money(line.unit_price),
+            _money(line.amount),
+        )
         for line in invoice.lines
     ]
     total = ("Total", "", invoice.currency, _money(invoice.total))
@@ -60,6 +65,11 @@ def _write_lines(page: FPDF, invoice: Invoice) -> None:
         padding=1,
     ):
         pass  # the rows are given; leaving the block draws them
+
+
+def _one_line(text: str) -> str:
+    """A row must fit on a page. New invoices have no line breaks, older ones may."""
+    return " ".join(text.splitlines())
 
 
 def _money(amount: Decimal) -> str:

@@ -27,6 +27,12 @@ def _written_out(given: object) -> str:
     raise ValueError('must be a text such as "19.90"')
 
 
+OneLine = Annotated[
+    str,
+    Field(min_length=1, pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$", description="One line."),
+]
+"""Line breaks could make a line of the invoice higher than a page."""
+
 Price = Annotated[
     Decimal,
     BeforeValidator(_written_out),
@@ -39,7 +45,7 @@ class NewLine(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    description: Annotated[str, Field(min_length=1, max_length=500)]
+    description: Annotated[OneLine, Field(max_length=500)]
     quantity: Annotated[int, Field(ge=1, le=1_000_000)]
     unit_price: Price
 
@@ -49,7 +55,7 @@ class NewInvoice(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    customer: Annotated[str, Field(min_length=1, max_length=200)]
+    customer: Annotated[OneLine, Field(max_length=200)]
     email: MailAddress
     currency: Currency
     lines: Annotated[list[NewLine], Field(min_length=1, max_length=100)]

@@ -42,6 +42,16 @@ def test_text_that_the_font_lacks_or_that_is_odd_does_no_harm(customer: str) -> 
     assert "3,751.50" in _text(draw(_invoice(customer)))
 
 
+@pytest.mark.parametrize(
+    "description", ["a\n" * 250, "Ѹ" * 500, "W " * 250, "山" * 500, "\u00ad" * 500]
+)
+def test_every_description_that_could_be_posted_fits_on_a_page(description: str) -> None:
+    invoice = _invoice("Ada", lines=2)
+    invoice.lines[0].description = description
+
+    assert "Notebook 1" in _text(draw(invoice))
+
+
 def test_a_long_invoice_goes_on_on_further_pages() -> None:
     pdf = draw(_invoice("Ada", lines=100))
     assert len(PdfReader(io.BytesIO(pdf)).pages) > 1

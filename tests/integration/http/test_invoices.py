@@ -42,6 +42,16 @@ def test_the_answer_is_the_invoice_with_its_jobs_and_where_it_is(client: httpx2.
     assert client.get(invoice["jobs"][0]["links"]["self"]).json()["submitted_by"].startswith("test")
 
 
+@pytest.mark.parametrize("odd", ["a\n" * 40, "a\r", "a\x0bb", "\x85", "a\u2028b", "\t"])
+def test_what_is_printed_on_an_invoice_is_one_line(lasting_client: httpx2.Client, odd: str) -> None:
+    lines = [{"description": odd, "quantity": 1, "unit_price": "1.00"}]
+    refused = lasting_client.post("/v1/invoices", json=INVOICE | {"customer": odd, "lines": lines})
+
+    assert refused.status_code == 422
+    fields = [error["field"] for error in refused.json()["errors"]]
+    assert fields == ["customer", "lines.0.description"]
+
+
 def test_listed_invoices_are_the_newest_first(client: httpx2.Client) -> None:
     made = [client.post("/v1/invoices", json=INVOICE).json()["id"] for _ in range(3)]
 
