@@ -12,6 +12,9 @@ from sqlalchemy import Engine, NullPool, create_engine, text
 from migrations.turn import turn
 from outbox.database import sqlalchemy_url
 from outbox.postgres import settle_engine
+from outbox.schema import metadata
+from outbox.sequences import Behind, mend
+from service.models import Base
 
 SETTINGS = {"lock_timeout": "5s", "search_path": ""}
 """Of each migration. All names say their schema: a search path is the operator's."""
@@ -38,6 +41,15 @@ def downgrade(database_url: str, revision: str) -> None:
     """Take the database back to `revision`; `base` leaves nothing of ours."""
     with _engine(database_url) as engine:
         command.downgrade(_config(engine), revision)
+
+
+def mend_sequences(database_url: str) -> list[Behind]:
+    """Move sequences that are behind past the largest number of their rows; returns which were.
+
+    For a database with all migrations. Raises SQLAlchemy's errors.
+    """
+    with _engine(database_url) as engine, engine.begin() as connection:
+        return mend(connection, metadata, Base.metadata)
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from datetime import timedelta
 import psycopg
 import structlog
 
+from outbox import sequences
 from outbox.backoff import Backoff
 from outbox.collector import Collector
 from outbox.nudge import listen
@@ -59,6 +60,7 @@ async def run(
         others = [
             duties.create_task(_keep("collector", collector.run)),
             duties.create_task(_keep("rescuer", rescuer.run)),
+            duties.create_task(_keep("sequences", lambda: sequences.keep_ahead(database_url))),
             duties.create_task(
                 _keep("listener", lambda: listen(listen_url or database_url, relay.nudge))
             ),

@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Match
 
 from outbox.database import is_unreachable
+from outbox.sequences import is_duplicate
 from service import problem_types as types
 from service.problems import Problem, answer, field_errors, invalid
 
@@ -63,6 +64,8 @@ async def _database_error(_: Request, error: Exception) -> JSONResponse:
         return answer(_busy("the database is away, or has no connection to spare"))
     if isinstance(error, DataError):
         return answer(Problem(types.INVALID, "a value is out of the range that can be stored"))
+    if is_duplicate(getattr(error, "orig", error)):
+        return answer(_busy("a number was given out twice; a relay mends that within a minute"))
     if getattr(getattr(error, "orig", None), "sqlstate", None) in TRY_AGAIN:
         return answer(_busy("the database took too long"))
     raise error

@@ -6,9 +6,12 @@ from datetime import timedelta
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from outbox import overdue
+from outbox import overdue, sequences
 from outbox.overdue import OverdueJob
+from outbox.schema import metadata
+from outbox.sequences import Behind
 from service.kinds import KINDS
+from service.models import Base
 
 LONGEST_OVERDUE = 10
 """How many overdue jobs are shown; the queues tell how many there are."""
@@ -76,6 +79,8 @@ class Status:
     workers: list[WorkerStatus]
     overdue: list[OverdueJob]
     """The longest overdue ones."""
+    behind: list[Behind]
+    """The tables whose sequence is behind their rows."""
 
 
 def read(session: Session, silence: timedelta) -> Status:
@@ -95,4 +100,5 @@ def read(session: Session, silence: timedelta) -> Status:
         queues=sorted(found.values(), key=lambda each: each.queue),
         workers=[WorkerStatus(*row) for row in session.execute(text(WORKERS))],
         overdue=overdue.find(session, KINDS, silence=silence, limit=LONGEST_OVERDUE),
+        behind=sequences.behind(session.connection(), metadata, Base.metadata),
     )

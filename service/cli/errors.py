@@ -8,6 +8,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from outbox.database import is_read_only, is_unreachable
 from outbox.replication import is_unreplicated
+from outbox.sequences import UNMENDED, is_duplicate
 
 NOT_MIGRATED = ("42P01", "3F000", "42703")
 """SQLSTATEs of a table, schema or column that is not there."""
@@ -69,6 +70,8 @@ def _database_error(error: DBAPIError) -> Stop:
         return Stop(f"Postgres is read-only: {line}", Code.UNREACHABLE)
     if is_unreachable(error):
         return Stop(f"Postgres cannot be reached: {line}", Code.UNREACHABLE)
+    if error.orig is not None and is_duplicate(error.orig):
+        return Stop(f"{UNMENDED}: {line}")
     if getattr(error.orig, "sqlstate", None) in NOT_MIGRATED:
         return Stop(f"the database is not up to date, run `duly migrate`: {line}")
     return Stop(f"Postgres refused: {line}")

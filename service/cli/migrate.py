@@ -38,7 +38,7 @@ def migrate(
     from alembic.util import CommandError
 
     from migrations.grants import UnfitRole, grant
-    from migrations.run import upgrade
+    from migrations.run import mend_sequences, upgrade
 
     _wait_for_postgres(wait)
     try:
@@ -51,6 +51,11 @@ def migrate(
     except CommandError as error:
         raise Stop(f"cannot migrate: {error}") from None
     talk("the database is up to date")
+    if to == "head":
+        for each in mend_sequences(settings().database_url):
+            talk(
+                f"the numbers of {each.table} were behind its rows: they go on after {each.largest}"
+            )
     if grant_to is not None:
         try:
             grant(settings().database_url, grant_to)

@@ -43,9 +43,9 @@ def show_status(*, output: OutputOption = Output.TABLE) -> None:
     in_broker: Mapping[str, int | None] = {}
     try:
         in_broker = depths(settings().amqp_url, [each.queue for each in status.queues])
-        down = [*_unpublished(status, in_broker), *_unserved(status)]
+        down = [*_unpublished(status, in_broker), *_unserved(status), *_behind(status)]
     except Unreachable as error:
-        down = [f"RabbitMQ cannot be reached: {error}", *_unserved(status)]
+        down = [f"RabbitMQ cannot be reached: {error}", *_unserved(status), *_behind(status)]
     _print(status, in_broker, down, output)
     if down:
         raise Stop("\n".join(down))
@@ -63,6 +63,11 @@ def _unserved(status: Status) -> Iterator[str]:
     for queue in KINDS.queues:
         if queue not in served:
             yield f"no worker serves {queue}"
+
+
+def _behind(status: Status) -> Iterator[str]:
+    for each in status.behind:
+        yield f"the numbers of {each.table} are behind its rows: run `duly migrate`"
 
 
 def _is_alive(worker: WorkerStatus) -> bool:

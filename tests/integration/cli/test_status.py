@@ -1,8 +1,10 @@
 """`duly status`: what it counts, and when it says that something is down."""
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import psycopg
 import pytest
@@ -66,3 +68,23 @@ def test_without_broker_and_workers_it_still_tells_what_it_knows(duly: Duly) -> 
     broker, *workers = done.stderr.splitlines()
     assert broker.startswith("duly: RabbitMQ cannot be reached: ")
     assert workers == [f"duly: no worker serves {queue}" for queue in KINDS.queues]
+
+
+@pytest.mark.usefixtures("_worker")
+def test_numbers_that_are_behind_their_rows_are_told_and_mended_by_migrate(
+    duly: Duly, die: Callable[..., UUID], sql_now: psycopg.Connection
+) -> None:
+    """As after a switchover by logical replication, which does not copy sequences."""
+    for _ in range(3):
+        die()
+    sql_now.execute("SELECT setval('duly.dead_letters_id_seq', 1, false)")
+    behind = "the numbers of duly.dead_letters are behind its rows: run `duly migrate`"
+    assert duly.json("status", code=1)["down"] == [behind]
+    migrated = duly("migrate")
+    assert migrated.returncode == 0
+    assert "the numbers of duly.dead_letters were behind its rows: they go on after" in (
+        migrated.stderr
+    )
+    assert duly.json("status")["down"] == []
+    die()
+    assert "were behind" not in duly("migrate").stderr

@@ -6,7 +6,7 @@ from datetime import timedelta
 import psycopg
 import pytest
 
-from outbox import Actor, pruner, topology
+from outbox import Actor, pruner, sequences, topology
 from outbox.pruner import Pruner
 from tests.integration.engine.by_hand import ByHand
 from tests.integration.engine.line import Line, do_nothing, note_kind, run_aside
@@ -80,6 +80,26 @@ def test_a_foreign_message_is_kept_though_the_numbers_of_letters_are_behind(
     rabbit.publish(intake, b"second")
     wait_for("the second", lambda: b"second" in bodies(line))
     assert len(line.letters()) == 12
+
+
+def test_a_sequence_that_is_behind_is_moved_on_for_all_who_insert(
+    by_hand: ByHand, database_url: str
+) -> None:
+    act = "INSERT INTO duly.acts (who, act, about) VALUES ('ann', 'look', '{}')"
+    by_hand.take(act)
+    last = numbers(by_hand, "acts")[-1]
+    by_hand.take("SELECT setval('duly.acts_id_seq', 1, false)")
+
+    async def keep_ahead() -> None:
+        await sequences.keep_ahead(database_url)
+
+    stop = run_aside(keep_ahead)
+    try:
+        moved = f"SELECT 1 FROM duly.acts_id_seq WHERE last_value >= {last}"
+        wait_for("the sequence to move", lambda: by_hand.take(moved))
+    finally:
+        stop()
+    by_hand.take(act)
 
 
 def test_a_job_that_cannot_be_rescued_keeps_no_other_waiting_and_is_overdue(

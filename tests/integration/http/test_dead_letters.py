@@ -6,6 +6,7 @@ import httpx2
 import psycopg
 import pytest
 
+from outbox import sequences
 from service.api_keys import Scope
 from service.examples import NEW_JOBS
 from tests.integration.http import lives
@@ -34,6 +35,17 @@ def test_a_dead_letter_tells_the_error_of_each_attempt(
     assert (shown["job_id"], shown["reason"]) == (job_id, "exhausted")
     assert [run["traceback"] for run in shown["attempts"]] == ["Traceback: mailbox full"]
     assert shown["links"]["job"] == f"/v1/jobs/{job_id}"
+
+
+def test_an_act_whose_number_a_row_has_already_may_be_tried_again_and_is_done_then(
+    client: httpx2.Client, letter: str, sql_now: psycopg.Connection
+) -> None:
+    sql_now.execute("INSERT INTO duly.acts (who, act, about) VALUES ('ann', 'look', '{}')")
+    sql_now.execute("SELECT setval('duly.acts_id_seq', 1, false)")
+    refused = client.post(f"{letter}/replay", json={"why": "mended"})
+    assert (refused.status_code, refused.headers["Retry-After"]) == (503, "2")
+    sql_now.execute(sequences.MEND)
+    assert client.post(f"{letter}/replay", json={"why": "mended"}).status_code == 200
 
 
 def test_replay_queues_the_job_again_and_records_who_and_why(
