@@ -45,7 +45,13 @@ class Attempt:
     """One run of one job, and the record of how it ended."""
 
     def __init__(
-        self, actor: Actor, ledger: Ledger, limits: TimeLimits, job: Job, claim: Any
+        self,
+        actor: Actor,
+        ledger: Ledger,
+        limits: TimeLimits,
+        job: Job,
+        claim: Any,
+        patience: timedelta,
     ) -> None:
         self._actor = actor
         self._kind = actor.kind
@@ -54,6 +60,7 @@ class Attempt:
         self.job = job
         self.place = str(job.id), job.dispatch
         self._claim = claim
+        self._patience = patience
         self._spent = claim.attempt - claim.attempt_limit + claim.attempt_budget
         self._fence = {"id": str(job.id), "dispatch": job.dispatch, "attempt": claim.attempt}
         self._teller = Teller(actor.kind, claim.payload)
@@ -189,7 +196,7 @@ class Attempt:
             said = self._teller.text(error)
             log.error("failed after its transaction had completed it", error=said)
         elif isinstance(error, Exception) and not self._is_valid:
-            self._die("invalid_payload", self._teller.record("failed", error))
+            self._put_off_or_die(self._teller.record("failed", error))
         elif isinstance(error, Snooze):
             self._snooze(error.delay.total_seconds(), self._teller.text(error))
         elif isinstance(error, Superseded | Interrupted):
@@ -228,6 +235,21 @@ class Attempt:
             )
         count: int = row.uncertain
         return count
+
+    def _put_off_or_die(self, told: dict[str, Any]) -> None:
+        """The payload is not understood here. A worker of another release may understand it."""
+        why = f"worker {self.job.worker} does not understand its payload: {told['error_message']}"
+        refusal = {
+            "kind": "",
+            "queue": "",
+            "why": why,
+            "patience_seconds": self._patience.total_seconds(),
+        }
+        with self._waiting():
+            is_put_off = self._ledger.write(steps.PUT_OFF, self._fence | refusal) is not None
+        if not is_put_off:
+            self._die("invalid_payload", told)
+        log.warning("put off: its payload is not understood", error=told["error_message"])
 
     def _record_plainly(self, trouble: BaseException) -> None:
         with suppress(Exception):

@@ -18,6 +18,7 @@ from pika.exceptions import AMQPError, ChannelClosedByBroker
 
 from outbox import topology, wire
 from outbox.link import parameters
+from outbox.unfit import Unfit, Unreadable
 
 log = structlog.get_logger(__name__)
 
@@ -33,8 +34,9 @@ class GiveBack(Exception):
 class Broker(RabbitmqBroker):
     """Consumes quorum queues; declares what `outbox.topology` says."""
 
-    def __init__(self, amqp_url: str) -> None:
+    def __init__(self, amqp_url: str, unfit: Unfit) -> None:
         super().__init__(confirm_delivery=True, middleware=[Disposition()])
+        self.unfit = unfit
         self.parameters = parameters(amqp_url)
 
     @property
@@ -107,6 +109,8 @@ class Consumer(_RabbitmqConsumer):
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
+        self.iterator = map(self._note, self.iterator)  # type: ignore[assignment]
+        self._received: Any = None
         self._settled: list[int] = []
         self._settling = threading.Lock()
         self.logger.addFilter(_without_traceback)
@@ -121,8 +125,10 @@ class Consumer(_RabbitmqConsumer):
             fields = vars(message._message)  # noqa: SLF001 - asdict() costs as much as all the rest
             message.dispatch = wire.parse(fields, self.queue_name)
         except wire.Malformed as why:
-            log.warning("malformed message refused", queue=self.queue_name, why=str(why))
-            self.nack(message)
+            self._refuse_foreign(str(why))
+            return None
+        if message.dispatch.kind not in self.broker.actors:
+            self.broker.unfit.put_off(message)
             return None
         return message
 
@@ -173,8 +179,23 @@ class Consumer(_RabbitmqConsumer):
 
     def _nack(self, tag: int) -> None:
         """What Dramatiq does with a message that it cannot read, and has no known tag of."""
-        with suppress(AMQPError):
-            self._refuse(tag, requeue=False)
+        self.known_tags.add(tag)
+        try:
+            wire.decode(self._received[2], self.queue_name)
+        except wire.Malformed as why:
+            self._refuse_foreign(str(why))
+        else:
+            self._refuse_foreign("Dramatiq cannot read it")
+
+    def _note(self, received: Any) -> Any:
+        self._received = received
+        return received
+
+    def _refuse_foreign(self, why: str) -> None:
+        method, properties, body = self._received
+        headers = properties.headers or {}
+        message = Unreadable(self, method.delivery_tag, self.queue_name, body, headers)
+        self.broker.unfit.keep_foreign(message, why)
 
     def _refuse(self, tag: int, *, requeue: bool) -> None:
         self.channel.basic_nack(tag, requeue=requeue)

@@ -12,7 +12,7 @@ import psycopg
 import structlog
 from psycopg import AsyncConnection
 
-from outbox import sequences, steps, topology, wire
+from outbox import headers, sequences, steps, topology, wire
 from outbox.intakes import DeadMessage, Intakes
 from outbox.link import connect
 from outbox.outage import is_outage
@@ -25,6 +25,9 @@ log = structlog.get_logger(__name__)
 
 LOOK_SECONDS = 1.0
 """How soon a queue that the relay discovered is collected from."""
+REJECTED_SECONDS = 5.0
+"""How long a job waits whose message a worker of an earlier release has rejected: it rejects all of
+a kind that it does not know, and would do so again at once."""
 
 
 class Collector:
@@ -86,48 +89,37 @@ async def _keep_at_any_rate(database: AsyncConnection[Any], message: DeadMessage
 async def keep(database: AsyncConnection[Any], message: DeadMessage) -> None:
     """Write the message down: as part of its job's letter, as a new letter, or not at all.
 
-    A message of a job that has moved on since says nothing any more, and is forgotten.
+    Anybody may put a message there, with any headers, so that it kills no job. One whose job still
+    waits for it is published again; one of a job that has moved on since says nothing any more, and
+    is forgotten.
     """
     try:
         dispatch = wire.decode(message.body, message.queue)
     except wire.Malformed as why:
         await _keep_foreign(database, message, str(why))
         return
-    parameters: dict[str, Any] = {
-        "job_id": dispatch.job_id,
-        "dispatch": dispatch.dispatch,
+    job = {"job_id": dispatch.job_id, "dispatch": dispatch.dispatch}
+    attached = {"body": message.body, "headers": headers.as_json(message.headers)}
+    if await _one(database, steps.ATTACH_MESSAGE, job | attached):
+        return
+    again = {
         "kind": dispatch.kind,
-        "body": message.body,
-        "headers": message.headers_json,
+        "queue": dispatch.queue,
+        "delay_seconds": REJECTED_SECONDS if message.cause == "rejected" else 0,
     }
-    if await _one(database, steps.ATTACH_MESSAGE, parameters):
-        return
-    if message.cause == "delivery_limit":
-        await _one(database, steps.REDISPATCH, parameters)
-        return
-    grave = {
-        "queue": message.queue,
-        "reason": "unknown_kind",
-        "error_type": "UnknownKind",
-        "error_message": f"no worker of queue {message.queue} does {dispatch.kind}",
-    }
-    rejected = message.cause == "rejected"  # by a worker, not put here by hand
-    if rejected and await _one(database, steps.BURY, parameters | grave):
-        log.warning("job buried: no worker does its kind", kind=dispatch.kind, job=dispatch.job_id)
-    elif not await _one(database, steps.JOB_EXISTS, parameters):
+    if await _one(database, steps.REDISPATCH, job | again):
+        log.info("turned away, to be published again", job=dispatch.job_id, cause=message.cause)
+    elif not await _one(database, steps.JOB_EXISTS, job):
         await _keep_foreign(database, message, "it names a job that does not exist")
 
 
 async def _keep_foreign(database: AsyncConnection[Any], message: DeadMessage, why: str) -> None:
     log.warning("foreign message quarantined", queue=message.queue, why=why, cause=message.cause)
     parameters = {
-        "kind": None,
-        "queue": message.queue,
-        "reason": "malformed",
-        "error_type": "Malformed",
-        "error_message": f"{why} (RabbitMQ: {message.cause})",
-        "body": message.body,
-        "headers": message.headers_json,
+        "queue": [message.queue],
+        "error_message": [f"{why} (RabbitMQ: {message.cause})"],
+        "body": [message.body],
+        "headers": [headers.as_json(message.headers)],
     }
     await _one(database, steps.KEEP_FOREIGN, parameters)
 

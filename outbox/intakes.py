@@ -1,8 +1,6 @@
 """Receives what lies in the dead-letter queues."""
 
 import asyncio
-import json
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +9,7 @@ from pika import BasicProperties
 from pika.channel import Channel as PikaChannel
 from pika.spec import Basic
 
-from outbox import depth, topology
+from outbox import topology
 from outbox.channel import Channel, Refused, ensure, open_channel
 from outbox.link import Link
 from outbox.pauses import Pauses
@@ -42,11 +40,6 @@ class DeadMessage:
             case [{"reason": str(reason)}, *_] if reason in CAUSES:
                 return reason
         return "unknown"  # it was put there by hand
-
-    @property
-    def headers_json(self) -> str:
-        """The headers, with what JSON does not know as text, and without what lies too deep."""
-        return json.dumps(_plain(depth.cut(self.headers))).replace("\\u0000", "\\ufffd")
 
     def acknowledge(self) -> None:
         """Take it out of its queue; one whose channel has ended meanwhile comes again."""
@@ -109,14 +102,3 @@ class Intakes:
         await channel.consume(intake, receive, prefetch=PREFETCH)
         self._channels[intake] = channel
         self._pauses.forget(intake)
-
-
-def _plain(value: Any) -> Any:
-    """The value in what JSON knows, down to the keys of its tables."""
-    if isinstance(value, dict):
-        return {str(key): _plain(inner) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [_plain(inner) for inner in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    return value if isinstance(value, str | int | float | None) else str(value)

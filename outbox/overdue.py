@@ -10,7 +10,8 @@ from sqlalchemy.orm import Session
 from outbox.kinds import Kinds
 
 LATE = timedelta(minutes=5)
-"""A queued job whose time came longer ago than this is overdue."""
+"""A queued job whose time came longer ago than this is overdue, or that workers refuse for so
+long."""
 LONG = timedelta(minutes=10)
 """A job of a kind that is not known, nor any other, is overdue when it has run for longer."""
 
@@ -20,9 +21,15 @@ WITH alive AS (
 ), known AS (
     SELECT * FROM unnest(%(kinds)s::text[], %(limits)s::interval[]) AS known (kind, time_limit)
 ), overdue AS (
-    SELECT id, kind, queue, state, dispatch, run_at AS since, NULL AS running_why
+    SELECT id, kind, queue, state, dispatch, run_at AS since, NULL AS known_why
     FROM duly.jobs
     WHERE state = 'queued' AND run_at < now() - %(late)s
+    UNION ALL
+    SELECT id, kind, queue, state, job.dispatch, refusal.since, refusal.why
+    FROM duly.refusals AS refusal
+    JOIN duly.jobs AS job ON job.id = refusal.job_id AND job.dispatch = refusal.dispatch
+    WHERE job.state || '' = 'queued' AND job.run_at >= now() - %(late)s
+      AND refusal.since < now() - %(late)s
     UNION ALL
     SELECT id, kind, queue, state, dispatch, started_at,
            CASE WHEN alive.name IS NULL THEN 'its worker ' || worker || ' is silent: to be rescued'
@@ -41,7 +48,7 @@ COUNT = "SELECT queue, count(*) AS overdue FROM overdue GROUP BY queue"
 # How many are ahead is counted level by level, as the relay takes them, and no further than 1000.
 FIND = """
 SELECT overdue.id, overdue.kind, overdue.queue, overdue.state, overdue.since, CASE
-    WHEN state = 'running' THEN running_why
+    WHEN known_why IS NOT NULL THEN known_why
     WHEN NOT EXISTS (SELECT FROM alive WHERE queues ? overdue.queue)
         THEN 'no live worker serves ' || overdue.queue
     WHEN event.failures > 0 THEN 'RabbitMQ refused its message ' || event.failures || ' times'
@@ -83,7 +90,9 @@ class OverdueJob:
 def find(
     session: Session, kinds: Kinds, *, silence: timedelta, limit: int = 50
 ) -> list[OverdueJob]:
-    """Jobs that are queued long after their time, run past their limit, or lost their worker.
+    """Jobs that are queued long after their time, or run past their limit.
+
+    Also those that workers have refused for long, and those that lost their worker.
 
     The longest overdue first. One of a kind that is not among `kinds` counts as past its limit when
     it is past the longest of them. `silence` is after how long a worker without heartbeat is dead.

@@ -39,15 +39,13 @@ async def bury(database: AsyncConnection[Any], dispatch: Dispatch, why: str) -> 
     psycopg's other errors.
     """
     grave = {
-        "job_id": dispatch.job_id,
-        "dispatch": dispatch.dispatch,
-        "kind": dispatch.kind,
-        "queue": dispatch.queue,
-        "reason": "unpublishable",
-        "error_type": None,
-        "error_message": why,
-        "body": None,
-        "headers": None,
+        "id": [dispatch.job_id],
+        "dispatch": [dispatch.dispatch],
+        "kind": [dispatch.kind],
+        "queue": [dispatch.queue],
+        "reason": ["unpublishable"],
+        "error_type": [""],
+        "error_message": [why],
     }
     try:
         buried = (await database.execute(steps.BURY, grave)).rowcount

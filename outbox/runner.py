@@ -1,6 +1,7 @@
 """From a claimed job to an attempt and its record: what Dramatiq calls."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -35,6 +36,7 @@ class Runner:
         limits: TimeLimits,
         desk: Desk,
         claims: Claims,
+        patience: timedelta,
     ) -> None:
         self._actor = actor
         self._ledger = ledger
@@ -42,6 +44,7 @@ class Runner:
         self._limits = limits
         self._desk = desk
         self._claims = claims
+        self._patience = patience
 
     def prepare(self, dispatch: Dispatch, claim: Any) -> Attempt:
         """The attempt that was claimed."""
@@ -56,7 +59,7 @@ class Runner:
             sessions=self._sessions,
             nudge=self._ledger.nudge,
         )
-        return Attempt(self._actor, self._ledger, self._limits, job, claim)
+        return Attempt(self._actor, self._ledger, self._limits, job, claim, self._patience)
 
     def __call__(self, job_id: str, dispatch: int) -> None:
         """Do the job, which is claimed. Raises Dead or GiveBack.

@@ -115,6 +115,17 @@ attempts = Table(
     ),
 )
 
+refusals = Table(
+    "refusals",
+    metadata,
+    Column("job_id", Uuid, primary_key=True),
+    Column("dispatch", Integer, nullable=False),
+    Column("since", DateTime(timezone=True), nullable=False),
+    Column("why", Text, nullable=False),
+)
+"""Jobs that a worker did not know how to do: since when, and why. It says nothing any more where
+the job has another dispatch."""
+
 dead_letters = Table(
     "dead_letters",
     metadata,

@@ -5,6 +5,7 @@
        |                 |----die/rescue-------------> dead (a dead letter)
        |----replay-------------------------------------'
     queued --cancel--> cancelled        queued --bury--> dead
+    queued, running --put off--> queued (a later dispatch)
     running --retry/snooze/die/rescue--> cancelled, once cancel has asked
 
 A step is fenced: it names the dispatch (and attempt and worker, once claimed) that its caller
@@ -186,23 +187,72 @@ WHERE event.job_id = ANY (%(job_id)s::uuid[])
 RETURNING event.job_id, event.dispatch, event.failures
 """
 
-# queued -> dead without having run: its message cannot be published, or no worker can take it.
+# queued -> dead without having run: its message cannot be published, or no worker knows its kind.
 BURY = """
 WITH buried AS (
-    UPDATE duly.jobs
+    UPDATE duly.jobs AS job
     SET state = 'dead', finished_at = now()
-    WHERE id = %(job_id)s AND dispatch = %(dispatch)s AND kind = %(kind)s AND queue = %(queue)s
-      AND run_at <= now() AND state || '' = 'queued'
-    RETURNING id, dispatch, kind, queue
+    FROM unnest(%(id)s::uuid[], %(dispatch)s::int[], %(kind)s::text[], %(queue)s::text[],
+                %(reason)s::text[], %(error_type)s::text[], %(error_message)s::text[])
+         WITH ORDINALITY AS grave (id, dispatch, kind, queue, reason, error_type, error_message, n)
+    WHERE job.id = ANY (%(id)s::uuid[])
+      AND job.id = grave.id AND job.dispatch = grave.dispatch
+      AND job.kind = grave.kind AND job.queue = grave.queue
+      AND job.run_at <= now() AND job.state || '' = 'queued'
+    RETURNING job.id, job.dispatch, job.kind, job.queue, grave.reason, grave.error_type,
+              grave.error_message, grave.n
 ), event AS (
     DELETE FROM duly.outbox_events USING buried WHERE job_id = buried.id
+), letter AS (
+    INSERT INTO duly.dead_letters (job_id, dispatch, kind, queue, reason, error_type,
+                                   error_message)
+    SELECT id, dispatch, kind, queue, reason, nullif(error_type, ''), error_message FROM buried
 )
-INSERT INTO duly.dead_letters (job_id, dispatch, kind, queue, reason, error_type, error_message,
-                               message_body, message_headers, collected_at)
-SELECT id, dispatch, kind, queue, %(reason)s::text, %(error_type)s::text, %(error_message)s::text,
-       %(body)s::bytea, %(headers)s::jsonb, CASE WHEN %(body)s::bytea IS NOT NULL THEN now() END
-FROM buried
-RETURNING id
+SELECT n FROM buried
+"""
+
+# queued -> queued, or running -> queued with the attempt given back: a worker does not know the
+# job's kind, or what its payload says. Another may, so it waits, for longer the longer it has; but
+# not where workers have refused it for `patience_seconds` and none has run it: then this does
+# nothing. For how long is known from the row in refusals, which is of the same dispatch where
+# nothing but this step has moved the job since. A message says which queued job (`attempt` is
+# 0), so it must be right about kind and queue.
+PUT_OFF = """
+WITH refusal AS (
+    SELECT asked.*, coalesce(earlier.since, now()) AS since,
+           least(greatest(extract(epoch FROM now() - earlier.since), 2), 60) AS delay_seconds
+    FROM unnest(%(id)s::uuid[], %(dispatch)s::int[], %(attempt)s::int[], %(kind)s::text[],
+                %(queue)s::text[], %(why)s::text[], %(patience_seconds)s::float8[])
+         WITH ORDINALITY AS asked (id, dispatch, attempt, kind, queue, why, patience_seconds, n)
+    LEFT JOIN duly.refusals AS earlier
+           ON earlier.job_id = asked.id AND earlier.dispatch = asked.dispatch
+), refused AS (
+    UPDATE duly.jobs AS job
+    SET state = 'queued', dispatch = job.dispatch + 1,
+        attempt = job.attempt - CASE job.state WHEN 'running' THEN 1 ELSE 0 END,
+        run_at = now() + refusal.delay_seconds * interval '1 second'
+    FROM refusal
+    WHERE job.id = ANY (%(id)s::uuid[])
+      AND job.id = refusal.id AND job.dispatch = refusal.dispatch
+      AND (job.state || '' = 'queued' AND refusal.attempt = 0 AND job.kind = refusal.kind
+           AND job.queue = refusal.queue AND job.run_at <= now()
+           OR job.state || '' = 'running' AND job.attempt = refusal.attempt
+           AND job.worker = %(worker)s AND job.cancel_requested_at IS NULL)
+      AND refusal.since > now() - refusal.patience_seconds * interval '1 second'
+    RETURNING job.id, job.dispatch, job.kind, job.queue, job.priority, job.run_at, refusal.since,
+              refusal.why, refusal.n
+), kept AS (
+    INSERT INTO duly.refusals (job_id, dispatch, since, why)
+    SELECT id, dispatch, since, why FROM refused
+    ON CONFLICT (job_id) DO UPDATE
+    SET dispatch = excluded.dispatch, since = excluded.since, why = excluded.why
+), event AS (
+    INSERT INTO duly.outbox_events (job_id, dispatch, kind, queue, priority, available_at)
+    SELECT id, dispatch, kind, queue, priority, run_at FROM refused
+    ON CONFLICT (job_id) DO UPDATE
+    SET dispatch = excluded.dispatch, available_at = excluded.available_at, failures = 0
+)
+SELECT n FROM refused
 """
 
 # queued -> running. It need not wait for the disk (see outbox/ledger.py). A job that this very
@@ -476,13 +526,19 @@ WHERE job_id = %(job_id)s AND dispatch = %(dispatch)s AND message_body IS NULL
 RETURNING id
 """
 
-# Relay, from <queue>.XQ: a message that belongs to no job of ours.
+# Worker, and relay from <queue>.XQ: messages that belong to no job of ours.
 KEEP_FOREIGN = """
-INSERT INTO duly.dead_letters (kind, queue, reason, error_type, error_message, message_body,
-                               message_headers, collected_at)
-VALUES (%(kind)s, %(queue)s, %(reason)s, %(error_type)s, %(error_message)s, %(body)s,
-        %(headers)s::jsonb, now())
-RETURNING id
+WITH message AS (
+    SELECT * FROM unnest(%(queue)s::text[], %(error_message)s::text[], %(body)s::bytea[],
+                         %(headers)s::text[])
+         WITH ORDINALITY AS message (queue, error_message, body, headers, n)
+), letter AS (
+    INSERT INTO duly.dead_letters (queue, reason, error_type, error_message, message_body,
+                                   message_headers, collected_at)
+    SELECT queue, 'malformed', 'Malformed', error_message, body, headers::jsonb, now()
+    FROM message
+)
+SELECT n FROM message
 """
 
 # Relay, from <queue>.XQ: is there such a job at all?
@@ -492,9 +548,10 @@ JOB_EXISTS = "SELECT 1 FROM duly.jobs WHERE id = %(job_id)s"
 # often by dying consumers, say) is published once more.
 REDISPATCH = """
 INSERT INTO duly.outbox_events (job_id, dispatch, kind, queue, priority, available_at)
-SELECT id, dispatch, kind, queue, priority, now()
+SELECT id, dispatch, kind, queue, priority, now() + %(delay_seconds)s * interval '1 second'
 FROM duly.jobs
-WHERE id = %(job_id)s AND dispatch = %(dispatch)s AND state || '' = 'queued'
+WHERE id = %(job_id)s AND dispatch = %(dispatch)s AND kind = %(kind)s AND queue = %(queue)s
+  AND state || '' = 'queued'
 ON CONFLICT (job_id) DO NOTHING
 RETURNING job_id
 """
@@ -523,6 +580,8 @@ WITH retained AS (
     FOR UPDATE SKIP LOCKED
 ), attempt AS (
     DELETE FROM duly.attempts WHERE job_id = ANY (ARRAY(SELECT id FROM ended))
+), refusal AS (
+    DELETE FROM duly.refusals WHERE job_id = ANY (ARRAY(SELECT id FROM ended))
 ), pruned AS (
     DELETE FROM duly.jobs AS job
     WHERE job.id = ANY (ARRAY(SELECT id FROM ended))

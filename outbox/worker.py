@@ -28,6 +28,7 @@ from outbox.postgres import settle_engine
 from outbox.replication import watch_commits
 from outbox.runner import Runner
 from outbox.time_limit import TimeLimits
+from outbox.unfit import PATIENCE, Unfit
 from outbox.wire import Dispatch
 
 log = structlog.get_logger(__name__)
@@ -46,17 +47,19 @@ def run(
     threads: int = 8,
     grace: timedelta = timedelta(seconds=60),
     margin: timedelta = timedelta(seconds=30),
+    patience: timedelta = PATIENCE,
 ) -> int:
     """Work until SIGTERM or SIGINT; returns the exit code for the process.
 
     Only jobs of `queues` are done, by default of all that the actors have. When told to stop, what
-    runs may finish within `grace`, and the rest is given back, no attempt spent.
+    runs may finish within `grace`, and the rest is given back, no attempt spent. A job whose kind
+    or payload no worker has understood for `patience` is dead.
 
     Returns 1 when a thread has died, or an actor is stuck `margin` past its time limit: a
     supervisor starts the process again, where a worker short of threads would look alive and do
     ever less. A process whose every thread stands still ends itself, saying where it stood.
     """
-    worker = Worker(actors, database_url, amqp_url, queues, threads)
+    worker = Worker(actors, database_url, amqp_url, queues, threads, patience)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
@@ -94,6 +97,7 @@ class Worker:
         amqp_url: str,
         queues: Collection[str] | None,
         threads: int,
+        patience: timedelta = PATIENCE,
     ) -> None:
         self.name = worker_name()
         self._engine = create_engine(
@@ -113,13 +117,14 @@ class Worker:
         self._limits = TimeLimits()
         self._desk = Desk()
         self._ownership = Ownership(self._ledger, self._desk)
+        self._patience = patience
         self._runners: dict[str, Runner] = {}
         chosen = [each for each in actors.values() if not queues or each.kind.queue in queues]
         served = {each.kind.queue for each in chosen}
         self._claims = Claims(
             self._ledger, self._desk, self._prepare, threads=threads, queues=served
         )
-        self._broker = Broker(amqp_url)
+        self._broker = Broker(amqp_url, Unfit(self._ledger, patience))
         for actor in chosen:
             self._register(actor)
         self._heartbeat = Heartbeat(database_url, self.name, served, threads)
@@ -232,7 +237,15 @@ class Worker:
 
     def _register(self, actor: Actor) -> None:
         sessions = sessionmaker(self._engine, expire_on_commit=False)
-        runner = Runner(actor, self._ledger, sessions, self._limits, self._desk, self._claims)
+        runner = Runner(
+            actor,
+            self._ledger,
+            sessions,
+            self._limits,
+            self._desk,
+            self._claims,
+            self._patience,
+        )
         self._runners[actor.kind.name] = runner
         dramatiq.Actor(
             runner,

@@ -105,6 +105,8 @@ class Settings(BaseSettings):
     """A worker that sent no heartbeat for so long is taken for dead, and its jobs are rescued."""
     redispatch_after: Duration = timedelta(seconds=30)
     """When a published job that no worker has claimed is looked for, in case the broker lost it."""
+    unknown_after: Duration = timedelta(hours=1)
+    """When a job is dead whose kind or payload no worker knows; until then it waits for one."""
     keep_finished: Retention = timedelta(days=30)
     """How long jobs are kept that succeeded or were cancelled; `forever` deletes none."""
     largest_body: int = Field(1_000_000, ge=1000)

@@ -91,6 +91,7 @@ def worker(
             amqp_url=settings().amqp_url,
             queues=wanted,
             threads=threads,
+            patience=settings().unknown_after,
         )
     except TooFewThreads as error:
         raise Stop(str(error), Code.USAGE) from None

@@ -89,6 +89,7 @@ def line(
         "DULY_ACTORS": "tests.faults.actors:ACTORS",
         "DULY_WORKER_SILENCE": f"PT{SILENCE_SECONDS}S",
         "DULY_REDISPATCH_AFTER": "PT3S",
+        "DULY_UNKNOWN_AFTER": "PT3S",
         "FAULTS_RECEIVER": hooks.url,
     }
     line = Line(environment, tmp_path, Inbox(), hooks)

@@ -68,6 +68,7 @@ def start(
         "DATABASE_URL": database_url,
         "AMQP_URL": amqp_url,
         "DULY_WORKER_SILENCE": "PT4S",
+        "DULY_UNKNOWN_AFTER": "PT0S",
         "DULY_WEBHOOKS_MAY_REACH_PRIVATE": "true",
     }
     folder = tmp_path_factory.mktemp("processes")

@@ -7,7 +7,7 @@ from outbox import steps
 from tests.integration.engine.by_hand import KIND, ByHand, wanted
 from tests.protocol.oracle import Hold
 
-ENDS = ("retry", "snooze", "die")
+ENDS = ("retry", "snooze", "die", "put off")
 
 
 class Message(NamedTuple):
@@ -96,11 +96,13 @@ def claim(hand: ByHand, message: Message, worker: str) -> Hold | None:
 
 
 def end(hand: ByHand, hold: Hold, step: str, delay: float = 0) -> bool:
-    """Retry, snooze or die, and die where the attempt was the last; whether it was still ours."""
+    """Retry, snooze, put off or die, and die where nothing else is left; whether it was ours."""
     if step == "die" or (step == "retry" and hold.is_last):
         return hand.die(*hold[:4]) is not None
     if step == "retry":
         return hand.retry(*hold[:4], delay=delay) is not None
+    if step == "put off":
+        return (hand.put_off(*hold[:4]) or hand.die(*hold[:4])) is not None
     return hand.snooze(*hold[:4], delay=delay) is not None
 
 
@@ -112,8 +114,13 @@ def find_lost(hand: ByHand, depth: int, patience: float = 30) -> None:
 def collect(hand: ByHand, message: Message, step: str) -> None:
     """Take one of the steps that there are for a message in the dead-letter queue."""
     row = {"job_id": message.job, "dispatch": message.dispatch, "kind": KIND, "queue": "q"}
-    error = {"reason": "unknown_kind", "error_type": "UnknownKind", "error_message": "no"}
-    hand.take(step, **row, **error, body=b"bytes", headers="{}")
+    hand.take(step, **row, body=b"bytes", headers="{}", delay_seconds=0)
+
+
+def refuse(hand: ByHand, message: Message) -> None:
+    """What a worker does that does not know the kind."""
+    if not hand.put_off(*message):
+        hand.bury(*message)
 
 
 def _columns(messages: list[Message]) -> dict[str, list[object]]:

@@ -12,7 +12,17 @@ from psycopg.errors import DeadlockDetected
 from outbox import steps
 from tests.integration.engine.by_hand import ByHand
 from tests.protocol.oracle import Hold
-from tests.protocol.parts import ENDS, Actor, Message, Relay, claim, collect, end, find_lost
+from tests.protocol.parts import (
+    ENDS,
+    Actor,
+    Message,
+    Relay,
+    claim,
+    collect,
+    end,
+    find_lost,
+    refuse,
+)
 
 T = TypeVar("T")
 
@@ -61,8 +71,12 @@ class Racer:
 
     def _collect(self) -> None:
         for message in self._any(self._shared.bag):
-            step = self._random.choice((steps.ATTACH_MESSAGE, steps.REDISPATCH, steps.BURY))
+            step = self._random.choice((steps.ATTACH_MESSAGE, steps.REDISPATCH))
             collect(self._hand, message, step)
+
+    def _refuse(self) -> None:
+        for message in self._any(self._shared.bag):
+            refuse(self._hand, message)
 
     def _claim(self) -> None:
         for message in self._any(self._shared.bag):
@@ -105,6 +119,7 @@ STEPS = {
     Racer._rescue: 2,
     Racer._find_lost: 2,
     Racer._collect: 1,
+    Racer._refuse: 1,
     Racer._cancel: 1,
     Racer._close_letter: 4,
 }

@@ -35,7 +35,8 @@ def _defer(hand: ByHand, job: UUID) -> None:
 STEPS: dict[str, tuple[Callable[[ByHand], UUID], Callable[[ByHand, UUID], object]]] = {
     "publish": (ByHand.submit, ByHand.publish),
     "defer": (ByHand.submit, _defer),
-    "bury": (ByHand.submit, _collect(steps.BURY)),
+    "bury": (ByHand.submit, ByHand.bury),
+    "put off": (ByHand.submit, ByHand.put_off),
     "claim": (ByHand.submit, ByHand.claim),
     "cancel": (ByHand.submit, ByHand.cancel),
     "succeed": (ByHand.running, ByHand.succeed),

@@ -20,7 +20,17 @@ from tests.protocol.drain import drain
 from tests.protocol.facts import look
 from tests.protocol.invariants import check, check_step
 from tests.protocol.oracle import Hold, Oracle
-from tests.protocol.parts import ENDS, Actor, Message, Relay, claim, collect, end, find_lost
+from tests.protocol.parts import (
+    ENDS,
+    Actor,
+    Message,
+    Relay,
+    claim,
+    collect,
+    end,
+    find_lost,
+    refuse,
+)
 from tests.protocol.stage import Stage, unless_locked
 
 T = TypeVar("T")
@@ -116,12 +126,18 @@ class Protocol(RuleBasedStateMachine):
             self.bag.clear()
 
     @precondition(lambda self: self.bag)
-    @rule(n=nth, step=st.sampled_from(["ATTACH_MESSAGE", "REDISPATCH", "BURY"]))
+    @rule(n=nth, step=st.sampled_from(["ATTACH_MESSAGE", "REDISPATCH"]))
     def collector_collects(self, n: int, step: str) -> None:
         with unless_locked():
             collect(self.hand, _pick(self.bag, n), getattr(steps, step))
 
     # Workers
+
+    @precondition(lambda self: self.bag)
+    @rule(n=nth)
+    def worker_refuses(self, n: int) -> None:
+        with unless_locked():
+            refuse(self.hand, _pick(self.bag, n))
 
     @precondition(lambda self: self.bag)
     @rule(n=nth, worker=workers, beats=st.booleans(), hears=st.booleans(), stays=st.booleans())

@@ -100,17 +100,13 @@ def die(session: Session, sql_now: psycopg.Connection) -> Callable[..., UUID]:
 @pytest.fixture
 def foreign(sql_now: psycopg.Connection) -> int:
     """A dead letter that is a message of somebody else; returns its id."""
-    row = sql_now.execute(
-        steps.KEEP_FOREIGN,
-        {
-            "kind": None,
-            "queue": "email",
-            "reason": "malformed",
-            "error_type": "Malformed",
-            "error_message": "no JSON",
-            "body": b"\xff password",
-            "headers": '{"token": "hunter2"}',
-        },
-    ).fetchone()
+    letter = {
+        "queue": ["email"],
+        "error_message": ["no JSON"],
+        "body": [b"\xff password"],
+        "headers": ['{"token": "hunter2"}'],
+    }
+    sql_now.execute(steps.KEEP_FOREIGN, letter)
+    row = sql_now.execute("SELECT max(id) FROM duly.dead_letters").fetchone()
     assert row
     return int(row[0])

@@ -127,6 +127,47 @@ class ByHand:
         fence = {"id": job, "dispatch": dispatch, "attempt": attempt, "worker": worker}
         return self.take_one(steps.DIE, **fence, **WHAT_WENT_WRONG, reason="exhausted")
 
+    def put_off(
+        self,
+        job: UUID,
+        dispatch: int = 1,
+        attempt: int = 0,
+        worker: str = "w1",
+        *,
+        kind: str = KIND,
+        queue: str = "q",
+        patience: float = 3600,
+    ) -> Row | None:
+        """To queued with a later dispatch: queued, or running where `attempt` says which run."""
+        row = {"id": job, "dispatch": dispatch, "attempt": attempt, "kind": kind, "queue": queue}
+        more = {"why": "it is new", "patience_seconds": patience}
+        return self.take_one(steps.PUT_OFF, worker=worker, **row, **more)
+
+    def bury(
+        self,
+        job: UUID,
+        dispatch: int = 1,
+        *,
+        kind: str = KIND,
+        queue: str = "q",
+        error_type: str = "UnknownKind",
+    ) -> Row | None:
+        """Queued to dead."""
+        row = {"id": job, "dispatch": dispatch, "kind": kind, "queue": queue}
+        error = {"error_type": error_type, "error_message": "no worker does it"}
+        return self.take_one(steps.BURY, **row, **error, reason="unknown_kind")
+
+    def keep_foreign(self, body: bytes) -> int:
+        """A letter of its own for a message that is no job's; its id."""
+        row = {"queue": "q", "error_message": "no", "body": body, "headers": "{}"}
+        assert self.take_one(steps.KEEP_FOREIGN, **row)
+        return int(self.take("SELECT max(id) AS id FROM duly.dead_letters")[0]["id"])
+
+    def refusal(self, job: UUID) -> Row | None:
+        """What is kept of the refusals of a job, if anything."""
+        kept = self.take("SELECT * FROM duly.refusals WHERE job_id = %(id)s", id=job)
+        return kept[0] if kept else None
+
     def dead(self) -> tuple[UUID, int]:
         """A dead job, and the id of its letter."""
         job = self.running()
@@ -175,5 +216,5 @@ class ByHand:
 
     def everything(self) -> list[list[Row]]:
         """All rows, to see that a step did nothing."""
-        tables = ("jobs", "outbox_events", "attempts", "dead_letters", "workers")
+        tables = ("jobs", "outbox_events", "attempts", "refusals", "dead_letters", "workers")
         return [self.take(f"SELECT * FROM duly.{table} ORDER BY 1") for table in tables]

@@ -69,11 +69,16 @@ class Line:
         self._exits = ExitStack()
         self._workers: set[Worker] = set()
 
-    def start_worker(self, *actors: Actor, threads: int = 4, amqp_url: str | None = None) -> Worker:
+    def start_worker(
+        self,
+        *actors: Actor,
+        threads: int = 4,
+        amqp_url: str | None = None,
+        patience: timedelta = timedelta(hours=1),
+    ) -> Worker:
         """A worker that does the jobs of these actors until the test ends."""
-        worker = Worker(
-            Actors(actors), self._database_url, amqp_url or self._amqp_url, None, threads
-        )
+        url = amqp_url or self._amqp_url
+        worker = Worker(Actors(actors), self._database_url, url, None, threads, patience)
         worker.register()
         assert worker.is_registered(10)
         worker.start()

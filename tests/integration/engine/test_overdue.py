@@ -90,6 +90,20 @@ def test_a_late_job_that_was_published(session: Session, by_hand: ByHand) -> Non
     assert whys(session) == {job: "it was published, and no worker has claimed it"}
 
 
+def test_a_job_that_workers_refuse_for_long(session: Session, by_hand: ByHand) -> None:
+    by_hand.beat("w1")
+    job, recent, run_since = (by_hand.submit() for _ in range(3))
+    for each in (job, recent, run_since):
+        by_hand.put_off(each)
+    age = "UPDATE duly.refusals SET since = since - interval '6 min' WHERE job_id <> %(recent)s"
+    by_hand.take(age, recent=recent)
+    by_hand.take("UPDATE duly.jobs SET run_at = now()")
+    by_hand.claim(run_since, dispatch=2)
+    by_hand.retry(run_since, dispatch=2)
+    assert whys(session) == {job: "it is new"}
+    assert overdue.count(session, KINDS, silence=SILENCE) == {"q": 1}
+
+
 def test_a_job_past_its_time_limit(session: Session, by_hand: ByHand) -> None:
     by_hand.beat("w1")
     job = by_hand.running(worker="w1")

@@ -8,7 +8,6 @@ import pytest
 from outbox import steps
 from outbox.postgres import STEPS, connect
 from tests.integration.engine.by_hand import KIND, WHAT_WENT_WRONG, ByHand, wanted
-from tests.integration.engine.test_steps_of_relays import GRAVE
 
 FINISHED = """
 INSERT INTO duly.jobs (id, kind, queue, priority, payload, state, attempt_limit, attempt_budget)
@@ -19,6 +18,9 @@ JOB = {"job_id": uuid4(), "dispatch": 1}
 CLAIM = {"id": [uuid4()] * 10, "dispatch": [1] * 10, "worker": "w1"}
 FENCE = CLAIM | {"attempt": [1] * 10}
 ERROR = FENCE | {name: [value] * 10 for name, value in WHAT_WENT_WRONG.items()}
+GRAVE = CLAIM | {
+    name: ["x"] * 10 for name in ("kind", "queue", "reason", "error_type", "error_message")
+}
 BY_ID: dict[str, dict[str, Any]] = {
     "CLAIM": CLAIM | {"kind": [KIND] * 10},
     "SUCCEED": FENCE | {"result": ["null"] * 10},
@@ -26,8 +28,15 @@ BY_ID: dict[str, dict[str, Any]] = {
     "SNOOZE": FENCE | {"delay_seconds": [0.0] * 10},
     "DIE": ERROR | {"reason": ["exhausted"] * 10},
     "CANCEL": {"id": uuid4(), "by": "ann", "why": None},
-    "BURY": JOB | GRAVE,
-    "REDISPATCH": JOB,
+    "BURY": GRAVE,
+    "PUT_OFF": FENCE
+    | {
+        "kind": [""] * 10,
+        "queue": [""] * 10,
+        "why": ["new"] * 10,
+        "patience_seconds": [1.0] * 10,
+    },
+    "REDISPATCH": JOB | {"kind": KIND, "queue": "q", "delay_seconds": 0},
     "REDISPATCH_LOST": {"queues": ["q"], "depths": [0], "patience_seconds": 0},
 }
 
@@ -59,7 +68,7 @@ KEPT = BY_ID | {
 @pytest.mark.parametrize(
     "step",
     [
-        *("CLAIM", "SUCCEED", "RETRY", "SNOOZE", "DIE"),
+        *("CLAIM", "SUCCEED", "RETRY", "SNOOZE", "DIE", "PUT_OFF", "BURY"),
         *("LOCK_EVENTS", "DELETE_EVENTS", "DEFER_EVENTS"),
     ],
 )

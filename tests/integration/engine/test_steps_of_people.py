@@ -109,9 +109,7 @@ def test_a_closed_letter_is_left_as_it_is(by_hand: ByHand, first: str, second: s
 
 
 def test_a_letter_that_belongs_to_no_job_cannot_be_replayed_but_discarded(by_hand: ByHand) -> None:
-    foreign = {"kind": None, "queue": "q", "reason": "malformed", "error_type": "Malformed"}
-    message = {"error_message": "no", "body": b"?", "headers": "{}"}
-    letter = by_hand.take(steps.KEEP_FOREIGN, **foreign, **message)[0]["id"]
+    letter = by_hand.keep_foreign(b"?")
     assert by_hand.close(steps.REPLAY, letter) == []
     assert by_hand.close(steps.DISCARD, letter) == [None]
 

@@ -41,15 +41,18 @@ def count(hand: ByHand, table: str = "jobs") -> int:
     return found
 
 
-def test_what_succeeded_or_was_cancelled_goes_with_its_attempts(by_hand: ByHand) -> None:
+def test_what_succeeded_or_was_cancelled_goes_with_its_attempts_and_refusals(
+    by_hand: ByHand,
+) -> None:
     succeeded, cancelled = by_hand.running(), by_hand.submit()
     by_hand.retry(succeeded)
     by_hand.publish(succeeded, dispatch=2)
     by_hand.claim(succeeded, dispatch=2)
     assert by_hand.succeed(succeeded, dispatch=2, attempt=2)
+    by_hand.put_off(cancelled)
     by_hand.cancel(cancelled)
     assert prune(by_hand) == {"walked_to": cancelled, "pruned": 2}
-    assert (count(by_hand), count(by_hand, "attempts")) == (0, 0)
+    assert [count(by_hand, table) for table in ("jobs", "attempts", "refusals")] == [0, 0, 0]
 
 
 def test_what_has_not_ended_stays_however_old(by_hand: ByHand) -> None:

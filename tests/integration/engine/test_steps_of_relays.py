@@ -116,25 +116,13 @@ def test_an_event_may_be_refused_ever_so_often(by_hand: ByHand) -> None:
     assert by_hand.take(steps.DEFER_EVENTS, job_id=[job], dispatch=[1])
 
 
-GRAVE = {
-    "queue": "q",
-    "kind": KIND,
-    "reason": "unknown_kind",
-    "error_type": "UnknownKind",
-    "error_message": "no worker does it",
-    "body": b"bytes",
-    "headers": '{"x": 1}',
-}
-
-
 def test_a_buried_job_is_dead_without_an_attempt(by_hand: ByHand) -> None:
     job = by_hand.submit()
-    assert by_hand.take(steps.BURY, job_id=job, dispatch=1, **GRAVE)
+    assert by_hand.bury(job)
     (letter,) = by_hand.letters(job)
     assert by_hand.job(job)["state"] == "dead"
     assert (by_hand.event(job), by_hand.attempts(job)) == (None, [])
-    assert (letter["reason"], letter["message_body"]) == ("unknown_kind", b"bytes")
-    assert letter["message_headers"] == {"x": 1}
+    assert (letter["reason"], letter["error_message"]) == ("unknown_kind", "no worker does it")
     assert by_hand.close(steps.REPLAY, letter["id"]) == [job]
 
 
@@ -144,19 +132,41 @@ def test_only_a_queued_job_is_buried_and_only_by_its_dispatch(
 ) -> None:
     job = by_hand.submit() if dispatch == 2 else by_hand.running()
     before = by_hand.everything()
-    assert by_hand.take(steps.BURY, job_id=job, dispatch=dispatch, **GRAVE) == []
+    assert by_hand.bury(job, dispatch) is None
     assert by_hand.everything() == before
+
+
+def turned_away(hand: ByHand, job: UUID, **changes: Any) -> bool:
+    """The collector finds a message of the job; whether the job is to be published again."""
+    row = {"job_id": job, "dispatch": 1, "kind": KIND, "queue": "q", "delay_seconds": 0}
+    return bool(hand.take(steps.REDISPATCH, **(row | changes)))
 
 
 def test_a_message_turned_away_is_published_again_while_its_job_waits(by_hand: ByHand) -> None:
     job = by_hand.submit()
     by_hand.publish(job)
-    assert by_hand.take(steps.REDISPATCH, job_id=job, dispatch=2) == []
-    assert by_hand.take(steps.REDISPATCH, job_id=job, dispatch=1) == [{"job_id": job}]
+    assert not turned_away(by_hand, job, dispatch=2)
+    assert turned_away(by_hand, job)
     assert locked(by_hand, q=10) == [job]
     by_hand.claim(job)
     by_hand.publish(job)
-    assert by_hand.take(steps.REDISPATCH, job_id=job, dispatch=1) == []
+    assert not turned_away(by_hand, job)
+
+
+@pytest.mark.parametrize("forged", [{"kind": "another"}, {"queue": "another"}])
+def test_a_message_that_is_wrong_about_its_job_has_nothing_published(
+    by_hand: ByHand, forged: dict[str, str]
+) -> None:
+    job = by_hand.submit()
+    by_hand.publish(job)
+    assert not turned_away(by_hand, job, **forged)
+
+
+def test_a_message_turned_away_may_be_published_later(by_hand: ByHand) -> None:
+    job = by_hand.submit()
+    by_hand.publish(job)
+    assert turned_away(by_hand, job, delay_seconds=5)
+    assert locked(by_hand, q=10) == []
 
 
 def test_what_an_empty_queue_lost_is_published_again(by_hand: ByHand) -> None:

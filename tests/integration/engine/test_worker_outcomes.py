@@ -177,7 +177,9 @@ def test_an_attempt_past_its_time_limit_is_ended_and_retried(line: Line, queue: 
     assert (attempt.outcome, attempt.error_type) == ("timed_out", "TimeLimitExceeded")
 
 
-def test_a_payload_that_is_invalid_by_now_is_death_at_once(line: Line, queue: str) -> None:
+def test_a_payload_that_no_worker_has_understood_for_too_long_is_death(
+    line: Line, queue: str
+) -> None:
     class Strict(BaseModel):
         """What a later release makes of the payload."""
 
@@ -185,7 +187,8 @@ def test_a_payload_that_is_invalid_by_now_is_death_at_once(line: Line, queue: st
 
     ran = threading.Event()
     line.start_relay(queue)
-    line.start_worker(Actor(Kind("test.note", Strict, queue=queue), lambda *_: ran.set()))
+    strict = Actor(Kind("test.note", Strict, queue=queue), lambda *_: ran.set())
+    line.start_worker(strict, patience=timedelta())
     job = line.wait_for(line.submit(note_kind(queue)(text="five")), "dead")
 
     (letter,) = line.letters()
@@ -206,7 +209,8 @@ def test_so_is_a_payload_whose_validation_fails_otherwise(line: Line, queue: str
             return {"hello": "you"}[value]
 
     line.start_relay(queue)
-    line.start_worker(Actor(Kind("test.note", Brittle, queue=queue), do_nothing))
+    brittle = Actor(Kind("test.note", Brittle, queue=queue), do_nothing)
+    line.start_worker(brittle, patience=timedelta())
     job = line.wait_for(line.submit(note_kind(queue)(text="five")), "dead")
     (letter,) = line.letters()
     assert (letter.reason, letter.error_type, job.attempt) == ("invalid_payload", "KeyError", 1)

@@ -45,15 +45,8 @@ def die(database: psycopg.Connection, run: dict[str, Any]) -> int:
 
 def foreign(database: psycopg.Connection, body: bytes) -> int:
     """The relay finds a message that is no job of ours; its dead letter's id."""
-    letter = {
-        "kind": None,
-        "queue": "email",
-        "reason": "malformed",
-        "error_type": "Malformed",
-        "error_message": "no JSON",
-        "body": body,
-        "headers": "{}",
-    }
-    row = database.execute(steps.KEEP_FOREIGN, letter).fetchone()
+    letter = {"queue": "email", "error_message": "no JSON", "body": body, "headers": "{}"}
+    database.execute(steps.KEEP_FOREIGN, {name: [value] for name, value in letter.items()})
+    row = database.execute("SELECT max(id) FROM duly.dead_letters").fetchone()
     assert row
     return int(row[0])

@@ -1,0 +1,114 @@
+"""PUT_OFF: a job that a worker does not know waits for one that does, for a while."""
+
+import pytest
+
+from outbox import steps
+from tests.integration.engine.by_hand import ByHand
+
+NOW_DUE = "UPDATE duly.jobs SET run_at = now()"
+AGE = "UPDATE duly.refusals SET since = since - %(age)s * interval '1 s'"
+
+
+def delay(hand: ByHand) -> float:
+    """After how many seconds the only job is due, from when it was put off."""
+    (row,) = hand.take("SELECT extract(epoch FROM run_at - now())::float8 AS delay FROM duly.jobs")
+    return float(row["delay"])
+
+
+def test_a_queued_job_is_put_off_with_its_next_dispatch(by_hand: ByHand) -> None:
+    job = by_hand.submit()
+    by_hand.publish(job)
+    assert by_hand.put_off(job)
+    after, event = by_hand.job(job), by_hand.event(job)
+    assert (after["state"], after["dispatch"], after["attempt"]) == ("queued", 2, 0)
+    assert event
+    assert (event["dispatch"], event["available_at"]) == (2, after["run_at"])
+    refusal = by_hand.refusal(job)
+    assert refusal
+    assert (refusal["dispatch"], refusal["why"]) == (2, "it is new")
+    assert (by_hand.letters(job), by_hand.attempts(job)) == ([], [])
+
+
+def test_a_running_job_that_is_put_off_gets_its_attempt_back(by_hand: ByHand) -> None:
+    job = by_hand.running()
+    assert by_hand.put_off(job, attempt=1)
+    after = by_hand.job(job)
+    assert (after["state"], after["dispatch"], after["attempt"]) == ("queued", 2, 0)
+    by_hand.take(NOW_DUE)
+    assert by_hand.claim(job, dispatch=2)
+
+
+def test_it_waits_for_longer_the_longer_it_has_waited_up_to_a_minute(by_hand: ByHand) -> None:
+    job = by_hand.submit()
+    by_hand.put_off(job)
+    assert 1 < delay(by_hand) <= 2
+    for dispatch, age, seconds in ((2, 20, 20), (3, 200, 60)):
+        by_hand.take(AGE, age=age)
+        by_hand.take(NOW_DUE)
+        assert by_hand.put_off(job, dispatch)
+        assert seconds - 2 < delay(by_hand) < seconds + 5
+
+
+def test_a_job_refused_for_too_long_is_not_put_off_again(by_hand: ByHand) -> None:
+    job = by_hand.submit()
+    by_hand.put_off(job)
+    by_hand.take(AGE, age=3601)
+    by_hand.take(NOW_DUE)
+    assert by_hand.put_off(job, dispatch=2) is None
+    assert by_hand.put_off(job, dispatch=2, patience=3700)
+
+
+def test_what_was_refused_before_somebody_ran_the_job_does_not_count(by_hand: ByHand) -> None:
+    job = by_hand.submit()
+    by_hand.put_off(job)
+    by_hand.take(AGE, age=3601)
+    by_hand.take(NOW_DUE)
+    by_hand.claim(job, dispatch=2)
+    by_hand.retry(job, dispatch=2)
+    assert by_hand.put_off(job, dispatch=3)
+
+
+def test_nor_does_what_was_refused_before_a_replay(by_hand: ByHand) -> None:
+    job = by_hand.submit()
+    by_hand.put_off(job)
+    by_hand.take(AGE, age=3601)
+    by_hand.take(NOW_DUE)
+    by_hand.bury(job, dispatch=2)
+    by_hand.close(steps.REPLAY, by_hand.letters(job)[0]["id"])
+    assert by_hand.put_off(job, dispatch=3)
+
+
+@pytest.mark.parametrize(
+    "forged", [{"kind": "another"}, {"queue": "another"}, {"dispatch": 2}, {"attempt": 1}]
+)
+def test_a_message_that_is_wrong_about_its_job_puts_nothing_off(
+    by_hand: ByHand, forged: dict[str, object]
+) -> None:
+    job = by_hand.submit()
+    before = by_hand.everything()
+    assert by_hand.put_off(job, **forged) is None  # type: ignore[arg-type]
+    assert by_hand.everything() == before
+
+
+def test_a_job_is_not_put_off_before_its_time(by_hand: ByHand) -> None:
+    job = by_hand.submit()
+    by_hand.take("UPDATE duly.jobs SET run_at = now() + interval '1 min'")
+    assert by_hand.put_off(job) is None
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"attempt": 2}, {"attempt": 0}, {"worker": "w2"}, {"dispatch": 2}]
+)
+def test_a_running_job_is_put_off_by_its_own_worker_only(
+    by_hand: ByHand, wrong: dict[str, object]
+) -> None:
+    job = by_hand.running()
+    before = by_hand.everything()
+    assert by_hand.put_off(job, **({"attempt": 1} | wrong)) is None  # type: ignore[arg-type]
+    assert by_hand.everything() == before
+
+
+def test_a_running_job_that_is_to_be_cancelled_is_not_put_off(by_hand: ByHand) -> None:
+    job = by_hand.running()
+    by_hand.cancel(job)
+    assert by_hand.put_off(job, attempt=1) is None
