@@ -34,14 +34,14 @@ def send(work: SendEmail, job: Job) -> dict[str, str]:
     the process dies after the server took the mail, it is sent again with the same Message-ID, by
     which mail programs know a double.
     """
+    sender = settings().sender
     try:
-        _, sender = mail_message.sender_of(settings().mail_from)
         recipient = to_ascii(work.to)
     except ValueError as error:
         raise MailRefused(str(error)) from None
-    message = mail_message.write(work, job.id, settings().mail_from)
-    with connected(settings().smtp_url) as server:
-        _hand_over(server, message, sender, recipient)
+    message = mail_message.write(work, job.id, sender, recipient)
+    with connected(settings().mail_server) as server:
+        _hand_over(server, message, sender.address, recipient)
     return {"message_id": mail_message.message_id(job.id, sender)}
 
 

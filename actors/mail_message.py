@@ -13,37 +13,30 @@ from email.mime.base import MIMEBase
 from email.mime.multipart import MIMEMultipart
 from email.mime.text import MIMEText
 from email.policy import compat32
-from email.utils import formataddr, formatdate, parseaddr
+from email.utils import formataddr, formatdate
 from pathlib import PurePosixPath
 from typing import Any
 from uuid import UUID
 
 from service.documents import documents
 from service.kinds import SendEmail
-from service.mail_addresses import sender_to_ascii, to_ascii
+from service.mail_addresses import Sender
 
 NOT_ENCODED = ("message", "multipart")
 """What may not be written in base64 (RFC 2045, 6.4), as attachments are here."""
 ON_THE_WIRE = compat32.clone(linesep="\r\n")
 
 
-def sender_of(mail_from: str) -> tuple[str, str]:
-    """The name and the ASCII address in `Name <address>`. Raises ValueError."""
-    name, address = parseaddr(mail_from)
-    return name, sender_to_ascii(address)
-
-
-def message_id(job_id: UUID, sender: str) -> str:
+def message_id(job_id: UUID, sender: Sender) -> str:
     """The same in every attempt, so that mail programs know a double."""
-    return f"<{job_id}@{sender.rpartition('@')[2]}>"
+    return f"<{job_id}@{sender.domain}>"
 
 
-def write(work: SendEmail, job_id: UUID, mail_from: str) -> bytes:
-    """The whole mail. Raises ValueError for an address that is no ASCII, and DocumentMissing."""
-    name, sender = sender_of(mail_from)
+def write(work: SendEmail, job_id: UUID, sender: Sender, recipient: str) -> bytes:
+    """The whole mail; both addresses are in ASCII. Raises DocumentMissing."""
     message = _body(work)
-    message["From"] = formataddr((name, sender))
-    message["To"] = to_ascii(work.to)
+    message["From"] = formataddr((sender.name, sender.address))
+    message["To"] = recipient
     message["Subject"] = _literally(work.subject, "Subject")
     message["Date"] = formatdate(localtime=True)
     message["Message-ID"] = message_id(job_id, sender)

@@ -4,28 +4,26 @@ import smtplib
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
+
+from service.mail_server import MailServer, StartTls
 
 TIMEOUT_SECONDS = 15.0
 """For each step of the conversation."""
-STARTTLS = ("require", "never", "offered")
 
 
 @contextmanager
-def connected(url: str) -> Iterator[smtplib.SMTP]:
-    """Connect, secure the connection, and log in where the URL has a user.
+def connected(to: MailServer) -> Iterator[smtplib.SMTP]:
+    """Connect, secure the connection, and log in where there is a user.
 
-    `smtp://[user:password@]host[:port][?starttls=require|never]`: without `starttls`, it is used
-    where offered, and required where there is a password to protect. `smtps://` is TLS from the
-    first byte. Certificates are verified wherever TLS is required. Raises ValueError for another
-    URL, smtplib.SMTPException or OSError when the server cannot be used.
+    Without being told, STARTTLS is used where offered, and required where there is a password to
+    protect. Certificates are verified wherever TLS is required. Raises smtplib.SMTPException or
+    OSError when the server cannot be used.
     """
-    where = urlsplit(url)
-    server = _connect(where)
+    server = _connect(to)
     try:
-        _secure(server, _starttls(where))
-        if where.username:
-            server.login(unquote(where.username), unquote(where.password or ""))
+        _secure(server, to.starttls)
+        if to.user:
+            server.login(to.user, to.password)
         yield server
         # The mail is accepted by now: a goodbye that fails must not have it sent again.
         with suppress(smtplib.SMTPException, OSError):
@@ -34,27 +32,14 @@ def connected(url: str) -> Iterator[smtplib.SMTP]:
         server.close()
 
 
-def _connect(where: SplitResult) -> smtplib.SMTP:
-    host = where.hostname or ""
-    if where.scheme == "smtps":
+def _connect(to: MailServer) -> smtplib.SMTP:
+    if to.is_tls:
         context = ssl.create_default_context()
-        return smtplib.SMTP_SSL(host, where.port or 465, timeout=TIMEOUT_SECONDS, context=context)
-    if where.scheme == "smtp":
-        return smtplib.SMTP(host, where.port or 25, timeout=TIMEOUT_SECONDS)
-    raise ValueError("a mail server's URL starts with smtp:// or smtps://")
+        return smtplib.SMTP_SSL(to.host, to.port, timeout=TIMEOUT_SECONDS, context=context)
+    return smtplib.SMTP(to.host, to.port, timeout=TIMEOUT_SECONDS)
 
 
-def _starttls(where: SplitResult) -> str:
-    if where.scheme == "smtps":
-        return "never"
-    default = "require" if where.password else "offered"
-    asked = parse_qs(where.query).get("starttls", [default])[-1]
-    if asked not in STARTTLS:
-        raise ValueError(f"starttls is one of {', '.join(STARTTLS)}")
-    return asked
-
-
-def _secure(server: smtplib.SMTP, starttls: str) -> None:
+def _secure(server: smtplib.SMTP, starttls: StartTls) -> None:
     server.ehlo_or_helo_if_needed()
     if starttls == "require":
         server.starttls(context=ssl.create_default_context())

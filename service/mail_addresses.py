@@ -1,10 +1,15 @@
 """Mail addresses as the service takes them, and as mail servers take them."""
 
-from typing import Annotated
+import re
+from email.utils import getaddresses
+from typing import Annotated, NamedTuple
 
 import idna
 from email_validator import EmailNotValidError, validate_email
 from pydantic import AfterValidator, EmailStr
+
+LOCAL = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
+NO_SENDER = "must be one address like billing@example.com, or Name <billing@example.com>"
 
 
 def to_ascii(address: str) -> str:
@@ -22,15 +27,35 @@ def to_ascii(address: str) -> str:
     return parts.ascii_email
 
 
-def sender_to_ascii(address: str) -> str:
-    """The same for an address of our own, which may be at a host such as `localhost`.
+class Sender(NamedTuple):
+    """Who our mails are from."""
 
-    Raises ValueError.
+    name: str
+    address: str
+    """In ASCII, its domain in A-labels."""
+
+    @property
+    def domain(self) -> str:
+        """What comes after the @."""
+        return self.address.rpartition("@")[2]
+
+
+def sender(text: str) -> Sender:
+    """Reads `Name <address>`, or the address alone, which may be at a host such as `localhost`.
+
+    Raises ValueError for anything else, such as several addresses.
     """
-    local, at, domain = address.rpartition("@")
-    if not (local and at and domain and local.isascii()):
-        raise ValueError("The sender needs an address, in ASCII before the @-sign.")
-    return f"{local}@{domain if domain.isascii() else idna.encode(domain, uts46=True).decode()}"
+    found = getaddresses([text])
+    if len(found) != 1 or not text.isprintable() or "=?" in text:
+        raise ValueError(NO_SENDER)
+    name, address = found[0]
+    local, _, domain = address.rpartition("@")
+    if not (LOCAL.fullmatch(local) and domain and address in text):
+        raise ValueError(NO_SENDER)
+    try:
+        return Sender(name, f"{local}@{idna.encode(domain, uts46=True, std3_rules=True).decode()}")
+    except idna.IDNAError:
+        raise ValueError(NO_SENDER) from None
 
 
 def _deliverable(address: str) -> str:

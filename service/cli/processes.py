@@ -3,10 +3,11 @@
 import asyncio
 from contextlib import suppress
 from importlib import import_module
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from outbox import Actors
 from service.cli.errors import Code, Stop
 from service.kinds import KINDS
 from service.settings import settings
@@ -105,10 +106,13 @@ def _known(queues: list[str]) -> list[str]:
     return queues
 
 
-def _load(reference: str) -> Any:
-    """What `module:name` names. Raises Stop."""
+def _load(reference: str) -> Actors:
+    """The actors that `module:name` names. Raises Stop."""
     module, _, name = reference.partition(":")
     try:
-        return getattr(import_module(module), name)
+        found = getattr(import_module(module), name)
     except (ImportError, AttributeError, ValueError) as error:
         raise Stop(f"setting DULY_ACTORS: {error}", Code.USAGE) from None
+    if not isinstance(found, Actors):
+        raise Stop(f"setting DULY_ACTORS: {reference} is no outbox.Actors", Code.USAGE)
+    return found

@@ -64,6 +64,10 @@ def test_a_worker_says_which_queue_or_actor_it_cannot_find(duly: Duly) -> None:
     missing = duly("worker")
     assert missing.returncode == 2
     assert missing.stderr.splitlines()[-1].startswith("duly: setting DULY_ACTORS: ")
+    duly.environment["DULY_ACTORS"] = "os:path"
+    other = duly("worker")
+    assert other.returncode == 2
+    assert other.stderr.endswith("duly: setting DULY_ACTORS: os:path is no outbox.Actors\n")
 
 
 def test_a_worker_with_fewer_threads_than_queues_does_not_start(duly: Duly) -> None:
