@@ -12,6 +12,7 @@ from sqlalchemy import Engine, NullPool, create_engine, text
 from migrations.turn import turn
 from outbox.database import sqlalchemy_url
 from outbox.postgres import settle_engine
+from outbox.replication import watch_commits
 from outbox.schema import metadata
 from outbox.sequences import Behind, mend
 from service.models import Base
@@ -31,7 +32,8 @@ def upgrade(
 
     Calls `on_wait` where another has the turn. Raises CommandError where that takes longer than
     `wait_seconds`, for an unknown revision, and for a database that is not UTF-8; SQLAlchemy's
-    errors for what Postgres refuses. Migrations that were completed before stay.
+    errors for what Postgres refuses, or has committed without waiting for its standby. Migrations
+    that were completed before stay.
     """
     with _engine(database_url) as engine, turn(engine, wait_seconds, on_wait):
         command.upgrade(_config(engine), revision)
@@ -58,6 +60,7 @@ def _engine(database_url: str) -> Iterator[Engine]:
         sqlalchemy_url(database_url), poolclass=NullPool, isolation_level="READ COMMITTED"
     )
     settle_engine(engine, SETTINGS)
+    watch_commits(engine)
     _require_utf8(engine)
     yield engine
 

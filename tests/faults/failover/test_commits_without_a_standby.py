@@ -148,6 +148,18 @@ def test_a_command_whose_commit_is_cancelled_fails(
     assert err.startswith("duly: committed, but no standby has confirmed it")
 
 
+@pytest.mark.slow
+def test_a_migration_whose_commit_is_cancelled_fails(
+    pair: Pair, empty_database_url: str, amqp_url: str
+) -> None:
+    with pair.standby_away():
+        process = Duly(empty_database_url, amqp_url).start("migrate")
+        pair.cancel_a_commit()
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "committed, but no standby has confirmed it" in err
+
+
 def test_the_ledger_answers_once_the_standby_has_the_record(
     pair: Pair, database_url: str, engine: Engine, thread: ThreadPoolExecutor
 ) -> None:
