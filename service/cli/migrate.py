@@ -53,9 +53,7 @@ def migrate(
     talk("the database is up to date")
     if to == "head":
         for each in mend_sequences(settings().database_url):
-            talk(
-                f"the numbers of {each.table} were behind its rows: they go on after {each.largest}"
-            )
+            talk(f"the numbers of {each.table} were behind: they go on after {each.largest}")
     if grant_to is not None:
         try:
             grant(settings().database_url, grant_to)

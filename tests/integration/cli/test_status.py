@@ -70,7 +70,6 @@ def test_without_broker_and_workers_it_still_tells_what_it_knows(duly: Duly) -> 
     assert workers == [f"duly: no worker serves {queue}" for queue in KINDS.queues]
 
 
-@pytest.mark.usefixtures("_worker")
 def test_numbers_that_are_behind_their_rows_are_told_and_mended_by_migrate(
     duly: Duly, die: Callable[..., UUID], sql_now: psycopg.Connection
 ) -> None:
@@ -79,12 +78,10 @@ def test_numbers_that_are_behind_their_rows_are_told_and_mended_by_migrate(
         die()
     sql_now.execute("SELECT setval('duly.dead_letters_id_seq', 1, false)")
     behind = "the numbers of duly.dead_letters are behind its rows: run `duly migrate`"
-    assert duly.json("status", code=1)["down"] == [behind]
+    assert behind in duly.json("status", code=1)["down"]
     migrated = duly("migrate")
     assert migrated.returncode == 0
-    assert "the numbers of duly.dead_letters were behind its rows: they go on after" in (
-        migrated.stderr
-    )
-    assert duly.json("status")["down"] == []
+    assert "the numbers of duly.dead_letters were behind: they go on after 3" in migrated.stderr
+    assert behind not in duly.json("status", code=1)["down"]
     die()
     assert "were behind" not in duly("migrate").stderr
