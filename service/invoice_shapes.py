@@ -14,6 +14,7 @@ from outbox.jobs import JobRecord
 from service.job_shapes import JobSummary
 from service.mail_addresses import MailAddress
 from service.models import Invoice, InvoiceLine
+from service.one_line import OneLine
 
 Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$", description="As in ISO 4217.")]
 
@@ -26,12 +27,6 @@ def _written_out(given: object) -> str:
         return given
     raise ValueError('must be a text such as "19.90"')
 
-
-OneLine = Annotated[
-    str,
-    Field(min_length=1, pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$", description="One line."),
-]
-"""Line breaks could make a line of the invoice higher than a page."""
 
 Price = Annotated[
     Decimal,

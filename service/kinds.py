@@ -2,22 +2,16 @@
 
 from datetime import timedelta
 from typing import Annotated, Any
-from unicodedata import category
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from outbox import Kind, Kinds, Retry
 from service.documents import LONGEST_NAME, NAME
 from service.mail_addresses import MailAddress
+from service.one_line import OneLine
 
 DocumentName = Annotated[str, Field(pattern=f"^(?:{NAME.pattern})$", max_length=LONGEST_NAME)]
-
-
-def _one_line(text: str) -> str:
-    if any(category(each) in ("Cc", "Zl", "Zp") for each in text):
-        raise ValueError("must be one line, without control characters")
-    return text
 
 
 class Payload(BaseModel):
@@ -36,7 +30,7 @@ class SendEmail(Payload):
     """One mail to one person; attachments are names in the document store."""
 
     to: MailAddress
-    subject: Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_one_line)]
+    subject: Annotated[OneLine, Field(max_length=200)]
     text: Annotated[str, Field(max_length=100_000)]
     attachments: Annotated[tuple[DocumentName, ...], Field(max_length=10)] = ()
 
