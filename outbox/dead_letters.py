@@ -11,6 +11,7 @@ from sqlalchemy import (
     ARRAY,
     BigInteger,
     ColumnElement,
+    FromClause,
     RowMapping,
     Select,
     Text,
@@ -18,11 +19,13 @@ from sqlalchemy import (
     cast,
     func,
     null,
+    or_,
     select,
 )
 from sqlalchemy.orm import Session
 
-from outbox import acts, depth, steps
+from outbox import acts, depth, pages, steps
+from outbox.pages import Order, Page, several
 from outbox.schema import dead_letters as letters
 from outbox.submit import SUBMITTED
 
@@ -38,6 +41,7 @@ Reason = Literal[
 ]
 """Why a letter is there; docs/operations.md explains each."""
 
+ERROR = ("error_type", "error_message")
 MESSAGE = ("message_size", "message_body", "message_headers")
 LARGEST_SHOWN = 1_000_000
 """Bytes of a message's body that are read: nobody knows how large a foreign one is."""
@@ -105,25 +109,25 @@ class DeadLetterFilter:
     until: datetime | None = None
     open: bool | None = True
 
-    def conditions(self) -> list[ColumnElement[bool]]:
-        """The filter as SQL."""
+    def conditions(self, rows: FromClause = letters) -> list[ColumnElement[bool]]:
+        """The filter as SQL, of these rows."""
         found: list[ColumnElement[bool]] = []
         if self.ids is not None:
-            found.append(letters.c.id == any_(cast(self.ids, ARRAY(BigInteger))))
+            found.append(rows.c.id == any_(cast(self.ids, ARRAY(BigInteger))))
         if self.kind is not None:
-            found.append(letters.c.kind == self.kind)
+            found.append(rows.c.kind == self.kind)
         if self.queue is not None:
-            found.append(letters.c.queue == self.queue)
+            found.append(rows.c.queue == self.queue)
         if self.reason is not None:
-            found.append(letters.c.reason == self.reason)
+            found.append(rows.c.reason == self.reason)
         if self.error is not None:
-            found.append(_mentions(self.error))
+            found.append(_mentions(rows, self.error))
         if self.since is not None:
-            found.append(letters.c.died_at >= self.since)
+            found.append(rows.c.died_at >= self.since)
         if self.until is not None:
-            found.append(letters.c.died_at < self.until)
+            found.append(rows.c.died_at < self.until)
         if self.open is not None:
-            found.append(letters.c.closed_at.is_(None) == self.open)
+            found.append(rows.c.closed_at.is_(None) == self.open)
         return found
 
 
@@ -142,8 +146,36 @@ def get(session: Session, letter_id: int) -> DeadLetter | None:
         func.substr(letters.c.message_body, 1, LARGEST_SHOWN).label("message_body"),
         cast(letters.c.message_headers, Text).label("message_headers"),
     )
-    row = session.execute(_columns(*message).where(letters.c.id == letter_id)).mappings().first()
+    query = _columns(letters, *message).where(letters.c.id == letter_id)
+    row = session.execute(query).mappings().first()
     return _letter(row) if row else None
+
+
+def find_page(
+    session: Session,
+    wanted: DeadLetterFilter,
+    *,
+    limit: int = 50,
+    after: int | None = None,
+    oldest_first: bool = False,
+) -> Page[DeadLetter]:
+    """The newest or the oldest first, from those that come after the letter `after` in that order.
+
+    Without the messages' bytes and headers, which may be large: `get` has them. A page may be
+    short, see outbox/pages.py.
+    """
+
+    def query(rows: FromClause) -> Select[Any]:
+        found = _columns(rows, *(null().label(name) for name in MESSAGE))
+        return found.where(*wanted.conditions(rows))
+
+    order = Order(after, oldest_first)
+    if wanted.ids is not None:
+        page = pages.read_all(session, letters, query, order, limit)
+    else:
+        within = [letters.c.closed_at.is_(None)] if wanted.open else []
+        page = pages.read(session, letters, query, order, limit, *within)
+    return Page([_letter(row) for row in page.rows], page.after)
 
 
 def find(
@@ -154,15 +186,12 @@ def find(
     after: int | None = None,
     oldest_first: bool = False,
 ) -> list[DeadLetter]:
-    """The newest or the oldest first, from those that come after the letter `after` in that order.
+    """The same from as many pages as it takes."""
 
-    Without the messages' bytes and headers, which may be large: `get` has them.
-    """
-    query = _columns(*(null().label(name) for name in MESSAGE))
-    query = _in_order(query.where(*wanted.conditions()), oldest_first=oldest_first).limit(limit)
-    if after is not None:
-        query = query.where(letters.c.id > after if oldest_first else letters.c.id < after)
-    return [_letter(row) for row in session.execute(query).mappings()]
+    def page(last: int | None) -> Page[DeadLetter]:
+        return find_page(session, wanted, limit=limit, after=last, oldest_first=oldest_first)
+
+    return several(page, after, limit)
 
 
 def matching(
@@ -174,7 +203,8 @@ def matching(
 ) -> dict[int, UUID | None]:
     """The ids of all letters that match, in order, each with its job's."""
     query = select(letters.c.id, letters.c.job_id).where(*wanted.conditions()).limit(limit)
-    return dict(session.execute(_in_order(query, oldest_first=oldest_first)).tuples().all())
+    query = Order(oldest_first=oldest_first).of(query, letters)
+    return {row.id: row.job_id for row in session.execute(query)}
 
 
 def replay(
@@ -208,14 +238,10 @@ def _close(
     return [Closed(*row) for row in session.connection().exec_driver_sql(step, parameters)]
 
 
-def _columns(*message: ColumnElement[Any]) -> Select[Any]:
+def _columns(rows: FromClause, *message: ColumnElement[Any]) -> Select[Any]:
     """All columns, with `message` for those of the message."""
     names = [name for name in DeadLetter.__dataclass_fields__ if name not in MESSAGE]
-    return select(*(letters.c[name] for name in names), *message)
-
-
-def _in_order(query: Select[Any], *, oldest_first: bool) -> Select[Any]:
-    return query.order_by(letters.c.id if oldest_first else letters.c.id.desc())
+    return select(*(rows.c[name] for name in names), *message)
 
 
 def _letter(row: RowMapping) -> DeadLetter:
@@ -223,7 +249,6 @@ def _letter(row: RowMapping) -> DeadLetter:
     return DeadLetter(**dict(row) | {"message_headers": headers and depth.read(headers)})
 
 
-def _mentions(text: str) -> ColumnElement[bool]:
-    return letters.c.error_type.icontains(
-        text, autoescape=True
-    ) | letters.c.error_message.icontains(text, autoescape=True)
+def _mentions(rows: FromClause, text: str) -> ColumnElement[bool]:
+    found = (rows.c[name].icontains(text, autoescape=True) for name in ERROR)
+    return or_(*found)

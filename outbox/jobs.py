@@ -5,10 +5,22 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, RowMapping, Select, Text, case, cast, func, null, select
+from sqlalchemy import (
+    ColumnElement,
+    FromClause,
+    RowMapping,
+    Select,
+    Text,
+    case,
+    cast,
+    func,
+    null,
+    select,
+)
 from sqlalchemy.orm import Session
 
-from outbox import acts, depth, steps
+from outbox import acts, depth, pages, steps
+from outbox.pages import Order, Page, several
 from outbox.schema import attempts as attempts_table
 from outbox.schema import jobs as jobs_table
 
@@ -72,40 +84,55 @@ class JobFilter:
     queue: str | None = None
     subject: str | None = None
 
-    def conditions(self) -> list[ColumnElement[bool]]:
-        """The filter as SQL."""
+    def conditions(self, rows: FromClause) -> list[ColumnElement[bool]]:
+        """The filter as SQL, of these rows."""
         wanted = {
             "state": self.state,
             "kind": self.kind,
             "queue": self.queue,
             "subject": self.subject,
         }
-        return [jobs_table.c[name] == value for name, value in wanted.items() if value is not None]
+        return [rows.c[name] == value for name, value in wanted.items() if value is not None]
 
 
 def get(session: Session, job_id: UUID) -> JobRecord | None:
     """The job with all it holds, or None where there is none."""
-    return _first(session, _columns(*(_text(name) for name in JSON)), job_id)
+    whole = _columns(jobs_table, *(_text(jobs_table, name) for name in JSON))
+    return _first(session, whole, job_id)
 
 
 def get_brief(session: Session, job_id: UUID) -> JobRecord | None:
     """The job as a list has it, or None."""
-    return _first(session, _brief(), job_id)
+    return _first(session, _brief(jobs_table), job_id)
+
+
+def find_page(
+    session: Session, wanted: JobFilter, *, limit: int = 50, before: UUID | None = None
+) -> Page[JobRecord]:
+    """The newest jobs first, from those older than the job `before`.
+
+    Ids are UUIDv7 and so in order of creation: paging by id needs no offset and no further index.
+    Payloads and results over `LARGEST_IN_LIST` are not read: `get` has them. A page may be short,
+    see outbox/pages.py.
+    """
+
+    def query(rows: FromClause) -> Select[Any]:
+        return _brief(rows).where(*wanted.conditions(rows))
+
+    read = pages.read if wanted.subject is None else pages.read_all
+    page = read(session, jobs_table, query, Order(before), min(limit, LARGEST_PAGE + 1))
+    return Page([_record(row) for row in page.rows], page.after)
 
 
 def find(
     session: Session, wanted: JobFilter, *, limit: int = 50, before: UUID | None = None
 ) -> list[JobRecord]:
-    """The newest jobs first, from those older than the job `before`.
+    """The same from as many pages as it takes."""
 
-    Ids are UUIDv7 and so in order of creation: paging by id needs no offset and no further index.
-    Payloads and results over `LARGEST_IN_LIST` are not read: `get` has them.
-    """
-    query = _brief().where(*wanted.conditions()).order_by(jobs_table.c.id.desc())
-    if before is not None:
-        query = query.where(jobs_table.c.id < before)
-    rows = session.execute(query.limit(min(limit, LARGEST_PAGE + 1))).mappings()
-    return [_record(row) for row in rows]
+    def page(after: UUID | None) -> Page[JobRecord]:
+        return find_page(session, wanted, limit=limit, before=after)
+
+    return several(page, before, min(limit, LARGEST_PAGE + 1))
 
 
 def attempts(session: Session, job_id: UUID) -> list[AttemptRecord]:
@@ -144,24 +171,24 @@ def _record(row: RowMapping) -> JobRecord:
     return JobRecord(**values | read, left_out=tuple(left_out))
 
 
-def _brief() -> Select[Any]:
-    return _columns(*map(_text_if_small, JSON))
+def _brief(rows: FromClause) -> Select[Any]:
+    return _columns(rows, *(_text_if_small(rows, name) for name in JSON))
 
 
-def _columns(*values: ColumnElement[Any]) -> Select[Any]:
+def _columns(rows: FromClause, *values: ColumnElement[Any]) -> Select[Any]:
     """All columns, with `values` for those of JSON: as text, since any parser has its limits."""
     names = [n for n in JobRecord.__dataclass_fields__ if n not in (*JSON, "left_out")]
-    has_result = jobs_table.c.result.is_not(None).label("has_result")
-    return select(*(jobs_table.c[name] for name in names), *values, has_result)
+    has_result = rows.c.result.is_not(None).label("has_result")
+    return select(*(rows.c[name] for name in names), *values, has_result)
 
 
-def _text(name: str) -> ColumnElement[Any]:
-    return cast(jobs_table.c[name], Text).label(name)
+def _text(rows: FromClause, name: str) -> ColumnElement[Any]:
+    return cast(rows.c[name], Text).label(name)
 
 
-def _text_if_small(name: str) -> ColumnElement[Any]:
+def _text_if_small(rows: FromClause, name: str) -> ColumnElement[Any]:
     """The size as it is stored, perhaps compressed, is known without reading the value."""
-    column, text = jobs_table.c[name], cast(jobs_table.c[name], Text)
+    column, text = rows.c[name], cast(rows.c[name], Text)
     return case(
         (func.pg_column_size(column) > LARGEST_IN_LIST, null()),
         (func.octet_length(text) <= LARGEST_IN_LIST, text),

@@ -58,5 +58,12 @@ def page(rows: Sequence[Row], of: str, limit: int) -> tuple[Sequence[Row], str |
     """The page and the next one's cursor, from up to one row more than the page holds."""
     if len(rows) <= limit:
         return rows, None
-    last = _Position(of=of, last=str(rows[limit - 1].id), made_at=int(time.time()))
-    return rows[:limit], urlsafe_b64encode(last.model_dump_json().encode()).decode()
+    return rows[:limit], after(rows[limit - 1].id, of)
+
+
+def after(last: Any, of: str) -> str | None:
+    """The cursor of the page that begins after this id; None for no such page."""
+    if last is None:
+        return None
+    position = _Position(of=of, last=str(last), made_at=int(time.time()))
+    return urlsafe_b64encode(position.model_dump_json().encode()).decode()

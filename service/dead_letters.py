@@ -47,17 +47,20 @@ async def list_letters(
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> LetterPage:
-    """Dead letters, the newest first unless asked otherwise."""
+    """Dead letters, the newest first unless asked otherwise.
+
+    A page may be short, or empty: `next_cursor` says whether more follow.
+    """
     wanted = DeadLetterFilter(
         kind=kind, queue=queue, reason=reason, error=error, since=since, until=until, open=is_open
     )
     of = "dead-letters, the oldest first" if oldest_first else "dead-letters"
     after = cursors.read(cursor, of, int)
-    found = await tx.run_sync(
-        dead_letters.find, wanted, limit=limit + 1, after=after, oldest_first=oldest_first
+    page = await tx.run_sync(
+        dead_letters.find_page, wanted, limit=limit, after=after, oldest_first=oldest_first
     )
-    rows, next_cursor = cursors.page(found, of, limit)
-    return LetterPage(dead_letters=[LetterShown.of(row) for row in rows], next_cursor=next_cursor)
+    shown = [LetterShown.of(letter) for letter in page.rows]
+    return LetterPage(dead_letters=shown, next_cursor=cursors.after(page.after, of))
 
 
 @router.get("/{letter_id}", summary="Look at a dead letter", responses=documented(types.NOT_FOUND))

@@ -68,13 +68,16 @@ async def list_jobs(
     cursor: Cursor = None,
     why: WhyAsked = None,
 ) -> JobPage:
-    """Jobs, the newest first."""
+    """Jobs, the newest first.
+
+    A page may be short, or empty: `next_cursor` says whether more follow.
+    """
     wanted = JobFilter(state, kind, queue, subject)
     before = cursors.read(cursor, "jobs", UUID)
-    found = await tx.run_sync(jobs.find, wanted, limit=limit + 1, before=before)
-    rows, next_cursor = cursors.page(found, "jobs", limit)
-    await note_look(tx, by, (f"job:{job.id}" for job in rows), why)
-    return JobPage(jobs=[JobShown.seen(job, by) for job in rows], next_cursor=next_cursor)
+    page = await tx.run_sync(jobs.find_page, wanted, limit=limit, before=before)
+    await note_look(tx, by, (f"job:{job.id}" for job in page.rows), why)
+    shown = [JobShown.seen(job, by) for job in page.rows]
+    return JobPage(jobs=shown, next_cursor=cursors.after(page.after, "jobs"))
 
 
 @router.get("/{job_id}", summary="Look at a job", responses=documented(types.NOT_FOUND))

@@ -1,0 +1,106 @@
+"""A list reads a bounded number of rows, and misses none."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import psycopg
+import pytest
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from outbox import dead_letters, jobs, pages
+from outbox.dead_letters import DeadLetterFilter
+from outbox.jobs import JobFilter
+
+MANY = 60_000
+JOBS = """
+INSERT INTO duly.jobs (id, kind, queue, priority, payload, state, attempt_limit, attempt_budget)
+SELECT lpad(to_hex(n), 32, '0')::uuid, 'test.note', CASE n %% 30 WHEN 0 THEN 'rare' ELSE 'q' END,
+       1, '{}', 'succeeded', 3, 3
+FROM generate_series(1, %s) AS n
+"""
+LETTERS = """
+INSERT INTO duly.dead_letters (kind, queue, reason, error_message, closed_at)
+SELECT 'test.note', CASE n %% 30 WHEN 0 THEN 'rare' ELSE 'q' END, 'refused', 'no such user',
+       CASE n %% 2 WHEN 0 THEN now() END
+FROM generate_series(1, %s) AS n
+"""
+ROWS_READ = "SELECT sum(seq_tup_read + idx_tup_fetch) FROM pg_stat_xact_user_tables"
+
+
+@pytest.mark.parametrize(
+    ("rows", "find"),
+    [
+        *(
+            (JOBS, lambda session, wanted=wanted: jobs.find_page(session, wanted))
+            for wanted in (
+                JobFilter(kind="none"),
+                JobFilter(queue="none"),
+                JobFilter(state="queued"),
+                JobFilter(state="dead", kind="test.note"),
+                JobFilter(subject="none"),
+            )
+        ),
+        *(
+            (LETTERS, lambda session, wanted=wanted: dead_letters.find_page(session, wanted))
+            for wanted in (
+                DeadLetterFilter(kind="none"),
+                DeadLetterFilter(queue="none", open=False),
+                DeadLetterFilter(error="none", open=None),
+                DeadLetterFilter(since=datetime(2100, 1, 1, tzinfo=UTC)),
+            )
+        ),
+    ],
+)
+def test_a_filter_that_matches_nothing_reads_a_bounded_number_of_rows(
+    session: Session, sql_now: psycopg.Connection, rows: str, find: Callable[[Session], Any]
+) -> None:
+    sql_now.execute(rows, [MANY])
+    sql_now.execute("VACUUM ANALYZE duly.jobs, duly.dead_letters")
+
+    assert find(session).rows == []
+    assert session.scalar(text(ROWS_READ)) <= pages.REACH + 100
+
+
+@pytest.fixture
+def _short_reach(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pages, "REACH", 50)
+
+
+@pytest.mark.usefixtures("_short_reach")
+@pytest.mark.parametrize("limit", [1, 3, 7, 100])
+def test_pages_hold_all_jobs_that_match_once_and_in_order(
+    session: Session, sql_now: psycopg.Connection, limit: int
+) -> None:
+    sql_now.execute(JOBS, [310])
+    rare = JobFilter(queue="rare")
+    page = jobs.find_page(session, rare, limit=limit)
+    found = list(page.rows)
+    while page.after is not None:
+        page = jobs.find_page(session, rare, limit=limit, before=page.after)
+        assert len(page.rows) <= limit
+        found += page.rows
+
+    assert [job.id.int for job in found] == list(range(300, 0, -30))
+    assert jobs.find(session, rare, limit=limit) == found[:limit]
+    assert jobs.find(session, JobFilter(), limit=1)[0].id.int == 310
+
+
+@pytest.mark.usefixtures("_short_reach")
+@pytest.mark.parametrize("oldest_first", [False, True])
+def test_pages_hold_all_letters_that_match_once_and_in_order(
+    session: Session, sql_now: psycopg.Connection, *, oldest_first: bool
+) -> None:
+    sql_now.execute("TRUNCATE duly.dead_letters RESTART IDENTITY")
+    sql_now.execute(LETTERS, [310])
+    for wanted, ids in (
+        (DeadLetterFilter(queue="rare", open=False), range(30, 311, 30)),
+        (DeadLetterFilter(queue="rare"), []),
+        (DeadLetterFilter(error="SUCH user", open=None), range(1, 311)),
+        (DeadLetterFilter(ids=[7, 300], open=None), [7, 300]),
+    ):
+        expected = list(ids if oldest_first else reversed(ids))
+        found = dead_letters.find(session, wanted, limit=1000, oldest_first=oldest_first)
+        assert [letter.id for letter in found] == expected
+        assert list(dead_letters.matching(session, wanted, oldest_first=oldest_first)) == expected
