@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, FromClause, RowMapping, Select, Table, sel
 from sqlalchemy.orm import Session
 
 REACH = 20_000
-"""How many rows a page is looked for in: some 20 ms."""
+"""How many rows a page is looked for in."""
 
 T = TypeVar("T")
 Q = TypeVar("Q", bound=Select[Any])

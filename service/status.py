@@ -26,11 +26,19 @@ SELECT queue,
            ::float8 AS oldest_seconds
 FROM duly.outbox_events GROUP BY queue
 """
-JOBS = """
-SELECT queue,
-       count(*) FILTER (WHERE state = 'queued') AS queued,
-       count(*) FILTER (WHERE state = 'running') AS running
-FROM duly.jobs WHERE state IN ('queued', 'running') GROUP BY queue
+# Of queued jobs those that wait in no outbox: published, and not claimed so far. They are few, as
+# the relay publishes only so far ahead; to count all that are queued is to read them all.
+PUBLISHED = """
+SELECT job.queue, count(DISTINCT job.id) AS queued
+FROM duly.publications AS publication
+CROSS JOIN unnest(publication.job_ids, publication.dispatches) AS sent (job_id, dispatch)
+JOIN duly.jobs AS job
+  ON job.id = sent.job_id AND job.dispatch = sent.dispatch AND job.state || '' = 'queued'
+WHERE NOT EXISTS (SELECT FROM duly.outbox_events AS event WHERE event.job_id = job.id)
+GROUP BY job.queue
+"""
+RUNNING = """
+SELECT queue, count(*) AS running FROM duly.jobs WHERE state = 'running' GROUP BY queue
 """
 LETTERS = """
 SELECT queue, count(*) AS dead FROM duly.dead_letters WHERE closed_at IS NULL GROUP BY queue
@@ -89,13 +97,15 @@ def read(session: Session, silence: timedelta) -> Status:
     `silence` is after how long a worker without heartbeat is dead.
     """
     found = {queue: QueueStatus(queue) for queue in KINDS.queues}
-    for query in (EVENTS, JOBS, LETTERS):
+    for query in (EVENTS, PUBLISHED, RUNNING, LETTERS):
         for row in session.execute(text(query)).mappings():
             status = found.setdefault(row["queue"], QueueStatus(row["queue"]))
             for name, value in row.items():
                 setattr(status, name, value)
+    for each in found.values():
+        each.queued += each.high + each.normal + each.low + each.scheduled
     for queue, late in overdue.count(session, KINDS, silence=silence).items():
-        found[queue].overdue = late
+        found.setdefault(queue, QueueStatus(queue)).overdue = late
     return Status(
         queues=sorted(found.values(), key=lambda each: each.queue),
         workers=[WorkerStatus(*row) for row in session.execute(text(WORKERS))],

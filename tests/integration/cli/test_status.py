@@ -47,6 +47,24 @@ def test_it_counts_what_waits_and_ends_with_0(duly: Duly, session: Session) -> N
 
 
 @pytest.mark.usefixtures("_worker")
+def test_queued_are_jobs_in_postgres_and_in_the_broker_and_each_once(
+    duly: Duly, session: Session, sql_now: psycopg.Connection
+) -> None:
+    jobs = [submit(session, email()).id for _ in range(4)]
+    session.commit()
+    for published in (jobs[:3], jobs[:1]):  # the first one twice
+        sent = {"job_id": published, "dispatch": [1] * len(published)}
+        sql_now.execute(steps.DELETE_EVENTS, sent)
+        sql_now.execute(steps.REDISPATCH, {"job_id": jobs[0], "dispatch": 1})
+    claimed = {"id": jobs[2:3], "dispatch": [1], "kind": ["email.send"], "worker": "w1"}
+    sql_now.execute(steps.CLAIM, claimed)
+
+    waiting = _email_queue(duly.json("status"))
+
+    assert (waiting["queued"], waiting["running"], waiting["normal"]) == (3, 1, 2)
+
+
+@pytest.mark.usefixtures("_worker")
 def test_jobs_that_nobody_publishes_tell_of_a_missing_relay(duly: Duly, session: Session) -> None:
     submit(session, email(), run_at=datetime.now(UTC) - timedelta(hours=1))
     session.commit()
