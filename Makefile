@@ -6,7 +6,7 @@ PYTHON := $(shell for python in python3.13 python3.12 python3.11 python3; do \
 BIN := .venv/bin
 ARGS :=
 
-.PHONY: help venv demo down test bench mutants chaos faults matrix check format lock clean python
+.PHONY: help venv demo down test pooled bench mutants chaos faults matrix check format lock clean python
 
 help: ## Say what there is
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -26,6 +26,10 @@ test: venv ## Run all tests but the slow ones, against real servers; ARGS="-k na
 mutants: venv ## Take each guard out of the SQL: a test must fail; ARGS="CLAIM RETRY" for some steps
 	@urls=$$($(BIN)/python -m dev.servers up --name test) && \
 		env $$urls $(BIN)/python -m tests.protocol.mutate_guards $(ARGS)
+
+pooled: venv ## Run the acceptance tests through PgBouncer
+	@urls=$$($(BIN)/python -m dev.servers up --name test) && \
+		env $$urls $(BIN)/pytest tests/acceptance --pooled $(ARGS)
 
 chaos: venv ## 10,000 jobs while everything breaks; ARGS="--seed 7 --system celery", --help says more
 	@$(BIN)/python -m tests.chaos $(ARGS)

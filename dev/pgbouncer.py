@@ -8,8 +8,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from urllib.parse import urlsplit, urlunsplit
 
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.conninfo import conninfo_to_dict
 
 from dev import debian
 from dev.owner import as_owner, claim, open_log, write_for_owner
@@ -27,6 +28,7 @@ unix_socket_dir =
 pool_mode = transaction
 auth_type = scram-sha-256
 auth_file = {folder}/users
+auth_user = {user}
 """
 
 
@@ -79,4 +81,6 @@ def _configure(
 
 def through(port: int, database_url: str) -> str:
     """The address of the same database by way of the pooler on that port."""
-    return make_conninfo(database_url, host="127.0.0.1", port=port)
+    parts = urlsplit(database_url)
+    login = parts.netloc.rpartition("@")[0]
+    return urlunsplit(parts._replace(netloc=f"{login}@127.0.0.1:{port}"))

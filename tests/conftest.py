@@ -25,6 +25,11 @@ from migrations.run import upgrade
 from outbox.database import sqlalchemy_url
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """What `make pooled` asks for."""
+    parser.addoption("--pooled", action="store_true", help="processes go through PgBouncer")
+
+
 @pytest.fixture(scope="session")
 def servers() -> Servers:
     """A real Postgres and a real RabbitMQ."""

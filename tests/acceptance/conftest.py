@@ -38,12 +38,20 @@ def no_queues(alone: None, amqp_url: str) -> None:
 
 
 @pytest.fixture
-def line(no_queues: None, app_database_url: str, amqp_url: str, tmp_path: Path) -> Iterator[Line]:
-    """The line on a fresh database that it does not own, with nothing started yet."""
+def way(request: pytest.FixtureRequest, app_database_url: str) -> str:
+    """The way of the processes to a fresh database that they do not own."""
+    if request.config.getoption("--pooled"):
+        return str(request.getfixturevalue("pooler")(app_database_url))
+    return app_database_url
+
+
+@pytest.fixture
+def line(no_queues: None, way: str, amqp_url: str, tmp_path: Path) -> Iterator[Line]:
+    """The line, with nothing started yet."""
     inbox = Inbox()
     with mail_server(inbox) as mail_address, receiver() as hooks:
         environment = os.environ | {
-            "DATABASE_URL": app_database_url,
+            "DATABASE_URL": way,
             "AMQP_URL": amqp_url,
             "DULY_DOCUMENTS_URL": (tmp_path / "documents").as_uri(),
             "DULY_SMTP_URL": f"smtp://{mail_address}?starttls=never",

@@ -8,9 +8,9 @@ from tests.odd_settings import make_odd
 
 
 def test_the_whole_line_works_through_a_pooler(
-    line: Line, pooler: Callable[[str], str], database_url: str
+    line: Line, pooler: Callable[[str], str], database_url: str, app_database_url: str
 ) -> None:
     make_odd(database_url)
-    line.environment["DATABASE_URL"] = pooler(database_url)
+    line.environment["DATABASE_URL"] = pooler(app_database_url)
     test_whole_line.test_a_posted_invoice_is_drawn_mailed_and_announced(line)
     assert line.get("/readyz")["status"] == "ready"
