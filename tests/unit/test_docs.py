@@ -9,7 +9,7 @@ import typer
 
 from outbox import steps
 from outbox.dead_letters import Reason
-from service.cli import app
+from service.cli import commands
 from service.kinds import KINDS
 
 CHECKOUT = Path(__file__).parents[2]
@@ -46,7 +46,7 @@ def test_every_link_leads_to_a_page_and_its_heading(page: Path) -> None:
 
 @each_page
 def test_every_command_exists(page: Path) -> None:
-    there_are = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    there_are = typer.main.get_command(commands()).commands  # type: ignore[attr-defined]
     for name, inner in COMMAND.findall(TEXTS[page]):
         assert name in there_are, name
         subcommands = getattr(there_are[name], "commands", None)

@@ -1,5 +1,7 @@
 """docs/reference.md names every command, option, exit code and setting."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -8,7 +10,7 @@ from typing import Any
 import pytest
 import typer
 
-from service.cli import app
+from service.cli import commands
 from service.cli.errors import Code
 from service.settings import Settings
 
@@ -23,7 +25,7 @@ def _commands(command: Any, path: str) -> Iterator[tuple[str, Any]]:
         yield from _commands(inner, f"{path} {name}")
 
 
-COMMANDS = dict(_commands(typer.main.get_command(app), "duly"))
+COMMANDS = dict(_commands(typer.main.get_command(commands()), "duly"))
 
 
 def _section(path: str) -> str:
@@ -63,3 +65,18 @@ def _shown(default: object) -> str:
 
 def test_every_exit_code_is_in_the_reference() -> None:
     assert [code for code in Code if f"\n| {code.value} | " not in REFERENCE] == []
+
+
+@pytest.mark.parametrize("name", sorted({path.split()[1] for path in COMMANDS}))
+def test_help_of_all_commands_says_what_each_says_itself(name: str) -> None:
+    """`duly --help` imports none of them."""
+    there: Any = typer.main.get_command(commands())
+    named: Any = typer.main.get_command(commands(""))
+    assert list(named.commands) == list(there.commands)
+    assert named.commands[name].help == there.commands[name].help
+
+
+def test_help_of_all_commands_imports_none_of_them() -> None:
+    code = "import sys, service.cli as c; c.commands(''); print('sqlalchemy' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
