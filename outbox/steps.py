@@ -217,7 +217,7 @@ SELECT n FROM buried
 # nothing. For how long is known from the row in refusals, which is of the same dispatch where
 # nothing but this step has moved the job since. A message says which queued job (`attempt` is
 # 0), so it must be right about kind and queue.
-PUT_OFF = """
+PUT_OFF = f"""
 WITH refusal AS (
     SELECT asked.*, coalesce(earlier.since, now()) AS since,
            least(greatest(extract(epoch FROM now() - earlier.since), 2), 60) AS delay_seconds
@@ -239,8 +239,8 @@ WITH refusal AS (
            OR job.state || '' = 'running' AND job.attempt = refusal.attempt
            AND job.worker = %(worker)s AND job.cancel_requested_at IS NULL)
       AND refusal.since > now() - refusal.patience_seconds * interval '1 second'
-    RETURNING job.id, job.dispatch, job.kind, job.queue, job.priority, job.run_at, refusal.since,
-              refusal.why, refusal.n
+    RETURNING job.id, job.dispatch, job.kind, job.queue, {_LEVEL},
+              job.run_at, refusal.since, refusal.why, refusal.n
 ), kept AS (
     INSERT INTO duly.refusals (job_id, dispatch, since, why)
     SELECT id, dispatch, since, why FROM refused
@@ -248,7 +248,7 @@ WITH refusal AS (
     SET dispatch = excluded.dispatch, since = excluded.since, why = excluded.why
 ), event AS (
     INSERT INTO duly.outbox_events (job_id, dispatch, kind, queue, priority, available_at)
-    SELECT id, dispatch, kind, queue, priority, run_at FROM refused
+    SELECT id, dispatch, kind, queue, level, run_at FROM refused
     ON CONFLICT (job_id) DO UPDATE
     SET dispatch = excluded.dispatch, available_at = excluded.available_at, failures = 0
 )
@@ -546,10 +546,10 @@ JOB_EXISTS = "SELECT 1 FROM duly.jobs WHERE id = %(job_id)s"
 
 # Relay, from <queue>.XQ: a good message that was turned away before any attempt (redelivered too
 # often by dying consumers, say) is published once more.
-REDISPATCH = """
+REDISPATCH = f"""
 INSERT INTO duly.outbox_events (job_id, dispatch, kind, queue, priority, available_at)
-SELECT id, dispatch, kind, queue, priority, now() + %(delay_seconds)s * interval '1 second'
-FROM duly.jobs
+SELECT id, dispatch, kind, queue, {_LEVEL}, now() + %(delay_seconds)s * interval '1 second'
+FROM duly.jobs AS job
 WHERE id = %(job_id)s AND dispatch = %(dispatch)s AND kind = %(kind)s AND queue = %(queue)s
   AND state || '' = 'queued'
 ON CONFLICT (job_id) DO NOTHING

@@ -233,7 +233,11 @@ def test_a_replayed_job_stays_at_its_level_until_it_ends(by_hand: ByHand) -> Non
     by_hand.retry(job, dispatch=dispatch + 1, attempt=attempt)
     assert _level(by_hand, job) == 4
     by_hand.publish(job, dispatch=dispatch + 2)
-    by_hand.claim(job, dispatch=dispatch + 2, worker="gone")
+    by_hand.put_off(job, dispatch=dispatch + 2)
+    assert _level(by_hand, job) == 4
+    by_hand.publish(job, dispatch=dispatch + 3)
+    by_hand.take("UPDATE duly.jobs SET run_at = now() WHERE id = %(id)s RETURNING 1", id=job)
+    by_hand.claim(job, dispatch=dispatch + 3, worker="gone")
     by_hand.rescue()
     assert _level(by_hand, job) == 4
 
