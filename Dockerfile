@@ -5,7 +5,7 @@ WORKDIR /source
 # The locked development requirements hold the locked build backend.
 COPY requirements-dev.txt .
 RUN pip install --no-cache-dir --disable-pip-version-check --root-user-action ignore \
-        --require-hashes -r requirements-dev.txt
+        --require-hashes --no-deps -r requirements-dev.txt
 COPY . .
 RUN pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /wheel .
 

@@ -19,7 +19,7 @@ def make() -> None:
     if not _has_pip():
         _create()
     say("venv: installing the packages of requirements-dev.txt ...")
-    _pip("--require-hashes", "-r", "requirements-dev.txt")
+    _pip("--require-hashes", "--no-deps", "-r", "requirements-dev.txt")
     _pip("--no-deps", "--no-build-isolation", "-e", ".")
 
 

@@ -14,7 +14,7 @@ from service.verified_keys import VerifiedKeys
 
 in_openapi = HTTPBearer(
     auto_error=False,
-    scheme_name="API key",
+    scheme_name="ApiKey",
     bearerFormat="duly_<prefix>_<secret>",
     description="A key made by `duly keys create`. Scopes: `submit` posts invoices and jobs; "
     "`read` sees them, and dead letters; `operate` cancels, replays and discards; `admin` does "

@@ -14,7 +14,8 @@ from service.cursors import Cursor, Limit
 from service.database import Tx
 from service.dead_letter_shapes import LetterInFull, LetterPage, LetterShown
 from service.moments import Moment
-from service.problems import ANY_REQUEST, POST_REQUEST, Problem, documented
+from service.problems import ANY_REQUEST, POST_REQUEST, Problem
+from service.response_docs import answered, documented
 from service.strict_json import Word
 from service.transaction import TransactionalRoute
 
@@ -26,11 +27,15 @@ router = APIRouter(
 )
 ACT = documented(*POST_REQUEST, types.NOT_FOUND, types.CONFLICT)
 
-LetterId = Annotated[int, Path(ge=1, lt=2**63)]
+LetterId = Annotated[int, Path(ge=1, le=2**63 - 1)]
 
 
-@router.get("", summary="List dead letters", responses=documented(types.BAD_CURSOR))
-async def list_letters(
+@router.get(
+    "",
+    summary="List dead letters",
+    responses=answered(200, "LetterPage") | documented(types.BAD_CURSOR),
+)
+async def list_dead_letters(
     *,
     tx: Tx,
     _: Reader,
@@ -63,8 +68,14 @@ async def list_letters(
     return LetterPage(dead_letters=shown, next_cursor=cursors.after(page.after, of))
 
 
-@router.get("/{letter_id}", summary="Look at a dead letter", responses=documented(types.NOT_FOUND))
-async def get_letter(letter_id: LetterId, tx: Tx, by: Reader, why: WhyAsked = None) -> LetterInFull:
+@router.get(
+    "/{letter_id}",
+    summary="Look at a dead letter",
+    responses=answered(200, "LetterInFull") | documented(types.NOT_FOUND),
+)
+async def get_dead_letter(
+    letter_id: LetterId, tx: Tx, by: Reader, why: WhyAsked = None
+) -> LetterInFull:
     """A dead letter with its message, and with the error and traceback of every attempt."""
     letter = await _get(tx, letter_id)
     await note_look(tx, by, [f"dead-letter:{letter_id}"], why)
@@ -72,16 +83,28 @@ async def get_letter(letter_id: LetterId, tx: Tx, by: Reader, why: WhyAsked = No
     return LetterInFull.told(letter, attempts, by)
 
 
-@router.post("/{letter_id}/replay", summary="Replay a dead letter", responses=ACT)
-async def replay_letter(letter_id: LetterId, tx: Tx, by: Operator, why: WhyTold) -> LetterShown:
+@router.post(
+    "/{letter_id}/replay",
+    summary="Replay a dead letter",
+    responses=answered(200, "LetterReplayed") | ACT,
+)
+async def replay_dead_letter(
+    letter_id: LetterId, tx: Tx, by: Operator, why: WhyTold
+) -> LetterShown:
     """Queue its job again with a fresh budget of attempts, and close the letter."""
     if not await tx.run_sync(dead_letters.replay, [letter_id], by=str(by), why=why):
         raise _refused(await _get(tx, letter_id))
     return LetterShown.of(await _get(tx, letter_id))
 
 
-@router.post("/{letter_id}/discard", summary="Discard a dead letter", responses=ACT)
-async def discard_letter(letter_id: LetterId, tx: Tx, by: Operator, why: WhyTold) -> LetterShown:
+@router.post(
+    "/{letter_id}/discard",
+    summary="Discard a dead letter",
+    responses=answered(200, "LetterDiscarded") | ACT,
+)
+async def discard_dead_letter(
+    letter_id: LetterId, tx: Tx, by: Operator, why: WhyTold
+) -> LetterShown:
     """Close the letter without another run; the job stays dead, and its history stays."""
     if not await tx.run_sync(dead_letters.discard, [letter_id], by=str(by), why=why):
         raise _refused(await _get(tx, letter_id))

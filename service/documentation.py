@@ -10,7 +10,8 @@ from starlette.responses import HTMLResponse
 
 from service import problem_types as types
 from service.problem_types import PROBLEM_TYPES
-from service.problems import Problem, ProblemBody, documented
+from service.problems import Problem
+from service.response_docs import answered, complete, documented
 from service.strict_route import StrictRoute
 
 DESCRIPTION = """
@@ -35,21 +36,28 @@ class ProblemMeaning(BaseModel):
 
 
 class DocumentedApi(FastAPI):
-    """FastAPI whose OpenAPI has the schema of problems, and whose page needs no other server."""
+    """FastAPI whose OpenAPI is complete, and whose page needs no other server.
+
+    Handlers' names are the operations' ids: clients that were generated have functions of them.
+    """
 
     def __init__(self, **options: Any) -> None:
         # FastAPI's own page loads its script from a CDN.
-        super().__init__(docs_url=None, redoc_url=None, description=DESCRIPTION, **options)
+        super().__init__(
+            docs_url=None,
+            redoc_url=None,
+            description=DESCRIPTION,
+            generate_unique_id_function=lambda route: route.name,
+            **options,
+        )
         self.mount(ASSETS, StaticFiles(packages=[("fastapi_offline", "static")]))
         self.include_router(router)
 
     def openapi(self) -> dict[str, Any]:
         """The API as OpenAPI describes it."""
         described = super().openapi()
-        schemas: dict[str, Any] = described["components"]["schemas"]
-        if "ProblemBody" not in schemas:
-            schema = ProblemBody.model_json_schema(ref_template="#/components/schemas/{model}")
-            schemas.update(schema.pop("$defs"), ProblemBody=schema)
+        if "ProblemBody" not in described["components"]["schemas"]:
+            complete(described)
         return described
 
 
@@ -66,9 +74,12 @@ async def try_it(request: Request) -> HTMLResponse:
 
 
 @router.get(
-    "/problems/{name}", summary="What a problem means", responses=documented(types.NOT_FOUND)
+    "/problems/{name}",
+    summary="What a problem means",
+    responses=answered(200, "ProblemMeaning")
+    | documented(types.NOT_FOUND, types.INVALID, types.INTERNAL),
 )
-async def explain(name: str) -> ProblemMeaning:
+async def explain_problem(name: str) -> ProblemMeaning:
     """The sort of problem that an error's `type` names."""
     if name not in PROBLEM_TYPES:
         raise Problem(types.NOT_FOUND, "there is no such problem type")

@@ -13,10 +13,14 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from outbox.link import impatient
+from service import problem_types as types
 from service.kinds import KINDS
+from service.response_docs import answered, documented
 from service.strict_route import StrictRoute
 
-router = APIRouter(tags=["Health"], route_class=StrictRoute)
+router = APIRouter(
+    tags=["Health"], route_class=StrictRoute, responses=documented(types.INVALID, types.INTERNAL)
+)
 
 FRESH_SECONDS = 2
 """A report is given again for so long, so that asking often costs the servers nothing."""
@@ -100,8 +104,8 @@ class Readiness:
         return "ok"
 
 
-@router.get("/healthz", summary="Is the process alive?")
-async def alive() -> Alive:
+@router.get("/healthz", summary="Is the process alive?", responses=answered(200, "Alive"))
+async def is_alive() -> Alive:
     """Answers as long as the process does; asks no other server."""
     return Alive()
 
@@ -109,9 +113,16 @@ async def alive() -> Alive:
 @router.get(
     "/readyz",
     summary="Can it work?",
-    responses={503: {"model": Report, "description": "Postgres cannot be reached or written to"}},
+    responses=answered(200, "Ready")
+    | {
+        503: {
+            **answered(503, "NotReady", "Retry-After")[503],
+            "model": Report,
+            "description": "Postgres cannot be reached or written to",
+        }
+    },
 )
-async def ready(request: Request, response: Response) -> Report:
+async def is_ready(request: Request, response: Response) -> Report:
     """Whether Postgres and RabbitMQ can be used, and how far the outbox lags behind.
 
     Requests need a Postgres that takes writes, and nothing else. While just the broker is away they

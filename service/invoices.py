@@ -25,7 +25,8 @@ from service.invoice_shapes import (
 )
 from service.kinds import RENDER_INVOICE
 from service.models import Invoice
-from service.problems import ANY_REQUEST, POST_REQUEST, Problem, documented
+from service.problems import ANY_REQUEST, POST_REQUEST, Problem
+from service.response_docs import answered, documented
 from service.transaction import TransactionalRoute
 
 router = APIRouter(
@@ -41,7 +42,7 @@ router = APIRouter(
     status_code=201,
     summary="Make an invoice",
     response_description="The invoice is stored, and so is the job that draws and mails it",
-    responses=documented(*POST_REQUEST),
+    responses=answered(201, "Invoice", "Location") | documented(*POST_REQUEST),
 )
 async def create_invoice(
     new: Annotated[NewInvoice, Body(openapi_examples=NEW_INVOICES)],
@@ -59,7 +60,11 @@ async def create_invoice(
     return InvoiceShown.of(invoice, [job])
 
 
-@router.get("", summary="List invoices", responses=documented(types.BAD_CURSOR))
+@router.get(
+    "",
+    summary="List invoices",
+    responses=answered(200, "InvoicePage") | documented(types.BAD_CURSOR),
+)
 async def list_invoices(tx: Tx, _: Reader, limit: Limit = 50, cursor: Cursor = None) -> InvoicePage:
     """Invoices, the newest first."""
     query = _invoices().order_by(Invoice.id.desc()).limit(limit + 1)
@@ -70,7 +75,11 @@ async def list_invoices(tx: Tx, _: Reader, limit: Limit = 50, cursor: Cursor = N
     return InvoicePage(invoices=found, next_cursor=next_cursor)
 
 
-@router.get("/{invoice_id}", summary="Look at an invoice", responses=documented(types.NOT_FOUND))
+@router.get(
+    "/{invoice_id}",
+    summary="Look at an invoice",
+    responses=answered(200, "Invoice") | documented(types.NOT_FOUND),
+)
 async def get_invoice(invoice_id: UUID, tx: Tx, _: Reader) -> InvoiceShown:
     """An invoice with its jobs, the newest of them first."""
     invoice = await _get(tx, invoice_id)
@@ -83,11 +92,11 @@ async def get_invoice(invoice_id: UUID, tx: Tx, _: Reader) -> InvoiceShown:
     summary="Get an invoice's PDF",
     response_class=Response,
     responses={
-        200: {"content": {"application/pdf": {}}},
+        200: {"content": {"application/pdf": {"schema": {"type": "string", "format": "binary"}}}},
         **documented(types.NOT_FOUND, types.NOT_READY),
     },
 )
-async def get_pdf(invoice_id: UUID, tx: Tx, _: Reader, request: Request) -> Response:
+async def get_invoice_pdf(invoice_id: UUID, tx: Tx, _: Reader, request: Request) -> Response:
     """The PDF; 404 with Retry-After until its job has drawn it."""
     name = (await _get(tx, invoice_id)).pdf
     if name is None:

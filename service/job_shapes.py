@@ -1,97 +1,18 @@
-"""Jobs as the API takes and shows them. Sensitive payload fields are shown to some keys only."""
+"""Jobs as the API shows them. Sensitive payload fields are shown to some keys only."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 from uuid import UUID
 
-from fastapi.exceptions import RequestValidationError
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    GetJsonSchemaHandler,
-    ValidationError,
-)
-from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema
+from pydantic import BaseModel
 
-from outbox import Priority, SubmittedJob, Work
+from outbox import Priority, SubmittedJob
 from outbox.jobs import AttemptRecord, JobRecord
 from outbox.records import fields
 from outbox.redaction import redact, redact_result
 from service.api_keys import Caller, Scope
-from service.kinds import KINDS, OPEN_TO_CLIENTS
-from service.moments import Moment
-
-LATEST = datetime(2200, 1, 1, tzinfo=UTC)
-BEFORE_LATEST = "^(0|1|20|21)[0-9]"
-
-
-def _open_kind(kind: str) -> str:
-    if kind not in OPEN_TO_CLIENTS:
-        raise ValueError(f"is no kind open to clients; these are: {', '.join(OPEN_TO_CLIENTS)}")
-    return kind
-
-
-def _before_latest(moment: datetime) -> datetime:
-    if moment >= LATEST:
-        raise ValueError(f"must be before the year {LATEST.year}")
-    return moment
-
-
-class NewJob(BaseModel):
-    """A job to submit. A `run_at` in the past means now; `priority` is the kind's own if absent."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    kind: Annotated[str, AfterValidator(_open_kind), Field(examples=["email.send"])]
-    payload: Annotated[dict[str, Any], Field(max_length=100)]
-    run_at: (
-        Annotated[
-            Moment,
-            AfterValidator(_before_latest),
-            Field(json_schema_extra={"pattern": BEFORE_LATEST}),
-        ]
-        | None
-    ) = None
-    priority: Literal["high", "normal", "low"] | None = None
-
-    @classmethod
-    def __get_pydantic_json_schema__(
-        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
-        """Each open kind with its own payload."""
-        described = handler(schema)
-        of_kind = [
-            {
-                "properties": {
-                    "kind": {"const": name},
-                    "payload": handler(kind.model.__pydantic_core_schema__),
-                }
-            }
-            for name, kind in OPEN_TO_CLIENTS.items()
-        ]
-        handler.resolve_ref_schema(described)["oneOf"] = of_kind
-        return described
-
-    def work(self) -> Work[Any]:
-        """The kind with its payload. Raises RequestValidationError, as FastAPI does for a body."""
-        try:
-            return OPEN_TO_CLIENTS[self.kind].parse(self.payload)
-        except ValidationError as error:
-            found = error.errors(include_url=False, include_context=False, include_input=False)
-            located = [{**each, "loc": ("body", "payload", *each["loc"])} for each in found]
-            raise RequestValidationError(located) from None
-
-    def held_back_until(self) -> datetime | None:
-        """When to run it; None for now."""
-        return self.run_at if self.run_at and self.run_at > datetime.now(UTC) else None
-
-    def level(self) -> Priority | None:
-        """The priority; None for the kind's own."""
-        return Priority[self.priority.upper()] if self.priority else None
+from service.kinds import KINDS
 
 
 class JobSummary(BaseModel):

@@ -15,8 +15,10 @@ from service.auth import Operator, Reader, Submitter, demand
 from service.cursors import Cursor, Limit
 from service.database import Tx
 from service.examples import NEW_JOBS
-from service.job_shapes import JobInFull, JobPage, JobShown, JobSummary, NewJob, job_path
-from service.problems import ANY_REQUEST, POST_REQUEST, Problem, documented
+from service.job_shapes import JobInFull, JobPage, JobShown, JobSummary, job_path
+from service.new_job import NewJob
+from service.problems import ANY_REQUEST, POST_REQUEST, Problem
+from service.response_docs import answered, documented
 from service.strict_json import Word
 from service.transaction import TransactionalRoute
 
@@ -33,7 +35,7 @@ router = APIRouter(
     status_code=202,
     summary="Submit a job",
     response_description="The job is stored and will run; Location is where to watch it",
-    responses=documented(*POST_REQUEST),
+    responses=answered(202, "JobSummary", "Location", "Retry-After") | documented(*POST_REQUEST),
 )
 async def submit_job(
     new: Annotated[NewJob, Body(openapi_examples=NEW_JOBS)],
@@ -53,7 +55,11 @@ async def submit_job(
     return JobSummary.of(job)
 
 
-@router.get("", summary="List jobs", responses=documented(types.BAD_CURSOR))
+@router.get(
+    "",
+    summary="List jobs",
+    responses=answered(200, "JobPage") | documented(types.BAD_CURSOR),
+)
 async def list_jobs(
     tx: Tx,
     by: Reader,
@@ -80,7 +86,11 @@ async def list_jobs(
     return JobPage(jobs=shown, next_cursor=cursors.after(page.after, "jobs"))
 
 
-@router.get("/{job_id}", summary="Look at a job", responses=documented(types.NOT_FOUND))
+@router.get(
+    "/{job_id}",
+    summary="Look at a job",
+    responses=answered(200, "JobInFull") | documented(types.NOT_FOUND),
+)
 async def get_job(job_id: UUID, tx: Tx, by: Reader, why: WhyAsked = None) -> JobInFull:
     """A job with its result and all its attempts, the failed ones with their errors."""
     job = await _get(tx, job_id)
@@ -92,7 +102,8 @@ async def get_job(job_id: UUID, tx: Tx, by: Reader, why: WhyAsked = None) -> Job
     "/{job_id}/cancel",
     status_code=202,
     summary="Cancel a job",
-    responses=documented(*POST_REQUEST, types.NOT_FOUND, types.CONFLICT),
+    responses=answered(202, "JobCancelled")
+    | documented(*POST_REQUEST, types.NOT_FOUND, types.CONFLICT),
 )
 async def cancel_job(job_id: UUID, tx: Tx, by: Operator, why: WhyTold) -> JobShown:
     """Cancel a queued job at once; a running one finishes its attempt, and gets no other."""

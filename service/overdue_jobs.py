@@ -14,7 +14,8 @@ from service.cursors import Limit
 from service.database import Tx
 from service.job_shapes import job_path
 from service.kinds import KINDS
-from service.problems import ANY_REQUEST, documented
+from service.problems import ANY_REQUEST
+from service.response_docs import answered, documented
 from service.transaction import TransactionalRoute
 
 router = APIRouter(
@@ -43,7 +44,7 @@ class OverdueJobs(BaseModel):
     overdue_jobs: list[OverdueJob]
 
 
-@router.get("", summary="List overdue jobs")
+@router.get("", summary="List overdue jobs", responses=answered(200, "OverdueJobs"))
 async def list_overdue_jobs(tx: Tx, _: Reader, request: Request, limit: Limit = 50) -> OverdueJobs:
     """Jobs queued for minutes after their time, past their time limit, or without their worker."""
     silence = request.app.state.settings.worker_silence

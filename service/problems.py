@@ -89,18 +89,6 @@ def answer(problem: Problem, request_id: str | None = None) -> JSONResponse:
     )
 
 
-def documented(*problem_types: ProblemType) -> dict[int | str, dict[str, Any]]:
-    """The problems as OpenAPI's `responses`; those of one status share an entry."""
-    found: dict[int | str, dict[str, Any]] = {}
-    for each in problem_types:
-        texts = [found[each.status]["description"]] if each.status in found else []
-        found[each.status] = {
-            "description": "; ".join([*texts, f"{each.title} (`{each.uri}`)"]),
-            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemBody"}}},
-        }
-    return found
-
-
 def field_error(path: Iterable[object], message: str) -> FieldError:
     """What is wrong with the field of that path; names and texts that go on and on are cut."""
     names = (str(part)[:LONGEST_FIELD] for part in path)

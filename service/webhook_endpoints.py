@@ -31,7 +31,8 @@ from service.database import Tx
 from service.examples import NEW_ENDPOINTS
 from service.kinds import DELIVER_WEBHOOK
 from service.models import WebhookEndpoint
-from service.problems import ANY_REQUEST, POST_REQUEST, Problem, documented
+from service.problems import ANY_REQUEST, POST_REQUEST, Problem
+from service.response_docs import answered, documented
 from service.transaction import TransactionalRoute
 
 router = APIRouter(
@@ -118,9 +119,12 @@ class EndpointPage(BaseModel):
 
 
 @router.post(
-    "", status_code=201, summary="Add a webhook endpoint", responses=documented(*POST_REQUEST)
+    "",
+    status_code=201,
+    summary="Add a webhook endpoint",
+    responses=answered(201, "EndpointMade") | documented(*POST_REQUEST),
 )
-async def create_endpoint(
+async def create_webhook_endpoint(
     new: Annotated[NewEndpoint, Body(openapi_examples=NEW_ENDPOINTS)],
     tx: Tx,
     by: Admin,
@@ -136,8 +140,12 @@ async def create_endpoint(
     return EndpointMade.model_validate(endpoint)
 
 
-@router.get("", summary="List webhook endpoints", responses=documented(types.BAD_CURSOR))
-async def list_endpoints(
+@router.get(
+    "",
+    summary="List webhook endpoints",
+    responses=answered(200, "EndpointPage") | documented(types.BAD_CURSOR),
+)
+async def list_webhook_endpoints(
     tx: Tx, by: Reader, limit: Limit = 50, cursor: Cursor = None, why: WhyAsked = None
 ) -> EndpointPage:
     """Webhook endpoints, the newest first, without their secrets."""
@@ -154,9 +162,11 @@ async def list_endpoints(
 @router.post(
     "/{endpoint_id}/enable",
     summary="Switch a webhook endpoint on again",
-    responses=documented(types.NOT_FOUND, *POST_REQUEST),
+    responses=answered(200, "Endpoint") | documented(types.NOT_FOUND, *POST_REQUEST),
 )
-async def enable_endpoint(endpoint_id: UUID, tx: Tx, by: Admin, why: WhyTold) -> EndpointShown:
+async def enable_webhook_endpoint(
+    endpoint_id: UUID, tx: Tx, by: Admin, why: WhyTold
+) -> EndpointShown:
     """What happens from now on is delivered to it. What it missed waits at `links.missed`."""
     enabled = (
         update(WebhookEndpoint)
@@ -179,7 +189,9 @@ async def enable_endpoint(endpoint_id: UUID, tx: Tx, by: Admin, why: WhyTold) ->
     summary="Delete a webhook endpoint",
     responses=documented(types.NOT_FOUND),
 )
-async def delete_endpoint(endpoint_id: UUID, tx: Tx, by: Admin, why: WhyAsked = None) -> None:
+async def delete_webhook_endpoint(
+    endpoint_id: UUID, tx: Tx, by: Admin, why: WhyAsked = None
+) -> None:
     """Nothing more is delivered to it; deliveries that are still waiting become dead letters."""
     gone = delete(WebhookEndpoint).where(WebhookEndpoint.id == endpoint_id)
     if await tx.scalar(gone.returning(WebhookEndpoint.id)) is None:

@@ -14,9 +14,11 @@ FAILED = {
 }
 
 
-def claim(database: psycopg.Connection, job_id: str, dispatch: int = 1) -> dict[str, Any]:
+def claim(
+    database: psycopg.Connection, job_id: str, dispatch: int = 1, kind: str = "email.send"
+) -> dict[str, Any]:
     """A worker takes the job; what names its run."""
-    asked = {"id": [job_id], "dispatch": [dispatch], "kind": ["email.send"]}
+    asked = {"id": [job_id], "dispatch": [dispatch], "kind": [kind]}
     row = database.execute(steps.CLAIM, {**asked, "worker": "w1"}).fetchone()
     assert row
     return {**asked, "worker": "w1", "attempt": [row[1]]}

@@ -73,7 +73,7 @@ def test_the_table_above_has_every_route_and_openapi_names_its_scope(settings: S
         for method, operation in operations.items()
     }
     expected = {
-        (method, _template(path)): [{"API key": [scope]}] for method, path, scope, _ in ROUTES
+        (method, _template(path)): [{"ApiKey": [scope]}] for method, path, scope, _ in ROUTES
     }
     assert {(m, _template(p)): s for (m, p), s in described.items()} == expected
 

@@ -1,0 +1,149 @@
+"""The API's description is valid, complete and stable enough to generate clients from it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from openapi_schema_validator import OAS31Validator, oas31_format_checker
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from service.app import create_app
+from service.problem_types import PROBLEM_TYPES
+from tests.integration.http.serving import settings_for
+
+OPERATIONS = {
+    "cancel_job",
+    "create_invoice",
+    "create_webhook_endpoint",
+    "delete_webhook_endpoint",
+    "discard_dead_letter",
+    "enable_webhook_endpoint",
+    "explain_problem",
+    "get_dead_letter",
+    "get_invoice",
+    "get_invoice_pdf",
+    "get_job",
+    "is_alive",
+    "is_ready",
+    "list_dead_letters",
+    "list_invoices",
+    "list_jobs",
+    "list_overdue_jobs",
+    "list_webhook_endpoints",
+    "replay_dead_letter",
+    "submit_job",
+}
+"""A name that is missing here breaks every client that was generated before."""
+
+
+@pytest.fixture(scope="module")
+def described() -> dict[str, Any]:
+    """The API's OpenAPI."""
+    settings = settings_for("postgresql://u@127.0.0.1/x", "amqp://u:p@127.0.0.1/", Path("/tmp"))
+    return create_app(settings).openapi()
+
+
+def test_openapi_is_valid(described: dict[str, Any]) -> None:
+    assert [str(error) for error in OpenAPIV31SpecValidator(described).iter_errors()] == []
+
+
+def test_the_names_of_operations_stay(described: dict[str, Any]) -> None:
+    assert sorted(each["operationId"] for each in _operations(described)) == sorted(OPERATIONS)
+
+
+def test_every_json_answer_has_an_example_and_all_examples_are_valid(
+    described: dict[str, Any],
+) -> None:
+    for operation in _operations(described):
+        for status, response in operation["responses"].items():
+            for media_type, content in response.get("content", {}).items():
+                if media_type != "application/pdf":
+                    where = f"{operation['operationId']} {status}"
+                    assert _wrong_examples(described, content) == [], where
+
+
+def test_every_example_of_a_request_is_valid(described: dict[str, Any]) -> None:
+    bodies = [each["requestBody"] for each in _operations(described) if "requestBody" in each]
+    contents = [body["content"]["application/json"] for body in bodies]
+    with_examples = [content for content in contents if "examples" in content]
+
+    assert len(with_examples) == 3
+    for content in with_examples:
+        assert _wrong_examples(described, content) == []
+
+
+def test_each_kind_has_a_model_of_its_own_that_the_discriminator_names(
+    described: dict[str, Any],
+) -> None:
+    job = described["components"]["schemas"]["NewJob"]
+
+    assert job["discriminator"] == {
+        "propertyName": "kind",
+        "mapping": {
+            "email.send": "#/components/schemas/NewSendEmail",
+            "webhook.deliver": "#/components/schemas/NewDeliverWebhook",
+        },
+    }
+    assert [each["$ref"] for each in job["oneOf"]] == [*job["discriminator"]["mapping"].values()]
+
+
+def test_no_model_is_described_in_two_places(described: dict[str, Any]) -> None:
+    titles = [model["title"] for model in _models(described)]
+
+    assert sorted(titles) == sorted(set(titles))
+
+
+def test_the_headers_of_answers_are_described(described: dict[str, Any]) -> None:
+    responses = described["paths"]["/v1/jobs"]["post"]["responses"]
+
+    assert set(responses["202"]["headers"]) == {
+        *("Location", "Retry-After", "X-Request-Id", "Idempotent-Replayed")
+    }
+    assert set(responses["401"]["headers"]) == {"WWW-Authenticate", "X-Request-Id"}
+    for status in ("409", "503"):
+        assert set(responses[status]["headers"]) == {"Retry-After", "X-Request-Id"}
+
+
+def test_every_problem_has_an_example(described: dict[str, Any]) -> None:
+    assert set(described["components"]["examples"]) >= set(PROBLEM_TYPES)
+
+
+def test_all_errors_are_problems(described: dict[str, Any]) -> None:
+    found = {
+        media_type
+        for operation in _operations(described)
+        for status, response in operation["responses"].items()
+        if status >= "400" and (operation["operationId"], status) != ("is_ready", "503")
+        for media_type in response["content"]
+    }
+    assert found == {"application/problem+json"}
+
+
+def _operations(described: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for operations in described["paths"].values():
+        yield from operations.values()
+
+
+def _wrong_examples(described: dict[str, Any], content: dict[str, Any]) -> list[str]:
+    """What is wrong with the examples; that there are none is wrong, too."""
+    schema = {**content["schema"], "components": described["components"]}
+    validator = OAS31Validator(schema, format_checker=oas31_format_checker)
+    examples = []
+    for each in content.get("examples", {}).values():
+        name = each.get("$ref", "").removeprefix("#/components/examples/")
+        examples.append((described["components"]["examples"][name] if name else each)["value"])
+    errors = (error for example in examples for error in validator.iter_errors(example))
+    return [str(error) for error in errors] if examples else ["there is no example"]
+
+
+def _models(schema: object) -> Iterator[dict[str, Any]]:
+    """All objects with named fields, wherever they stand."""
+    if isinstance(schema, dict):
+        if "properties" in schema and "title" in schema:
+            yield schema
+        for each in schema.values():
+            yield from _models(each)
+    elif isinstance(schema, list):
+        for each in schema:
+            yield from _models(each)
