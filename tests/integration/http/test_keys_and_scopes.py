@@ -24,6 +24,7 @@ ROUTES: list[tuple[str, str, Scope, Any]] = [
     ("GET", f"/v1/invoices/{ID}/pdf", Scope.READ, None),
     ("POST", "/v1/webhook-endpoints", Scope.ADMIN, NEW_ENDPOINTS["everything"]["value"]),
     ("GET", "/v1/webhook-endpoints", Scope.READ, None),
+    ("POST", f"/v1/webhook-endpoints/{ID}/enable", Scope.ADMIN, None),
     ("DELETE", f"/v1/webhook-endpoints/{ID}", Scope.ADMIN, None),
     ("POST", "/v1/jobs", Scope.SUBMIT, NEW_JOBS["a mail"]["value"]),
     ("GET", "/v1/jobs", Scope.READ, None),
