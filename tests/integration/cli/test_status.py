@@ -52,10 +52,11 @@ def test_queued_are_jobs_in_postgres_and_in_the_broker_and_each_once(
 ) -> None:
     jobs = [submit(session, email()).id for _ in range(4)]
     session.commit()
+    again = {"job_id": jobs[0], "dispatch": 1, "kind": "email.send", "queue": "email"}
     for published in (jobs[:3], jobs[:1]):  # the first one twice
         sent = {"job_id": published, "dispatch": [1] * len(published)}
         sql_now.execute(steps.DELETE_EVENTS, sent)
-        sql_now.execute(steps.REDISPATCH, {"job_id": jobs[0], "dispatch": 1})
+        sql_now.execute(steps.REDISPATCH, again | {"delay_seconds": 0})
     claimed = {"id": jobs[2:3], "dispatch": [1], "kind": ["email.send"], "worker": "w1"}
     sql_now.execute(steps.CLAIM, claimed)
 
