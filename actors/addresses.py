@@ -4,7 +4,6 @@ Whoever registers an endpoint chooses where this service sends requests, so it c
 reach what only it can reach: its own host, the private network, a cloud's metadata service.
 """
 
-import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import (
@@ -17,10 +16,14 @@ from ipaddress import (
 
 import httpx2
 
+from outbox.names import Resolver
 from service.kinds import AddressRefused
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
+
+HOSTS = Resolver(threads=16)
+"""Of customers: whose name server is silent must not hold up the process's own lookups."""
 
 GLOBAL_UNICAST = IPv6Network("2000::/3")
 """All that is handed out of IPv6 for public use."""
@@ -50,7 +53,8 @@ def check(url: str, *, may_be_private: bool, denied: Sequence[Network] = ()) -> 
 
     That is a public one, unless it `may_be_private`, and in no network that is `denied`. Raises
     AddressRefused, which does not say what the name resolves to: whoever registers an endpoint
-    could read the network's names from it. Raises OSError when the name cannot be resolved now.
+    could read the network's names from it. Raises OSError when the name cannot be resolved now, or
+    not in time.
     """
     parsed = _parse(url)
     addresses = _resolve(parsed)
@@ -91,7 +95,7 @@ def _parse(url: str) -> httpx2.URL:
 
 def _resolve(url: httpx2.URL) -> list[Address]:
     try:
-        found = socket.getaddrinfo(url.raw_host.decode(), url.port, type=socket.SOCK_STREAM)
+        found = HOSTS.resolve(url.raw_host.decode(), url.port)
     except UnicodeError as error:
         raise AddressRefused(f"{url.host} is no name of a host") from error
     return [ip_address(entry[4][0]) for entry in found]

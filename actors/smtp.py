@@ -5,10 +5,13 @@ import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+from outbox.names import Resolver
 from service.mail_server import MailServer, StartTls
 
 TIMEOUT_SECONDS = 15.0
 """For each step of the conversation."""
+
+HOSTS = Resolver(threads=2)
 
 
 @contextmanager
@@ -33,6 +36,7 @@ def connected(to: MailServer) -> Iterator[smtplib.SMTP]:
 
 
 def _connect(to: MailServer) -> smtplib.SMTP:
+    HOSTS.resolve(to.host, to.port)  # smtplib does so itself, however long it takes
     if to.is_tls:
         context = ssl.create_default_context()
         return smtplib.SMTP_SSL(to.host, to.port, timeout=TIMEOUT_SECONDS, context=context)

@@ -5,13 +5,14 @@ I/O share one thread, so nothing needs a lock and nothing is handed from thread 
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pika
 from pika.adapters.asyncio_connection import AsyncioConnection
 
+from outbox.names import Resolver
 from outbox.odd_headers import tolerate
 
 tolerate()
@@ -19,6 +20,8 @@ tolerate()
 ANSWER_TIMEOUT_SECONDS = 10
 HEARTBEAT_SECONDS = 15
 FAREWELL_SECONDS = 2
+
+HOSTS = Resolver(threads=4)
 
 
 class BrokerGone(Exception):
@@ -110,6 +113,10 @@ async def _open_first(nodes: list[pika.URLParameters]) -> Link:
 
 
 async def _open(node: pika.URLParameters) -> Link:
+    try:  # pika would not say that it is the name server which does not answer
+        await asyncio.to_thread(HOSTS.resolve, node.host, node.port)
+    except OSError as error:
+        raise BrokerGone(str(error)) from None
     link = Link()
     try:
         await link.open(node)
@@ -129,12 +136,28 @@ def parameters(amqp_url: str) -> list[pika.URLParameters]:
 
 
 def impatient(amqp_url: str, seconds: float) -> list[pika.URLParameters]:
-    """The same for a look at the broker, which gives a silent node up after `seconds`."""
-    nodes = parameters(amqp_url)
+    """The same for a look at the broker, which gives a silent node up after `seconds`.
+
+    A name server too. Raises OSError where no node's name is resolved.
+    """
+    nodes = _resolvable(parameters(amqp_url), seconds)
     for node in nodes:
         node.connection_attempts = 1
         node.socket_timeout = node.stack_timeout = node.blocked_connection_timeout = seconds
     return nodes
+
+
+def _resolvable(nodes: Iterable[pika.URLParameters], seconds: float) -> list[pika.URLParameters]:
+    found: list[pika.URLParameters] = []
+    for node in nodes:
+        try:
+            HOSTS.resolve(node.host, node.port, seconds)
+            found.append(node)
+        except OSError as error:
+            why = error
+    if not found:
+        raise why
+    return found
 
 
 def _parameters(url: str) -> pika.URLParameters:
