@@ -5,6 +5,7 @@ The servers are those of DATABASE_URL and AMQP_URL where set, else found or star
 """
 
 import os
+import signal
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,6 +24,9 @@ from dev.servers import Servers, up
 from migrations.grants import grant
 from migrations.run import upgrade
 from outbox.database import sqlalchemy_url
+
+# A shell starts what runs in the background with SIGINT ignored, and processes inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
