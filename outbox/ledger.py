@@ -118,6 +118,7 @@ class Ledger:
         self._entries: queue.SimpleQueue[_Entry] = queue.SimpleQueue()
         self._held = Held[_Entry]()
         self._stopping = threading.Event()
+        self._gives_up_at = math.inf
         self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
 
     def start(self) -> None:
@@ -133,8 +134,9 @@ class Ledger:
         """Take the step; returns its row once committed, or None where the fence kept it out.
 
         Waits while Postgres is away, or its tables do not take the row, or the worker has yet to
-        notice that its ledger died; once the worker stops it raises LedgerClosed instead. Raises
-        psycopg's errors for a row with data that Postgres cannot keep.
+        notice that its ledger died; once the worker stops it raises LedgerClosed instead, also
+        where Postgres says nothing until the moment of `give_up_at`. Raises psycopg's errors for a
+        row with data that Postgres cannot keep.
         """
         answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self.post(step, row, answers.put)
@@ -168,20 +170,30 @@ class Ledger:
         self._stopping.set()
         self._entries.put(_WAKE)
 
+    def give_up_at(self, moment: float) -> None:
+        """Wait until that moment of the monotonic clock for a Postgres that does not answer."""
+        self._gives_up_at = moment
+
     def close(self) -> None:
-        """Write what was handed in, and end."""
+        """Write what was handed in, and end; until it is to give up."""
         self.stop_waiting()
         self._entries.put(_CLOSE)
-        self._thread.join()
-        self._disconnect()
+        self._thread.join(min(self._patience, threading.TIMEOUT_MAX))
+        if not self._thread.is_alive():
+            self._disconnect()
 
     def _first(self, answers: "queue.SimpleQueue[Any]") -> Any:
-        while not self._has_ended:
+        while not self._has_ended and self._patience > 0:
             with suppress(queue.Empty):
-                return answers.get(timeout=LOOK_SECONDS)
+                return answers.get(timeout=min(LOOK_SECONDS, self._patience))
         with suppress(queue.Empty):
             return answers.get_nowait()
-        return LedgerClosed("the ledger has ended")
+        return LedgerClosed("the ledger has ended, or Postgres does not answer")
+
+    @property
+    def _patience(self) -> float:
+        """How much longer to wait for Postgres, in seconds; not below 0."""
+        return max(0, self._gives_up_at - time.monotonic())
 
     @property
     def _has_ended(self) -> bool:

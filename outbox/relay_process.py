@@ -5,9 +5,10 @@ with a growing pause, be it that it lost Postgres or RabbitMQ, or by a bug; the 
 """
 
 import asyncio
+import faulthandler
 import signal
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import timedelta
 
 import psycopg
@@ -25,10 +26,16 @@ from outbox.rescuer import Rescuer
 
 log = structlog.get_logger(__name__)
 
+Duty = Callable[[], Awaitable[None]]
+
 FIRST_PAUSE_SECONDS = 0.2
 LONGEST_PAUSE_SECONDS = 2.0
 LASTING_SECONDS = 30.0
 """A run of so long was no part of the outage before it."""
+LANDING_SECONDS = 7.0
+"""How long after a signal it waits for what is on its way."""
+LONGEST_SECONDS = 9.5
+"""How long after a signal the process may go on, whatever holds it up."""
 
 
 async def run(
@@ -49,32 +56,60 @@ async def run(
     how long a worker may send no heartbeat before its jobs are rescued, `patience` how long a
     published job may go unclaimed before the relay looks whether the broker lost it. Jobs that
     succeeded or were cancelled are deleted after `retention`, or never where it is None.
+
+    A batch that Postgres or RabbitMQ does not answer for is given up LANDING_SECONDS after the
+    signal, and published again by another relay. Then tasks are left that wait for an answer: end
+    the process without waiting for them. It ends itself after LONGEST_SECONDS.
     """
     relay = Relay(database_url, amqp_url, queues, window=window, patience=patience)
     collector = Collector(database_url, amqp_url, relay.queues)
     rescuer = Rescuer(database_url, silence, on_rescue=relay.nudge)
-    loop = asyncio.get_running_loop()
-    for stop in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(stop, relay.stop)
-    async with asyncio.TaskGroup() as duties:
-        others = [
-            duties.create_task(_keep("collector", collector.run)),
-            duties.create_task(_keep("rescuer", rescuer.run)),
-            duties.create_task(_keep("sequences", lambda: sequences.keep_ahead(database_url))),
-            duties.create_task(
-                _keep("listener", lambda: listen(listen_url or database_url, relay.nudge))
-            ),
-        ]
-        if retention is not None:
-            pruner = Pruner(database_url, retention)
-            others.append(duties.create_task(_keep("pruner", pruner.run)))
+    duties = {
+        "collector": collector.run,
+        "rescuer": rescuer.run,
+        "sequences": lambda: sequences.keep_ahead(database_url),
+        "listener": lambda: listen(listen_url or database_url, relay.nudge),
+    }
+    if retention is not None:
+        duties["pruner"] = Pruner(database_url, retention).run
+    work = asyncio.create_task(_do_all(relay, duties))
+    if await _ends_in_time(work, relay.stop):
+        await work
+        faulthandler.cancel_dump_traceback_later()
+        log.info("relay stopped")
+    else:
+        log.warning("relay stopped without an answer", why="Postgres or RabbitMQ is silent")
+
+
+async def _do_all(relay: Relay, duties: Mapping[str, Duty]) -> None:
+    """Until the relay was stopped, which ends the other duties."""
+    async with asyncio.TaskGroup() as group:
+        others = [group.create_task(_keep(duty, run)) for duty, run in duties.items()]
         await _keep("relay", relay.run)
         for other in others:
             other.cancel()
-    log.info("relay stopped")
 
 
-async def _keep(duty: str, run: Callable[[], Awaitable[None]]) -> None:
+async def _ends_in_time(work: "asyncio.Task[None]", stop: Callable[[], None]) -> bool:
+    """Wait until the work ends: by itself, or after a signal, for LANDING_SECONDS at most."""
+    told = asyncio.Event()
+
+    def end() -> None:
+        faulthandler.dump_traceback_later(LONGEST_SECONDS, exit=True)
+        stop()
+        told.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, end)
+    telling = asyncio.create_task(told.wait())
+    await asyncio.wait({work, telling}, return_when=asyncio.FIRST_COMPLETED)
+    if told.is_set():
+        await asyncio.wait({work}, timeout=LANDING_SECONDS)
+    telling.cancel()
+    return work.done()
+
+
+async def _keep(duty: str, run: Duty) -> None:
     """Run the duty, again after each error; after a run that lasted the pauses are short again."""
     backoff = Backoff(FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS)
     told = ""

@@ -4,9 +4,10 @@ import faulthandler
 import signal
 import threading
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import dramatiq
@@ -36,6 +37,14 @@ log = structlog.get_logger(__name__)
 LOOK_SECONDS = 1.0
 FROZEN_SECONDS = 30
 """How long the process may stand still, in C code that never lets go of the interpreter."""
+PARTING = timedelta(seconds=4.5)
+"""How long after the grace period a worker has ended that was told to stop."""
+CLOSING_SECONDS = 2.0
+"""How long it waits for RabbitMQ before it goes on; its messages go back when the process ends."""
+RECORDING = timedelta(seconds=2.5)
+"""How long after the grace period it waits for Postgres to record what it hands back."""
+FAREWELL_SECONDS = 1.0
+"""How long it waits for either to hear that it leaves."""
 
 
 def run(
@@ -45,15 +54,16 @@ def run(
     amqp_url: str,
     queues: Collection[str] | None = None,
     threads: int = 8,
-    grace: timedelta = timedelta(seconds=60),
+    grace: timedelta = timedelta(seconds=25),
     margin: timedelta = timedelta(seconds=30),
     patience: timedelta = PATIENCE,
 ) -> int:
     """Work until SIGTERM or SIGINT; returns the exit code for the process.
 
     Only jobs of `queues` are done, by default of all that the actors have. When told to stop, what
-    runs may finish within `grace`, and the rest is given back, no attempt spent. A job whose kind
-    or payload no worker has understood for `patience` is dead.
+    runs may finish within `grace`, and the rest is given back, no attempt spent. The process has
+    ended 5 seconds later at the latest, whatever it waits for: what Postgres did not record by then
+    is rescued. A job whose kind or payload no worker has understood for `patience` is dead.
 
     Returns 1 when a thread has died, or an actor is stuck `margin` past its time limit: a
     supervisor starts the process again, where a worker short of threads would look alive and do
@@ -82,8 +92,9 @@ def run(
         if stuck := worker.stuck(margin):
             worker.replace(stuck)
             return 1
-    faulthandler.cancel_dump_traceback_later()
+    faulthandler.dump_traceback_later((grace + PARTING).total_seconds(), exit=True)
     worker.stop(grace)
+    faulthandler.cancel_dump_traceback_later()
     return 0
 
 
@@ -182,10 +193,11 @@ class Worker:
     def stop(self, grace: timedelta) -> None:
         """Take no more; let what runs finish within `grace`, and give back what does not."""
         log.info("worker stopping", worker=self.name)
+        deadline = time.monotonic() + grace.total_seconds()
+        self._ledger.give_up_at(deadline + RECORDING.total_seconds())
         self._stop_taking()
         self._hand_back(each for each in self._desk.attempts if not each.has_begun)
         self._ledger.nudge()
-        deadline = time.monotonic() + grace.total_seconds()
         for thread in self._worker.workers:
             thread.join(max(0, deadline - time.monotonic()))
         self._await_ledger()
@@ -206,9 +218,7 @@ class Worker:
         self._claims.stop()
         for consumer in consumers:
             consumer.stop()
-        for consumer in consumers:
-            consumer.join()
-            consumer.close()
+        _all_within(CLOSING_SECONDS, *(partial(_close, consumer) for consumer in consumers))
         self._await_ledger()
 
     def _await_ledger(self) -> None:
@@ -227,9 +237,8 @@ class Worker:
     def _leave(self) -> None:
         self._ledger.nudge()
         self._ledger.close()
-        self._heartbeat.close()
+        _all_within(FAREWELL_SECONDS, self._heartbeat.close, self._broker.close)
         self._limits.close()
-        self._broker.close()
         self._engine.dispose()
 
     def _prepare(self, dispatch: Dispatch, claim: Any) -> Attempt:
@@ -255,3 +264,18 @@ class Worker:
             priority=0,
             options={"throws": (Dead, GiveBack)},
         )
+
+
+def _close(consumer: Any) -> None:
+    consumer.join()
+    consumer.close()
+
+
+def _all_within(seconds: float, *calls: Callable[[], None]) -> None:
+    """Call them all at once, and wait no longer than that: each may wait for a silent server."""
+    deadline = time.monotonic() + seconds
+    threads = [threading.Thread(target=call, daemon=True) for call in calls]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(max(0, deadline - time.monotonic()))

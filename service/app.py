@@ -15,6 +15,7 @@ from service.head import HeadAsGet
 from service.problem_handlers import handle_problems
 from service.request_log import RequestLog
 from service.settings import Settings
+from service.stopping import Stopping, StopRequests
 from service.verified_keys import VerifiedKeys
 
 
@@ -40,5 +41,7 @@ def create_app(settings: Settings) -> FastAPI:
     handle_problems(app)
     app.add_middleware(HeadAsGet)
     app.add_middleware(BodyLimit, largest=settings.largest_body)
+    app.state.stopping = Stopping()
+    app.add_middleware(StopRequests, stopping=app.state.stopping)
     app.add_middleware(RequestLog)  # added last, so outermost: it logs what BodyLimit refuses
     return app

@@ -51,7 +51,7 @@ class Alive(BaseModel):
 class Report(BaseModel):
     """What a request would find; `outbox_lag_seconds` is the age of the oldest due event."""
 
-    status: Literal["ready", "degraded", "not ready"]
+    status: Literal["ready", "degraded", "not ready", "stopping"]
     postgres: State
     broker: State
     outbox_lag_seconds: float | None
@@ -118,7 +118,7 @@ async def is_alive() -> Alive:
         503: {
             **answered(503, "NotReady", "Retry-After")[503],
             "model": Report,
-            "description": "Postgres cannot be reached or written to",
+            "description": "Postgres takes no writes, or the process stops",
         }
     },
 )
@@ -127,10 +127,13 @@ async def is_ready(request: Request, response: Response) -> Report:
 
     Requests need a Postgres that takes writes, and nothing else. While just the broker is away they
     succeed and their jobs wait: that is `degraded` and no 503, which would take the API out of its
-    load balancer for nothing.
+    load balancer for nothing. A process that was told to stop is `stopping`, and answers 503 for
+    the seconds that it has left.
     """
     report: Report = await request.app.state.readiness.report()
-    if report.status == "not ready":
+    if request.app.state.stopping.has_begun:
+        report = report.model_copy(update={"status": "stopping"})
+    if report.status in ("not ready", "stopping"):
         response.status_code = 503
         response.headers["Retry-After"] = "2"
     return report

@@ -26,6 +26,8 @@ class Proxy:
         """How many connections were refused."""
         self.round_trips = 0
         """How often a client has asked something since it was last answered."""
+        self.swallowed = 0
+        """How many bytes of clients came to nothing."""
         self.garbles = False
         """Whether what the server says arrives as so many zeros."""
         self._admits = True
@@ -134,6 +136,7 @@ class Proxy:
 
     def _counted(self, link: "_Link", data: bytes) -> bytes:
         """All that a client asks."""
+        self.swallowed += len(data) if link.swallows else 0
         self.round_trips += link.is_answered
         link.is_answered = False
         return data

@@ -1,20 +1,19 @@
 """`duly api`, `relay` and `worker`: the processes. Each imports only what it runs."""
 
 import asyncio
+import signal
 from contextlib import suppress
+from datetime import timedelta
 from importlib import import_module
 from typing import Annotated
 
 import typer
 
 from outbox import Actors
+from service.cli.ending import leave
 from service.cli.errors import Code, Stop
 from service.kinds import KINDS
 from service.settings import settings
-
-# Longer than most clients and proxies keep an idle connection (Google's load balancer: 600 s). Who
-# sends requests should be who hangs up: otherwise one may meet a connection that is closing.
-IDLE_SECONDS = 620
 
 app = typer.Typer()
 
@@ -26,27 +25,17 @@ def api(
     port: Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on.")] = 8000,
 ) -> None:
     """Serve the HTTP API, until SIGTERM or Ctrl-C."""
-    import uvicorn
-
     from service import logs
     from service.app import create_app
-    from service.http_reads import HTTP
+    from service.serving import Server
 
     logs.configure(settings())
-    config = uvicorn.Config(
-        create_app(settings()),
-        http=HTTP,
-        ws="none",
-        host=host,
-        port=port,
-        log_config=None,
-        timeout_keep_alive=IDLE_SECONDS,
-    )
-    server = uvicorn.Server(config)
+    server = Server(create_app(settings()), host, port)
     with suppress(SystemExit):  # with a code of uvicorn's own, where it could not start
         server.run()
     if not server.started:
         raise Stop(f"the API could not start on {host}:{port}")
+    leave(Code.INTERRUPTED if server.ended_by == signal.SIGINT else Code.OK)
 
 
 @app.command()
@@ -56,7 +45,8 @@ def relay() -> None:
     from service import logs
 
     logs.configure(settings())
-    asyncio.run(
+    runner = asyncio.Runner()  # is not closed: that would wait for threads
+    runner.run(
         relay_process.run(
             database_url=settings().database_url,
             listen_url=settings().listen_url,
@@ -68,6 +58,7 @@ def relay() -> None:
             retention=settings().keep_finished,
         )
     )
+    leave(Code.OK)
 
 
 @app.command()
@@ -77,6 +68,9 @@ def worker(
         str | None, typer.Option(metavar="A,B", help="Only these queues, instead of all.")
     ] = None,
     threads: Annotated[int, typer.Option(min=1, max=1000, help="Jobs done at once.")] = 8,
+    grace: Annotated[
+        float, typer.Option(min=0, max=86400, help="How long what runs may finish, in seconds.")
+    ] = 25,
 ) -> None:
     """Do jobs, until SIGTERM or Ctrl-C; what runs then is finished or handed back."""
     from outbox import worker as engine
@@ -93,10 +87,11 @@ def worker(
             queues=wanted,
             threads=threads,
             patience=settings().unknown_after,
+            grace=timedelta(seconds=grace),
         )
     except TooFewThreads as error:
         raise Stop(str(error), Code.USAGE) from None
-    raise typer.Exit(code)
+    leave(code)
 
 
 def _known(queues: list[str]) -> list[str]:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 DULY = (sys.executable, "-m", "service.cli")
 LAST_CHARACTERS = 6000
-PATIENCE_SECONDS = 50
-"""Less than the grace of a worker: one that needs all of it has something that does not end."""
+PATIENCE_SECONDS = 24
+"""Less than a worker's grace, and than an api may take: who needs all of it waits in vain."""
 
 
 class Process:
@@ -48,11 +48,11 @@ class Process:
         self._signal(signal.SIGKILL)
         self.wait()
 
-    def wait(self) -> int:
+    def wait(self, seconds: float = PATIENCE_SECONDS) -> int:
         """Its exit code, once it has ended; one that does not says in its log where it stands."""
         assert self._running
         try:
-            return self._running.wait(PATIENCE_SECONDS)
+            return self._running.wait(seconds)
         except subprocess.TimeoutExpired:
             self._signal(signal.SIGABRT)
             self._running.wait(PATIENCE_SECONDS)

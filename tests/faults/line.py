@@ -4,7 +4,7 @@ import signal
 import sys
 
 from tests.acceptance import line
-from tests.acceptance.process import Process
+from tests.acceptance.process import DULY, Process
 from tests.faults.moments import Moment
 
 LAUNCH = (sys.executable, "-m", "tests.faults.launch")
@@ -20,6 +20,10 @@ class Line(line.Line):
     def start_impatient(self, *arguments: str) -> Process:
         """Start a process that does not wait long before it gives something up."""
         return self._start(*arguments, command=(*LAUNCH, "-"))
+
+    def start_by_way_of(self, command: tuple[str, ...], *arguments: str) -> Process:
+        """Start a process through a command that is replaced by it."""
+        return self._start(*arguments, command=(*command, *DULY))
 
 
 def has_crashed(process: Process) -> bool:

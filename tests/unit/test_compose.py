@@ -1,6 +1,7 @@
 """docker-compose.yml says what it means in the words of the compose specification."""
 
 import re
+from inspect import signature
 from typing import Any
 
 import pytest
@@ -9,6 +10,8 @@ from compose_spec import PyCompose
 from sqlalchemy import make_url
 
 from dev.say import CHECKOUT
+from outbox import relay_process, worker
+from service import serving, transaction
 
 # What Docker knows and compose_spec does not.
 BEYOND = {"host-gateway": "127.0.0.1", "on-failure:5": "on-failure"}
@@ -64,6 +67,23 @@ def test_only_migrate_runs_as_the_owner_of_the_tables() -> None:
     assert role != owner
     assert SERVICES["migrate"]["command"] == f"migrate --grant-to {role}"
     assert f"CREATE ROLE {role} " in (CHECKOUT / "dev" / "postgres-init.sh").read_text()
+
+
+def test_each_process_has_more_time_to_stop_than_it_takes() -> None:
+    grace = signature(worker.run).parameters["grace"].default + worker.PARTING
+    longest = {
+        "api": serving.LONGEST_SECONDS,
+        "relay": relay_process.LONGEST_SECONDS,
+        "worker": grace.total_seconds(),
+    }
+    for name, seconds in longest.items():
+        assert int(SERVICES[name]["stop_grace_period"].removesuffix("s")) >= seconds + 5
+
+
+def test_an_api_has_time_for_all_steps_of_its_end() -> None:
+    steps = serving.UNREADY_SECONDS + serving.ANSWERING_SECONDS + serving.CLOSING_SECONDS
+    assert serving.ANSWERING_SECONDS >= transaction.LONGEST_SECONDS
+    assert steps < serving.LONGEST_SECONDS
 
 
 def test_ports_are_open_on_this_machine_only() -> None:

@@ -9,7 +9,7 @@ import typer
 
 from outbox import steps
 from outbox.dead_letters import Reason
-from service.cli import commands
+from service.cli.commands import commands
 from service.kinds import KINDS
 
 CHECKOUT = Path(__file__).parents[2]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import typer
 
-from service.cli import commands
+from service.cli.commands import commands
 from service.cli.errors import Code
 from service.settings import Settings
 
@@ -77,6 +77,8 @@ def test_help_of_all_commands_says_what_each_says_itself(name: str) -> None:
 
 
 def test_help_of_all_commands_imports_none_of_them() -> None:
-    code = "import sys, service.cli as c; c.commands(''); print('sqlalchemy' in sys.modules)"
+    code = (
+        "import sys, service.cli.commands as c; c.commands(''); print('sqlalchemy' in sys.modules)"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"

@@ -3,13 +3,44 @@
 import http.client
 import select
 import signal
+import socket
+import subprocess
+import sys
 from contextlib import closing
+from pathlib import Path
 
 import httpx2
+import pytest
+from sqlalchemy.orm import Session
 
 from dev.ports import free_port
-from tests.integration.cli.conftest import Duly
+from service import api_keys
+from service.api_keys import Scope
+from tests.faults.name_server import silent_name_server
+from tests.integration.cli.conftest import COMMAND, Duly
 from tests.wait import wait_for
+
+HURRIED = """
+from service import serving
+from service.cli import main
+serving.UNREADY_SECONDS = 1
+main()
+"""
+TOLD_AS_IT_IMPORTS = """
+import os, signal, sys
+
+class Finder:
+    def find_spec(self, name, *_):
+        if name == "typer":
+            os.kill(os.getpid(), signal.SIGTERM)
+
+sys.meta_path.insert(0, Finder())
+from service.cli import main
+main()
+"""
+UPLOAD = (
+    b"POST /v1/jobs HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer %s\r\nContent-Length: 9\r\n\r\n{"
+)
 
 
 def _is_up(port: int) -> bool:
@@ -47,6 +78,79 @@ def test_the_api_keeps_an_idle_connection_longer_than_its_clients_do(duly: Duly)
     finally:
         serving.kill()
         serving.communicate()
+
+
+@pytest.mark.parametrize("command", ["api", "relay", "worker", "status"])
+def test_a_process_hears_of_its_end_while_it_imports(duly: Duly, command: str) -> None:
+    """A signal without a handler does nothing to the first process of a container, as here."""
+    told = subprocess.run(
+        ["env", "--ignore-signal=TERM", sys.executable, "-c", TOLD_AS_IT_IMPORTS, command],
+        env=duly.environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=60,
+    )
+    assert (told.returncode, told.stderr) == (-signal.SIGTERM, b"")
+
+
+def test_an_api_that_stops_says_so_to_load_balancers_and_breaks_uploads_off(
+    duly: Duly, session: Session
+) -> None:
+    key = api_keys.create(session, "test", [Scope.SUBMIT], None, by="ann")
+    session.commit()
+    port = free_port()
+    serving = subprocess.Popen(
+        [sys.executable, "-c", HURRIED, "api", "--port", str(port)],
+        env=duly.environment,
+        stderr=subprocess.PIPE,
+    )
+    try:
+        wait_for("the server", lambda: _is_up(port))
+        with socket.create_connection(("127.0.0.1", port)) as upload:
+            upload.sendall(UPLOAD % key.encode())
+            serving.terminate()
+            answer = wait_for("it stops", lambda: _unready(port))
+            assert (answer.json()["status"], answer.headers["Connection"]) == ("stopping", "close")
+            told = upload.makefile("rb").read()
+        assert told.startswith(b"HTTP/1.1 503 ")
+        assert b"the service is stopping" in told
+        serving.communicate(timeout=30)
+        assert serving.returncode == 0
+    finally:
+        serving.kill()
+        serving.communicate()
+
+
+def _unready(port: int) -> httpx2.Response | None:
+    answer = httpx2.get(f"http://127.0.0.1:{port}/readyz")
+    return answer if answer.status_code == 503 else None
+
+
+def test_a_silent_name_server_holds_neither_readiness_nor_status_up(
+    duly: Duly, tmp_path: Path
+) -> None:
+    duly.environment["AMQP_URL"] = "amqp://a:b@rabbitmq.example:5672/"
+    port = free_port()
+    with silent_name_server(tmp_path) as names:
+        serving = subprocess.Popen(
+            [*names.command, *COMMAND, "api", "--port", str(port)],
+            env=duly.environment,
+            stderr=subprocess.PIPE,
+        )
+        try:
+            wait_for("the server", lambda: _is_up(port))
+            ready = httpx2.get(f"http://127.0.0.1:{port}/readyz", timeout=10)
+        finally:
+            serving.kill()
+            serving.communicate()
+        status = subprocess.run(
+            [*names.command, *COMMAND, "status"],
+            env=duly.environment,
+            capture_output=True,
+            timeout=15,
+        )
+    assert ready.json()["status"] == "degraded"
+    assert b"no name server answered for rabbitmq.example within 3 s" in status.stderr
 
 
 def _is_well(client: http.client.HTTPConnection) -> bool:
