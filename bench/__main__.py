@@ -52,7 +52,9 @@ def main(
     FOLDER.mkdir(exist_ok=True)
     path = FOLDER / "report.json"
     report.write(path, conditions, found)
-    console.print(f"all values are in {path}")
+    table = path.with_suffix(".md")
+    table.write_text(report.markdown(found))
+    console.print(f"all values are in {path}, and the table of the docs is in {table}")
 
 
 if __name__ == "__main__":

@@ -20,11 +20,18 @@ class Comparison:
     """None where it is there for the context."""
     beyond: float | None = None
     less_is_better: bool = False
+    tuned: list[float] | None = None
+    """What the tuned Duly did in these turns, where there is one."""
 
     @property
     def ratio(self) -> float:
         """Of the medians."""
         return median(self.ours) / median(self.theirs)
+
+    @property
+    def tuned_ratio(self) -> float | None:
+        """Of the medians, tuned ÷ theirs."""
+        return median(self.tuned) / median(self.theirs) if self.tuned else None
 
     @property
     def spread(self) -> tuple[float, float]:

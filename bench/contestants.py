@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bench.crew import Command
 from migrations.run import upgrade
@@ -23,6 +23,12 @@ def _procrastinate_tables(database_url: str) -> None:
             await app.schema_manager.apply_schema_async()
 
     asyncio.run(apply())
+
+
+def _pgqueuer_tables(database_url: str) -> None:
+    from bench.systems import pgqueuer
+
+    asyncio.run(pgqueuer.install(database_url))
 
 
 @dataclass(frozen=True)
@@ -47,21 +53,20 @@ CELERY_WORKER = (
     *("--concurrency", str(WORKERS), "--without-gossip", "--without-mingle"),
 )
 
-DULY = Contestant("duly", [DULY_RELAY, DULY_WORKER], upgrade)
-"""One worker process: its threads mostly wait, and the more share a commit the less each costs."""
-DRAMATIQ = Contestant(
-    "dramatiq", [("dramatiq", "bench.systems.dramatiq", "-p", str(WORKERS), "-t", "8")]
+DRAMATIQ_WORKER = ("dramatiq", "bench.systems.dramatiq", "-p", str(WORKERS), "-t", "8")
+PROCRASTINATE_WORKER = (
+    *("procrastinate", "--app", "bench.systems.procrastinate.app", "worker"),
+    *("--concurrency", "8", "--queues", "bench.procrastinate"),
 )
+PGQUEUER_WORKER = ("bench.systems.pgqueuer",)
+TUNED = {"BENCH_TUNED": "1"}
+TUNING = "32 threads (8 by default), no logs below WARNING"
+
+DULY = Contestant("duly", [DULY_RELAY, DULY_WORKER], upgrade)
+"""One worker process: the more jobs share a commit the less each costs."""
+DULY_TUNED = replace(DULY, environment=TUNED)
+DRAMATIQ = Contestant("dramatiq", [DRAMATIQ_WORKER])
 CELERY = Contestant("celery", [CELERY_WORKER])
 CELERY_WITH_RESULTS = Contestant("celery", [CELERY_WORKER], environment={"BENCH_RESULTS": "1"})
-PROCRASTINATE = Contestant(
-    "procrastinate",
-    [
-        (
-            *("procrastinate", "--app", "bench.systems.procrastinate.app", "worker"),
-            *("--concurrency", "8", "--queues", "bench.procrastinate"),
-        )
-    ]
-    * WORKERS,
-    _procrastinate_tables,
-)
+PROCRASTINATE = Contestant("procrastinate", [PROCRASTINATE_WORKER] * WORKERS, _procrastinate_tables)
+PGQUEUER = Contestant("pgqueuer", [PGQUEUER_WORKER] * WORKERS, _pgqueuer_tables)

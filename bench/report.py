@@ -1,4 +1,4 @@
-"""The comparisons as a table for people and as JSON for programs."""
+"""The comparisons as a table for people, as Markdown for the docs and as JSON for programs."""
 
 import json
 import os
@@ -14,17 +14,30 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.comparison import Comparison
+from bench.contestants import TUNING
 from bench.setting import Bench
 from dev.versions import postgres_version, rabbitmq_version
 from outbox.link import parameters
 
-PACKAGES = ("dramatiq", "celery", "procrastinate", "pika", "psycopg", "sqlalchemy", "fastapi")
+PACKAGES = (
+    "dramatiq",
+    "celery",
+    "procrastinate",
+    "pgqueuer",
+    "pika",
+    "psycopg",
+    "sqlalchemy",
+    "fastapi",
+)
 
 
 def show(found: Mapping[str, Sequence[Comparison]], console: Console) -> None:
     """Print a row for each comparison."""
-    columns = ("", "what", "Duly", "beside", "unit", "ratio", "spread", "reach", "beyond", "")
-    table = Table(*columns, expand=False)
+    columns = (
+        *("", "what", "Duly", "beside", "unit", "ratio", "spread", "tuned ÷"),
+        *("reach", "beyond", ""),
+    )
+    table = Table(*columns, expand=False, caption=f"tuned: {TUNING}")
     for name, comparisons in found.items():
         for each in comparisons:
             low, high = each.spread
@@ -34,11 +47,30 @@ def show(found: Mapping[str, Sequence[Comparison]], console: Console) -> None:
                     each.unit,
                     f"{each.ratio:.2f}",
                     f"{low:.2f} to {high:.2f}",
+                    "" if each.tuned_ratio is None else f"{each.tuned_ratio:.2f}",
                     _goal(each.reach, each),
                 ),
                 *(_goal(each.beyond, each), each.verdict),
             )
     console.print(table)
+
+
+def markdown(found: Mapping[str, Sequence[Comparison]]) -> str:
+    """The rows of the table in docs/performance.md."""
+    lines = [
+        "| | what | Duly | beside | | ratio | spread | tuned |",
+        "|---|---|---:|---:|---|---:|---|---:|",
+    ]
+    for name, comparisons in found.items():
+        for each in comparisons:
+            low, high = each.spread
+            cells = (
+                *(name, each.what, f"{median(each.ours):,.4g}", f"{median(each.theirs):,.4g}"),
+                *(each.unit, f"{each.ratio:.2f}", f"{low:.2f} to {high:.2f}"),
+                "" if each.tuned_ratio is None else f"{each.tuned_ratio:.2f}",
+            )
+            lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
 
 
 def conditions(bench: Bench) -> dict[str, object]:
@@ -54,6 +86,7 @@ def conditions(bench: Bench) -> dict[str, object]:
         },
         "rounds": bench.rounds,
         "scale": bench.scale,
+        "tuned": TUNING,
     }
 
 
@@ -62,7 +95,10 @@ def write(
 ) -> None:
     """Write all values, and the conditions in which they were found."""
     values = {
-        name: [asdict(each) | {"ratio": each.ratio} for each in comparisons]
+        name: [
+            asdict(each) | {"ratio": each.ratio, "tuned_ratio": each.tuned_ratio}
+            for each in comparisons
+        ]
         for name, comparisons in found.items()
     }
     path.write_text(json.dumps({**conditions, "found": values}, indent=2) + "\n")

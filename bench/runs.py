@@ -13,6 +13,7 @@ from bench.contestants import Contestant
 from bench.crew import Crew, crew, wait_for
 from bench.produce import WARM_UP
 from bench.setting import Bench
+from bench.systems.shop import CREATE_ORDERS
 from dev.wait import wait_until
 
 NANOSECOND = 1e-9
@@ -22,13 +23,24 @@ SINCE_RECORDED = "SELECT extract(epoch FROM clock_timestamp() - max(finished_at)
 
 @contextmanager
 def warm(
-    bench: Bench, contestant: Contestant, *, per_transaction: int = 1, count: int, rate: float = 0
+    bench: Bench,
+    contestant: Contestant,
+    *,
+    per_transaction: int = 1,
+    count: int,
+    rate: float = 0,
+    alone: bool = False,
 ) -> Iterator[tuple[Crew, "subprocess.Popen[str]"]]:
-    """A system whose workers have done a few jobs, and a producer that waits for a line."""
-    environment = contestant.environment
+    """A system whose workers have done a few jobs, and a producer that waits for a line.
+
+    Jobs handed in `alone` are what is in their transaction; else it has an order's row too.
+    """
+    environment = {**contestant.environment, **({"BENCH_ALONE": "1"} if alone else {})}
     name = contestant.module
     with crew(bench.database_url, bench.amqp_url, name, contestant.queues, **environment) as own:
         contestant.create_tables(own.database_url)
+        with psycopg.connect(own.database_url, autocommit=True) as connection:
+            connection.execute(CREATE_ORDERS)
         for command in contestant.processes:
             own.start(*command)
         producer = own.start(
@@ -42,9 +54,17 @@ def warm(
         yield own, producer
 
 
-def throughput(bench: Bench, contestant: Contestant, count: int, per_transaction: int = 1) -> float:
+def throughput(
+    bench: Bench,
+    contestant: Contestant,
+    count: int,
+    per_transaction: int = 1,
+    *,
+    alone: bool = False,
+) -> float:
     """Jobs per second from the first submission until all have run, and are recorded as done."""
-    with warm(bench, contestant, count=count, per_transaction=per_transaction) as (own, producer):
+    handed_in = warm(bench, contestant, count=count, per_transaction=per_transaction, alone=alone)
+    with handed_in as (own, producer):
         begun: tuple[int, int] = _go(producer)
         wait_for(contestant.module, own.tally, count + len(WARM_UP))
         last = max(own.tally.starts().values())
@@ -56,11 +76,11 @@ def throughput(bench: Bench, contestant: Contestant, count: int, per_transaction
 def latencies(
     bench: Bench, contestant: Contestant, count: int, rate: float, *, from_call: bool = False
 ) -> list[float]:
-    """Seconds to the start of each job's actor, from when it was handed in for good.
+    """Seconds to the start of each job's actor, from when it was handed in for good, alone.
 
     Or from the call, where the message may be read before the call returns.
     """
-    with warm(bench, contestant, count=count, rate=rate) as (own, producer):
+    with warm(bench, contestant, count=count, rate=rate, alone=True) as (own, producer):
         moments: list[tuple[int, int]] = _go(producer)
         wait_for(contestant.module, own.tally, count + len(WARM_UP))
         starts = own.tally.starts()

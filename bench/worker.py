@@ -1,4 +1,4 @@
-"""Workers alone: they drain what waits in RabbitMQ, and nobody adds to it."""
+"""Workers alone: they drain what waits for them, and nobody adds to it."""
 
 from functools import partial
 
@@ -6,11 +6,15 @@ from bench.backlogs import fill, relayed
 from bench.comparison import Comparison, in_turns
 from bench.contestants import (
     CELERY,
-    CELERY_WORKER,
+    DRAMATIQ,
     DULY,
     DULY_RELAY,
+    DULY_TUNED,
     DULY_WORKER,
+    PGQUEUER,
+    PROCRASTINATE,
     WORKERS,
+    Contestant,
 )
 from bench.crew import Crew, crew, wait_for
 from bench.runs import NANOSECOND
@@ -20,20 +24,39 @@ SETTLED_SHARE = 0.1
 
 
 def run(bench: Bench) -> list[Comparison]:
-    """Two processes each; Duly's record every job, and Celery's nothing."""
-    count = bench.size(20_000)
+    """Two processes each. Celery and Dramatiq record nothing of what became of a job."""
+    fast, slow = bench.size(20_000), bench.size(5000)
     rates = in_turns(
-        {"Duly": partial(_duly, bench, count), "Celery": partial(_celery, bench, count)},
+        {
+            "Duly": partial(_duly, bench, DULY, fast),
+            "Duly, tuned": partial(_duly, bench, DULY_TUNED, fast),
+            "Celery": partial(_peer, bench, CELERY, fast),
+            "Dramatiq": partial(_peer, bench, DRAMATIQ, fast),
+            "Procrastinate": partial(_peer, bench, PROCRASTINATE, slow),
+            "PgQueuer": partial(_peer, bench, PGQUEUER, slow),
+        },
         bench.rounds,
         bench.say,
     )
-    return [Comparison("workers ÷ Celery's", rates["Duly"], rates["Celery"], "jobs/s", 2, 3)]
+    ours, tuned = rates.pop("Duly"), rates.pop("Duly, tuned")
+    return [
+        Comparison(
+            f"workers ÷ {peer}'s",
+            ours,
+            theirs,
+            "jobs/s",
+            reach=2 if peer == "Celery" else None,
+            beyond=3 if peer == "Celery" else None,
+            tuned=tuned,
+        )
+        for peer, theirs in rates.items()
+    ]
 
 
-def _duly(bench: Bench, count: int) -> float:
-    environment = {"BENCH_WINDOW": str(2**30)}
-    with crew(bench.database_url, bench.amqp_url, "worker", DULY.queues, **environment) as own:
-        DULY.create_tables(own.database_url)
+def _duly(bench: Bench, duly: Contestant, count: int) -> float:
+    environment = {"BENCH_WINDOW": str(2**30), **duly.environment}
+    with crew(bench.database_url, bench.amqp_url, "worker", duly.queues, **environment) as own:
+        duly.create_tables(own.database_url)
         fill(own.database_url, count)
         relay = own.start(*DULY_RELAY)
         relayed(own.database_url, count)
@@ -44,11 +67,15 @@ def _duly(bench: Bench, count: int) -> float:
         return rate(own, count)
 
 
-def _celery(bench: Bench, count: int) -> float:
-    environment = {"BENCH_UNCONFIRMED": "1"}
-    with crew(bench.database_url, bench.amqp_url, "celery", CELERY.queues, **environment) as own:
-        own.start("bench.produce", "celery", str(count), "100", "0", asks=True).communicate("go\n")
-        own.start(*CELERY_WORKER)
+def _peer(bench: Bench, peer: Contestant, count: int) -> float:
+    """Its own producer fills its queue, a hundred at a time and with no confirms."""
+    environment = {"BENCH_UNCONFIRMED": "1", "BENCH_ALONE": "1", **peer.environment}
+    with crew(bench.database_url, bench.amqp_url, peer.module, peer.queues, **environment) as own:
+        peer.create_tables(own.database_url)
+        producer = own.start("bench.produce", peer.module, str(count), "100", "0", asks=True)
+        producer.communicate("go\n")
+        for command in peer.processes:
+            own.start(*command)
         return rate(own, count)
 
 

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from celery import Celery, group
 from kombu.entity import Queue
 
+from bench.systems.shop import commit_order
 from bench.tally import mark
 
 QUEUE = "bench.celery"
@@ -42,7 +43,8 @@ def nothing(number: int) -> None:
 
 
 def hand_in(numbers: Sequence[int]) -> None:
-    """`delay` one, or a group of many."""
+    """Commit the order; then `delay` one, or a group of many."""
+    commit_order()
     if len(numbers) == 1:
         nothing.delay(numbers[0])
     else:

@@ -1,6 +1,7 @@
 """Dramatiq with publisher confirms, which its documentation recommends for durability.
 
-It has no way to send many at once: a bulk is as many calls.
+It has no way to send many at once: a bulk is as many calls. `BENCH_UNCONFIRMED=1` is for filling a
+queue, of which nothing is measured.
 """
 
 import os
@@ -9,11 +10,13 @@ from collections.abc import Sequence
 import dramatiq
 from dramatiq.brokers.rabbitmq import RabbitmqBroker
 
+from bench.systems.shop import commit_order
 from bench.tally import mark
 
 QUEUE = "bench.dramatiq"
+CONFIRMS = not os.environ.get("BENCH_UNCONFIRMED")
 
-dramatiq.set_broker(RabbitmqBroker(url=os.environ["AMQP_URL"], confirm_delivery=True))
+dramatiq.set_broker(RabbitmqBroker(url=os.environ["AMQP_URL"], confirm_delivery=CONFIRMS))
 
 
 @dramatiq.actor(queue_name=QUEUE)
@@ -23,6 +26,7 @@ def nothing(number: int) -> None:
 
 
 def hand_in(numbers: Sequence[int]) -> None:
-    """Send each."""
+    """Commit the order; then send each."""
+    commit_order()
     for number in numbers:
         nothing.send(number)

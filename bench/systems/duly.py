@@ -1,4 +1,8 @@
-"""Duly: one transaction for each submission, a relay, and workers that record every job."""
+"""Duly: order and jobs in one transaction, a relay, and workers that record every job.
+
+As shipped: the default number of threads, and the logs that `duly relay` and `duly worker` write.
+`BENCH_TUNED=1` is what can be set for throughput: 32 threads, and no logs below WARNING.
+"""
 
 import asyncio
 import logging
@@ -6,22 +10,24 @@ import os
 import sys
 from collections.abc import Sequence
 from datetime import timedelta
-from functools import cache
+from functools import cache, partial
 
 import structlog
 from pydantic import BaseModel
-from sqlalchemy import Engine, create_engine
 from sqlalchemy.orm import Session
 
+from bench.systems.shop import engine, keep_order
 from bench.tally import mark
 from outbox import Actors, Job, Kind, actor, relay_process, submit, submit_all, worker
-from outbox.database import sqlalchemy_url
 from outbox.nudge import BlockingNudge
+from service import logs
+from service.settings import settings
 
 DATABASE_URL = os.environ["DATABASE_URL"]
 AMQP_URL = os.environ["AMQP_URL"]
 QUEUE = "bench.duly"
-THREADS = int(os.environ.get("BENCH_THREADS", "32"))
+TUNED = bool(os.environ.get("BENCH_TUNED"))
+TUNED_THREADS = 32
 
 
 class Number(BaseModel):
@@ -39,16 +45,11 @@ def nothing(work: Number, _job: Job) -> None:
     mark(work.number)
 
 
-@cache
-def engine() -> Engine:
-    """The producer's connections. Each submission is one statement, which commits by itself."""
-    return create_engine(sqlalchemy_url(DATABASE_URL), isolation_level="AUTOCOMMIT")
-
-
 def hand_in(numbers: Sequence[int]) -> None:
-    """One transaction for all of them."""
+    """The order's row and its jobs, in one transaction."""
     works = [NOTHING(number=number) for number in numbers]
-    with Session(engine()) as session:
+    with Session(engine()) as session, session.begin():
+        keep_order(session)
         if len(works) == 1:
             submit(session, works[0])
         else:
@@ -82,14 +83,18 @@ def run_relay() -> None:
 
 def run_worker() -> None:
     """A worker process."""
-    actors = Actors([nothing])
-    code = worker.run(actors=actors, database_url=DATABASE_URL, amqp_url=AMQP_URL, threads=THREADS)
-    sys.exit(code)
+    run = partial(worker.run, actors=Actors([nothing]))
+    if TUNED:
+        run = partial(run, threads=TUNED_THREADS)
+    sys.exit(run(database_url=DATABASE_URL, amqp_url=AMQP_URL))
+
+
+def _configure_logs() -> None:
+    logs.configure(settings())
+    if TUNED:
+        structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
 
 
 if __name__ == "__main__":
-    structlog.configure(
-        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
-        cache_logger_on_first_use=True,
-    )
+    _configure_logs()
     {"relay": run_relay, "worker": run_worker}[sys.argv[1]]()

@@ -1,17 +1,20 @@
 """Procrastinate: the queue in Postgres, and workers that record every job.
 
-Plain code opens the app and defers synchronously; workers are asynchronous, as it recommends. Its
-bulk way is `batch_defer`.
+Plain code defers synchronously, in the transaction of the order; workers are asynchronous, as it
+recommends. Its bulk way is `batch_defer`.
 """
 
 import os
 from collections.abc import Sequence
 from functools import cache
+from typing import Any
 
+import psycopg
 from procrastinate import App, PsycopgConnector
 from procrastinate.jobs import JobDeferrer
 from procrastinate.types import JSONDict
 
+from bench.systems.shop import INSERT_ORDER, WITH_ORDER
 from bench.tally import mark
 
 QUEUE = "bench.procrastinate"
@@ -33,15 +36,23 @@ def opened() -> App:
 
 
 @cache
+def _connection() -> "psycopg.Connection[Any]":
+    """The producer's."""
+    return psycopg.connect(os.environ["DATABASE_URL"], autocommit=True)
+
+
 def _deferrer() -> JobDeferrer:
-    """The task, of which plain code knows the name alone."""
-    return opened().configure_task(nothing.name, queue=QUEUE)
+    """The task, of which plain code knows the name alone, in the transaction of the order."""
+    return opened().configure_task(nothing.name, queue=QUEUE, connection=_connection())
 
 
 def hand_in(numbers: Sequence[int]) -> None:
-    """Defer one, or many at once."""
-    if len(numbers) == 1:
-        _deferrer().defer(number=numbers[0])
-    else:
-        rows: list[JSONDict] = [{"number": number} for number in numbers]
-        _deferrer().batch_defer(*rows)
+    """The order's row, and one job deferred or many at once, in one transaction."""
+    with _connection().transaction():
+        if WITH_ORDER:
+            _connection().execute(INSERT_ORDER)
+        if len(numbers) == 1:
+            _deferrer().defer(number=numbers[0])
+        else:
+            rows: list[JSONDict] = [{"number": number} for number in numbers]
+            _deferrer().batch_defer(*rows)

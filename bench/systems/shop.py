@@ -1,10 +1,11 @@
-"""What the shops of all systems share: an order's row."""
+"""What all systems share: an order's row, which is the business of whoever hands in a job."""
 
 import os
 from functools import cache
 
 from pydantic import BaseModel
 from sqlalchemy import Engine, create_engine, text
+from sqlalchemy.orm import Session
 
 from outbox.database import sqlalchemy_url
 
@@ -13,7 +14,11 @@ CONNECTIONS = 16
 CREATE_ORDERS = (
     "CREATE TABLE orders (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, item text)"
 )
+INSERT_ORDER = "INSERT INTO orders (item) VALUES ('a thing')"
+"""For a system whose connection is not SQLAlchemy's."""
 KEEP = text("INSERT INTO orders (item) VALUES (:item) RETURNING id")
+WITH_ORDER = not os.environ.get("BENCH_ALONE")
+"""Whether a producer writes an order's row with each transaction, or hands in jobs alone."""
 
 
 class Order(BaseModel):
@@ -26,3 +31,16 @@ class Order(BaseModel):
 def engine() -> Engine:
     """The process's connections."""
     return create_engine(sqlalchemy_url(os.environ["DATABASE_URL"]), pool_size=CONNECTIONS)
+
+
+def keep_order(session: Session) -> None:
+    """Write an order's row in this transaction, unless jobs are measured alone."""
+    if WITH_ORDER:
+        session.execute(KEEP, {"item": "a thing"})
+
+
+def commit_order() -> None:
+    """The same in a transaction of its own: for systems that publish after the commit."""
+    if WITH_ORDER:
+        with Session(engine()) as session, session.begin():
+            keep_order(session)
