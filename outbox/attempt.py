@@ -72,6 +72,7 @@ class Attempt:
         self._refused: psycopg.Error | None = None
         self._began = -math.inf
         self._busy_since: float | None = None
+        self._seconds = 0.0
 
     @property
     def has_begun(self) -> bool:
@@ -112,7 +113,7 @@ class Attempt:
         """Log how the record of the success went."""
         said = {"job": str(self.job.id), "kind": self.job.kind, "attempt": self.job.attempt}
         if is_ours:
-            log.info("succeeded", **said)
+            log.info("succeeded", **said, seconds=self._seconds)
         else:
             log.warning("superseded", why=TAKEN, **said)
 
@@ -162,15 +163,16 @@ class Attempt:
         if self._refused:
             self._failed(UnstorableResult(str(self._refused)))
             return None
-        log.info("started", attempt=self.job.attempt)
+        log.debug("started", attempt=self.job.attempt)
         try:
             result = self._act()
         except BaseException as error:  # noqa: BLE001 - SystemExit, too, is how an attempt ended
             self._failed(error)
             return None
         self._busy_since = None
+        self._seconds = round(time.monotonic() - self._began, 3)
         if self.job.completed:
-            log.info("succeeded", attempt=self.job.attempt)
+            log.info("succeeded", attempt=self.job.attempt, seconds=self._seconds)
             return None
         return self._fence | {"result": result}
 

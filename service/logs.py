@@ -1,9 +1,14 @@
-"""One log for everything a process says: structured, on stderr."""
+"""One log for everything a process says: structured, on stderr.
+
+A worker writes a line for each job, so a line of ours costs few microseconds: it goes from
+structlog straight to stderr. Lines of libraries come from Python's logging, and look the same.
+"""
 
 import logging
 import re
 import sys
 import traceback
+from contextlib import suppress
 from typing import TextIO
 
 import structlog
@@ -13,6 +18,9 @@ from service.printable import plain, plain_lines
 from service.settings import Settings
 
 OF_MANY_LINES = ("exception", "stack")
+HEAD = ("timestamp", "level", "logger", "event")
+BARE = re.compile(r"[^\s='\"]+").fullmatch
+"""What needs no quotes."""
 ENRICH: list[Processor] = [
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_log_level,
@@ -26,10 +34,11 @@ def configure(settings: Settings) -> None:
 
     Call it once, when a process starts.
     """
+    stderr = sys.stderr
     structlog.configure(
-        processors=[*ENRICH, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.stdlib.BoundLogger,
+        processors=[*ENRICH, *_rendered(settings.log_format)],
+        logger_factory=lambda name=None: _Lines(name, stderr),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler()
@@ -49,18 +58,39 @@ def configure(settings: Settings) -> None:
         logging.getLogger(verbose).setLevel(logging.CRITICAL)
 
 
+class _Lines(structlog.WriteLogger):
+    """Writes the lines of one module. A line that cannot be written is lost, and nothing else."""
+
+    def __init__(self, name: str | None, file: TextIO) -> None:
+        super().__init__(file)
+        self.name = name
+
+    def msg(self, message: str) -> None:
+        with suppress(OSError, ValueError):  # a full disk, or a pipe or file that was closed
+            super().msg(message)
+
+    debug = info = warning = error = critical = exception = msg
+
+
 def _rendered(log_format: str) -> list[Processor]:
+    tracebacks: list[Processor] = [structlog.processors.format_exc_info, _without_rows]
     if log_format == "json":
-        return [
-            structlog.processors.format_exc_info,
-            _without_rows,
-            structlog.processors.JSONRenderer(),
-        ]
-    colors = sys.stderr.isatty()
-    return [
-        _printable,
-        structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=_plain_traceback),
+        return [*tracebacks, structlog.processors.JSONRenderer()]
+    if sys.stderr.isatty():
+        renderer = structlog.dev.ConsoleRenderer(exception_formatter=_plain_traceback)
+        return [_printable, renderer]
+    return [*tracebacks, _printable, _line]
+
+
+def _line(_: WrappedLogger, __: str, event: EventDict) -> str:
+    """What ConsoleRenderer writes without colors, in a fraction of the time."""
+    below = [event.pop(name) for name in OF_MANY_LINES if name in event]
+    when, level, name, what = (event.pop(each, "") for each in HEAD)
+    pairs = [
+        f" {key}={value if isinstance(value, str) and BARE(value) else repr(value)}"
+        for key, value in event.items()
     ]
+    return "\n".join([f"{when} [{level:<9}] {what:<30} [{name}]{''.join(pairs)}", *below])
 
 
 def _printable(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
