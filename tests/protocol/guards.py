@@ -34,7 +34,10 @@ class Guard:
 
 def guards() -> list[Guard]:
     """All of them, in the order of the steps."""
-    return [guard for step in vars(steps) if step.isupper() for guard in _guards_of(step)]
+    texts = [
+        name for name, value in vars(steps).items() if name.isupper() and isinstance(value, str)
+    ]
+    return [guard for step in texts for guard in _guards_of(step)]
 
 
 def _guards_of(step: str) -> Iterator[Guard]:

@@ -3,7 +3,7 @@
 import pytest
 
 from outbox import steps
-from tests.integration.engine.by_hand import ByHand
+from tests.integration.engine.by_hand import KIND, ByHand
 
 NOW_DUE = "UPDATE duly.jobs SET run_at = now()"
 AGE = "UPDATE duly.refusals SET since = since - %(age)s * interval '1 s'"
@@ -112,3 +112,49 @@ def test_a_running_job_that_is_to_be_cancelled_is_not_put_off(by_hand: ByHand) -
     job = by_hand.running()
     by_hand.cancel(job)
     assert by_hand.put_off(job, attempt=1) is None
+
+
+def test_what_another_job_was_refused_for_does_not_count(by_hand: ByHand) -> None:
+    refused, other = by_hand.submit(), by_hand.submit()
+    by_hand.put_off(refused)
+    by_hand.take(AGE, age=3601)
+    by_hand.claim(other)
+    by_hand.retry(other)
+    by_hand.take(NOW_DUE)
+    assert by_hand.put_off(other, dispatch=2)
+
+
+def test_many_jobs_are_put_off_at_once_each_with_its_own_reason(by_hand: ByHand) -> None:
+    jobs = [by_hand.submit() for _ in range(3)]
+    rows = {
+        "id": jobs,
+        "dispatch": [1] * 3,
+        "attempt": [0] * 3,
+        "kind": [KIND] * 3,
+        "queue": ["q"] * 3,
+        "why": ["a", "b", "c"],
+        "patience_seconds": [60.0] * 3,
+    }
+    taken = by_hand.take(steps.PUT_OFF, worker="w1", **rows)
+    assert sorted(row["n"] for row in taken) == [1, 2, 3]
+    kept = {row["job_id"]: row["why"] for row in by_hand.take("SELECT * FROM duly.refusals")}
+    assert kept == dict(zip(jobs, "abc", strict=True))
+
+
+def test_many_jobs_are_buried_at_once_each_with_its_own_reason(by_hand: ByHand) -> None:
+    jobs = [by_hand.submit() for _ in range(3)]
+    rows = {
+        "id": jobs,
+        "dispatch": [1] * 3,
+        "kind": [KIND] * 3,
+        "queue": ["q"] * 3,
+        "reason": ["unknown_kind"] * 3,
+        "error_type": [""] * 3,
+        "error_message": ["a", "b", "c"],
+    }
+    assert len(by_hand.take(steps.BURY, **rows)) == 3
+    said = [
+        (by_hand.letters(job)[0]["error_type"], by_hand.letters(job)[0]["error_message"])
+        for job in jobs
+    ]
+    assert said == [(None, "a"), (None, "b"), (None, "c")]
