@@ -60,7 +60,7 @@ PROCRASTINATE_WORKER = (
 )
 PGQUEUER_WORKER = ("bench.systems.pgqueuer",)
 TUNED = {"BENCH_TUNED": "1"}
-TUNING = "32 threads (8 by default), no logs below WARNING"
+TUNING = "32 threads (16 by default), no logs below WARNING"
 
 DULY = Contestant("duly", [DULY_RELAY, DULY_WORKER], upgrade)
 """One worker process: the more jobs share a commit the less each costs."""

@@ -53,7 +53,7 @@ def run(
     database_url: str,
     amqp_url: str,
     queues: Collection[str] | None = None,
-    threads: int = 8,
+    threads: int = 16,
     grace: timedelta = timedelta(seconds=25),
     margin: timedelta = timedelta(seconds=30),
     patience: timedelta = PATIENCE,

@@ -71,7 +71,7 @@ def worker(
     queues: Annotated[
         str | None, typer.Option(metavar="A,B", help="Only these queues, instead of all.")
     ] = None,
-    threads: Annotated[int, typer.Option(min=1, max=1000, help="Jobs done at once.")] = 8,
+    threads: Annotated[int, typer.Option(min=1, max=1000, help="Jobs done at once.")] = 16,
     grace: Annotated[
         float, typer.Option(min=0, max=86400, help="How long what runs may finish, in seconds.")
     ] = 25,

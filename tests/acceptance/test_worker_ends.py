@@ -4,8 +4,8 @@ from tests.acceptance.line import Line
 from tests.acceptance.outside import Gate, webhook_ids
 from tests.wait import wait_for
 
-THREADS = 6
-"""Of a worker's eight for one queue, as the two others keep one each: so many jobs of it run."""
+THREADS = 14
+"""Of a worker's sixteen for one queue, as the two others keep one each: so many jobs of it run."""
 
 
 def test_the_jobs_of_a_killed_worker_are_rescued_under_their_ids(line: Line) -> None:
