@@ -77,7 +77,7 @@ def _wanted(rooms: Rooms, most: int, frontier: Frontier) -> dict[str, str]:
     return {
         "queues": array(queues),
         "rooms": array(min(room.messages, most) for _, room in rooms.items()),
-        "replays": array(min(room.replays, most) for _, room in rooms.items()),
+        "replays": array(min(each, most) for _, room in rooms.items() for each in room.replays),
         "reached": array(frontier.of(queues)),
     }
 

@@ -63,7 +63,10 @@ class Mover:
 
     async def is_any_due(self) -> bool:
         """Whether there is anything to move."""
-        return await batches.is_any_due(self._idle[-1], self._rooms)
+        is_any_due = await batches.is_any_due(self._idle[-1], self._rooms)
+        if not is_any_due:
+            self._rooms.spend([])
+        return is_any_due
 
     async def move(self) -> int:
         """Send a batch and settle the one before; returns how many events it took up.

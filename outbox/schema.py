@@ -58,6 +58,7 @@ jobs = Table(
     Column("attempt", Integer, nullable=False, server_default="0"),
     Column("attempt_limit", Integer, nullable=False),
     Column("attempt_budget", Integer, nullable=False),
+    Column("replays", SmallInteger, nullable=False, server_default=text("0")),
     Column("worker", Text),
     Column("result", JSONB),
     Column("subject", Text),

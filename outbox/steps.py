@@ -21,10 +21,9 @@ made for a small table is kept (see STEPS in outbox/postgres.py).
 """
 
 # Where a job's events stand in the outbox: fresh jobs by their priority (0, 1, 2), those that were
-# replayed by the same and 3 more. Only a replay makes a job's limit larger than its budget.
+# ever replayed by the same and 3 more.
 REPLAYED = 3
-_LEVEL = f"""job.priority + CASE WHEN job.attempt_limit > job.attempt_budget THEN {REPLAYED}
-                                 ELSE 0 END AS level"""
+_LEVEL = f"job.priority + CASE WHEN job.replays > 0 THEN {REPLAYED} ELSE 0 END AS level"
 
 # Handler or actor -> queued. Commits or rolls back with the caller's transaction. Nothing comes
 # back: the caller knows what it asked for, and rows of an answer cost it more than the question.
@@ -77,7 +76,8 @@ SELECT jsonb_array_elements_text(queues) FROM duly.workers
 """
 
 # Relay: locks what each queue has room for, highest priority first, oldest first within it. Of each
-# priority it takes replayed jobs first, `replays` of them at most, and fresh ones for the rest.
+# priority it takes replayed jobs first, as many as `replays` says, and fresh ones for the rest:
+# `replays` has three numbers for each queue, one for each priority.
 # A moment that Python lacks, as '-infinity', is told as the epoch.
 # Each level is its own index range, so rows scheduled for later are never walked; nor are those
 # before the moment that a level has reached, where there is one: see outbox/frontier.py. `reached`
@@ -85,13 +85,12 @@ SELECT jsonb_array_elements_text(queues) FROM duly.workers
 LOCK_EVENTS = """
 SELECT event.job_id, event.dispatch, event.kind, event.queue, event.level,
        greatest(event.available_at, 'epoch') AS available_at
-FROM unnest(%(queues)s::text[], %(rooms)s::int[], %(replays)s::int[])
-     WITH ORDINALITY AS wanted (queue, room, replays, n)
+FROM unnest(%(queues)s::text[], %(rooms)s::int[]) WITH ORDINALITY AS wanted (queue, room, n)
 CROSS JOIN LATERAL (
     SELECT due.*
-    FROM (VALUES (3::smallint, wanted.replays), (0, wanted.room),
-                 (4, wanted.replays), (1, wanted.room),
-                 (5, wanted.replays), (2, wanted.room)) AS level (level, most)
+    FROM (VALUES (3::smallint, (%(replays)s::int[])[wanted.n * 3 - 2]), (0, wanted.room),
+                 (4, (%(replays)s::int[])[wanted.n * 3 - 1]), (1, wanted.room),
+                 (5, (%(replays)s::int[])[wanted.n * 3]), (2, wanted.room)) AS level (level, most)
     CROSS JOIN LATERAL (
         SELECT job_id::text, dispatch, kind, queue, priority AS level, available_at
         FROM duly.outbox_events
@@ -465,7 +464,8 @@ WITH letter AS (
 ), replayed AS (
     UPDATE duly.jobs AS job
     SET state = 'queued', dispatch = job.dispatch + 1, run_at = now(), finished_at = NULL,
-        cancel_requested_at = NULL, attempt_limit = job.attempt + job.attempt_budget
+        cancel_requested_at = NULL, attempt_limit = job.attempt + job.attempt_budget,
+        replays = job.replays + 1
     FROM letter
     WHERE job.id = letter.job_id AND job.dispatch = letter.dispatch AND job.state = 'dead'
     RETURNING letter.id AS letter_id, job.id, job.dispatch, job.kind, job.queue,

@@ -1,6 +1,5 @@
 """How much the relay publishes, and how much of it may be replayed jobs."""
 
-from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
@@ -11,20 +10,20 @@ from outbox.frontier import Event
 from outbox.rooms import Room, Rooms
 from outbox.wire import Dispatch
 
-NEVER: Callable[[], float] = lambda: 0.0  # noqa: E731 - short for a parameter
+NORMAL = 1
 
 
-def measured(window: int, depth: int) -> Room:
-    rooms = Rooms(window, NEVER)
-    rooms.measure({"q": depth})
+def room_of(rooms: Rooms) -> Room:
     ((_, room),) = rooms.items()
     return room
 
 
-def events(fresh: int, replayed: int) -> list[Event]:
+def events(*, fresh: int = 0, replayed: int = 0, priority: int = NORMAL) -> list[Event]:
     dispatch = Dispatch("id", 1, "kind", "q")
     now = datetime.now(UTC)
-    return [Event(dispatch, 1, now)] * fresh + [Event(dispatch, 4, now)] * replayed
+    return [Event(dispatch, priority, now)] * fresh + [
+        Event(dispatch, priority + 3, now)
+    ] * replayed
 
 
 @pytest.mark.parametrize(
@@ -32,49 +31,94 @@ def events(fresh: int, replayed: int) -> list[Event]:
     [
         (0, 1000, 100),
         (50, 950, 50),
-        (80, 920, 0),  # a few are not worth a batch
-        (100, 900, 90),  # fresh jobs are there: one in ten
-        (700, 300, 30),
+        (75, 925, 25),
+        (76, 924, 0),  # a few are not worth a batch
+        (100, 900, 0),
+        (750, 250, 0),
         (751, 0, 0),
         (5000, 0, 0),
     ],
 )
-def test_replayed_jobs_have_a_tenth_of_the_window(depth: int, messages: int, replays: int) -> None:
-    assert measured(1000, depth) == Room(messages, replays)
+def test_replayed_jobs_by_themselves_have_a_tenth_of_the_window(
+    depth: int, messages: int, replays: int
+) -> None:
+    rooms = Rooms(1000)
+    rooms.measure({"q": depth})
+    assert room_of(rooms) == Room(messages, [replays] * 3)
 
 
-def test_a_window_of_a_few_lets_a_replayed_job_through_by_chance() -> None:
-    rooms = Rooms(8, lambda: 0.7)
-    rooms.measure({"q": 4})
-    assert dict(rooms.items()) == {"q": Room(4, 1)}
+def test_nine_fresh_jobs_let_one_replayed_job_of_their_priority_through() -> None:
+    rooms = Rooms(1000)
+    rooms.measure({"q": 500})
+    rooms.spend(events(fresh=20))
+    rooms.measure({"q": 500})
+    assert room_of(rooms).replays == [0, 2, 0]
+    rooms.spend(events(fresh=7, replayed=2))
+    rooms.measure({"q": 500})
+    assert room_of(rooms).replays == [0, 1, 0]
+
+
+def test_a_window_of_a_few_lets_a_replayed_job_through_in_the_end() -> None:
+    rooms = Rooms(8)
+    for _ in range(5):
+        rooms.measure({"q": 6})
+        assert room_of(rooms).replays[NORMAL] == 0
+        rooms.spend(events(fresh=2))
+    rooms.measure({"q": 6})
+    assert room_of(rooms).replays[NORMAL] == 1
 
 
 def test_replayed_jobs_that_wait_for_room_make_it_worth_to_measure_again() -> None:
-    rooms = Rooms(1000, NEVER)
+    rooms = Rooms(1000)
     rooms.measure({"q": 0})
     assert not rooms.is_lacking
     rooms.spend(events(fresh=5, replayed=99))
     assert not rooms.is_lacking
-    rooms.spend(events(fresh=0, replayed=1))
+    rooms.spend(events(replayed=1))
     assert rooms.is_lacking
     rooms.measure({"q": 99})
     rooms.spend([])
     assert rooms.is_lacking
     rooms.measure({"q": 0})
-    rooms.spend(events(fresh=0, replayed=3))
+    rooms.spend([])
     assert not rooms.is_lacking
 
 
-@given(st.integers(1, 5000), st.integers(0, 6000), st.floats(0, 1, exclude_max=True))
-def test_no_queue_is_filled_beyond_its_window_nor_by_replayed_jobs_alone(
-    window: int, depth: int, chance: float
+@given(
+    st.sampled_from([8, 100, 400, 1000]),
+    st.integers(1, 2),
+    st.lists(st.integers(0, 300), min_size=1, max_size=60),
+)
+def test_replayed_jobs_alone_never_fill_more_than_a_tenth_for_each_relay(
+    window: int, relays: int, done: list[int]
 ) -> None:
-    rooms = Rooms(window, lambda: chance)
-    rooms.measure({"q": depth})
-    ((_, room),) = rooms.items()
-    assert 0 <= room.messages <= max(window - depth, 0)
+    all_rooms = [Rooms(window) for _ in range(relays)]
+    depth = 0
+    for count in done:
+        for rooms in all_rooms:  # both measure before either publishes
+            rooms.measure({"q": depth})
+        for rooms in all_rooms:
+            taken = min(room_of(rooms).messages, room_of(rooms).replays[NORMAL])
+            rooms.spend(events(replayed=taken))
+            depth += taken
+        assert depth <= relays * max(window // 10, 1)
+        depth = max(depth - count, 0)
+
+
+@given(
+    st.sampled_from([8, 100, 1000]),
+    st.lists(st.tuples(st.integers(0, 1000), st.integers(0, 1000)), max_size=60),
+)
+def test_beside_fresh_jobs_one_in_ten_is_a_replayed_one(
+    window: int, turns: list[tuple[int, int]]
+) -> None:
+    rooms, fresh_taken, replayed_taken = Rooms(window), 0, 0
     tenth = max(window // 10, 1)
-    if depth < tenth:
-        assert 0 <= room.replays <= tenth - depth
-    else:
-        assert 0 <= room.replays <= room.messages / 10 + 1
+    for depth, fresh in turns:
+        rooms.measure({"q": max(depth, tenth)})
+        room = room_of(rooms)
+        replayed = min(room.messages, room.replays[NORMAL])
+        took = min(room.messages - replayed, fresh)
+        rooms.spend(events(fresh=took, replayed=replayed))
+        fresh_taken, replayed_taken = fresh_taken + took, replayed_taken + replayed
+        assert replayed_taken <= fresh_taken / 9

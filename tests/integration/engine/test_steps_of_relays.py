@@ -19,6 +19,12 @@ FROM generate_series(1, %(count)s) AS n
 """
 
 
+LETTER = """
+INSERT INTO duly.dead_letters (job_id, dispatch, kind, queue, reason)
+SELECT id, dispatch, kind, queue, 'unknown_kind' FROM duly.jobs WHERE id = %(job)s RETURNING id
+"""
+
+
 def locked(hand: ByHand, **rooms: int) -> list[UUID]:
     """The jobs whose events a relay locks, in its order."""
     return [UUID(row["job_id"]) for row in hand.take(steps.LOCK_EVENTS, **wanted(**rooms))]
@@ -215,7 +221,7 @@ def test_replayed_jobs_wait_at_a_level_of_their_own(by_hand: ByHand) -> None:
     fresh = [by_hand.submit() for _ in range(3)]
     assert [_level(by_hand, job) for job in jobs + fresh] == [4, 4, 4, 1, 1, 1]
 
-    asked = wanted(q=4) | {"replays": [1]}
+    asked = wanted(q=4) | {"replays": [0, 1, 0]}
     events = [UUID(event["job_id"]) for event in by_hand.take(steps.LOCK_EVENTS, **asked)]
     assert events == [jobs[0], *fresh]
 
@@ -253,3 +259,14 @@ def _level(by_hand: ByHand, job: UUID) -> int:
     assert event is not None
     level: int = event["priority"]
     return level
+
+
+def test_a_job_that_was_dead_without_a_run_is_a_replayed_one_too(by_hand: ByHand) -> None:
+    job = by_hand.submit()
+    by_hand.take("UPDATE duly.jobs SET state = 'dead' WHERE id = %(id)s RETURNING 1", id=job)
+    letter = by_hand.take(LETTER, job=job)[0]["id"]
+    by_hand.close(steps.REPLAY, letter)
+    dispatch = by_hand.job(job)["dispatch"]
+    by_hand.publish(job, dispatch=dispatch)
+    by_hand.put_off(job, dispatch=dispatch)
+    assert _level(by_hand, job) == 4
