@@ -28,6 +28,8 @@ LOOK_SECONDS = 1.0
 REJECTED_SECONDS = 5.0
 """How long a job waits whose message a worker of an earlier release has rejected: it rejects all of
 a kind that it does not know, and would do so again at once."""
+_KEEP_FOREIGN = steps.KEEP_FOREIGN.replace("%(body)s", "%(body)b")
+"""The body in binary: as text it is twice as large, and RabbitMQ takes messages up to 512 MiB."""
 
 
 class Collector:
@@ -121,7 +123,7 @@ async def _keep_foreign(database: AsyncConnection[Any], message: DeadMessage, wh
         "body": [message.body],
         "headers": [headers.as_json(message.headers)],
     }
-    await _one(database, steps.KEEP_FOREIGN, parameters)
+    await _one(database, _KEEP_FOREIGN, parameters)
 
 
 async def _one(database: AsyncConnection[Any], step: str, parameters: dict[str, Any]) -> Any:

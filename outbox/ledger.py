@@ -5,9 +5,9 @@ step and one commit for all (group commit). While Postgres is away the entries w
 with them the jobs' messages, unacknowledged. Away is whatever Postgres answers that is not about
 one entry: it may be read-only for a while, or have no room, as well as be gone.
 
-Only data that Postgres can keep nowhere is refused. An entry that the tables do not take (a
-constraint, a trigger, a missing privilege, a sequence that is behind) is held and written again,
-apart from the others: a record that fails is no job that failed.
+Only data that Postgres can keep nowhere is refused, or that is too large for any statement. An
+entry that the tables do not take (a constraint, a trigger, a missing privilege, a sequence that is
+behind) is held and written again, apart from the others: a record that fails is no job that failed.
 """
 
 import math
@@ -15,7 +15,7 @@ import queue
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +25,7 @@ import structlog
 from psycopg.errors import DeadlockDetected, SerializationFailure
 
 from outbox import sequences, steps
+from outbox.group import next_group
 from outbox.held import Held
 from outbox.nudge import NOTIFY
 from outbox.postgres import STEPS, connect, is_pooled
@@ -34,7 +35,6 @@ from outbox.round_trip import PreparedStatement, array, named_rows, round_trip
 
 log = structlog.get_logger(__name__)
 
-LARGEST_GROUP = 500
 RETRY_SECONDS = 0.5
 BREATH_SECONDS = 0.002
 """The longest pause after a group, in which the next one gathers: fewer commits, less work."""
@@ -203,20 +203,19 @@ class Ledger:
     def _run(self) -> None:
         group: list[_Entry] = []
         while _CLOSE not in group:
-            group = self._gather()
+            group = next_group(self._waiting())
             self._settle_held()
             self._settle([entry for entry in group if entry not in _SIGNALS])
             if _NUDGE in group:
                 self._notify()
             time.sleep(min(len(group) * BREATH_PER_ENTRY_SECONDS, BREATH_SECONDS))
 
-    def _gather(self) -> list[_Entry]:
-        group: list[_Entry] = []
+    def _waiting(self) -> Iterator[_Entry]:
+        """What was handed in; waits for the first, unless something held is due before."""
         with suppress(queue.Empty):
-            group.append(self._entries.get(timeout=self._held.due_in))
-            while len(group) < LARGEST_GROUP:
-                group.append(self._entries.get_nowait())
-        return group
+            yield self._entries.get(timeout=self._held.due_in)
+            while True:
+                yield self._entries.get_nowait()
 
     def _settle(self, entries: Sequence[_Entry]) -> None:
         """Write the entries, however long Postgres is away, and answer them."""
@@ -257,7 +256,9 @@ class Ledger:
     def _settle_held(self) -> None:
         """Apart from the others, which they would spoil."""
         if self._held.due_in == 0 or self._stopping.is_set():
-            self._settle(self._held.take())
+            held = iter(self._held.take())
+            while group := next_group(held):
+                self._settle(group)
             self._held.settled()
 
     def _mend_sequences(self) -> None:

@@ -26,6 +26,8 @@ Ask = Callable[[PGconn], None]
 """Gives one statement to libpq, which sends it with the others."""
 AnyConnection = Connection[Any] | AsyncConnection[Any]
 Element = str | float | datetime | None
+LARGEST_STATEMENT = 1_000_000_000
+"""Bytes of parameters. Postgres closes the connection at 1 GiB, as if it went away by itself."""
 BINARY = 1
 """How answers come: as texts, moments would look as the session's DateStyle has it."""
 
@@ -43,8 +45,8 @@ class Statement:
     def values(self, row: Mapping[str, str | None], encoding: str) -> list[bytes | None]:
         """The parameters in their order.
 
-        Raises DataError for a text that the connection's encoding lacks, and for a NUL, at which
-        libpq would cut.
+        Raises DataError for a text that the connection's encoding lacks, for a NUL, at which libpq
+        would cut, and for more than `LARGEST_STATEMENT`.
         """
         texts = [row[parameter] for parameter in self.parameters]
         try:
@@ -53,7 +55,10 @@ class Statement:
             raise psycopg.DataError(
                 f"a text is more than {encoding} can say: {error.reason}"
             ) from None
-        if b"\0" in b"".join(filter(None, values)):
+        together = b"".join(filter(None, values))
+        if len(together) > LARGEST_STATEMENT:
+            raise psycopg.DataError(f"a statement takes {LARGEST_STATEMENT} bytes at most")
+        if b"\0" in together:
             raise psycopg.DataError("a text for Postgres may not contain NUL")
         return values
 

@@ -1,8 +1,9 @@
 """What a worker does with a message that it cannot take: it writes that down, then acknowledges.
 
-A message that is no job's becomes a dead letter. A job of a kind that this worker does not know is
-put off, as another worker may know it: during a deployment old and new ones run side by side. Only
-when no worker has taken it for `patience` is it dead. If the process dies before Postgres has it,
+A message that is no job's becomes a dead letter. A large one goes to the `.XQ` instead, and the
+relay's collector makes it a dead letter. A job of a kind that this worker does not know is put off,
+as another worker may know it: during a deployment old and new ones run side by side. Only when no
+worker has taken it for `patience` is it dead. If the process dies before Postgres has it,
 RabbitMQ gives the message to another worker; if it dies after, and before RabbitMQ was told, a
 message that is no job's is listed twice.
 """
@@ -21,6 +22,9 @@ from outbox.ledger import Ledger, LedgerClosed
 log = structlog.get_logger(__name__)
 
 PATIENCE = timedelta(hours=1)
+LARGEST_WRITTEN = 64 * 1024
+"""Bytes of a foreign message's body. Claims and outcomes, which go to Postgres with it, would wait
+for a larger one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,15 +39,18 @@ class Unreadable:
 
 
 class Unfit:
-    """Takes what the consumers of a worker refuse. What it cannot write down goes to the `.XQ`."""
+    """Takes what the consumers of a worker refuse. What it does not write goes to the `.XQ`."""
 
     def __init__(self, ledger: Ledger, patience: timedelta) -> None:
         self._ledger = ledger
         self._patience_seconds = patience.total_seconds()
 
     def keep_foreign(self, message: Unreadable, why: str) -> None:
-        """Make a dead letter of the message."""
+        """Make a dead letter of the message, or leave that to the collector."""
         log.warning("malformed message refused", queue=message.queue, why=why)
+        if len(message.body) > LARGEST_WRITTEN:
+            message.consumer.nack(message)
+            return
         row = {
             "queue": message.queue,
             "error_message": why,

@@ -109,7 +109,7 @@ def test_bytes_that_are_no_message_are_kept(
     rabbit.publish(queue, body)
     letter = collected(line)
     assert (letter.reason, letter.message_body) == ("malformed", body)
-    assert letter.error_message == "it is not JSON" or body == b"[]"
+    assert (letter.error_message or "").startswith("it is not JSON") or body == b"[]"
 
 
 STRANGE_HEADERS: list[dict[str, Any]] = [

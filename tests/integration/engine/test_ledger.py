@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from structlog.testing import capture_logs
 
-from outbox import steps
+from outbox import group, steps
 from outbox.ledger import Ledger, LedgerClosed
 from tests.integration.engine.by_hand import KIND, WAITING, WHAT_WENT_WRONG, ByHand
 from tests.integration.engine.refusing import PRIVILEGE, Refusing
@@ -134,6 +134,56 @@ def test_a_bad_row_before_other_steps_of_its_group_spoils_none_of_them(
     with pytest.raises(psycopg.DataError):
         refused.result(10)
     assert all(claim.result(10) for claim in claims)
+
+
+def foreign(size: int) -> dict[str, object]:
+    """The row of a foreign message whose body has so many bytes, as hex digits of twice as many."""
+    body = rf"\x{'00' * size}"
+    return {"queue": "q", "error_message": "it is not JSON", "body": body, "headers": "{}"}
+
+
+def commits_of_letters(by_hand: ByHand) -> list[int]:
+    """How many letters each commit wrote, the oldest first."""
+    counts = "SELECT count(*) AS n FROM duly.dead_letters GROUP BY xmin ORDER BY min(id)"
+    return [row["n"] for row in by_hand.take(counts)]
+
+
+def test_large_rows_are_written_a_few_at_a_time(
+    ledger: Ledger, threads: ThreadPoolExecutor, by_hand: ByHand
+) -> None:
+    rows = [foreign(group.LARGEST_SIZE // 4 + 1)] * 5
+    answers = handed_in(ledger, threads, steps.KEEP_FOREIGN, rows)
+    ledger.start()
+    assert all(answer.result(10) for answer in answers)
+    assert commits_of_letters(by_hand) == [2, 2, 1]
+
+
+def test_large_rows_that_were_held_are_written_a_few_at_a_time(
+    ledger: Ledger, threads: ThreadPoolExecutor, by_hand: ByHand, refusing: Refusing
+) -> None:
+    refusing.refuse("dead_letters", "true")
+    rows = [foreign(group.LARGEST_SIZE // 4 + 1)] * 3
+    answers = handed_in(ledger, threads, steps.KEEP_FOREIGN, rows)
+    with capture_logs() as logs:
+        ledger.start()
+        wait_for("all are held", lambda: str(logs).count("record held") >= len(rows))
+    refusing.take()
+    assert all(answer.result(10) for answer in answers)
+    assert max(commits_of_letters(by_hand)) == 2
+
+
+def test_a_row_that_no_statement_takes_is_refused_and_spoils_no_other(
+    ledger: Ledger, threads: ThreadPoolExecutor, by_hand: ByHand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Postgres would close the connection, each time, as if it went away."""
+    monkeypatch.setattr("outbox.round_trip.LARGEST_STATEMENT", 10_000)
+    (refused,) = handed_in(ledger, threads, steps.KEEP_FOREIGN, [foreign(5_000)])
+    claims = handed_in(ledger, threads, steps.CLAIM, [question(by_hand.submit()) for _ in range(3)])
+    ledger.start()
+    with pytest.raises(psycopg.DataError, match="10000 bytes at most"):
+        refused.result(10)
+    assert all(claim.result(10) for claim in claims)
+    assert ledger.lost_at == -math.inf
 
 
 def test_a_row_that_the_tables_refuse_spoils_no_other_and_is_written_once_they_take_it(

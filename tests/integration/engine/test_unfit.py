@@ -6,7 +6,7 @@ from uuid import uuid4
 import psycopg
 from pydantic import BaseModel
 
-from outbox import Actor, Job, Kind, topology, wire
+from outbox import Actor, Job, Kind, topology, unfit, wire
 from outbox.wire import Dispatch
 from tests.integration.engine.by_hand import ByHand
 from tests.integration.engine.line import Line, Note, do_nothing, note_kind
@@ -87,6 +87,24 @@ def test_a_foreign_message_is_on_record_before_it_leaves_its_queue(
     assert {(letter.reason, letter.queue) for letter in line.letters()} == {("malformed", queue)}
     line.stop()
     assert rabbit.depth(queue) == rabbit.depth(topology.dead_letter_queue(queue)) == 0
+
+
+def test_a_large_foreign_message_is_left_to_the_collector(
+    line: Line, rabbit: Rabbit, queue: str
+) -> None:
+    """Claims and outcomes do not wait for it."""
+    small, large = b"s" * unfit.LARGEST_WRITTEN, b"l" * (unfit.LARGEST_WRITTEN + 1)
+    rabbit.declare(queue)
+    line.start_worker(Actor(note_kind(queue), do_nothing))
+    for body in (large, small, large):
+        rabbit.publish(queue, body, {"x": 1})
+    wait_for("the small one's letter", line.letters)
+    wait_for("the large ones", lambda: rabbit.depth(topology.dead_letter_queue(queue)) == 2)
+    assert [letter.message_body for letter in line.letters()] == [small]
+    line.start_relay(queue)
+    wait_for("all letters", lambda: len(line.letters()) == 3)
+    kept = [letter for letter in line.letters() if letter.message_body == large]
+    assert [letter.error_message for letter in kept] == ["it is not JSON (RabbitMQ: rejected)"] * 2
 
 
 def test_a_message_of_a_kind_and_a_job_that_do_not_exist_is_kept(
