@@ -12,7 +12,6 @@ from sqlalchemy import (
     BigInteger,
     ColumnElement,
     FromClause,
-    RowMapping,
     Select,
     Text,
     any_,
@@ -25,7 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 
 from outbox import acts, depth, pages, steps
-from outbox.pages import Order, Page, several
+from outbox.pages import Order, Page, Row, several
 from outbox.schema import dead_letters as letters
 from outbox.submit import SUBMITTED
 
@@ -244,7 +243,7 @@ def _columns(rows: FromClause, *message: ColumnElement[Any]) -> Select[Any]:
     return select(*(rows.c[name] for name in names), *message)
 
 
-def _letter(row: RowMapping) -> DeadLetter:
+def _letter(row: Row) -> DeadLetter:
     headers = row["message_headers"]
     return DeadLetter(**dict(row) | {"message_headers": headers and depth.read(headers)})
 

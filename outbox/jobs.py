@@ -8,7 +8,6 @@ from uuid import UUID
 from sqlalchemy import (
     ColumnElement,
     FromClause,
-    RowMapping,
     Select,
     Text,
     case,
@@ -20,7 +19,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 
 from outbox import acts, depth, pages, steps
-from outbox.pages import Order, Page, several
+from outbox.pages import Order, Page, Row, several
 from outbox.schema import attempts as attempts_table
 from outbox.schema import jobs as jobs_table
 
@@ -163,7 +162,7 @@ def _first(session: Session, query: Select[Any], job_id: UUID) -> JobRecord | No
     return _record(row) if row else None
 
 
-def _record(row: RowMapping) -> JobRecord:
+def _record(row: Row) -> JobRecord:
     values = dict(row)
     has_result = values.pop("has_result")
     left_out = [name for name in JSON if values[name] is None and (name == "payload" or has_result)]

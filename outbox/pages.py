@@ -5,18 +5,29 @@ does without: a page is what matches among the next rows, and may be short, or e
 pages follow.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import ColumnElement, FromClause, RowMapping, Select, Table, select
+from sqlalchemy import (
+    ColumnElement,
+    FromClause,
+    Select,
+    Table,
+    case,
+    func,
+    select,
+    true,
+)
 from sqlalchemy.orm import Session
 
 REACH = 20_000
 """How many rows a page is looked for in."""
 
 T = TypeVar("T")
+Row = Mapping[Any, Any]
+"""Values by the names of their columns."""
 Q = TypeVar("Q", bound=Select[Any])
 
 
@@ -40,7 +51,11 @@ class Order:
         key = rows.c.id
         if self.after is not None:
             query = query.where(key > self.after if self.oldest_first else key < self.after)
-        return query.order_by(key if self.oldest_first else key.desc())
+        return self.sort(query, rows)
+
+    def sort(self, query: Q, rows: FromClause) -> Q:
+        """The same from the first row on."""
+        return query.order_by(rows.c.id if self.oldest_first else rows.c.id.desc())
 
 
 def read(
@@ -50,14 +65,25 @@ def read(
     order: Order,
     limit: int,
     *within: ColumnElement[bool],
-) -> Page[RowMapping]:
-    """What `wanted` selects from the next rows of the table, of which `within` holds."""
-    near = order.of(select(table).where(*within), table).limit(REACH).subquery("near")
-    page = read_all(session, near, wanted, order, limit)
-    if page.after is None:
-        last = order.of(select(table.c.id).where(*within), table).offset(REACH - 1).limit(1)
-        return Page(page.rows, session.scalar(last))
-    return page
+) -> Page[Row]:
+    """What `wanted` selects from the next rows of the table, of which `within` holds.
+
+    One statement also finds the last of these rows, where the page is not full. A second one
+    could find a later row, as others close or delete some meanwhile, and rows would be skipped.
+    """
+    next_rows = order.of(select(table).where(*within), table).limit(REACH).subquery("next_rows")
+    page = order.of(wanted(next_rows), next_rows).limit(limit + 1).cte("page")
+    count = select(func.count()).select_from(page).scalar_subquery()
+    last = order.of(select(table.c.id).where(*within), table).offset(REACH - 1).limit(1)
+    reach = select(case((count <= limit, last.scalar_subquery())).label("last_id")).subquery(
+        "reach"
+    )
+    # Its one row also stands where the page is empty.
+    query = select(reach.c.last_id, page).select_from(reach.outerjoin(page, true()))
+    found = session.execute(order.sort(query, page)).mappings().all()
+    names = [column.name for column in page.c]
+    rows = [{name: row[name] for name in names} for row in found if row["id"] is not None]
+    return _page(rows, limit, found[0]["last_id"])
 
 
 def read_all(
@@ -66,12 +92,16 @@ def read_all(
     wanted: Callable[[FromClause], Select[Any]],
     order: Order,
     limit: int,
-) -> Page[RowMapping]:
+) -> Page[Row]:
     """The same from all rows: for what an index finds."""
     query = order.of(wanted(rows), rows).limit(limit + 1)
-    found = session.execute(query).mappings().all()
+    return _page(session.execute(query).mappings().all(), limit, None)
+
+
+def _page(found: Sequence[Row], limit: int, last_id: Any) -> Page[Row]:
+    """Up to `limit` rows. The next page begins after the last of them, or after `last_id`."""
     more = len(found) > limit
-    return Page(found[:limit], found[limit - 1]["id"] if more else None)
+    return Page(found[:limit], found[limit - 1]["id"] if more else last_id)
 
 
 def several(page_after: Callable[[Any], Page[T]], after: Any, limit: int) -> list[T]:

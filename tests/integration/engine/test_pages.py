@@ -6,7 +6,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 from sqlalchemy.orm import Session
 
 from outbox import dead_letters, jobs, pages
@@ -25,6 +25,12 @@ INSERT INTO duly.dead_letters (kind, queue, reason, error_message, closed_at)
 SELECT 'test.note', CASE n %% 30 WHEN 0 THEN 'rare' ELSE 'q' END, 'refused', 'no such user',
        CASE n %% 2 WHEN 0 THEN now() END
 FROM generate_series(1, %s) AS n
+"""
+CLOSE_NEWEST = """
+UPDATE duly.dead_letters SET closed_at = now() WHERE id IN (
+    SELECT id FROM duly.dead_letters WHERE closed_at IS NULL AND queue = 'q'
+    ORDER BY id DESC LIMIT 40
+)
 """
 ROWS_READ = "SELECT sum(seq_tup_read + idx_tup_fetch) FROM pg_stat_xact_user_tables"
 
@@ -104,3 +110,19 @@ def test_pages_hold_all_letters_that_match_once_and_in_order(
         found = dead_letters.find(session, wanted, limit=1000, oldest_first=oldest_first)
         assert [letter.id for letter in found] == expected
         assert list(dead_letters.matching(session, wanted, oldest_first=oldest_first)) == expected
+
+
+@pytest.mark.usefixtures("_short_reach")
+def test_letters_that_others_close_meanwhile_move_no_page_past_others(
+    session: Session, sql_now: psycopg.Connection
+) -> None:
+    sql_now.execute("TRUNCATE duly.dead_letters RESTART IDENTITY")
+    sql_now.execute(LETTERS, [310])
+    sql_now.execute("UPDATE duly.dead_letters SET closed_at = NULL")
+
+    def close_some(*_: object) -> None:
+        sql_now.execute(CLOSE_NEWEST)
+
+    event.listen(session.connection(), "before_cursor_execute", close_some)
+    found = dead_letters.find(session, DeadLetterFilter(queue="rare"), limit=100)
+    assert [letter.id for letter in found] == list(range(300, 0, -30))
