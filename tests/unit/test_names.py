@@ -70,3 +70,39 @@ def test_without_a_free_thread_it_waits_for_one_until_its_deadline(
         waiting = pool.submit(resolver.resolve, "b.example", 443, 60)
         server.ends.set()
         assert waiting.result(60) == ANSWER
+
+
+def test_a_name_that_no_thread_could_look_up_is_looked_up_when_next_asked_for(
+    server: NameServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resolver = Resolver(1)
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(Unresolved, match=r"^no thread could be started to look up a\.example$"):
+            resolver.resolve("a.example", 443)
+    assert resolver.resolve("b.example", 443, 1) == ANSWER
+    assert resolver.resolve("a.example", 443, 1) == ANSWER
+    assert server.asked == ["b.example", "a.example"]
+
+
+@pytest.mark.usefixtures("server")
+def test_a_time_limit_that_ends_the_start_of_a_lookup_leaves_room_for_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    resolver = Resolver(1)
+    start = threading.Thread.start
+
+    def interrupt(thread: threading.Thread) -> None:
+        start(thread)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            resolver.resolve("a.example", 443)
+    for name in ("b.example", "a.example"):
+        assert resolver.resolve(name, 443, 1) == ANSWER
