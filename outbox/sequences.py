@@ -55,9 +55,22 @@ WHERE largest > CASE WHEN has_sequence_privilege(sequence, 'SELECT, USAGE')
 """  # noqa: S608
 
 
+LOCK = "hashtext('duly: move sequences on')"
+"""The key of the advisory lock of who moves sequences."""
+
+
 def _mend(*metadatas: MetaData) -> str:
-    find = _find(*metadatas)
-    return f"SELECT name, setval(sequence::regclass, largest) FROM ({find}) AS behind"  # noqa: S608
+    """The statement that moves on what is behind.
+
+    One at a time, and it looks once it has the lock: a second that had looked before would move a
+    sequence back that the first has moved, and that has given out numbers since.
+    """
+    return f"""
+WITH locked AS MATERIALIZED (SELECT pg_advisory_xact_lock({LOCK}))
+SELECT name, setval(sequence::regclass, largest)
+FROM ({_find(*metadatas)}) AS behind
+WHERE (SELECT count(*) FROM locked) = 1
+"""  # noqa: S608
 
 
 MEND = _mend(metadata)

@@ -1,6 +1,7 @@
 """One row that the tables do not take, or a sequence behind its rows, ends no duty of the relay."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import psycopg
@@ -8,7 +9,7 @@ import pytest
 
 from outbox import Actor, pruner, sequences, topology
 from outbox.pruner import Pruner
-from tests.integration.engine.by_hand import ByHand
+from tests.integration.engine.by_hand import WAITING, ByHand
 from tests.integration.engine.line import Line, do_nothing, note_kind, run_aside
 from tests.integration.engine.rabbit import Rabbit
 from tests.integration.engine.refusing import Refusing
@@ -101,6 +102,25 @@ def test_a_sequence_that_is_behind_is_moved_on_for_all_who_insert(
     finally:
         stop()
     by_hand.take(act)
+
+
+def test_a_sequence_that_another_moves_on_meanwhile_is_not_moved_back(
+    by_hand: ByHand, database_url: str
+) -> None:
+    act = "INSERT INTO duly.acts (who, act, about) VALUES ('ann', 'look', '{}')"
+    for _ in range(2):
+        by_hand.take(act)
+    by_hand.take("SELECT setval('duly.acts_id_seq', 1, false)")
+    ahead = numbers(by_hand, "acts")[-1] + 100
+    with psycopg.connect(database_url) as other, ThreadPoolExecutor() as pool:
+        other.execute(f"SELECT pg_advisory_xact_lock({sequences.LOCK})")
+        mending = pool.submit(by_hand.take, sequences.MEND)
+        wait_for("it to wait", lambda: other.execute(WAITING).fetchall())
+        other.execute("SELECT setval('duly.acts_id_seq', %s)", [ahead])
+        other.commit()
+        mending.result()
+    by_hand.take(act)
+    assert numbers(by_hand, "acts")[-1] > ahead
 
 
 def test_a_job_that_cannot_be_rescued_keeps_no_other_waiting_and_is_overdue(
