@@ -65,9 +65,10 @@ def run(
     ended 5 seconds later at the latest, whatever it waits for: what Postgres did not record by then
     is rescued. A job whose kind or payload no worker has understood for `patience` is dead.
 
-    Returns 1 when a thread has died, or an actor is stuck `margin` past its time limit: a
-    supervisor starts the process again, where a worker short of threads would look alive and do
-    ever less. A process whose every thread stands still ends itself, saying where it stood.
+    Returns 1, as soon as after SIGTERM, when a thread has died, or an actor is stuck `margin` past
+    its time limit: a supervisor starts the process again, where a worker short of threads would
+    look alive and do ever less. A process whose every thread stands still ends itself, saying where
+    it stood.
     """
     worker = Worker(actors, database_url, amqp_url, queues, threads, patience)
     stop = threading.Event()
@@ -86,13 +87,14 @@ def run(
         faulthandler.dump_traceback_later(FROZEN_SECONDS, exit=True)
         if not worker.is_whole:
             log.critical("a thread of this worker has died")
-            faulthandler.dump_traceback_later(grace.total_seconds() + FROZEN_SECONDS, exit=True)
+            _end_within(grace + PARTING)
             worker.stop(grace)
             return 1
         if stuck := worker.stuck(margin):
+            _end_within(min(grace + PARTING, timedelta(seconds=FROZEN_SECONDS)))
             worker.replace(stuck)
             return 1
-    faulthandler.dump_traceback_later((grace + PARTING).total_seconds(), exit=True)
+    _end_within(grace + PARTING)
     worker.stop(grace)
     faulthandler.cancel_dump_traceback_later()
     return 0
@@ -264,6 +266,11 @@ class Worker:
             priority=0,
             options={"throws": (Dead, GiveBack)},
         )
+
+
+def _end_within(bound: timedelta) -> None:
+    """Have the process end itself after that, whatever it waits for."""
+    faulthandler.dump_traceback_later(bound.total_seconds(), exit=True)
 
 
 def _close(consumer: Any) -> None:
