@@ -43,9 +43,7 @@ def test_an_act_on_many_letters_is_one_row_that_names_all_it_closed(
 
 
 def test_a_letter_of_no_job_is_on_record_alone(by_hand: ByHand, session: Session) -> None:
-    foreign = {"kind": None, "queue": "q", "reason": "malformed", "error_type": "Malformed"}
-    message = {"error_message": "no", "body": b"?", "headers": "{}"}
-    letter = by_hand.take(steps.KEEP_FOREIGN, **foreign, **message)[0]["id"]
+    letter = by_hand.keep_foreign(b"?")
     by_hand.close(steps.DISCARD, letter)
     (act,) = acts.find(session, ActFilter(about=f"dead-letter:{letter}"))
     assert act.about == [f"dead-letter:{letter}"]
