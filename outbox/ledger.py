@@ -254,7 +254,10 @@ class Ledger:
             self._held.hold(entry)
 
     def _settle_held(self) -> None:
-        """Apart from the others, which they would spoil."""
+        """Write the held records once they are due, apart from others, which they may undo.
+
+        Once the worker stops it is at once, as this is their last chance: none is held again.
+        """
         if self._held.due_in == 0 or self._stopping.is_set():
             held = iter(self._held.take())
             while group := next_group(held):

@@ -73,7 +73,10 @@ class TimeLimits:
             self._end(watch)
 
     def interrupt(self, watch: Watch) -> None:
-        """Raise Interrupted inside its block, if that still runs; then no time limit ends it."""
+        """Raise Interrupted inside the block, if that still runs.
+
+        The block has no time limit from then on.
+        """
         with self._lock:
             if watch in self._watches:
                 self._end_by(watch, Interrupted)
