@@ -14,7 +14,7 @@ from datetime import timedelta
 import psycopg
 import structlog
 
-from outbox import sequences
+from outbox import upkeep
 from outbox.backoff import Backoff
 from outbox.collector import Collector
 from outbox.nudge import listen
@@ -58,8 +58,9 @@ async def run(
     succeeded or were cancelled are deleted after `retention`, or never where it is None.
 
     A batch that Postgres or RabbitMQ does not answer for is given up LANDING_SECONDS after the
-    signal, and published again by another relay. Then tasks are left that wait for an answer: end
-    the process without waiting for them. It ends itself after LONGEST_SECONDS.
+    signal, and published again by another relay. This returns then, and leaves asyncio tasks that
+    still wait: the caller ends the process without waiting for them. The process ends itself
+    LONGEST_SECONDS after the signal at the latest.
     """
     relay = Relay(database_url, amqp_url, queues, window=window, patience=patience)
     collector = Collector(database_url, amqp_url, relay.queues)
@@ -67,7 +68,7 @@ async def run(
     duties = {
         "collector": collector.run,
         "rescuer": rescuer.run,
-        "sequences": lambda: sequences.keep_ahead(database_url),
+        "upkeep": lambda: upkeep.run(database_url),
         "listener": lambda: listen(listen_url or database_url, relay.nudge),
     }
     if retention is not None:

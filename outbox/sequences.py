@@ -5,7 +5,6 @@ import of rows alone, a sequence may give out a number that a row already has, a
 the insert. Existing numbers stay, as people type them: the sequence moves past the largest.
 """
 
-import asyncio
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +14,6 @@ from psycopg import AsyncConnection
 from psycopg.errors import UniqueViolation
 from sqlalchemy import Connection, Identity, MetaData
 
-from outbox.postgres import connect_async
 from outbox.refused import first_line, is_about_one
 from outbox.schema import metadata
 
@@ -78,7 +76,6 @@ MEND = _mend(metadata)
 
 It may be taken at any time. Whoever inserts meanwhile may be refused once more, and mends again.
 """
-BETWEEN_LOOKS_SECONDS = 60.0
 UNMENDED = "sequences are behind their rows, run `duly migrate`"
 PRIMARY_KEYS = {f"{table.rpartition('.')[2]}_pkey" for table, _ in _numbered(metadata)}
 
@@ -96,14 +93,6 @@ async def move_on(database: AsyncConnection[Any]) -> None:
         if not is_about_one(error):
             raise
         log.warning(UNMENDED, why=first_line(error))
-
-
-async def keep_ahead(database_url: str) -> None:
-    """Move on what is behind, once a minute, for all who insert. Raises as `move_on`."""
-    while True:
-        async with await connect_async(database_url) as database:
-            await move_on(database)
-        await asyncio.sleep(BETWEEN_LOOKS_SECONDS)
 
 
 def behind(connection: Connection, *metadatas: MetaData) -> list[Behind]:

@@ -211,11 +211,13 @@ SELECT n FROM buried
 """
 
 # queued -> queued, or running -> queued with the attempt given back: a worker does not know the
-# job's kind, or what its payload says. Another may, so it waits, for longer the longer it has; but
-# not where workers have refused it for `patience_seconds` and none has run it: then this does
-# nothing. For how long is known from the row in refusals, which is of the same dispatch where
-# nothing but this step has moved the job since. A message says which queued job (`attempt` is
-# 0), so it must be right about kind and queue.
+# job's kind, or what its payload says. Another may, so the job waits: 2 s at first, and the longer
+# it has been refused the longer, up to a minute. Once it has been refused for `patience_seconds`,
+# this step does nothing.
+# Table refusals has when that began. Each refusal moves its row on to the job's new dispatch. So a
+# row of an older dispatch shows that another step has moved the job since, and counts no more.
+# Where a message names the job, `attempt` is 0 and the job is queued. A message may be forged, so
+# it must also be right about kind and queue.
 PUT_OFF = f"""
 WITH refusal AS (
     SELECT asked.*, coalesce(earlier.since, now()) AS since,
@@ -591,6 +593,19 @@ SELECT id AS walked_to, (SELECT count(*) FROM pruned) AS pruned
 FROM walked
 ORDER BY id DESC
 LIMIT 1
+"""
+
+# Relay: rows of refusals that count no more, as the job has moved on since or has ended. It skips
+# rows that a worker is just writing, so neither waits for the other.
+FORGET_REFUSALS = """
+WITH past AS (
+    SELECT refusal.job_id
+    FROM duly.refusals AS refusal
+    JOIN duly.jobs AS job ON job.id = refusal.job_id
+    WHERE job.dispatch > refusal.dispatch OR job.finished_at IS NOT NULL
+    FOR UPDATE OF refusal SKIP LOCKED
+)
+DELETE FROM duly.refusals WHERE job_id = ANY (ARRAY(SELECT job_id FROM past))
 """
 
 # Worker: I am alive. It waits for no disk, and for no standby: who waits seems to be silent.

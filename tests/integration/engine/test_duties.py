@@ -7,7 +7,7 @@ from datetime import timedelta
 import psycopg
 import pytest
 
-from outbox import Actor, pruner, sequences, topology
+from outbox import Actor, pruner, sequences, topology, upkeep
 from outbox.pruner import Pruner
 from tests.integration.engine.by_hand import WAITING, ByHand
 from tests.integration.engine.line import Line, do_nothing, note_kind, run_aside
@@ -92,16 +92,31 @@ def test_a_sequence_that_is_behind_is_moved_on_for_all_who_insert(
     last = numbers(by_hand, "acts")[-1]
     by_hand.take("SELECT setval('duly.acts_id_seq', 1, false)")
 
-    async def keep_ahead() -> None:
-        await sequences.keep_ahead(database_url)
+    async def keep() -> None:
+        await upkeep.run(database_url)
 
-    stop = run_aside(keep_ahead)
+    stop = run_aside(keep)
     try:
         moved = f"SELECT 1 FROM duly.acts_id_seq WHERE last_value >= {last}"
         wait_for("the sequence to move", lambda: by_hand.take(moved))
     finally:
         stop()
     by_hand.take(act)
+
+
+def test_refusals_of_jobs_that_have_ended_are_deleted(by_hand: ByHand, database_url: str) -> None:
+    job = by_hand.submit()
+    by_hand.put_off(job)
+    by_hand.cancel(job)
+
+    async def keep() -> None:
+        await upkeep.run(database_url)
+
+    stop = run_aside(keep)
+    try:
+        wait_for("the refusal to go", lambda: by_hand.refusal(job) is None)
+    finally:
+        stop()
 
 
 def test_a_sequence_that_another_moves_on_meanwhile_is_not_moved_back(

@@ -1,5 +1,6 @@
 """PUT_OFF: a job that a worker does not know waits for one that does, for a while."""
 
+import psycopg
 import pytest
 
 from outbox import steps
@@ -158,3 +159,38 @@ def test_many_jobs_are_buried_at_once_each_with_its_own_reason(by_hand: ByHand) 
         for job in jobs
     ]
     assert said == [(None, "a"), (None, "b"), (None, "c")]
+
+
+def test_what_is_kept_of_refusals_is_forgotten_once_the_job_has_moved_on_or_ended(
+    by_hand: ByHand,
+) -> None:
+    waiting, running, failed, cancelled, buried = jobs = [by_hand.submit() for _ in range(5)]
+    for job in jobs:
+        by_hand.put_off(job)
+    by_hand.take(NOW_DUE)
+    by_hand.claim(running, dispatch=2)
+    by_hand.claim(failed, dispatch=2)
+    by_hand.retry(failed, dispatch=2)
+    by_hand.cancel(cancelled)
+    assert by_hand.bury(buried, dispatch=2)
+    by_hand.take(steps.FORGET_REFUSALS)
+    kept = [job for job in jobs if by_hand.refusal(job)]
+    assert kept == [waiting, running]
+
+
+def test_a_refusal_that_a_worker_writes_at_this_moment_is_kept_and_not_waited_for(
+    by_hand: ByHand, database_url: str
+) -> None:
+    job = by_hand.submit()
+    by_hand.put_off(job)
+    by_hand.take(NOW_DUE)
+    by_hand.claim(job, dispatch=2)
+    by_hand.retry(job, dispatch=2)
+    by_hand.take(NOW_DUE)
+    with psycopg.connect(database_url) as worker:
+        assert ByHand(worker).put_off(job, dispatch=3)
+        by_hand.take("SET lock_timeout = '5s'")
+        by_hand.take(steps.FORGET_REFUSALS)
+    kept = by_hand.refusal(job)
+    assert kept
+    assert kept["dispatch"] == 4
