@@ -29,6 +29,7 @@ class Channel:
     def __init__(self, link: Link, pika_channel: PikaChannel) -> None:
         self._link = link
         self.pika = pika_channel
+        self._consumer: str | None = None
         self.refused: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         """Why it has ended, once it was ended by a refusal."""
         pika_channel.add_on_close_callback(self._closed)
@@ -61,12 +62,20 @@ class Channel:
         return count
 
     async def consume(self, queue: str, receive: Receive, *, prefetch: int) -> None:
-        """Receive the queue's messages; `refused` says when it was deleted. Raises as `declare`."""
-        self.pika.add_on_cancel_callback(lambda _: self._refuse("it was deleted"))
-        self.pika.basic_qos(prefetch_count=prefetch)
-        _: Method[Basic.ConsumeOk] = await self._call(
-            lambda done: self.pika.basic_consume(queue, receive, callback=done)
-        )
+        """Receive the queue's messages; `refused` says when it was deleted. Raises as `declare`.
+
+        Called again, it receives up to `prefetch` messages beside those that are unacknowledged.
+        """
+
+        def begin(done: Callable[[Method[Basic.ConsumeOk]], None]) -> None:
+            if self._consumer is None:
+                self.pika.add_on_cancel_callback(lambda _: self._refuse("it was deleted"))
+            else:
+                self.pika.basic_cancel(self._consumer)
+            self.pika.basic_qos(prefetch_count=prefetch)
+            self._consumer = self.pika.basic_consume(queue, receive, callback=done)
+
+        await self._call(begin)
 
     def close(self) -> None:
         """Close it; what was not acknowledged over it goes back."""

@@ -13,7 +13,8 @@ import structlog
 from psycopg import AsyncConnection
 
 from outbox import headers, sequences, steps, topology, wire
-from outbox.intakes import DeadMessage, Intakes
+from outbox.intake import DeadMessage
+from outbox.intakes import Intakes
 from outbox.link import connect
 from outbox.outage import is_outage
 from outbox.pauses import Pauses
@@ -56,11 +57,11 @@ class Collector:
                 await intakes.open(filter(topology.is_name, self._queues))
                 message = await intakes.next(LOOK_SECONDS)
                 if message is not None:
-                    await _keep_or_put_off(database, watch, intakes, message)
+                    await _keep_or_put_off(database, watch, message)
 
 
 async def _keep_or_put_off(
-    database: AsyncConnection[Any], watch: CommitWatch, intakes: Intakes, message: DeadMessage
+    database: AsyncConnection[Any], watch: CommitWatch, message: DeadMessage
 ) -> None:
     """A message that the tables do not take keeps no other waiting."""
     try:
@@ -72,7 +73,7 @@ async def _keep_or_put_off(
         log.error("dead message put off", queue=message.queue, why=first_line(error))  # noqa: TRY400 - the row is in it
         if sequences.is_duplicate(error):
             await sequences.move_on(database)
-        intakes.put_off(message)
+        message.put_off()
     else:
         message.acknowledge()
 

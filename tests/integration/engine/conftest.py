@@ -14,7 +14,7 @@ from outbox import (
     attempt,
     collector,
     held,
-    intakes,
+    intake,
     ledger,
     ownership,
     pauses,
@@ -39,7 +39,8 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(relay, "IDLE_SECONDS", 0.05)
     monkeypatch.setattr(collector, "LOOK_SECONDS", 0.1)
     monkeypatch.setattr(pauses, "FIRST_SECONDS", 0.1)
-    monkeypatch.setattr(intakes, "AGAIN_SECONDS", 0.1)
+    monkeypatch.setattr(intake, "AGAIN_SECONDS", 0.1)
+    monkeypatch.setattr(intake, "AGAIN_PER_SECOND", 1000)
     monkeypatch.setattr(rescuer, "LOOK_SECONDS", 0.1)
     monkeypatch.setattr(pruner, "BETWEEN_WALKS_SECONDS", 0.1)
     monkeypatch.setattr(ledger, "RETRY_SECONDS", 0.05)

@@ -11,8 +11,9 @@ from uuid import uuid4
 
 import pytest
 
-from outbox import Actor, Job, Retry, depth, intakes, topology, wire
+from outbox import Actor, Job, Retry, depth, topology, wire
 from outbox.dead_letters import DeadLetter
+from outbox.intake import PREFETCH
 from outbox.wire import Dispatch
 from tests.integration.engine.by_hand import WAITING, ByHand
 from tests.integration.engine.line import Line, Note, do_nothing, note_kind
@@ -236,7 +237,7 @@ def test_few_messages_are_in_memory_at_once(
         other_hand.take("LOCK TABLE duly.dead_letters IN EXCLUSIVE MODE")
         line.start_relay(queue)
         wait_for("a letter that is blocked", lambda: by_hand.take(WAITING))
-        assert rabbit.depth(intake) == 25 - intakes.PREFETCH
+        assert rabbit.depth(intake) == 25 - PREFETCH
     wait_for("all letters", lambda: len(line.letters()) == 25)
 
 

@@ -6,8 +6,10 @@ from datetime import timedelta
 
 import psycopg
 import pytest
+from structlog.testing import capture_logs
 
 from outbox import Actor, pruner, sequences, topology, upkeep
+from outbox.intake import PREFETCH
 from outbox.pruner import Pruner
 from tests.integration.engine.by_hand import WAITING, ByHand
 from tests.integration.engine.line import Line, do_nothing, note_kind, run_aside
@@ -177,6 +179,55 @@ def test_a_dead_message_that_the_tables_do_not_take_keeps_no_other_waiting(
     wait_for("the odd one, too", lambda: b"odd" in bodies(line))
     line.stop()
     assert rabbit.depth(intake) == 0
+
+
+def test_many_dead_messages_that_the_tables_do_not_take_keep_no_other_waiting(
+    line: Line, rabbit: Rabbit, refusing: Refusing, queue: str
+) -> None:
+    """More than two prefetches of them, twice: a consumer that was used up once may be so again."""
+    rabbit.declare(queue)
+    dead = topology.dead_letter_queue(queue)
+    line.start_relay(queue)
+
+    def publish_and_collect(plain: bytes) -> None:
+        before = len(line.letters())
+        refusing.refuse("dead_letters", "new.message_body LIKE 'odd%'")
+        for n in range(25):
+            rabbit.publish(dead, f"odd {n}".encode())
+        rabbit.publish(dead, plain)
+        wait_for("the plain one", lambda: plain in bodies(line))
+        assert len(line.letters()) == before + 1
+        refusing.take()
+        wait_for("the odd ones, too", lambda: len(line.letters()) == before + 26)
+
+    publish_and_collect(b"plain")
+    publish_and_collect(b"another")
+    line.stop()
+    assert rabbit.depth(dead) == 0
+
+
+@pytest.mark.parametrize(("bound", "value"), [("MOST_PUT_OFF", 10), ("LARGEST_PUT_OFF", 1000)])
+def test_not_all_dead_messages_that_the_tables_do_not_take_are_in_memory(
+    line: Line,
+    rabbit: Rabbit,
+    refusing: Refusing,
+    queue: str,
+    monkeypatch: pytest.MonkeyPatch,
+    bound: str,
+    value: int,
+) -> None:
+    monkeypatch.setattr(f"outbox.intake.{bound}", value)
+    rabbit.declare(queue)
+    dead = topology.dead_letter_queue(queue)
+    refusing.refuse("dead_letters", "true")
+    for _ in range(25):
+        rabbit.publish(dead, b"o" * 100)
+    with capture_logs() as logs:
+        line.start_relay(queue)
+        wait_for("second tries", lambda: str(logs).count("dead message put off") > PREFETCH * 2)
+    assert rabbit.depth(dead) == 25 - PREFETCH
+    refusing.take()
+    wait_for("all letters", lambda: len(line.letters()) == 25)
 
 
 def test_a_job_that_cannot_be_buried_keeps_no_other_waiting(
