@@ -89,3 +89,9 @@ def test_every_step_that_changes_a_state_is_in_the_drawing_of_the_states() -> No
     drawn = set(re.findall(r"\b[A-Z_]+\b", story.split("stateDiagram")[1].split("```")[0]))
     changing = {name for name, sql in vars(steps).items() if "SET state =" in str(sql)}
     assert drawn == changing | {"SUBMIT"}
+
+
+def test_the_tutorials_migration_follows_the_newest() -> None:
+    newest = max(path.name[:4] for path in CHECKOUT.glob("migrations/versions/0*.py"))
+    page = (CHECKOUT / "docs" / "tutorial.md").read_text()
+    assert f'down_revision = "{newest}"' in page

@@ -3,7 +3,6 @@
 from datetime import timedelta
 from uuid import uuid4
 
-import psycopg
 from pydantic import BaseModel
 
 from outbox import Actor, Job, Kind, topology, unfit, wire
@@ -11,6 +10,7 @@ from outbox.wire import Dispatch
 from tests.integration.engine.by_hand import ByHand
 from tests.integration.engine.line import Line, Note, do_nothing, note_kind
 from tests.integration.engine.rabbit import Rabbit
+from tests.integration.engine.refusing import DATA, Refusing
 from tests.wait import wait_for
 
 
@@ -133,18 +133,10 @@ def test_a_forged_message_puts_off_no_job(
     assert [by_hand.job(job)["state"] for job in (other, mine)] == ["queued", "queued"]
 
 
-NO_ODD_HEADERS = """
-CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
-    BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '22023'; END $$;
-CREATE TRIGGER refuse BEFORE INSERT ON duly.dead_letters FOR EACH ROW
-WHEN (NEW.message_headers ? 'odd') EXECUTE FUNCTION refuse()
-"""
-
-
 def test_a_message_that_the_worker_cannot_write_down_is_kept_by_the_relay(
-    line: Line, rabbit: Rabbit, sql_now: psycopg.Connection, queue: str
+    line: Line, rabbit: Rabbit, refusing: Refusing, queue: str
 ) -> None:
-    sql_now.execute(NO_ODD_HEADERS)
+    refusing.refuse("dead_letters", "new.message_headers ? 'odd'", DATA)
     rabbit.declare(queue)
     line.start_relay(queue)
     line.start_worker(Actor(note_kind(queue), do_nothing))
