@@ -1,5 +1,6 @@
 """The document store: finished files by name, in a local folder or an S3 bucket."""
 
+import os
 import re
 from datetime import timedelta
 from functools import lru_cache
@@ -74,6 +75,8 @@ def _open(url: str) -> ObjectStore:
 def _make_private(folder: Path) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     folder.mkdir(mode=0o700, exist_ok=True)
+    if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+        raise PermissionError(f"{folder} is not ours to write to")
 
 
 def _open_s3(url: str) -> S3Store:

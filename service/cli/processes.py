@@ -31,6 +31,7 @@ def api(
     from service.serving import Server
 
     logs.configure(settings())
+    _open_documents()
     server = Server(create_app(settings()), host, port)
     # A full collection would walk all that was imported: every request waits some 70 ms meanwhile.
     gc.collect()
@@ -83,6 +84,7 @@ def worker(
 
     wanted = None if queues is None else _known(queues.split(","))
     logs.configure(settings())
+    _open_documents()
     try:
         code = engine.run(
             actors=_load(settings().actors),
@@ -103,6 +105,18 @@ def _known(queues: list[str]) -> list[str]:
         there_are = f"there are {', '.join(KINDS.queues)}"
         raise Stop(f"no queue {', '.join(sorted(unknown))}; {there_are}", Code.USAGE)
     return queues
+
+
+def _open_documents() -> None:
+    """See that the document store can be used. Raises Stop."""
+    from obstore.exceptions import BaseError
+
+    from service.documents import documents
+
+    try:
+        documents()
+    except (OSError, BaseError) as error:
+        raise Stop(f"setting DULY_DOCUMENTS_URL: {error}", Code.USAGE) from None
 
 
 def _load(reference: str) -> Actors:

@@ -178,3 +178,14 @@ def test_a_worker_with_fewer_threads_than_queues_does_not_start(duly: Duly) -> N
     said = duly("worker", "--threads", 2)
     assert (said.returncode, said.stdout) == (2, "")
     assert said.stderr == "duly: 2 threads are too few: each of the 3 queues needs its own\n"
+
+
+@pytest.mark.parametrize("command", ["api", "worker"])
+@pytest.mark.parametrize("folder", ["/etc/passwd", "/proc/nope", "/dev/null/x"])
+def test_a_document_store_that_cannot_be_used_is_found_at_the_start(
+    duly: Duly, command: str, folder: str
+) -> None:
+    duly.environment["DULY_DOCUMENTS_URL"] = f"file://{folder}"
+    said = duly(command)
+    assert (said.returncode, said.stdout) == (2, "")
+    assert said.stderr.splitlines()[-1].startswith("duly: setting DULY_DOCUMENTS_URL: ")
