@@ -11,6 +11,7 @@ from itertools import islice
 from typing import Any
 
 from outbox import depth
+from service import value_count
 
 SURELY_EXACT = 15
 """A binary fraction of 64 bits keeps so many decimal digits."""
@@ -19,6 +20,8 @@ MOST_FAULTS = 100
 
 _unstorable = re.compile("[\0\ud800-\udfff]").search
 """Finds what no text in Postgres may hold."""
+_may_be_unstorable = re.compile(r"\\u(?:0000|[dD][89a-fA-F])").search
+"""Finds it in JSON that was decoded, where it can only be escaped; and finds whole pairs too."""
 
 
 Fault = tuple[list[Any], str]
@@ -45,21 +48,24 @@ class Inexact(Exception):
 def read(body: bytes) -> Any:
     """The value of a JSON text in UTF-8.
 
-    Raises ValueError where it is no JSON, `depth.TooDeep` where it has too many levels, and
-    `Inexact` where it holds a name twice, a number that is not kept digit by digit, NUL, or half a
-    surrogate pair.
+    Raises ValueError where it is no JSON, `depth.TooDeep` where it has too many levels,
+    `value_count.TooMany` where it has too many values, and `Inexact` where it holds a name twice, a
+    number that is not kept digit by digit, NUL, or half a surrogate pair.
     """
     try:
         text = body.decode()
-        depth.check(text)  # before it is parsed: then it is cheap
-        value = _decoder.decode(text)
+        value_count.check(text)  # before it is parsed: then it is cheap
+        depth.check(text)
+        decoder = _Decoder()
+        value = decoder.decode(text)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
-    except (json.JSONDecodeError, UnicodeDecodeError, depth.TooDeep):
+    except (json.JSONDecodeError, UnicodeDecodeError, depth.TooDeep, value_count.TooMany):
         raise
     except ValueError:  # Python reads integers of up to 4300 digits
         raise ValueError("a number is none, or has too many digits") from None
-    if faults := list(islice(_faults(value), MOST_FAULTS)):
+    may_have_faults = decoder.has_refused or _may_be_unstorable(text)  # the walk takes its time
+    if may_have_faults and (faults := list(islice(_faults(value), MOST_FAULTS))):
         raise Inexact(faults)
     return value
 
@@ -92,24 +98,6 @@ def _parts(path: _Path) -> list[Any]:
     return parts[-2::-1]  # without that of the list around the whole
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        seen = set()
-        for name, _ in pairs:
-            if name in seen:
-                found[name] = _Refused("is given more than once")
-            seen.add(name)
-    return found
-
-
-def _fraction(text: str) -> float | _Refused:
-    value = float(text)
-    if _is_exact(text, value):
-        return value
-    return _Refused("is a number that cannot be kept exactly: send it as a text")
-
-
 def _is_exact(text: str, value: float) -> bool:
     if len(text) <= SURELY_EXACT and "e" not in text and "E" not in text:
         return True
@@ -125,6 +113,31 @@ def _refuse(name: str) -> None:
     raise ValueError(f"{name} is no JSON")
 
 
-_decoder = json.JSONDecoder(
-    object_pairs_hook=_object, parse_float=_fraction, parse_constant=_refuse
-)
+class _Decoder:
+    """Decodes one text, and notes whether `_Refused` stands for any of its values."""
+
+    def __init__(self) -> None:
+        self.has_refused = False
+        self.decode = json.JSONDecoder(
+            object_pairs_hook=self._object, parse_float=self._fraction, parse_constant=_refuse
+        ).decode
+
+    def _object(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            seen = set()
+            for name, _ in pairs:
+                if name in seen:
+                    found[name] = self._refused("is given more than once")
+                seen.add(name)
+        return found
+
+    def _fraction(self, text: str) -> float | _Refused:
+        value = float(text)
+        if _is_exact(text, value):
+            return value
+        return self._refused("is a number that cannot be kept exactly: send it as a text")
+
+    def _refused(self, why: str) -> _Refused:
+        self.has_refused = True
+        return _Refused(why)

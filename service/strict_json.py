@@ -7,7 +7,7 @@ from fastapi.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from outbox import depth
-from service import exact_json
+from service import exact_json, value_count
 from service import problem_types as types
 from service.problems import Problem, field_error, invalid
 
@@ -37,7 +37,7 @@ class StrictRequest(Request):
             return await run_in_threadpool(exact_json.read, body)  # others are answered meanwhile
         except exact_json.Inexact as error:
             raise invalid([field_error(*fault) for fault in error.faults]) from None
-        except depth.TooDeep as error:
+        except (depth.TooDeep, value_count.TooMany) as error:
             raise invalid([field_error(["body"], str(error))]) from None
         except ValueError as error:
             raise Problem(types.MALFORMED, str(error)) from None

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from outbox import Work, depth
-from service import exact_json
+from service import exact_json, value_count
 from service.cli.errors import Code, Stop, field_errors
 from service.kinds import KINDS
 
@@ -42,7 +42,7 @@ def _decode(text: bytes) -> Any:
     except exact_json.Inexact as error:
         lines = (f"{'.'.join(['payload', *map(str, path)])}: {why}" for path, why in error.faults)
         raise Stop("\n".join(lines), Code.USAGE) from None
-    except depth.TooDeep as error:
+    except (depth.TooDeep, value_count.TooMany) as error:
         raise Stop(f"payload: {error}", Code.USAGE) from None
     except ValueError as error:
         raise Stop(f"payload is no JSON: {error}", Code.USAGE) from None

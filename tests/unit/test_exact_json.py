@@ -84,7 +84,7 @@ def test_the_deepest_value_is_taken_and_a_deeper_one_refused() -> None:
     with pytest.raises(TooDeep):
         exact_json.read(b"[" * (DEEPEST + 1) + b"]" * (DEEPEST + 1))
     with pytest.raises(ValueError, match="too deeply"):
-        exact_json.read(b"[" * 500_000)
+        exact_json.read(b"[" * 90_000)
 
 
 def test_a_hundred_faults_are_enough() -> None:

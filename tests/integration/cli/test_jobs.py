@@ -3,6 +3,7 @@
 import signal
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from uuid import UUID
 
 import psycopg
@@ -43,6 +44,14 @@ def test_submit_refuses_a_payload_that_is_nested_too_deeply(duly: Duly) -> None:
     done = duly("jobs", "submit", "email.send", "--payload", "[" * 65 + "]" * 65)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "duly: payload: may be nested up to 64 levels deep\n"
+
+
+def test_submit_refuses_a_payload_of_too_many_values(duly: Duly, tmp_path: Path) -> None:
+    payload = tmp_path / "payload.json"
+    payload.write_text("[" + ",".join(["[]"] * 100_000) + "]")
+    done = duly("jobs", "submit", "email.send", "--payload", f"@{payload}")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "duly: payload: may have up to 100000 values, at all levels together\n"
 
 
 def test_submit_names_a_field_that_is_given_twice_or_not_kept_exactly(duly: Duly) -> None:

@@ -7,6 +7,9 @@ import httpx2
 import pytest
 
 from service.examples import NEW_JOBS
+from service.settings import Settings
+from service.value_count import MOST_VALUES
+from tests.integration.http.serving import serve
 
 JSON = {"Content-Type": "application/json"}
 MAIL = json.dumps(NEW_JOBS["a mail"]["value"])
@@ -131,6 +134,19 @@ def test_a_body_that_is_nested_too_deeply_is_refused(
     if status == 422:
         message = "may be nested up to 64 levels deep"
         assert answer.json()["errors"] == [{"field": "body", "message": message}]
+
+
+def test_a_body_of_too_many_values_is_refused(settings: Settings, client: httpx2.Client) -> None:
+    values = ",".join(["[]"] * MOST_VALUES)
+    body = json.dumps(EVENT).replace('{"order": 1042}', f'{{"x": [{values}]}}')
+    with serve(settings.model_copy(update={"largest_body": len(body)})) as address:
+        answer = httpx2.post(
+            f"{address}/v1/jobs", content=body, headers={**client.headers, **JSON}, timeout=30
+        )
+
+    assert answer.status_code == 422
+    message = "may have up to 100000 values, at all levels together"
+    assert answer.json()["errors"] == [{"field": "body", "message": message}]
 
 
 def test_numbers_that_are_taken_are_kept_digit_by_digit(lasting_client: httpx2.Client) -> None:
