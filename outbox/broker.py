@@ -14,6 +14,8 @@ from typing import Any
 import structlog
 from dramatiq import Middleware
 from dramatiq.brokers.rabbitmq import RabbitmqBroker, _RabbitmqConsumer, _RabbitmqMessage
+from dramatiq.errors import ConnectionClosed
+from pika.adapters.utils.connection_workflow import AMQPConnectorException
 from pika.exceptions import AMQPError, ChannelClosedByBroker
 
 from outbox import topology, wire
@@ -43,6 +45,13 @@ class Broker(RabbitmqBroker):
     def consumer_class(self) -> "type[Consumer]":
         """The consumer that Dramatiq's worker uses."""
         return Consumer
+
+    def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 5000) -> Any:
+        """As Dramatiq's, which does not know the error of a handshake that takes too long."""
+        try:
+            return super().consume(queue_name, prefetch, timeout)
+        except AMQPConnectorException as error:
+            raise ConnectionClosed(error) from None
 
     def declare_queue(self, queue_name: str, *, ensure: bool = False) -> None:
         """As Dramatiq's, without the delay queue: what is delayed waits in Postgres."""

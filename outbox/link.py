@@ -5,12 +5,15 @@ I/O share one thread, so nothing needs a lock and nothing is handed from thread 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 
 import pika
 from pika.adapters.asyncio_connection import AsyncioConnection
+from pika.adapters.blocking_connection import BlockingConnection
+from pika.adapters.utils.connection_workflow import AMQPConnectorException
+from pika.exceptions import AMQPError
 
 from outbox.names import Resolver
 from outbox.odd_headers import tolerate
@@ -135,11 +138,21 @@ def parameters(amqp_url: str) -> list[pika.URLParameters]:
     return [_parameters(url) for url in amqp_url.split(";")]
 
 
-def impatient(amqp_url: str, seconds: float) -> list[pika.URLParameters]:
-    """The same for a look at the broker, which gives a silent node up after `seconds`.
+@contextmanager
+def look(amqp_url: str, seconds: float) -> Iterator[BlockingConnection]:
+    """A connection for a look at the broker, which gives a silent node up after `seconds`.
 
-    A name server too. Raises OSError where no node's name is resolved.
+    A name server too. Raises BrokerGone where none can be had, or where it is lost in the block.
     """
+    try:
+        with BlockingConnection(_impatient(amqp_url, seconds)) as connection:
+            yield connection
+    except (AMQPError, AMQPConnectorException, OSError, ValueError) as error:
+        # pika has two families of errors: a handshake that takes too long is no AMQPError
+        raise BrokerGone(str(error).strip() or type(error).__name__) from None
+
+
+def _impatient(amqp_url: str, seconds: float) -> list[pika.URLParameters]:
     nodes = _resolvable(parameters(amqp_url), seconds)
     for node in nodes:
         node.connection_attempts = 1

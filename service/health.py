@@ -4,15 +4,13 @@ import asyncio
 import time
 from typing import Literal
 
-import pika
 from fastapi import APIRouter, Request, Response
-from pika.exceptions import AMQPError
 from pydantic import BaseModel
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from outbox.link import impatient
+from outbox.link import BrokerGone, look
 from service import problem_types as types
 from service.kinds import KINDS
 from service.response_docs import answered, documented
@@ -98,10 +96,10 @@ class Readiness:
 
     def _ask_broker(self) -> State:
         try:
-            pika.BlockingConnection(impatient(self._amqp_url, PATIENCE_SECONDS)).close()
-        except (AMQPError, OSError):
+            with look(self._amqp_url, PATIENCE_SECONDS):
+                return "ok"
+        except BrokerGone:
             return "unreachable"
-        return "ok"
 
 
 @router.get("/healthz", summary="Is the process alive?", responses=answered(200, "Alive"))

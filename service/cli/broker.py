@@ -4,9 +4,9 @@ import logging
 from collections.abc import Iterable
 
 from pika.adapters.blocking_connection import BlockingConnection
-from pika.exceptions import AMQPError, ChannelClosedByBroker
+from pika.exceptions import ChannelClosedByBroker
 
-from outbox.link import impatient
+from outbox.link import BrokerGone, look
 
 TIMEOUT_SECONDS = 3.0
 
@@ -22,11 +22,10 @@ def depths(amqp_url: str, queues: Iterable[str]) -> dict[str, int | None]:
     """
     logging.getLogger("pika").setLevel(logging.CRITICAL)  # it says on stderr what it raises
     try:
-        connection = BlockingConnection(impatient(amqp_url, TIMEOUT_SECONDS))
-        with connection:
+        with look(amqp_url, TIMEOUT_SECONDS) as connection:
             return {queue: _depth(connection, queue) for queue in queues}
-    except (AMQPError, OSError, ValueError) as error:
-        raise Unreachable(_why(error)) from None
+    except BrokerGone as error:
+        raise Unreachable(str(error).partition("\n")[0]) from None
 
 
 def _depth(connection: BlockingConnection, queue: str) -> int | None:
@@ -37,7 +36,3 @@ def _depth(connection: BlockingConnection, queue: str) -> int | None:
         return None
     channel.close()
     return count
-
-
-def _why(error: BaseException) -> str:
-    return str(error).strip().partition("\n")[0] or type(error).__name__

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy.orm import Session
 
 from outbox import submit
+from tests.deaf import deaf_server
 from tests.integration.cli.conftest import Duly, email
 
 
@@ -22,8 +23,8 @@ def closed_port() -> Iterator[int]:
 @pytest.fixture
 def deaf_port() -> Iterator[int]:
     """A port that accepts connections and never answers."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        yield server.getsockname()[1]
+    with deaf_server() as port:
+        yield port
 
 
 @pytest.mark.parametrize("command", [["jobs", "list"], ["status"], ["migrate", "--wait", "0"]])
@@ -41,6 +42,13 @@ def test_without_postgres_a_command_says_so_in_a_line(
 def test_a_postgres_that_never_answers_is_given_up(amqp_url: str, deaf_port: int) -> None:
     duly = Duly(f"postgresql://someone@127.0.0.1:{deaf_port}/duly", amqp_url)
     assert duly("jobs", "list").returncode == 69
+
+
+def test_status_gives_up_a_rabbitmq_that_never_answers(database_url: str, deaf_port: int) -> None:
+    done = Duly(database_url, f"amqp://someone:secret@127.0.0.1:{deaf_port}/")("status")
+    assert done.returncode == 1
+    assert "duly: RabbitMQ cannot be reached: " in done.stderr
+    assert not {"Traceback", "secret"} & set(done.stderr.split())
 
 
 def test_a_database_without_tables_asks_for_migrate(empty_database_url: str, amqp_url: str) -> None:

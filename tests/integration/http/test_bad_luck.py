@@ -12,6 +12,7 @@ from sqlalchemy import make_url
 from service import database, transaction
 from service.examples import NEW_JOBS
 from service.settings import Settings
+from tests.deaf import deaf_server
 from tests.integration.http.serving import serve
 from tests.read_only import read_only
 
@@ -119,6 +120,16 @@ def test_with_rabbitmq_down_a_post_succeeds_and_readiness_says_so(
     assert (ready.status_code, ready.json()["status"]) == (200, "degraded")
     assert (ready.json()["broker"], ready.json()["postgres"]) == ("unreachable", "ok")
     assert "secret" not in ready.text
+
+
+def test_a_rabbitmq_that_never_answers_degrades_readiness(settings: Settings) -> None:
+    with deaf_server() as port:
+        deaf = settings.model_copy(update={"amqp_url": f"amqp://user:secret@127.0.0.1:{port}/"})
+        with serve(deaf) as address:
+            ready = httpx2.get(f"{address}/readyz", timeout=10)
+
+    assert (ready.status_code, ready.json()["status"]) == (200, "degraded")
+    assert (ready.json()["broker"], ready.json()["postgres"]) == ("unreachable", "ok")
 
 
 def test_readiness_tells_the_age_of_the_oldest_due_event(
