@@ -59,12 +59,16 @@ def preview(plan: Plan, output: Output) -> None:
         found = _find(db, plan)
         first = DeadLetterFilter(ids=list(found)[:SAMPLE])
         sample = dead_letters.find(db, first, oldest_first=plan.oldest_first)
+        missed = outcomes.why_not(db, [each for each in plan.wanted.ids or () if each not in found])
+    outcomes.tell(missed, DONE[plan.act])
     rows = [letter_view(letter, payloads=False) for letter in sample]
     if output is Output.TABLE:
         talk(f"{len(found)} dead letters match; the first of them:")
         show_rows(rows, LETTER_COLUMNS, output)
     else:
         show({"matched": len(found), "sample": rows}, output)
+    if not found:
+        raise Stop("none of these dead letters is open", outcomes.code_of_none(missed))
 
 
 def carry_out(plan: Plan, output: Output, *, yes: bool) -> None:
@@ -100,8 +104,9 @@ def _resumed(db: Session, plan: Plan) -> Plan:
 
 
 def _find(db: Session, plan: Plan) -> Letters:
+    """The open letters; where letters were named, also none of them: each is reported."""
     found = dead_letters.matching(db, plan.wanted, limit=plan.limit, oldest_first=plan.oldest_first)
-    if not found:
+    if not (found or plan.wanted.ids):
         raise Stop("no open dead letter matches", Code.NOTHING)
     return found
 
@@ -136,8 +141,8 @@ def _carry_out(db: Session, plan: Plan, found: Letters) -> list[Outcome]:
     asked = [*dict.fromkeys([*found, *(plan.wanted.ids or ())])]
     try:
         _close(db, plan, list(found), closed)
-        if left := [each for each in asked if each not in closed]:
-            others = outcomes.why_not(db, left)
+        with db.begin():
+            others = outcomes.why_not(db, [each for each in asked if each not in closed])
     except DBAPIError as error:
         if not closed:
             raise
@@ -164,5 +169,5 @@ def _report(plan: Plan, done: Sequence[Outcome]) -> None:
     closed = sum(each.outcome == word for each in done)
     summary = f"{closed} of {len(done)} {word}"
     if closed < len(done):
-        raise Stop(summary, Code.PARTLY if closed else Code.FAILED)
+        raise Stop(summary, Code.PARTLY if closed else outcomes.code_of_none(done))
     talk(summary)

@@ -9,9 +9,11 @@ from sqlalchemy.orm import Session
 
 from outbox import dead_letters
 from outbox.dead_letters import DeadLetter, DeadLetterFilter
+from service.cli.errors import Code
 from service.cli.output import talk
 
 SAMPLE = 10
+UNKNOWN = "there is no such letter"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,16 +29,22 @@ class Outcome:
 
 def why_not(db: Session, ids: Collection[int]) -> list[Outcome]:
     """Of letters that could not be acted on, as they are now."""
-    with db.begin():
-        asked = DeadLetterFilter(ids=list(ids), open=None)
-        there = {each.id: each for each in dead_letters.find(db, asked, limit=len(ids))}
-    unknown = [Outcome(each, None, "there is no such letter") for each in ids if each not in there]
+    if not ids:
+        return []
+    asked = DeadLetterFilter(ids=list(ids), open=None)
+    there = {each.id: each for each in dead_letters.find(db, asked, limit=len(ids))}
+    unknown = [Outcome(each, None, UNKNOWN) for each in ids if each not in there]
     return [*map(_refused, there.values()), *unknown]
 
 
 def not_known(letters: Mapping[int, UUID | None]) -> list[Outcome]:
     """Of letters that a command came to no answer about."""
     return [Outcome(each, job_id, "not known") for each, job_id in letters.items()]
+
+
+def code_of_none(outcomes: Iterable[Outcome]) -> Code:
+    """The exit code where none of the letters was acted on."""
+    return Code.NOTHING if {each.outcome for each in outcomes} == {UNKNOWN} else Code.FAILED
 
 
 def tell(outcomes: Iterable[Outcome], done: str) -> None:

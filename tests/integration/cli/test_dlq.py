@@ -1,5 +1,6 @@
 """`duly dlq` on a real database: what it finds, and what it needs to be told before it acts."""
 
+import json
 import os
 import pty
 from collections.abc import Callable
@@ -88,8 +89,39 @@ def test_what_was_missing_or_no_job_of_ours_is_said(
         "duly: 1 of 3 replayed",
     ]
     assert duly("dlq", "replay", foreign).returncode == 1
-    assert duly("dlq", "replay", 1).returncode == 3
     assert duly("dlq", "replay", 1, 2, "--by", "anna").returncode == 4
+
+
+@pytest.mark.parametrize("act", ["replay", "discard"])
+def test_named_letters_are_reported_one_by_one_though_none_is_open(
+    duly: Duly, letters: list[UUID], act: str
+) -> None:
+    duly("dlq", "replay", 1, "--by", "anna")
+    duly("dlq", "discard", 2, "--by", "bob")
+    outcomes = duly.json("dlq", act, 1, 2, 99, code=1)
+    assert [(each["id"], each["outcome"], each["closed_by"]) for each in outcomes] == [
+        (2, "discarded before", "bob"),
+        (1, "replayed before", "anna"),
+        (99, "there is no such letter", None),
+    ]
+    assert duly.json("dlq", act, 98, 99, code=3)[0]["outcome"] == "there is no such letter"
+
+
+def test_a_dry_run_says_which_named_letters_are_not_open(
+    duly: Duly, letters: list[UUID]
+) -> None:
+    duly("dlq", "replay", 1, "--by", "anna")
+    preview = duly("dlq", "replay", 1, 2, 99, "--dry-run", "--output", "ndjson")
+    assert json.loads(preview.stdout)["matched"] == 1
+    assert preview.stderr.splitlines() == [
+        "duly: not replayed, replayed before by anna: 1",
+        "duly: not replayed, there is no such letter: 99",
+    ]
+    none = duly("dlq", "replay", 1, "--dry-run")
+    assert (none.returncode, none.stderr.splitlines()[0]) == (
+        1,
+        "duly: not replayed, replayed before by anna: 1",
+    )
 
 
 def test_a_letter_whose_job_has_moved_on_is_said(
