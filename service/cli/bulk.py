@@ -74,7 +74,9 @@ def preview(plan: Plan, output: Output) -> None:
 def carry_out(plan: Plan, output: Output, *, yes: bool) -> None:
     """Do it, and print what became of each dead letter.
 
-    Asks first, unless `yes` or they were named one by one. Raises Stop where not all were closed.
+    Asks first, unless `yes`, they were named one by one, or they are the rest of a plan, about
+    which the person was asked before. Raises Stop where not all were closed. Interrupted by Ctrl-C
+    it prints those that were closed for certain, and how to go on.
     """
     with session() as db:
         with db.begin():
@@ -84,8 +86,14 @@ def carry_out(plan: Plan, output: Output, *, yes: bool) -> None:
             if not yes:
                 _ask(plan.act, len(found))
             plan = _on_record(db, plan, found)
-        done = _carry_out(db, plan, found)
-    show_rows([asdict(each) for each in done], COLUMNS, output)
+        closed: dict[int, UUID | None] = {}
+        try:
+            others = _carry_out(db, plan, found, closed)
+        except KeyboardInterrupt:
+            _show(_closed(plan, closed), output)
+            raise _interrupted(plan, len(closed), len(found)) from None
+    done = [*_closed(plan, closed), *others]
+    _show(done, output)
     _report(plan, done)
 
 
@@ -134,22 +142,24 @@ def _rest(plan: Plan) -> str:
     return f"`duly dlq {plan.act} --continue {plan.rest_of}` does the rest"
 
 
-def _carry_out(db: Session, plan: Plan, found: Letters) -> list[Outcome]:
-    """What became of each letter; it ends early where Postgres is lost on the way."""
-    closed: dict[int, UUID | None] = {}
-    others: list[Outcome] = []
+def _carry_out(
+    db: Session, plan: Plan, found: Letters, closed: dict[int, UUID | None]
+) -> list[Outcome]:
+    """Note in `closed` what was closed for certain; returns what became of the other letters.
+
+    It ends early where Postgres is lost on the way.
+    """
     asked = [*dict.fromkeys([*found, *(plan.wanted.ids or ())])]
     try:
         _close(db, plan, list(found), closed)
         with db.begin():
-            others = outcomes.why_not(db, [each for each in asked if each not in closed])
+            return outcomes.why_not(db, [each for each in asked if each not in closed])
     except DBAPIError as error:
         if not closed:
             raise
         talk(f"{explain(error)}; {_rest(plan)}")
-        others = outcomes.not_known({each: found.get(each) for each in asked if each not in closed})
-    done = [Outcome(each, job, DONE[plan.act], plan.by) for each, job in closed.items()]
-    return [*done, *others]
+        left = {each: found.get(each) for each in asked if each not in closed}
+        return outcomes.not_known(left)
 
 
 def _close(db: Session, plan: Plan, ids: Sequence[int], closed: dict[int, UUID | None]) -> None:
@@ -161,6 +171,19 @@ def _close(db: Session, plan: Plan, ids: Sequence[int], closed: dict[int, UUID |
         closed.update((each.id, each.job_id) for each in done)
         if len(ids) > CHUNK:
             talk(f"{start + len(chunk)} of {len(ids)} ...")
+
+
+def _closed(plan: Plan, closed: Letters) -> list[Outcome]:
+    return [Outcome(each, job, DONE[plan.act], plan.by) for each, job in closed.items()]
+
+
+def _show(done: Sequence[Outcome], output: Output) -> None:
+    show_rows([asdict(each) for each in done], COLUMNS, output)
+
+
+def _interrupted(plan: Plan, closed: int, count: int) -> Stop:
+    message = f"interrupted, {closed} of {count} {DONE[plan.act]}; {_rest(plan)}"
+    return Stop(message, Code.INTERRUPTED)
 
 
 def _report(plan: Plan, done: Sequence[Outcome]) -> None:

@@ -71,6 +71,7 @@ def test_an_interrupted_command_is_continued_with_exactly_the_rest(
         wait_until_it_waits(sql_now)
         discarding.send_signal(end)
         _, talk = discarding.communicate(timeout=30)
+    assert discarding.returncode in (130, -signal.SIGKILL)
     assert sql_now.execute(OPEN).fetchone() == (700,)
     rest = ("dlq", "discard", "--continue", act_in(talk))
     assert duly.json(*rest, "--dry-run")["matched"] == 100
@@ -82,6 +83,35 @@ def test_an_interrupted_command_is_continued_with_exactly_the_rest(
     closed = "SELECT min(id), count(*) FROM duly.dead_letters WHERE close_reason = 'old'"
     assert sql_now.execute(closed).fetchone() == (601, 600)
     assert duly(*rest).returncode == 3
+
+
+def test_an_interrupted_command_prints_what_it_closed_and_how_to_go_on(
+    duly: Duly, database_url: str, sql_now: psycopg.Connection
+) -> None:
+    command = ("dlq", "discard", "--all", "--oldest-first", "--yes", "--output", "json")
+    with blocked(database_url, 650), duly.start(*command) as discarding:
+        wait_until_it_waits(sql_now)
+        discarding.send_signal(signal.SIGINT)
+        data, talk = discarding.communicate(timeout=30)
+    assert discarding.returncode == 130
+    closed = json.loads(data)
+    assert sorted(each["id"] for each in closed) == [*range(1, 501)]
+    assert {each["outcome"] for each in closed} == {"discarded"}
+    assert talk.splitlines()[-1] == (
+        "duly: interrupted, 500 of 1200 discarded; "
+        f"`duly dlq discard --continue {act_in(talk)}` does the rest"
+    )
+
+
+def test_interrupted_on_named_letters_the_same_command_does_the_rest(
+    duly: Duly, database_url: str, sql_now: psycopg.Connection
+) -> None:
+    with blocked(database_url, 7), duly.start("dlq", "discard", "7", "8") as discarding:
+        wait_until_it_waits(sql_now)
+        discarding.send_signal(signal.SIGINT)
+        _, talk = discarding.communicate(timeout=30)
+    assert discarding.returncode == 130
+    assert talk == "duly: interrupted, 0 of 2 discarded; the same command does the rest\n"
 
 
 def test_a_lost_connection_leaves_letters_of_which_nothing_is_known(

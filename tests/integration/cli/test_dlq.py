@@ -107,9 +107,7 @@ def test_named_letters_are_reported_one_by_one_though_none_is_open(
     assert duly.json("dlq", act, 98, 99, code=3)[0]["outcome"] == "there is no such letter"
 
 
-def test_a_dry_run_says_which_named_letters_are_not_open(
-    duly: Duly, letters: list[UUID]
-) -> None:
+def test_a_dry_run_says_which_named_letters_are_not_open(duly: Duly, letters: list[UUID]) -> None:
     duly("dlq", "replay", 1, "--by", "anna")
     preview = duly("dlq", "replay", 1, 2, 99, "--dry-run", "--output", "ndjson")
     assert json.loads(preview.stdout)["matched"] == 1
