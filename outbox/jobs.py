@@ -59,6 +59,11 @@ class JobRecord:
     finished_at: datetime | None
     left_out: tuple[str, ...]
 
+    @property
+    def shows_values(self) -> bool:
+        """Whether payload or result is here: who is shown this job has seen something of them."""
+        return self.payload is not None or self.result is not None
+
 
 @dataclass(frozen=True, slots=True)
 class AttemptRecord:

@@ -81,7 +81,7 @@ async def list_jobs(
     wanted = JobFilter(state, kind, queue, subject)
     before = cursors.read(cursor, "jobs", UUID)
     page = await tx.run_sync(jobs.find_page, wanted, limit=limit, before=before)
-    await note_look(tx, by, (f"job:{job.id}" for job in page.rows), why)
+    await note_look(tx, by, (f"job:{job.id}" for job in page.rows if job.shows_values), why)
     shown = [JobShown.seen(job, by) for job in page.rows]
     return JobPage(jobs=shown, next_cursor=cursors.after(page.after, "jobs"))
 

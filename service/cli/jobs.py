@@ -24,6 +24,7 @@ from service.printable import plain
 app = typer.Typer(help="Submit, list, show, cancel and watch jobs.", no_args_is_help=True)
 
 COLUMNS = ("id", "kind", "queue", "state", "attempt", "run_at", "subject")
+VALUES = ("payload", "result")
 LOOK_SECONDS = 0.5
 """How often `jobs watch` looks."""
 
@@ -75,8 +76,10 @@ def list_jobs(
         found = jobs.find(db, wanted, limit=limit + 1, before=after)
         page = found[:limit]
         if payloads:
-            acts.look(db, (f"job:{job.id}" for job in page), who=by, why=why)
-    show_rows([job_view(job, payloads=payloads) for job in page], COLUMNS, output)
+            about = (f"job:{job.id}" for job in page if job.shows_values)
+            acts.look(db, about, who=by, why=why)
+    columns = (*COLUMNS, *VALUES) if payloads else COLUMNS
+    show_rows([job_view(job, payloads=payloads) for job in page], columns, output)
     tell_of_more(found, limit)
 
 

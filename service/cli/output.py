@@ -18,6 +18,8 @@ from service.printable import plain
 
 WIDE = 2000
 """Columns for what must not be folded or cut."""
+LONG = ("error", "payload", "result")
+"""Columns that are folded where a row would be wider than `WIDE`: else their end is cut."""
 WIDEST_NAME = 24
 """Up to here values stand below each other, however long a name among them is."""
 
@@ -88,7 +90,7 @@ def _print(table: Table) -> None:
 def _table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
-        table.add_column(column.replace("_", " "), no_wrap=column != "error", overflow="fold")
+        table.add_column(column.replace("_", " "), no_wrap=column not in LONG, overflow="fold")
     for row in rows:
         table.add_row(*(_cell(row[column]) for column in columns))
     return table

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from itertools import pairwise
 from typing import Annotated, Any
 
 import typer
@@ -39,13 +38,15 @@ def job_view(job: JobRecord, *, payloads: bool) -> dict[str, Any]:
 def attempt_views(attempts: Sequence[AttemptRecord], output: Output) -> list[dict[str, Any]]:
     """The failed attempts, first to last; workers have removed sensitive values from errors.
 
-    For a person a traceback that comes again in the next attempt is written there only.
+    For a person each traceback is written once, at the first attempt with it.
     """
     views = [fields(attempt) for attempt in attempts]
     if output is Output.TABLE:
-        for view, following in pairwise(views):
-            if view["traceback"] and view["traceback"] == following["traceback"]:
-                view["traceback"] = f"as in attempt {following['attempt']}"
+        first: dict[str, int] = {}
+        for view in views:
+            traceback, attempt = view["traceback"], view["attempt"]
+            if traceback and first.setdefault(traceback, attempt) != attempt:
+                view["traceback"] = f"as in attempt {first[traceback]}"
     return views
 
 

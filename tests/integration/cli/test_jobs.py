@@ -100,7 +100,49 @@ def test_deep_values_are_shown_at_once_and_hide_nothing_else(
         for output in ("table", "json"):
             done = duly(*command, "--payloads", "--output", output)
             assert (done.returncode, done.stderr) == (0, "")
-            assert ("here" in done.stdout) == ((command[1], output) != ("list", "table"))
+            assert "here" in done.stdout
+
+
+def test_a_list_with_payloads_shows_them_whole_also_in_a_table(
+    duly: Duly, job: UUID, sql_now: psycopg.Connection
+) -> None:
+    assert "anna@example.org" not in duly("jobs", "list").stdout
+    assert "anna@example.org" in duly("jobs", "list", "--payloads").stdout
+    text = "".join(f"{number:04}" for number in range(900))
+    sql_now.execute("UPDATE duly.jobs SET payload = jsonb_build_object('text', %s::text)", [text])
+    assert text[-4:] in duly("jobs", "list", "--payloads").stdout
+
+
+def test_a_list_records_a_look_at_those_jobs_only_whose_values_it_shows(
+    duly: Duly, session: Session, job: UUID, sql_now: psycopg.Connection
+) -> None:
+    large = "UPDATE duly.jobs SET payload = jsonb_build_object('text', repeat('x', 5000))"
+    sql_now.execute(large)
+    assert duly.json("jobs", "list", "--payloads")[0]["left_out"] == ["payload"]
+    assert duly.json("acts", "list") == []
+    small = submit(session, email())
+    session.commit()
+    assert len(duly.json("jobs", "list", "--payloads")) == 2
+    (look,) = duly.json("acts", "list")
+    assert (look["act"], look["about"]) == ("look", [f"job:{small.id}"])
+
+
+def test_a_traceback_that_comes_again_names_the_first_attempt_with_it(
+    duly: Duly, die: Callable[..., UUID], sql_now: psycopg.Connection
+) -> None:
+    job_id = die()
+    again = """
+        INSERT INTO duly.attempts (job_id, attempt, outcome, error_type, error_message,
+            traceback, finished_at)
+        SELECT job_id, number, outcome, error_type, error_message,
+               CASE number WHEN 3 THEN 'another' ELSE traceback END, finished_at
+        FROM duly.attempts, generate_series(2, 5) AS number
+    """
+    sql_now.execute(again)
+    for shown in (duly("jobs", "show", job_id).stdout, duly("dlq", "show", 1).stdout):
+        lines = [line.split(maxsplit=1)[1] for line in shown.splitlines() if "traceback " in line]
+        same = "as in attempt 1"
+        assert lines == ["Traceback:", same, "another", same, same]
 
 
 def test_a_list_that_goes_on_says_how(duly: Duly, session: Session, job: UUID) -> None:

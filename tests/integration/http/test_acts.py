@@ -109,6 +109,19 @@ def test_seeing_payloads_is_on_record(
     ]
 
 
+def test_a_list_records_those_jobs_only_whose_values_it_shows(
+    eve: httpx2.Client, anna: httpx2.Client, sql_now: psycopg.Connection
+) -> None:
+    large, small = submitted(anna), submitted(anna)
+    grow = "UPDATE duly.jobs SET payload = jsonb_build_object('x', repeat('y', 5000)) WHERE id = %s"
+    sql_now.execute(grow, [large])
+
+    listed = eve.get("/v1/jobs").json()["jobs"]
+
+    assert [job["left_out"] for job in listed] == [[], ["payload"]]
+    assert record(sql_now) == [("look", "eve", None, [f"job:{small}"])]
+
+
 def test_seeing_them_redacted_is_not(anna: httpx2.Client, sql_now: psycopg.Connection) -> None:
     job, foreign = submitted(anna), lives.foreign(sql_now, b"secret")
 
