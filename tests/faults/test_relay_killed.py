@@ -94,17 +94,21 @@ def test_as_an_event_is_refused_too_often(
     promises.assert_kept()
 
 
+FOREIGN = b"none of ours" * 10_000
+"""So large that a worker leaves it to the relay."""
+
+
 @points(moments.COLLECTOR)
 def test_as_it_collects(
     moment: Moment, line: Line, clients: Clients, promises: Promises, rabbit: Rabbit
 ) -> None:
     clients.submit_mix()
-    rabbit.publish(QUEUE, b"none of ours")
+    rabbit.publish(QUEUE, FOREIGN)
     line.start("worker")
     assert has_crashed(line.start_doomed(moment, "relay"))
     line.start("relay")
     promises.assert_kept()
-    wait_for("the foreign message", lambda: set(promises.foreign()) == {b"none of ours"})
+    wait_for("the foreign message", lambda: set(promises.foreign()) == {FOREIGN})
 
 
 @points(moments.DROPPED)
