@@ -7,8 +7,9 @@ from typing import Any
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import Connection, Engine, PoolResetState, event
 from sqlalchemy.engine import URL, ExceptionContext
+from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -122,6 +123,21 @@ def replace_useless(engine: Engine) -> None:
 
     event.listen(engine, "checkout", look)
     event.listen(engine, "handle_error", note)
+
+
+def roll_back_leftovers(engine: Engine) -> None:
+    """Have no connection go back to the pool inside of a transaction.
+
+    SQLAlchemy takes a transaction for ended once its commit has raised. Where a listener raised, or
+    the thread was interrupted, no COMMIT was sent: whoever takes the connection next would commit
+    what was written on it before.
+    """
+
+    def roll_back(connection: DBAPIConnection, _: object, state: PoolResetState) -> None:
+        if state.transaction_was_reset and state.asyncio_safe:
+            connection.rollback()  # a round trip only if there is something left
+
+    event.listen(engine, "reset", roll_back)
 
 
 def _has_unread(connection: Any) -> bool:

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Dialect, TwoPhaseTransaction, event
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from sqlalchemy.orm import Session, SessionTransaction, sessionmaker
 
+from outbox.database import roll_back_leftovers
 from outbox.job_connection import JobConnection
 from outbox.submission import Row, submission
 
@@ -37,6 +38,7 @@ def job_sessions(engine: AsyncEngine, **options: Any) -> async_sessionmaker[Asyn
     """
     own = engine.execution_options(**{WAITING: True})
     event.listen(engine.sync_engine, "do_connect", _to_job_connection)
+    roll_back_leftovers(engine.sync_engine)
     made_by = options.pop("sync_session_class", None)
     noting = _noting(made_by or options.get("class_", AsyncSession).sync_session_class)
     return async_sessionmaker(own, sync_session_class=noting, **options)

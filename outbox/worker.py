@@ -19,7 +19,13 @@ from outbox.actor import Actor, Actors
 from outbox.attempt import Attempt
 from outbox.broker import Broker, Dead, GiveBack
 from outbox.claims import Claims
-from outbox.database import note_errors, renew_older, replace_useless, sqlalchemy_url
+from outbox.database import (
+    note_errors,
+    renew_older,
+    replace_useless,
+    roll_back_leftovers,
+    sqlalchemy_url,
+)
 from outbox.desk import Desk
 from outbox.heartbeat import Heartbeat, worker_name
 from outbox.job import refuse_early_commits
@@ -122,6 +128,7 @@ class Worker:
         settle_engine(self._engine)
         note_errors(self._engine)
         refuse_early_commits(self._engine)
+        roll_back_leftovers(self._engine)
         replace_useless(self._engine)
         watch_commits(self._engine)
         self._ledger = Ledger(database_url, self.name)

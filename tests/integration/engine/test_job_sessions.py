@@ -7,7 +7,7 @@ from typing import Any
 import psycopg
 import pytest
 from pydantic import BaseModel
-from sqlalchemy import text
+from sqlalchemy import event, text
 from sqlalchemy.exc import (
     DataError,
     DBAPIError,
@@ -549,6 +549,34 @@ def test_jobs_are_written_at_once_on_connections_that_are_not_ours(
 
     asyncio.run(use())
     assert left(sql_now) == (1, 1, 1)
+
+
+@pytest.mark.parametrize("writes", [True, False], ids=["row and job", "job"])
+def test_a_commit_that_a_listener_refused_leaves_nothing_to_the_next_transaction(
+    database_url: str, sql_now: psycopg.Connection, writes: bool
+) -> None:
+    """SQLAlchemy takes the transaction for ended, and would not roll it back."""
+
+    def refuse(_: object) -> None:
+        raise ValueError("not now")
+
+    async def use() -> None:
+        engine = create_async_engine(sqlalchemy_url(database_url), pool_size=1)
+        sessions = job_sessions(engine)
+        event.listen(engine.sync_engine, "commit", refuse)
+        async with sessions() as session:
+            if writes:
+                await session.execute(ROW)
+            await submit(session, NOTE())
+            with pytest.raises(ValueError, match="not now"):
+                await session.commit()
+        event.remove(engine.sync_engine, "commit", refuse)
+        async with sessions.begin() as session:
+            await session.execute(ROW)
+        await engine.dispose()
+
+    asyncio.run(use())
+    assert left(sql_now) == (1, 0, 0)
 
 
 def test_other_sessions_of_the_engine_write_at_once(

@@ -150,6 +150,30 @@ def test_a_commit_inside_is_refused(
     assert effects.all() == []
 
 
+@pytest.mark.parametrize("commit", [commit_session, commit_all, commit_connection])
+def test_no_later_job_commits_what_a_refused_commit_left(
+    line: Line, effects: Effects, queue: str, commit: Callable[[Session], None]
+) -> None:
+    """Both jobs use the one connection of the one thread."""
+    early, late = note_kind(queue, retry=Retry(attempts=1)), note_kind(queue, "test.second")
+
+    def commit_early(note: Note, job: Job) -> None:
+        with job.transaction() as tx:
+            effects.add(tx, job.id, "early")
+            commit(tx)
+
+    def add(note: Note, job: Job) -> None:
+        with job.transaction() as tx:
+            effects.add(tx, job.id, "late")
+
+    line.start_relay(queue)
+    line.start_worker(Actor(early, commit_early), Actor(late, add), threads=1)
+    line.wait_for(line.submit(early()), "dead")
+    job = line.submit(late())
+    line.wait_for(job, "succeeded")
+    assert effects.all() == [(job, "late")]
+
+
 def test_commits_inside_are_refused_though_threads_begin_and_end_others(
     line: Line, effects: Effects, queue: str
 ) -> None:
