@@ -21,7 +21,8 @@ down: python ## Stop what demo and test started; data stays
 	@$(PYTHON) -m dev.servers down
 
 test: venv ## Run all tests but the slow ones, against real servers; ARGS="-k name" goes to pytest
-	@urls=$$($(BIN)/python -m dev.servers up --name test) && env $$urls $(BIN)/pytest $(ARGS)
+	@$(BIN)/python -m dev.servers up --name test >/dev/null && \
+		$(BIN)/pytest --numprocesses auto --dist worksteal $(ARGS)
 
 mutants: venv ## Take each guard out of the SQL: a test must fail; ARGS="CLAIM RETRY" for some steps
 	@urls=$$($(BIN)/python -m dev.servers up --name test) && \

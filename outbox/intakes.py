@@ -38,7 +38,8 @@ class Intakes:
         """The next message, or None where none comes for so long. Raises BrokerGone."""
         self._link.check()
         try:
-            message = await asyncio.wait_for(self._inbox.get(), seconds)
+            async with asyncio.timeout(seconds):
+                message = await self._inbox.get()
         except TimeoutError:
             return None
         return message if message.intake.is_open else None

@@ -79,7 +79,8 @@ class Link:
         """Close, and wait a little for the broker's farewell, so that no socket is left open."""
         self.close()
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._ended.wait(), FAREWELL_SECONDS)
+            async with asyncio.timeout(FAREWELL_SECONDS):
+                await self._ended.wait()
 
     def check(self) -> None:
         """Raise BrokerGone where the link is lost."""

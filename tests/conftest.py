@@ -20,7 +20,7 @@ from sqlalchemy.pool import NullPool
 
 from dev.pgbouncer import program, running, through
 from dev.private import home
-from dev.servers import Servers, up
+from dev.servers import Servers, from_environment, up
 from migrations.grants import grant
 from migrations.run import upgrade
 from outbox.database import sqlalchemy_url
@@ -34,10 +34,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--pooled", action="store_true", help="processes go through PgBouncer")
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """How many processes run tests at once: one where the environment has one RabbitMQ for all."""
+    return 0 if from_environment() else 2
+
+
 @pytest.fixture(scope="session")
 def servers() -> Servers:
-    """A real Postgres and a real RabbitMQ."""
-    return up("test")
+    """A real Postgres and a real RabbitMQ, with a virtual host for each process that runs tests."""
+    process = os.environ.get("PYTEST_XDIST_WORKER")
+    return up(f"test_{process}" if process else "test")
 
 
 @pytest.fixture(scope="session")

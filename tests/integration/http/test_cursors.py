@@ -50,6 +50,10 @@ def _cursor(**position: object) -> str:
         _cursor(of="apples", last="0" * 32, made_at=int(time.time())),
         _cursor(last="0" * 32, made_at=int(time.time()) - LIFETIME_SECONDS - 1),
     ],
+    ids=[
+        *("empty", "short", "not ASCII", "NUL", "long"),
+        *("no uuid", "a number", "another version", "another list", "expired"),
+    ],
 )
 @pytest.mark.parametrize("path", LISTS)
 def test_a_cursor_that_is_malformed_foreign_or_expired_is_refused(

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 from typing import Any
-from uuid import uuid4
+from uuid import UUID
 
 import httpx2
 import pytest
@@ -15,7 +15,7 @@ from service.examples import NEW_ENDPOINTS, NEW_INVOICES, NEW_JOBS
 from service.settings import Settings
 from tests.integration.http.conftest import MakeClient
 
-ID = uuid4()
+ID = UUID("01234567-89ab-7cde-8f01-23456789abcd")
 OPEN = {"/healthz", "/readyz", "/problems/{name}"}
 ROUTES: list[tuple[str, str, Scope, Any]] = [
     ("POST", "/v1/invoices", Scope.SUBMIT, NEW_INVOICES["two lines"]["value"]),

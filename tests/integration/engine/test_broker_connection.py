@@ -1,0 +1,18 @@
+"""A connection to RabbitMQ, as relays use it."""
+
+import asyncio
+
+import pytest
+
+from outbox.link import connect
+
+
+def test_a_cancellation_as_the_connection_ends_is_not_lost(amqp_url: str) -> None:
+    async def end_and_cancel() -> None:
+        async with connect(amqp_url) as link:
+            ending = asyncio.create_task(link.end())
+            link.connection.add_on_close_callback(lambda *_: ending.cancel())
+            with pytest.raises(asyncio.CancelledError):
+                await ending
+
+    asyncio.run(end_and_cancel())
