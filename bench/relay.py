@@ -50,9 +50,9 @@ def _bare_pika(bench: Bench, count: int) -> float:
 
 
 def _send(bench: Bench, contestant: Contestant, count: int) -> float:
-    """Messages per second of one producer whose messages nobody takes meanwhile."""
+    """Messages per second of one producer that only sends, while nobody takes them."""
     name = contestant.module
-    with crew(bench.database_url, bench.amqp_url, name, contestant.queues) as own:
+    with crew(bench.database_url, bench.amqp_url, name, contestant.queues, BENCH_ALONE="1") as own:
         producer = own.start("bench.produce", name, str(count), "1", "0", asks=True)
         assert producer.stdout
         producer.stdout.readline()
