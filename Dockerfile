@@ -21,6 +21,10 @@ RUN pip install --no-cache-dir --disable-pip-version-check --root-user-action ig
 COPY --from=wheel /wheel /tmp/wheel
 RUN pip install --no-cache-dir --disable-pip-version-check --root-user-action ignore \
         --no-deps /tmp/wheel/*.whl
+COPY pyproject.toml /srv/duly/
+COPY service /srv/duly/service
+COPY actors /srv/duly/actors
+COPY migrations /srv/duly/migrations
 USER duly
-WORKDIR /home/duly
+WORKDIR /srv/duly
 ENTRYPOINT ["duly"]

@@ -6,7 +6,7 @@ PYTHON := $(shell for python in python3.13 python3.12 python3.11 python3; do \
 BIN := .venv/bin
 ARGS :=
 
-.PHONY: help venv demo down test pooled bench mutants chaos faults matrix check format lock clean python
+.PHONY: help venv demo env down test pooled bench mutants chaos faults matrix check format lock clean python
 
 help: ## Say what there is
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -15,6 +15,10 @@ venv: .venv/complete ## Make .venv, again only when what it is made from changed
 
 demo: venv ## Show Duly at work: servers, processes, jobs
 	@$(BIN)/python -m dev.demo $(ARGS)
+
+env: venv ## Print the demo's settings, for a shell in which `duly status` works
+	@$(BIN)/python -m dev.servers up --name demo | sed 's/^/export /'
+	@echo 'export PATH="$(CURDIR)/.venv/bin:$$PATH"'
 
 down: python ## Stop what demo and test started; data stays
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m dev.demo down; fi

@@ -16,7 +16,7 @@ from ipaddress import (
 
 import httpx2
 
-from outbox.names import Resolver
+from outbox.resolver import Resolver
 from service.kinds import AddressRefused
 
 Address = IPv4Address | IPv6Address

@@ -7,7 +7,7 @@ from actors import mail_message
 from actors.smtp import connected
 from outbox import Job, Uncertain, actor
 from service.kinds import SEND_EMAIL, MailRefused, SendEmail
-from service.mail_addresses import to_ascii
+from service.mail.addresses import to_ascii
 from service.settings import settings
 
 ANSWER_SECONDS = 600.0

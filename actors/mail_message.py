@@ -20,7 +20,7 @@ from uuid import UUID
 
 from service.documents import documents
 from service.kinds import SendEmail
-from service.mail_addresses import Sender
+from service.mail.addresses import Sender
 
 NOT_ENCODED = ("message", "multipart")
 """What may not be written in base64 (RFC 2045, 6.4), as attachments are here."""

@@ -5,8 +5,8 @@ import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from outbox.names import Resolver
-from service.mail_server import MailServer, StartTls
+from outbox.resolver import Resolver
+from service.mail.server import MailServer, StartTls
 
 TIMEOUT_SECONDS = 15.0
 """For each step of the conversation."""

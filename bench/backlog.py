@@ -21,8 +21,8 @@ from bench.comparison import Comparison, in_turns
 from bench.contestants import DULY, DULY_RELAY
 from bench.crew import crew
 from bench.setting import Bench
-from outbox import topology
-from outbox.link import parameters
+from outbox.amqp import topology
+from outbox.amqp.connection import parameters
 
 SMALL = 10_000
 LARGE = 1_000_000

@@ -20,8 +20,8 @@ from bench.systems.shop import CREATE_ORDERS
 from dev import binaries
 from dev.say import Failure
 from migrations.run import upgrade
-from outbox import steps
-from outbox.nudge import NOTIFY
+from outbox.store import transitions
+from outbox.submission.wake_up import NOTIFY
 
 WRITERS = (16, 64)
 SECONDS = 3
@@ -74,9 +74,9 @@ def _compare(bench: Bench, writers: int, *, with_context: bool) -> list[Comparis
 
 
 def _submit() -> str:
-    """SUBMIT as `outbox.submit` sends it: what a job has is bound, and no constant of the plan."""
+    """SUBMIT as `submit` sends it: what a job has is bound, and no constant of the plan."""
     terms = {name: "NULL" if value is None else f":{name}" for name, value in JOB.items()}
-    return steps.SUBMIT % (terms | {"id": f"({JOB_ID})"})
+    return transitions.SUBMIT % (terms | {"id": f"({JOB_ID})"})
 
 
 def _rate(bench: Bench, writers: int, statements: list[str]) -> float:

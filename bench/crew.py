@@ -15,7 +15,7 @@ from psycopg import sql
 
 from bench.tally import Tally
 from dev.wait import wait_until
-from outbox.link import parameters
+from outbox.amqp.connection import parameters
 
 FOLDER = Path(".bench")
 PATIENCE_SECONDS = 300

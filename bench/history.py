@@ -19,10 +19,10 @@ from bench.comparison import Comparison, in_turns
 from bench.contestants import DULY
 from bench.crew import fresh_database
 from bench.setting import Bench
-from outbox import steps
-from outbox.postgres import STEPS, connect
-from outbox.pruner import Pruner
-from outbox.submission import Row, submission
+from outbox.maintenance.pruner import Pruner
+from outbox.postgres.session_settings import TRANSITION_SETTINGS, connect
+from outbox.store import transitions
+from outbox.submission.statement import Row, submission
 
 GROUP = 100
 """Jobs with each statement and commit, as `submit_all` and the ledger write them."""
@@ -94,11 +94,11 @@ def _submit_rate(url: str, count: int) -> float:
 
 
 def _claim_rate(url: str, count: int) -> float:
-    with _submitter(url) as submitter, _ledger(url) as ledger:
+    with _submitter(url) as submitter, _group_commit(url) as group_commit:
         groups = [_submit(submitter) for _ in range(0, count, GROUP)]
         began = time.monotonic()
         for ids in groups:
-            _claim_and_complete(ledger, ids)
+            _claim_and_complete(group_commit, ids)
         return count / (time.monotonic() - began)
 
 
@@ -129,9 +129,9 @@ def _whole_lives(url: str, goes_on: Callable[[], bool]) -> float:
     """Jobs a second from their submission to their success, for as long as it goes on."""
     done = 0
     began = time.monotonic()
-    with _submitter(url) as submitter, _ledger(url) as ledger:
+    with _submitter(url) as submitter, _group_commit(url) as group_commit:
         while goes_on():
-            _claim_and_complete(ledger, _submit(submitter))
+            _claim_and_complete(group_commit, _submit(submitter))
             done += GROUP
     return done / (time.monotonic() - began)
 
@@ -141,9 +141,9 @@ def _submitter(url: str) -> "psycopg.Connection[Any]":
     return psycopg.connect(url, autocommit=True)
 
 
-def _ledger(url: str) -> "psycopg.Connection[Any]":
+def _group_commit(url: str) -> "psycopg.Connection[Any]":
     """As the ledger connects."""
-    return connect(url, STEPS)
+    return connect(url, TRANSITION_SETTINGS)
 
 
 def _submit(connection: "psycopg.Connection[Any]") -> list[UUID]:
@@ -151,13 +151,13 @@ def _submit(connection: "psycopg.Connection[Any]") -> list[UUID]:
     ids = [uuid7() for _ in range(GROUP)]
     jobs: list[Row] = [JOB | {"id": str(id_), "subject": f"invoice:{id_}"} for id_ in ids]
     connection.execute(*submission(jobs))
-    connection.execute(steps.DELETE_EVENTS, {"job_id": ids, "dispatch": [1] * GROUP})
+    connection.execute(transitions.DELETE_EVENTS, {"job_id": ids, "dispatch": [1] * GROUP})
     return ids
 
 
 def _claim_and_complete(connection: "psycopg.Connection[Any]", ids: list[UUID]) -> None:
     """What the ledger does, with a commit for either step."""
     which: dict[str, Any] = {"id": ids, "dispatch": [1] * GROUP, "worker": "bench"}
-    connection.execute(steps.CLAIM, which | {"kind": ["bench.nothing"] * GROUP})
+    connection.execute(transitions.CLAIM, which | {"kind": ["bench.nothing"] * GROUP})
     done = {"attempt": [1] * GROUP, "result": ["null"] * GROUP}
-    connection.execute(steps.SUCCEED, which | done)
+    connection.execute(transitions.SUCCEED, which | done)

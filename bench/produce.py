@@ -37,7 +37,7 @@ def _hand_in(
     contestant: ModuleType, batches: Sequence[Sequence[int]], rate: float = inf
 ) -> list[tuple[int, int]]:
     """Hand in each at its time, and nudge; returns when each call began and when it returned."""
-    nudge = getattr(contestant, "nudge", None)
+    wake_up = getattr(contestant, "nudge", None)
     handed_in = []
     start = time.monotonic()
     chance = Random(0)
@@ -48,8 +48,8 @@ def _hand_in(
         called = time.monotonic_ns()
         contestant.hand_in(batch)
         handed_in.append((called, time.monotonic_ns()))
-        if nudge:
-            nudge()
+        if wake_up:
+            wake_up()
     return handed_in
 
 

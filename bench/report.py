@@ -17,7 +17,7 @@ from bench.comparison import Comparison
 from bench.contestants import TUNING
 from bench.setting import Bench
 from dev.versions import postgres_version, rabbitmq_version
-from outbox.link import parameters
+from outbox.amqp.connection import parameters
 
 PACKAGES = (
     "dramatiq",

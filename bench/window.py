@@ -21,9 +21,9 @@ from bench.crew import Crew, crew, wait_for
 from bench.runs import NANOSECOND
 from bench.setting import Bench
 from dev.wait import wait_until
+from outbox.amqp.connection import parameters
 from outbox.kinds import Priority
-from outbox.link import parameters
-from outbox.nudge import NOTIFY
+from outbox.submission.wake_up import NOTIFY
 
 BACKLOG = 100_000
 OPEN = 2**30

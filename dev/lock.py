@@ -16,9 +16,10 @@ COMPILE = (
     *("--no-emit-index-url", "--no-header", "pyproject.toml"),
 )
 FILES = {
-    "requirements.txt": (),
+    "requirements.txt": ("--extra", "http", "--extra", "cli", "--group", "service"),
     "requirements-dev.txt": (
-        *("--extra", "dev", "--extra", "bench"),
+        *("--extra", "http", "--extra", "cli"),
+        *("--group", "service", "--group", "dev", "--group", "bench"),
         *("--constraint", "requirements.txt"),
     ),
 }

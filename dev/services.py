@@ -15,7 +15,7 @@ from dev.wait import wait_until
 
 HOME = CHECKOUT / ".demo"
 MARK = f"DULY_DEMO={HOME}"
-DULY = [sys.executable, "-m", "service.cli"]
+DULY = [sys.executable, "-m", "outbox.cli"]
 
 
 def port(name: str) -> int:

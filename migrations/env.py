@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from outbox.schema import metadata
+from outbox.store.schema import metadata
 from service.models import Base
 
 with context.config.attributes["engine"].connect() as connection:

@@ -1,19 +1,40 @@
-"""Duly's engine: jobs that commit with the caller's rows, and are not lost afterwards.
+"""Duly's library: jobs that commit with the caller's rows, and are not lost afterwards.
 
-Reading order: kinds, submit, sessions, relay, mover, publisher, worker, claims, runner, attempt,
-ledger, collector, dead_letters.
+Reading order:
+
+- kinds, retry, actor, job, errors: what an application declares, and what its actors see
+- store, store/transitions: the tables, and the SQL that moves a job from state to state
+- submission: writes jobs in the caller's transaction, and wakes the relay after its commit
+- relay: publishes outbox events to RabbitMQ
+- worker: claims jobs, runs actors, records how each attempt ended
+- maintenance: rescues the jobs of dead workers, collects dead letters, prunes finished jobs
+- operations: what people do with jobs and dead letters, and the record of it
+- app: the object in which an app says what it has
+- http, cli: how programs and people reach all of this
+
+These packages use postgres, amqp, resolver and backoff (connections), values (which JSON may be
+stored) and redaction (hides sensitive values).
 """
 
-from outbox.actor import Actor, Actors, actor
-from outbox.job import Job, Superseded
-from outbox.kinds import Kind, Kinds, Priority, Work
-from outbox.retry import Retry, Snooze, Uncertain
-from outbox.sessions import job_sessions
-from outbox.submit import SubmittedJob, submit, submit_all
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from outbox.actors import Actor, Actors, actor
+    from outbox.app import Duly
+    from outbox.errors import Snooze, Superseded, Uncertain
+    from outbox.job import Job
+    from outbox.kinds import Kind, Kinds, Priority, Work
+    from outbox.retry import Retry
+    from outbox.submission.sessions import job_sessions
+    from outbox.submission.submit import SubmittedJob, submit, submit_all
+    from outbox.submission.wake_up import BlockingWakeUp, WakeUp
 
 __all__ = [
     "Actor",
     "Actors",
+    "BlockingWakeUp",
+    "Duly",
     "Job",
     "Kind",
     "Kinds",
@@ -23,9 +44,30 @@ __all__ = [
     "SubmittedJob",
     "Superseded",
     "Uncertain",
+    "WakeUp",
     "Work",
     "actor",
     "job_sessions",
     "submit",
     "submit_all",
 ]
+
+_MODULES = {
+    "outbox.actors": ("Actor", "Actors", "actor"),
+    "outbox.app": ("Duly",),
+    "outbox.errors": ("Snooze", "Superseded", "Uncertain"),
+    "outbox.job": ("Job",),
+    "outbox.kinds": ("Kind", "Kinds", "Priority", "Work"),
+    "outbox.retry": ("Retry",),
+    "outbox.submission.sessions": ("job_sessions",),
+    "outbox.submission.submit": ("SubmittedJob", "submit", "submit_all"),
+    "outbox.submission.wake_up": ("BlockingWakeUp", "WakeUp"),
+}
+_WHERE = {name: module for module, names in _MODULES.items() for name in names}
+
+
+def __getattr__(name: str) -> object:
+    """Import what is asked for (PEP 562): `duly --help` needs none of it, and is quick."""
+    if name not in _WHERE:
+        raise AttributeError(f"module 'outbox' has no attribute {name!r}")
+    return getattr(import_module(_WHERE[name]), name)

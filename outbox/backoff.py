@@ -1,21 +1,21 @@
-"""Pauses that grow."""
+"""Exponential backoff with jitter."""
 
 from random import uniform
 
 
 class Backoff:
-    """Pauses that double up to the longest, each shortened by chance, by half at the most."""
+    """Delays that double up to the longest; jitter shortens each by at most half."""
 
     def __init__(self, first_seconds: float, longest_seconds: float) -> None:
         self._first = self._next = first_seconds
         self._longest = longest_seconds
 
     def pause(self) -> float:
-        """The next pause, in seconds."""
-        pause = self._next
-        self._next = min(2 * pause, self._longest)
-        return uniform(pause / 2, pause)  # noqa: S311 - chance, no secret
+        """The next delay, in seconds."""
+        delay = self._next
+        self._next = min(2 * delay, self._longest)
+        return uniform(delay / 2, delay)  # noqa: S311 - jitter needs no secure randomness
 
     def reset(self) -> None:
-        """The next pause is the first again."""
+        """Begin again with the first delay."""
         self._next = self._first

@@ -1,4 +1,4 @@
-"""What an actor knows of the job that it does, and the transaction that completes it."""
+"""What an actor sees of its job, and the transaction that completes it."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,17 +10,14 @@ from sqlalchemy import Connection, Engine, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from outbox import steps
-from outbox.replication import is_unreplicated
-from outbox.result import storable
-from outbox.submit import PARENT, SUBMITTED
+from outbox.errors import Superseded
+from outbox.postgres.replication import is_unreplicated
+from outbox.store import transitions
+from outbox.submission.submit import PARENT, SUBMITTED
+from outbox.values.result import storable
 
-_KEPT_OPEN: set[Connection] = set()
-"""The connections that are inside of a `Job.transaction()`."""
-
-
-class Superseded(Exception):
-    """This worker no longer holds the job: it was replaced, and may finish nothing."""
+_NO_COMMIT: set[Connection] = set()
+"""The connections that are inside a `Job.transaction()`."""
 
 
 @dataclass(slots=True)
@@ -38,26 +35,26 @@ class Job:
     worker: str
     subject: str | None
     sessions: Callable[[], Session] = field(repr=False)
-    nudge: Callable[[], None] = field(repr=False)
+    wake_up: Callable[[], None] = field(repr=False)
     completed: bool = False
     is_committing: bool = False
 
     @contextmanager
     def transaction(self, result: Any = None) -> Iterator[Session]:
-        """The one transaction of the effect, the job's completion and the jobs that follow.
+        """One transaction for the effect, the job's completion and the jobs that follow.
 
-        The job is `succeeded`, with `result` (any JSON value), when the block ends; what the actor
-        returns afterwards is ignored. If the process dies before the commit, or the worker was
-        replaced (then `Superseded` is raised), none of it happened. It raises `Unreplicated`, in an
-        error of SQLAlchemy's, where all of it has committed without waiting for the standby.
-        `commit()` is refused inside, of the session as of its connection.
+        When the block ends, the job is `succeeded` with `result` (any JSON value); what the actor
+        returns afterwards is ignored. None of it happens if the process dies before the commit, or
+        if the worker was replaced, which raises `Superseded`. If all of it has committed, but
+        without waiting for the standby, SQLAlchemy's error around `Unreplicated` is raised. Inside
+        the block, `commit()` is refused on the session and on its connection.
         """
         if self.completed:
-            raise RuntimeError("a job is completed once: put all effects into one transaction")
+            raise RuntimeError("a job completes once: put all its effects into one transaction")
         try:
             with self.sessions() as session, session.begin():
                 session.info[PARENT] = self
-                with _kept_open(session.connection()):
+                with _refusing_commit(session.connection()):
                     yield session
                 self._succeed(session, result)
                 self.is_committing = True
@@ -68,7 +65,7 @@ class Job:
             self.is_committing = False
         self.completed = True
         if session.info.get(SUBMITTED):
-            self.nudge()
+            self.wake_up()
 
     def _succeed(self, session: Session, result: Any) -> None:
         session.flush()
@@ -77,30 +74,31 @@ class Job:
             "dispatch": [self.dispatch],
             "attempt": [self.attempt],
             "worker": self.worker,
-            "result": [storable(result) or ""],  # no NULL in an array: see outbox/round_trip.py
+            # An empty text stands for NULL: see `array` in outbox/postgres/round_trip.py.
+            "result": [storable(result) or ""],
         }
-        if session.connection().exec_driver_sql(steps.SUCCEED, row).first() is None:
+        if session.connection().exec_driver_sql(transitions.SUCCEED, row).first() is None:
             raise Superseded(f"job {self.id} was taken from this worker")
 
 
 def refuse_early_commits(engine: Engine) -> None:
-    """Have `commit()` refused inside `Job.transaction()`, on any connection of this engine.
+    """Refuse `commit()` inside `Job.transaction()`, on any connection of this engine.
 
-    It would keep the effect, and not the completion. There is one listener, which stays: one for
-    each transaction would come and go in SQLAlchemy's registry while other threads use it.
+    Such a commit would keep the effect without the completion. There is one permanent listener: one
+    per transaction would change SQLAlchemy's registry while other threads use it.
     """
 
     def refuse(connection: Connection) -> None:
-        if connection in _KEPT_OPEN:
-            raise RuntimeError("job.transaction() commits by itself, when its block ends")
+        if connection in _NO_COMMIT:
+            raise RuntimeError("job.transaction() commits by itself when its block ends")
 
     event.listen(engine, "commit", refuse)
 
 
 @contextmanager
-def _kept_open(connection: Connection) -> Iterator[None]:
-    _KEPT_OPEN.add(connection)
+def _refusing_commit(connection: Connection) -> Iterator[None]:
+    _NO_COMMIT.add(connection)
     try:
         yield
     finally:
-        _KEPT_OPEN.discard(connection)
+        _NO_COMMIT.discard(connection)

@@ -1,4 +1,4 @@
-"""What both ends know of a sort of job: declared once, submitted by handlers, done by actors."""
+"""Kinds of job: each is declared once, submitted by handlers and run by actors."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -12,16 +12,17 @@ from pydantic import BaseModel
 from outbox.retry import Retry
 
 LONGEST_NAME = 200
+"""Characters in the name of a kind."""
 QUEUE = re.compile(r"(?!amq\.)[A-Za-z_][A-Za-z0-9._-]{0,199}(?<!\.[DX]Q)")
-"""What Dramatiq takes, but for names of RabbitMQ's own and of a queue's dead letters. RabbitMQ's
-limit is 255 bytes."""
+"""Names that Dramatiq accepts, except RabbitMQ's own (`amq.`) and those of Dramatiq's delay (`.DQ`)
+and dead-letter queues (`.XQ`). RabbitMQ's limit is 255 bytes."""
 
 P = ParamSpec("P")
 M = TypeVar("M", bound=BaseModel)
 
 
 class Priority(IntEnum):
-    """The order in which a queue's backlog is published; a lower number goes first."""
+    """The order in which a queue's backlog is published: lower numbers first."""
 
     HIGH = 0
     NORMAL = 1
@@ -30,12 +31,12 @@ class Priority(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Kind(Generic[P, M]):
-    """A sort of job, such as `invoice.render`. Calling it makes the work to submit.
+    """A kind of job, such as `invoice.render`. Calling it makes the work to submit.
 
     The call takes the payload model's own arguments, so that a wrong or missing one is a type
     error where the job is submitted. `sensitive` names payload fields that no log, listing or
-    command line shows. `queue` has letters, digits, `.`, `_` and `-`. Raises ValueError for what no
-    message could carry.
+    command line shows. `queue` has letters, digits, `.`, `_` and `-`. Raises ValueError for a name
+    or queue that no message could carry, and for a sensitive field that the payload lacks.
     """
 
     name: str
@@ -49,7 +50,7 @@ class Kind(Generic[P, M]):
     def __post_init__(self) -> None:
         if not (self.name.isprintable() and 0 < len(self.name) <= LONGEST_NAME):
             raise ValueError(
-                f"{self.name!r} is no name of a kind: one line, not empty nor too long"
+                f"{self.name!r} is no name of a kind: one line of 1 to {LONGEST_NAME} characters"
             )
         if not QUEUE.fullmatch(self.queue):
             raise ValueError(f"{self.name}: {self.queue!r} is no name of a queue")
@@ -67,7 +68,7 @@ class Kind(Generic[P, M]):
         return cast("type[M]", self.payload)
 
     def parse(self, payload: object) -> "Work[M]":
-        """The work for a payload that came as data. Raises pydantic.ValidationError."""
+        """The work for a payload that arrived as data. Raises pydantic.ValidationError."""
         return Work(self, self.model.model_validate(payload))
 
 
@@ -80,7 +81,7 @@ class Work(Generic[M]):
 
 
 class Kinds(Mapping[str, Kind[..., Any]]):
-    """All kinds of a service, by name."""
+    """All kinds of a service, by name. Raises ValueError if two have the same name."""
 
     def __init__(self, *kinds: Kind[..., Any]) -> None:
         self._by_name = {kind.name: kind for kind in kinds}
@@ -98,5 +99,5 @@ class Kinds(Mapping[str, Kind[..., Any]]):
 
     @property
     def queues(self) -> list[str]:
-        """Every queue that some kind uses."""
+        """Every queue that a kind uses, sorted."""
         return sorted({kind.queue for kind in self._by_name.values()})

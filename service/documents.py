@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import obstore
+from obstore.exceptions import BaseError
 from obstore.store import LocalStore, ObjectStore, S3Store
 
 from service.settings import settings
@@ -61,6 +62,14 @@ def documents() -> Documents:
 
 
 _cached = lru_cache(Documents)
+
+
+def check() -> None:
+    """See that the document store can be used. Raises ValueError."""
+    try:
+        documents()
+    except (OSError, BaseError) as error:
+        raise ValueError(f"setting DULY_DOCUMENTS_URL: {error}") from None
 
 
 def _open(url: str) -> ObjectStore:

@@ -8,8 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from outbox import Kind, Kinds, Retry
 from service.documents import LONGEST_NAME, NAME
-from service.mail_addresses import MailAddress
-from service.one_line import OneLine
+from service.mail.addresses import MailAddress
+from service.mail.one_line import OneLine
 
 DocumentName = Annotated[str, Field(pattern=f"^(?:{NAME.pattern})$", max_length=LONGEST_NAME)]
 

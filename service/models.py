@@ -1,11 +1,11 @@
-"""The business's own tables; the engine's are in outbox.schema."""
+"""The business's own tables; those of jobs are in outbox/store/schema.py."""
 
 from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
 from sqlalchemy import DateTime, ForeignKey, MetaData, Numeric, Text, func
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 from uuid_utils.compat import uuid7
 
@@ -81,31 +81,3 @@ class WebhookEndpoint(Base):
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     disabled_at: Mapped[datetime | None]
     """When the endpoint answered 410 Gone and was switched off; None while it is on."""
-
-
-class ApiKey(Base):
-    """Who may call the API, and what for. Only the secret's hash is kept."""
-
-    __tablename__ = "api_keys"
-
-    prefix: Mapped[str] = mapped_column(primary_key=True)
-    name: Mapped[str]
-    secret_hash: Mapped[bytes]
-    scopes: Mapped[list[str]] = mapped_column(ARRAY(Text))
-    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
-    expires_at: Mapped[datetime | None]
-    revoked_at: Mapped[datetime | None]
-
-
-class IdempotencyKey(Base):
-    """The first answer to a request, kept to be given again."""
-
-    __tablename__ = "idempotency_keys"
-
-    caller: Mapped[str] = mapped_column(primary_key=True)
-    key: Mapped[str] = mapped_column(primary_key=True)
-    fingerprint: Mapped[bytes]
-    status: Mapped[int]
-    headers: Mapped[dict[str, str]] = mapped_column(JSONB)
-    body: Mapped[bytes]
-    expires_at: Mapped[datetime] = mapped_column(index=True)

@@ -1,33 +1,22 @@
-"""Every setting, read from the environment; docs/reference.md lists them.
+"""The settings of the billing back office, besides those of the library.
 
-All of them are checked when a process starts, also those that it does not use itself.
+docs/reference.md lists them all.
 """
 
-from collections.abc import Callable
-from datetime import timedelta
 from functools import cached_property, lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, Field
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import BeforeValidator, Field
+from pydantic_settings import NoDecode
 
-from service import mail_addresses, mail_server, server_addresses
-from service.mail_addresses import Sender
-from service.mail_server import MailServer
-
-DAY = timedelta(days=1)
-
-
-def _seconds(given: object) -> object:
-    return (
-        f"PT{given}S" if isinstance(given, str) and given.replace(".", "", 1).isdigit() else given
-    )
-
-
-def _unless_forever(given: object) -> object:
-    return None if given == "forever" else given
+import outbox.settings
+from outbox.settings import read_by
+from service import document_url
+from service.mail import addresses, server
+from service.mail.addresses import Sender
+from service.mail.server import MailServer
 
 
 def _own_folder() -> str:
@@ -42,85 +31,33 @@ def _networks(given: object) -> object:
     return tuple(ip_network(each.strip()) for each in given.split(",") if each.strip())
 
 
-def _read_by(read: Callable[[str], object]) -> AfterValidator:
-    """Takes a text as it is where it can be read. `read` raises ValueError, without quoting it."""
-
-    def check(text: str) -> str:
-        read(text)
-        return text
-
-    return AfterValidator(check)
-
-
-Duration = Annotated[timedelta, BeforeValidator(_seconds)]
-"""A number of seconds, or ISO 8601 such as `PT2M`."""
-Retention = Annotated[
-    Annotated[Duration, Field(ge=timedelta(), le=50 * 365 * DAY)] | None,
-    BeforeValidator(_unless_forever),
-]
-"""A duration of at most fifty years, or `forever`."""
 Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(_networks)]
 """Networks in CIDR notation, with commas in between."""
-PostgresAddress = Annotated[str, _read_by(server_addresses.postgres)]
 
 
-class Settings(BaseSettings):
-    """The service's settings. Each is read from `DULY_<NAME>`, two from their usual names."""
+class Settings(outbox.settings.Settings):
+    """The service's settings, each read from `DULY_<NAME>`."""
 
-    model_config = SettingsConfigDict(env_prefix="DULY_")
-
-    database_url: PostgresAddress = Field(validation_alias="DATABASE_URL")
-    """As libpq reads it: `postgresql://…`, `key=value` pairs, or `service=name`."""
-    listen_url: PostgresAddress | None = None
-    """The way to the same Postgres past a pooler, for relays to hear of new jobs at once."""
-    amqp_url: Annotated[str, _read_by(server_addresses.amqp)] = Field(validation_alias="AMQP_URL")
-    """`amqp://…`, as pika reads it; for a cluster those of its nodes, with `;` in between."""
-
-    actors: str = Field(
-        "actors:ACTORS", pattern=r"^[A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_][A-Za-z0-9_]*$"
-    )
-    """Where `duly worker` finds the actors, as `module:name`."""
-    documents_url: Annotated[str, _read_by(server_addresses.documents)] = Field(
-        default_factory=_own_folder
-    )
+    documents_url: Annotated[str, read_by(document_url.check)] = Field(default_factory=_own_folder)
     """The document store: `file:///folder` or `s3://bucket/prefix`."""
-    smtp_url: Annotated[str, _read_by(mail_server.read)] = "smtp://127.0.0.1:25"
+    smtp_url: Annotated[str, read_by(server.read)] = "smtp://127.0.0.1:25"
     """`smtp://[user:password@]host[:port][?starttls=require]`, or `smtps://`."""
-    mail_from: Annotated[str, _read_by(mail_addresses.sender)] = "Duly <invoices@localhost>"
+    mail_from: Annotated[str, read_by(addresses.sender)] = "Duly <invoices@localhost>"
     """Who mails are from: one address, with or without a name."""
     webhooks_deny: Networks = ()
     """Networks that no webhook is delivered to: `203.0.113.0/24,2001:db8::/32`."""
     webhooks_may_reach_private: bool = False
     """Whether webhooks may be delivered to addresses that are not public (for development)."""
 
-    window: int = Field(1000, ge=1, le=1_000_000_000)
-    """How many messages the relay keeps in each broker queue; the rest waits in Postgres."""
-    worker_silence: Duration = Field(timedelta(seconds=10), ge=timedelta(seconds=3), le=DAY)
-    """A worker that sent no heartbeat for so long is taken for dead, and its jobs are rescued.
-
-    Heartbeats come once a second: after less a live worker would be taken for dead.
-    """
-    redispatch_after: Duration = Field(timedelta(seconds=30), ge=timedelta(seconds=1), le=DAY)
-    """When a published job that no worker has claimed is looked for, in case the broker lost it."""
-    unknown_after: Duration = timedelta(hours=1)
-    """When a job is dead whose kind or payload no worker knows; until then it waits for one."""
-    keep_finished: Retention = timedelta(days=30)
-    """How long jobs are kept that succeeded or were cancelled; `forever` deletes none."""
-    largest_body: int = Field(1_000_000, ge=1000, le=1_000_000_000)
-    """Request bodies over so many bytes are refused with 413."""
-    idempotency_hours: int = Field(24, ge=1, le=10 * 365 * 24)
-    """How long an Idempotency-Key's first answer is kept."""
-    log_format: str = Field("console", pattern="^(console|json)$")
-
     @cached_property
     def mail_server(self) -> MailServer:
         """What `smtp_url` says."""
-        return mail_server.read(self.smtp_url)
+        return server.read(self.smtp_url)
 
     @cached_property
     def sender(self) -> Sender:
         """What `mail_from` says."""
-        return mail_addresses.sender(self.mail_from)
+        return addresses.sender(self.mail_from)
 
 
 @lru_cache

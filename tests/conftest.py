@@ -21,9 +21,10 @@ from sqlalchemy.pool import NullPool
 from dev.pgbouncer import program, running, through
 from dev.private import home
 from dev.servers import Servers, from_environment, up
-from migrations.grants import grant
 from migrations.run import upgrade
-from outbox.database import sqlalchemy_url
+from outbox.migrations.grants import grant
+from outbox.postgres.address import sqlalchemy_url
+from service.models import Base
 
 # A shell starts what runs in the background with SIGINT ignored, and processes inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -96,7 +97,7 @@ def app_database_url(database_url: str) -> Iterator[str]:
     role, password = f"test_{uuid.uuid4().hex}", uuid.uuid4().hex
     with psycopg.connect(database_url, autocommit=True) as owner:
         owner.execute(f"CREATE ROLE {role} LOGIN PASSWORD '{password}'")
-        grant(database_url, role)
+        grant(database_url, role, Base.metadata.tables.keys())
         url = make_url(database_url).set(username=role, password=password)
         yield url.render_as_string(hide_password=False)
     with psycopg.connect(database_url, autocommit=True) as owner:  # a test may cut the other one

@@ -14,7 +14,7 @@ from dev import postgres18, rabbitmq4
 from dev.private import home
 from dev.say import CHECKOUT, Failure, say, shown
 from dev.versions import postgres_version, rabbitmq_version
-from outbox.link import parameters
+from outbox.amqp.connection import parameters
 from tests.faults.nodes import Nodes, running_nodes
 
 LOGS = CHECKOUT / ".servers" / "matrix"

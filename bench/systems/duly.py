@@ -18,9 +18,10 @@ from sqlalchemy.orm import Session
 
 from bench.systems.shop import engine, keep_order
 from bench.tally import mark
-from outbox import Actors, Job, Kind, actor, relay_process, submit, submit_all, worker
-from outbox.nudge import BlockingNudge
-from service import logs
+from outbox import Actors, Job, Kind, actor, logs, submit, submit_all
+from outbox.relay import process as relay_process
+from outbox.submission.wake_up import BlockingWakeUp
+from outbox.worker import process as worker_process
 from service.settings import settings
 
 DATABASE_URL = os.environ["DATABASE_URL"]
@@ -57,13 +58,13 @@ def hand_in(numbers: Sequence[int]) -> None:
 
 
 @cache
-def _nudge() -> BlockingNudge:
-    return BlockingNudge(DATABASE_URL)
+def _wake_up() -> BlockingWakeUp:
+    return BlockingWakeUp(DATABASE_URL)
 
 
-def nudge() -> None:
+def wake_up() -> None:
     """Wake the relay up after a commit, as plain code does."""
-    _nudge().send()
+    _wake_up().send()
 
 
 def run_relay() -> None:
@@ -83,7 +84,7 @@ def run_relay() -> None:
 
 def run_worker() -> None:
     """A worker process."""
-    run = partial(worker.run, actors=Actors([nothing]))
+    run = partial(worker_process.run, actors=Actors([nothing]))
     if TUNED:
         run = partial(run, threads=TUNED_THREADS)
     sys.exit(run(database_url=DATABASE_URL, amqp_url=AMQP_URL))

@@ -1,4 +1,4 @@
-"""FastAPI and Duly, as docs/engine-in-your-app.md has it: order and job are one transaction."""
+"""FastAPI and Duly, as docs/your-app.md has it: order and job are one transaction."""
 
 from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -6,12 +6,12 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from bench.systems.duly import DATABASE_URL, NOTHING
 from bench.systems.shop import CONNECTIONS, KEEP, Order
 from outbox import job_sessions, submit
-from outbox.database import sqlalchemy_url
-from outbox.nudge import Nudge
+from outbox.postgres.address import sqlalchemy_url
+from outbox.submission.wake_up import WakeUp
 
 engine = create_async_engine(sqlalchemy_url(DATABASE_URL), pool_size=CONNECTIONS)
 sessions = job_sessions(engine)
-relays = Nudge(DATABASE_URL)
+relays = WakeUp(DATABASE_URL)
 app = FastAPI()
 
 

@@ -15,9 +15,9 @@ from pika.channel import Channel
 from pika.frame import Method
 from pika.spec import Basic, Queue
 
-from outbox import topology, wire
-from outbox.link import parameters
-from outbox.wire import Dispatch
+from outbox.amqp import messages, topology
+from outbox.amqp.connection import parameters
+from outbox.amqp.messages import Dispatch
 
 QUEUE = "bench.pika"
 UNCONFIRMED = 1000
@@ -71,7 +71,7 @@ class Publisher:
 
 def _body() -> tuple[str, bytes]:
     dispatch = Dispatch(str(uuid4()), 1, "bench.nothing", QUEUE)
-    return dispatch.message_id, wire.encode(dispatch)
+    return dispatch.message_id, messages.encode(dispatch)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from pydantic import BaseModel
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.orm import Session
 
-from outbox.database import sqlalchemy_url
+from outbox.postgres.address import sqlalchemy_url
 
 CONNECTIONS = 16
 """As many as the load has, so that no request waits for one."""

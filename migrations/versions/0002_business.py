@@ -1,6 +1,10 @@
-"""The invoice service's own tables."""
+"""The invoice service's own tables.
+
+API keys and repeated answers were among them, until the library had them: see 0009.
+"""
 
 from alembic import op
+from sqlalchemy import text
 
 revision = "0002"
 down_revision = "0001"
@@ -8,9 +12,7 @@ branch_labels = None
 depends_on = None
 
 
-def upgrade() -> None:
-    op.execute(
-        """
+KEYS = """
 CREATE TABLE public.api_keys (
     prefix TEXT NOT NULL,
     name TEXT NOT NULL,
@@ -32,6 +34,14 @@ CREATE TABLE public.idempotency_keys (
     CONSTRAINT idempotency_keys_pkey PRIMARY KEY (caller, key)
 );
 CREATE INDEX idempotency_keys_expires_at_ix ON public.idempotency_keys (expires_at);
+"""
+
+
+def upgrade() -> None:
+    if op.get_bind().scalar(text("SELECT to_regclass('duly.api_keys')")) is None:
+        op.execute(KEYS)
+    op.execute(
+        """
 CREATE TABLE public.invoices (
     id UUID NOT NULL,
     customer TEXT NOT NULL,
@@ -66,7 +76,7 @@ CREATE TABLE public.invoice_lines (
 def downgrade() -> None:
     op.execute(
         """
-DROP TABLE public.idempotency_keys, public.api_keys, public.webhook_endpoints,
-    public.invoice_lines, public.invoices
+DROP TABLE IF EXISTS public.idempotency_keys, public.api_keys;
+DROP TABLE public.webhook_endpoints, public.invoice_lines, public.invoices
 """
     )

@@ -2,6 +2,8 @@
 
 from alembic import op
 
+from outbox import migrations
+
 revision = "0003"
 down_revision = "0002"
 branch_labels = None
@@ -9,16 +11,8 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.execute("ALTER TABLE duly.jobs DROP CONSTRAINT jobs_state, DROP CONSTRAINT jobs_priority")
+    migrations.upgrade(op.get_bind(), 2)
 
 
 def downgrade() -> None:
-    # Not valid: the table is not read while nobody else may write to it.
-    op.execute(
-        """
-ALTER TABLE duly.jobs
-    ADD CONSTRAINT jobs_state
-        CHECK (state IN ('queued', 'running', 'succeeded', 'dead', 'cancelled')) NOT VALID,
-    ADD CONSTRAINT jobs_priority CHECK (priority IN (0, 1, 2)) NOT VALID
-"""
-    )
+    migrations.downgrade(op.get_bind(), 1)

@@ -2,6 +2,8 @@
 
 from alembic import op
 
+from outbox import migrations
+
 revision = "0004"
 down_revision = "0003"
 branch_labels = None
@@ -9,29 +11,8 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.execute(
-        r"""
-CREATE TABLE duly.acts (
-    id BIGINT GENERATED ALWAYS AS IDENTITY,
-    at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
-    who TEXT NOT NULL,
-    why TEXT,
-    act TEXT NOT NULL,
-    about TEXT[] NOT NULL,
-    PRIMARY KEY (id),
-    CONSTRAINT acts_who CHECK (who ~ '\S')
-);
-CREATE INDEX acts_by_thing ON duly.acts USING gin (about);
-CREATE FUNCTION duly.refuse_to_change() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    RAISE EXCEPTION 'the record of acts is append-only' USING ERRCODE = 'insufficient_privilege';
-END $$;
-CREATE TRIGGER acts_stay
-BEFORE UPDATE OR DELETE OR TRUNCATE ON duly.acts
-FOR EACH STATEMENT EXECUTE FUNCTION duly.refuse_to_change();
-"""
-    )
+    migrations.upgrade(op.get_bind(), 3)
 
 
 def downgrade() -> None:
-    op.execute("DROP TABLE duly.acts; DROP FUNCTION duly.refuse_to_change()")
+    migrations.downgrade(op.get_bind(), 2)

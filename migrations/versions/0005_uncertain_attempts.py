@@ -2,30 +2,17 @@
 
 from alembic import op
 
+from outbox import migrations
+
 revision = "0005"
 down_revision = "0004"
 branch_labels = None
 depends_on = None
 
-OUTCOMES = ("failed", "timed_out", "crashed")
-
 
 def upgrade() -> None:
-    _allow(*OUTCOMES, "uncertain")
+    migrations.upgrade(op.get_bind(), 4)
 
 
 def downgrade() -> None:
-    op.execute("UPDATE duly.attempts SET outcome = 'failed' WHERE outcome = 'uncertain'")
-    _allow(*OUTCOMES)
-
-
-def _allow(*outcomes: str) -> None:
-    # Not valid yet: nobody waits while the table is read, which 0007 does.
-    values = ", ".join(f"'{outcome}'" for outcome in outcomes)
-    op.execute(
-        f"""
-ALTER TABLE duly.attempts
-    DROP CONSTRAINT attempts_outcome,
-    ADD CONSTRAINT attempts_outcome CHECK (outcome IN ({values})) NOT VALID
-"""
-    )
+    migrations.downgrade(op.get_bind(), 3)

@@ -2,6 +2,8 @@
 
 from alembic import op
 
+from outbox import migrations
+
 revision = "0006"
 down_revision = "0005"
 branch_labels = None
@@ -9,18 +11,8 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.execute(
-        """
-CREATE TABLE duly.refusals (
-    job_id UUID NOT NULL,
-    dispatch INTEGER NOT NULL,
-    since TIMESTAMP WITH TIME ZONE NOT NULL,
-    why TEXT NOT NULL,
-    PRIMARY KEY (job_id)
-)
-"""
-    )
+    migrations.upgrade(op.get_bind(), 5)
 
 
 def downgrade() -> None:
-    op.execute("DROP TABLE duly.refusals")
+    migrations.downgrade(op.get_bind(), 4)

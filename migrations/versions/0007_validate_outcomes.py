@@ -2,6 +2,8 @@
 
 from alembic import op
 
+from outbox import migrations
+
 revision = "0007"
 down_revision = "0006"
 branch_labels = None
@@ -9,9 +11,8 @@ depends_on = None
 
 
 def upgrade() -> None:
-    # In a transaction of its own: it reads all rows, while others go on writing.
-    op.execute("ALTER TABLE duly.attempts VALIDATE CONSTRAINT attempts_outcome")
+    migrations.upgrade(op.get_bind(), 6)
 
 
 def downgrade() -> None:
-    """A rule that was checked stays so."""
+    migrations.downgrade(op.get_bind(), 5)

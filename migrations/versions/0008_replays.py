@@ -2,6 +2,8 @@
 
 from alembic import op
 
+from outbox import migrations
+
 revision = "0008"
 down_revision = "0007"
 branch_labels = None
@@ -9,9 +11,8 @@ depends_on = None
 
 
 def upgrade() -> None:
-    # A constant default changes no row: the lock is held for a moment.
-    op.execute("ALTER TABLE duly.jobs ADD COLUMN replays SMALLINT DEFAULT 0 NOT NULL")
+    migrations.upgrade(op.get_bind(), 7)
 
 
 def downgrade() -> None:
-    op.execute("ALTER TABLE duly.jobs DROP COLUMN replays")
+    migrations.downgrade(op.get_bind(), 6)

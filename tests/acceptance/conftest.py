@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from dev.servers import Servers
-from outbox.topology import dead_letter_queue
+from outbox.amqp.topology import dead_letter_queue
 from service.kinds import KINDS
 from tests.acceptance.line import Line
 from tests.integration.actors.mail_server import Inbox, mail_server

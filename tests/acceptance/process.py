@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-DULY = (sys.executable, "-m", "service.cli")
+DULY = (sys.executable, "-m", "outbox.cli")
 LAST_CHARACTERS = 6000
 PATIENCE_SECONDS = 24
 """Less than a worker's grace, and than an api may take: who needs all of it waits in vain."""

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from outbox.topology import dead_letter_queue
+from outbox.amqp.topology import dead_letter_queue
 from tests.chaos import remains
 from tests.chaos.remains import Look
 from tests.chaos.terms import THREADS

@@ -7,7 +7,7 @@ import httpx2
 from sqlalchemy import create_engine, text
 from sqlalchemy.orm import Session
 
-from outbox.database import sqlalchemy_url
+from outbox.postgres.address import sqlalchemy_url
 from tests.chaos import terms
 from tests.chaos.orders import Order
 

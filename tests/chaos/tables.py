@@ -5,8 +5,8 @@ No constraint keeps an effect from being stored twice: it would hide what a syst
 
 from sqlalchemy import create_engine, text
 
-from outbox.database import sqlalchemy_url
-from outbox.schema import SCHEMA, metadata
+from outbox.postgres.address import sqlalchemy_url
+from outbox.store.schema import SCHEMA, metadata
 
 SHOP = """
 CREATE TABLE orders (key text PRIMARY KEY, placed_at timestamptz NOT NULL DEFAULT now());

@@ -14,8 +14,8 @@ from datetime import timedelta
 from importlib import import_module
 from typing import Any, NoReturn
 
-from outbox import worker
-from service.cli import main
+from outbox.cli import main
+from outbox.worker import process as worker_process
 from tests.faults.moments import Moment, named
 
 Function = Callable[..., Any]
@@ -23,10 +23,10 @@ Function = Callable[..., Any]
 
 def hurry() -> None:
     """Give up soon what a test would have to wait for."""
-    defaults = worker.run.__kwdefaults__
+    defaults = worker_process.run.__kwdefaults__
     assert defaults
     defaults |= {"margin": timedelta(seconds=1)}
-    worker.FROZEN_SECONDS = 4
+    worker_process.FROZEN_SECONDS = 4
     if "worker" in sys.argv:
         sys.argv += ["--grace", "1"]
 

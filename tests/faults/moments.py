@@ -19,118 +19,172 @@ class Moment:
 
 
 API = [
-    Moment("row written but no job", "before", "service.invoices:submit"),
-    Moment("job submitted but no answer kept", "before", "service.transaction:keep_answer"),
-    Moment("answer kept but not committed", "before", "service.transaction:_commit"),
-    Moment("committed but not nudged", "before", "outbox.nudge:Nudge.send"),
-    Moment("committed but not answered", "after", "service.transaction:_commit"),
+    Moment("row written but no job", "before", "service.invoices.routes:submit"),
+    Moment(
+        "job submitted but no answer kept", "before", "outbox.http.requests.transaction:keep_answer"
+    ),
+    Moment("answer kept but not committed", "before", "outbox.http.requests.transaction:_commit"),
+    Moment("committed but not nudged", "before", "outbox.submission.wake_up:WakeUp.send"),
+    Moment("committed but not answered", "after", "outbox.http.requests.transaction:_commit"),
 ]
 
 PEOPLE = [
-    Moment("act not committed", "before", "service.transaction:_commit"),
-    Moment("act committed but not answered", "after", "service.transaction:_commit"),
+    Moment("act not committed", "before", "outbox.http.requests.transaction:_commit"),
+    Moment("act committed but not answered", "after", "outbox.http.requests.transaction:_commit"),
 ]
 
 COMMAND = [
-    Moment("letters closed but not committed", "after", "outbox.dead_letters:_close"),
-    Moment("letters closed but nobody told", "before", "service.cli.bulk:_report"),
+    Moment("letters closed but not committed", "after", "outbox.operations.dead_letters:_close"),
+    Moment("letters closed but nobody told", "before", "outbox.cli.letters.bulk:_report"),
 ]
 
 CANCELLING = [
-    Moment("cancelled but not committed", "after", "outbox.jobs:cancel"),
-    Moment("one cancelled and not the next", "after", "service.cli.jobs:_cancel"),
+    Moment("cancelled but not committed", "after", "outbox.operations.jobs:cancel"),
+    Moment("one cancelled and not the next", "after", "outbox.cli.commands.jobs:_cancel"),
 ]
 
 RELAY = [
-    Moment("nothing locked", "before", "outbox.batches:lock"),
-    Moment("locked but not published", "before", "outbox.publisher:Publisher.send"),
-    Moment("published but not confirmed", "after", "outbox.publisher:Publisher._write"),
-    Moment("confirm arrived but not read", "before", "outbox.publisher:_Stream._on_confirm"),
-    Moment("confirmed but not deleted", "after", "outbox.publisher:Publisher.outcome"),
-    Moment("batch committed", "after", "outbox.batches:settle"),
+    Moment("nothing locked", "before", "outbox.relay.event_store:lock"),
+    Moment("locked but not published", "before", "outbox.amqp.publisher:Publisher.send"),
+    Moment("published but not confirmed", "after", "outbox.amqp.publisher:Publisher._write"),
+    Moment("confirm arrived but not read", "before", "outbox.amqp.publisher:_Stream._on_confirm"),
+    Moment("confirmed but not deleted", "after", "outbox.amqp.publisher:Publisher.outcome"),
+    Moment("batch committed", "after", "outbox.relay.event_store:settle"),
 ]
 
 REFUSED = [
-    Moment("event refused but not put off", "before", "outbox.batches:settle"),
-    Moment("refused event put off", "after", "outbox.batches:settle"),
+    Moment("event refused but not put off", "before", "outbox.relay.event_store:settle"),
+    Moment("refused event put off", "after", "outbox.relay.event_store:settle"),
 ]
 
-HOPELESS = [
-    Moment("refused too often but not buried", "before", "outbox.refusals:bury"),
-    Moment("refused too often and buried", "after", "outbox.refusals:bury"),
+UNPUBLISHABLE = [
+    Moment("refused too often but not buried", "before", "outbox.relay.unpublishable:bury"),
+    Moment("refused too often and buried", "after", "outbox.relay.unpublishable:bury"),
 ]
 
 LOST = [
-    Moment("messages lost and not looked for", "before", "outbox.relay:Relay._redispatch_lost"),
-    Moment("lost messages back in the outbox", "after", "outbox.relay:Relay._redispatch_lost"),
+    Moment(
+        "messages lost and not looked for", "before", "outbox.relay.loop:Relay._redispatch_lost"
+    ),
+    Moment("lost messages back in the outbox", "after", "outbox.relay.loop:Relay._redispatch_lost"),
 ]
 
 WORKER = [
-    Moment("delivered but not claimed", "before", "outbox.claims:Claims._claim"),
-    Moment("claim handed in but not written", "before", "outbox.ledger:Ledger._commit"),
-    Moment("claim committed but not answered", "after", "outbox.ledger:Ledger._commit"),
-    Moment("claimed but not begun", "before", "outbox.attempt:Attempt.run"),
+    Moment("delivered but not claimed", "before", "outbox.worker.claimer:Claimer._claim"),
+    Moment(
+        "claim handed in but not written",
+        "before",
+        "outbox.worker.records.group_commit:GroupCommit._commit",
+    ),
+    Moment(
+        "claim committed but not answered",
+        "after",
+        "outbox.worker.records.group_commit:GroupCommit._commit",
+    ),
+    Moment("claimed but not begun", "before", "outbox.worker.attempt:Attempt.run"),
     Moment("actor begun but no transaction", "before", "outbox.job:Job.transaction"),
     Moment("effect written but not succeeded", "before", "outbox.job:Job._succeed"),
     Moment("succeeded but not committed", "after", "outbox.job:Job._succeed"),
-    Moment("done but not handed in", "after", "outbox.runner:Runner._run"),
-    Moment("on record but not settled", "before", "outbox.runner:Runner._recorded"),
-    Moment("succeeded but not acknowledged", "before", "outbox.broker:Consumer.settle"),
-    Moment("acknowledgement handed in", "after", "outbox.broker:Consumer.settle"),
+    Moment("done but not handed in", "after", "outbox.worker.executor:Executor._run"),
+    Moment("on record but not settled", "before", "outbox.worker.executor:Executor._recorded"),
+    Moment("succeeded but not acknowledged", "before", "outbox.worker.broker:Consumer.settle"),
+    Moment("acknowledgement handed in", "after", "outbox.worker.broker:Consumer.settle"),
     Moment("effect elsewhere but not recorded", "after", "tests.faults.actors:post"),
-    Moment("failed but not recorded", "before", "outbox.attempt:Attempt._retry_or_die"),
-    Moment("retry committed but not acknowledged", "after", "outbox.attempt:Attempt._retry_or_die"),
-    Moment("snoozing but not recorded", "before", "outbox.attempt:Attempt._snooze"),
-    Moment("snooze committed but not acknowledged", "after", "outbox.attempt:Attempt._snooze"),
-    Moment("dying but not recorded", "before", "outbox.attempt:Attempt._die"),
-    Moment("dead but not rejected", "before", "outbox.broker:Consumer.nack"),
-    Moment("rejection handed in", "after", "outbox.broker:Consumer.nack"),
+    Moment("failed but not recorded", "before", "outbox.worker.attempt:Attempt._retry_or_die"),
+    Moment(
+        "retry committed but not acknowledged",
+        "after",
+        "outbox.worker.attempt:Attempt._retry_or_die",
+    ),
+    Moment("snoozing but not recorded", "before", "outbox.worker.attempt:Attempt._snooze"),
+    Moment(
+        "snooze committed but not acknowledged", "after", "outbox.worker.attempt:Attempt._snooze"
+    ),
+    Moment("dying but not recorded", "before", "outbox.worker.attempt:Attempt._die"),
+    Moment("dead but not rejected", "before", "outbox.worker.broker:Consumer.nack"),
+    Moment("rejection handed in", "after", "outbox.worker.broker:Consumer.nack"),
 ]
 
 STOPPING = [
-    Moment("told to stop", "before", "outbox.worker:Worker.stop"),
-    Moment("consumers closed but jobs running", "after", "outbox.worker:Worker._stop_taking"),
-    Moment("handing back but not recorded", "before", "outbox.attempt:Attempt.hand_back"),
-    Moment("handed back but not gone", "after", "outbox.attempt:Attempt.hand_back"),
-    Moment("done but not gone", "before", "outbox.heartbeat:Heartbeat._leave"),
-    Moment("gone but not ended", "after", "outbox.heartbeat:Heartbeat._leave"),
+    Moment("told to stop", "before", "outbox.worker.process:Worker.stop"),
+    Moment(
+        "consumers closed but jobs running", "after", "outbox.worker.process:Worker._stop_taking"
+    ),
+    Moment("handing back but not recorded", "before", "outbox.worker.attempt:Attempt.hand_back"),
+    Moment("handed back but not gone", "after", "outbox.worker.attempt:Attempt.hand_back"),
+    Moment("done but not gone", "before", "outbox.worker.heartbeat:Heartbeat._leave"),
+    Moment("gone but not ended", "after", "outbox.worker.heartbeat:Heartbeat._leave"),
 ]
 
 COLLECTOR = [
-    Moment("dead message arrived but not kept", "before", "outbox.collector:keep"),
-    Moment("dead message kept but not acknowledged", "after", "outbox.collector:keep"),
-    Moment("foreign message not kept", "before", "outbox.collector:_keep_foreign"),
-    Moment("foreign message kept but not acknowledged", "after", "outbox.collector:_keep_foreign"),
+    Moment(
+        "dead message arrived but not kept",
+        "before",
+        "outbox.maintenance.dead_letter_collector:keep",
+    ),
+    Moment(
+        "dead message kept but not acknowledged",
+        "after",
+        "outbox.maintenance.dead_letter_collector:keep",
+    ),
+    Moment(
+        "foreign message not kept",
+        "before",
+        "outbox.maintenance.dead_letter_collector:_keep_foreign",
+    ),
+    Moment(
+        "foreign message kept but not acknowledged",
+        "after",
+        "outbox.maintenance.dead_letter_collector:_keep_foreign",
+    ),
 ]
 
 DROPPED = [
-    Moment("dropped message arrived but not redispatched", "before", "outbox.collector:keep"),
-    Moment("dropped message redispatched but still there", "after", "outbox.collector:keep"),
+    Moment(
+        "dropped message arrived but not redispatched",
+        "before",
+        "outbox.maintenance.dead_letter_collector:keep",
+    ),
+    Moment(
+        "dropped message redispatched but still there",
+        "after",
+        "outbox.maintenance.dead_letter_collector:keep",
+    ),
 ]
 
 RESCUER = [
-    Moment("worker dead but no job rescued", "before", "outbox.rescuer:Rescuer._rescue"),
-    Moment("jobs rescued but not nudged", "after", "outbox.rescuer:Rescuer._rescue"),
+    Moment(
+        "worker dead but no job rescued", "before", "outbox.maintenance.rescuer:Rescuer._rescue"
+    ),
+    Moment("jobs rescued but not nudged", "after", "outbox.maintenance.rescuer:Rescuer._rescue"),
 ]
 
 THREADS = [
     Moment("a worker thread", "instead", "dramatiq.worker:WorkerThread.process_message"),
     Moment("a consumer thread", "instead", "dramatiq.worker:ConsumerThread.handle_message"),
-    Moment("the ledger", "instead", "outbox.ledger:Ledger._settle"),
-    Moment("the ledger as it nudges", "instead", "outbox.ledger:Ledger._notify"),
-    Moment("the time limits", "instead", "outbox.time_limit:TimeLimits._fire"),
-    Moment("the heartbeat", "instead", "outbox.heartbeat:Heartbeat._beat"),
+    Moment("the ledger", "instead", "outbox.worker.records.group_commit:GroupCommit._settle"),
+    Moment(
+        "the ledger as it nudges",
+        "instead",
+        "outbox.worker.records.group_commit:GroupCommit._notify",
+    ),
+    Moment("the time limits", "instead", "outbox.worker.time_limit:TimeLimits._fire"),
+    Moment("the heartbeat", "instead", "outbox.worker.heartbeat:Heartbeat._beat"),
 ]
 
 DUTIES = [
-    Moment("the relay", "instead", "outbox.mover:Mover.move"),
-    Moment("the collector", "instead", "outbox.intakes:Intakes.open"),
-    Moment("the rescuer", "instead", "outbox.rescuer:Rescuer._rescue"),
-    Moment("the pruner", "instead", "outbox.pruner:Pruner.walk"),
+    Moment("the relay", "instead", "outbox.relay.pipeline:Pipeline.move"),
+    Moment(
+        "the collector",
+        "instead",
+        "outbox.maintenance.dead_letter_consumers:DeadLetterConsumers.open",
+    ),
+    Moment("the rescuer", "instead", "outbox.maintenance.rescuer:Rescuer._rescue"),
+    Moment("the pruner", "instead", "outbox.maintenance.pruner:Pruner.walk"),
 ]
 
 ALL = [
-    *(*API, *PEOPLE, *COMMAND, *CANCELLING, *RELAY, *REFUSED, *HOPELESS, *LOST, *WORKER),
+    *(*API, *PEOPLE, *COMMAND, *CANCELLING, *RELAY, *REFUSED, *UNPUBLISHABLE, *LOST, *WORKER),
     *(*STOPPING, *COLLECTOR, *DROPPED, *RESCUER, *THREADS, *DUTIES),
 ]
 

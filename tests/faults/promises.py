@@ -12,7 +12,7 @@ from pika.exceptions import ChannelClosedByBroker
 from sqlalchemy import Engine, text
 
 from dev.wait import wait_until
-from outbox.topology import dead_letter_queue
+from outbox.amqp.topology import dead_letter_queue
 from tests.faults.actors import BOOKING, CALLING, QUEUES
 from tests.faults.clients import Clients
 from tests.integration.actors.receiver import Receiver

@@ -11,9 +11,9 @@ import pytest
 
 from dev.ports import free_port
 from migrations.run import upgrade
-from outbox import rescuer
-from outbox.heartbeat import Heartbeat
-from outbox.rescuer import Rescuer
+from outbox.maintenance import rescuer
+from outbox.maintenance.rescuer import Rescuer
+from outbox.worker.heartbeat import Heartbeat
 from tests.chaos.clock import SteppedPostgres
 from tests.integration.engine.by_hand import ByHand
 from tests.integration.engine.line import run_aside
@@ -51,7 +51,7 @@ def test_no_step_of_the_clock_takes_a_job_from_a_live_worker(
     postgres: SteppedPostgres, hand: ByHand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each step makes all heartbeats look old until the next, and the rescuer looks in between."""
-    monkeypatch.setattr(rescuer, "LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(rescuer, "POLL_SECONDS", 0.1)
     with _beating(postgres, "alive"):
         job = hand.running(budget=1, worker="alive")
         orphan = hand.running(worker="dead")

@@ -2,7 +2,7 @@
 
 import psycopg
 
-from service.cli.errors import Code
+from outbox.cli.errors import Code
 from tests.faults import moments
 from tests.faults.actors import BOOK, DOOMED
 from tests.faults.clients import Clients

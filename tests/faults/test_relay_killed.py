@@ -3,7 +3,7 @@
 import psycopg
 import pytest
 
-from outbox.batches import LARGEST_BATCH
+from outbox.relay.event_store import LARGEST_BATCH
 from tests.acceptance.process import Process
 from tests.faults import moments
 from tests.faults.actors import BOOK, ELSEWHERE, ORDER, QUEUE, QUEUES
@@ -75,7 +75,7 @@ def test_as_an_event_is_refused(
     promises.assert_kept()
 
 
-@points(moments.HOPELESS)
+@points(moments.UNPUBLISHABLE)
 def test_as_an_event_is_refused_too_often(
     moment: Moment,
     line: Line,

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import Engine, NullPool, create_engine
 
 from dev.servers import Servers
-from outbox.database import sqlalchemy_url
+from outbox.postgres.address import sqlalchemy_url
 from tests.acceptance.process import DULY, Process
 from tests.conftest import new_database
 from tests.hostile.deeds import QUEUE

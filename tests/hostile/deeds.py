@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 
 from actors.webhooks import deliver
 from outbox import Actor, Actors, Job, Kind, Retry, Work, actor
-from outbox.time_limit import TimeLimitExceeded
+from outbox.errors import TimeLimitExceeded
 from service.kinds import DELIVER_WEBHOOK
 from tests.integration.engine.effects import Effects
 

@@ -6,8 +6,8 @@ from random import Random
 from typing import Any
 from uuid import UUID
 
-from outbox import wire
-from outbox.wire import Dispatch
+from outbox.amqp import messages
+from outbox.amqp.messages import Dispatch
 from tests.hostile.deeds import GOOD, QUEUE
 
 MEGABYTE = 1_000_000
@@ -29,7 +29,7 @@ def uuid(random: Random) -> UUID:
 def of_job(random: Random, **changes: Any) -> bytes:
     """A message like Duly's own, of a job that does not exist, but for the changes."""
     dispatch = Dispatch(str(uuid(random)), 1, GOOD.name, QUEUE)
-    fields = json.loads(wire.encode(dispatch)) | changes
+    fields = json.loads(messages.encode(dispatch)) | changes
     return json.dumps(fields).encode()
 
 
@@ -48,7 +48,7 @@ def json_value(random: Random) -> bytes:
 def json_object(random: Random) -> bytes:
     """An object with some of a message's keys, or all of them with odd values."""
     odd: list[Any] = [None, 0, "", [], {}, "x" * 100, {"a": [1]}]
-    keys = random.sample(sorted(wire.KEYS), random.randint(0, len(wire.KEYS)))
+    keys = random.sample(sorted(messages.KEYS), random.randint(0, len(messages.KEYS)))
     return json.dumps({key: random.choice(odd) for key in keys}).encode()
 
 

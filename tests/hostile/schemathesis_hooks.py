@@ -7,7 +7,7 @@ from uuid import uuid4
 import schemathesis
 from hypothesis import strategies as st
 
-from service.idempotency import KEY
+from outbox.http.requests.idempotency import KEY
 
 # No special-use name such as `.test`: no mail can be sent there, and so they are refused.
 schemathesis.openapi.format(

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import pytest
 
-from outbox.dead_letters import DeadLetter
+from outbox.operations.dead_letters import DeadLetter
 from tests.acceptance.process import DULY
 from tests.hostile.conftest import Start
 from tests.hostile.deeds import GOOD, hostile

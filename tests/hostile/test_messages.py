@@ -7,10 +7,10 @@ from random import Random
 import psycopg
 import pytest
 
-from outbox import topology, wire
-from outbox.wire import Dispatch
+from outbox.amqp import messages, topology
+from outbox.amqp.messages import Dispatch
 from tests.acceptance.process import Process
-from tests.hostile import messages
+from tests.hostile import messages as hostile
 from tests.hostile.conftest import Start
 from tests.hostile.deeds import GOOD, QUEUE
 from tests.hostile.memory import megabytes
@@ -33,14 +33,14 @@ def test_foreign_messages_are_quarantined_and_harm_no_job(
     first = line.submit(GOOD(name="first"))
     processes = [start("relay"), start("worker")]
     line.wait_for(first, "succeeded")
-    sent = Counter(messages.foreign(random, MESSAGES))
+    sent = Counter(hostile.foreign(random, MESSAGES))
     started = time.monotonic()
     for number, body in enumerate(sent.elements()):
         rabbit.publish(INTAKE if number % 2 else QUEUE, body)
         if number % 100 == 0:
-            rabbit.publish(QUEUE, messages.of_job(random))
-            rabbit.publish(QUEUE, wire.encode(Dispatch(str(first), 1, GOOD.name, QUEUE)))
-            rabbit.publish(INTAKE, wire.encode(Dispatch(str(first), 1, GOOD.name, QUEUE)))
+            rabbit.publish(QUEUE, hostile.of_job(random))
+            rabbit.publish(QUEUE, messages.encode(Dispatch(str(first), 1, GOOD.name, QUEUE)))
+            rabbit.publish(INTAKE, messages.encode(Dispatch(str(first), 1, GOOD.name, QUEUE)))
     good = [line.submit(GOOD(name="behind")) for _ in range(200)]
     wait_for("good jobs", lambda: all(line.job(job).state == "succeeded" for job in good))
     done = time.monotonic()
@@ -53,7 +53,7 @@ def test_foreign_messages_are_quarantined_and_harm_no_job(
     assert {reason for _, reason, _ in kept} == {"malformed"}
     assert [effects.of(job) for job in good] == [["done"]] * len(good)
     assert [process.is_alive for process in processes] == [True, True]
-    assert messages.SIGNATURE not in "".join(process.log for process in processes)
+    assert hostile.SIGNATURE not in "".join(process.log for process in processes)
     assert max(megabytes(process.pid) for process in processes) < MOST_MEGABYTES
 
 

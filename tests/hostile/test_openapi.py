@@ -17,8 +17,8 @@ from sqlalchemy.orm import Session
 
 from dev.say import CHECKOUT
 from outbox import submit
-from service import api_keys
-from service.api_keys import Scope
+from outbox.operations import api_keys
+from outbox.operations.api_keys import Scope
 from service.kinds import SEND_EMAIL
 from tests.integration.http.lives import claim, die, foreign
 from tests.integration.http.serving import serve, settings_for

@@ -53,7 +53,7 @@ WHY = {
     "/not-ascii": "illegal header line",
     "/moved": "the endpoint answered 307",
     "untrusted certificate": "CERTIFICATE_VERIFY_FAILED",
-    "no TLS": "Connect",  # Error, or Timeout where its random bytes end no line
+    "no TLS": "no answer from 127.0.0.1",  # each OpenSSL has words of its own for it
     "nobody": "connection attempts failed",
 }
 

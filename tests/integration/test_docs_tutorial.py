@@ -14,18 +14,18 @@ import psycopg
 import pytest
 
 from dev.ports import free_port
-from outbox.topology import dead_letter_queue
+from outbox.amqp.topology import dead_letter_queue
 from tests.wait import wait_for
 
 CHECKOUT = Path(__file__).parents[2]
 PAGE = (CHECKOUT / "docs" / "tutorial.md").read_text()
 FILES = re.compile(r"```python\n# (\S+\.py)\n(.*?)```", re.DOTALL)
 DIFFS = re.compile(r"```diff\n--- a/(\S+)\n\+\+\+ b/\1\n@@\n(.*?)```", re.DOTALL)
-DULY = [sys.executable, "-m", "service.cli"]
+DULY = [sys.executable, "-m", "outbox.cli"]
 # The queue of the page and no other: those of the service may be in use by other tests.
 RELAY = """
 import asyncio, os
-from outbox.relay_process import run
+from outbox.relay.process import run
 asyncio.run(run(database_url=os.environ["DATABASE_URL"], amqp_url=os.environ["AMQP_URL"],
                 queues=["reports"], window=10))
 """
@@ -64,6 +64,7 @@ def environment(copy: Path, empty_database_url: str, amqp_url: str) -> Iterator[
         "DATABASE_URL": empty_database_url,
         "AMQP_URL": amqp_url,
         "PYTHONPATH": str(copy),
+        "DULY_APP": "service.jobs:duly",
     }
     with pika.BlockingConnection(pika.URLParameters(amqp_url)) as connection:
         for queue in ("reports", dead_letter_queue("reports")):

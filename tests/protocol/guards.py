@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from outbox import steps
+from outbox.store import transitions
 
 _INNER = r"(?:[^()]|\((?:[^()]|\([^()]*\))*\))*"
 _PART = rf"(?:[^()\n]|\({_INNER}\))+?"
@@ -35,13 +35,15 @@ class Guard:
 def guards() -> list[Guard]:
     """All of them, in the order of the steps."""
     texts = [
-        name for name, value in vars(steps).items() if name.isupper() and isinstance(value, str)
+        name
+        for name, value in vars(transitions).items()
+        if name.isupper() and isinstance(value, str)
     ]
     return [guard for step in texts for guard in _guards_of(step)]
 
 
 def _guards_of(step: str) -> Iterator[Guard]:
-    sql = getattr(steps, step)
+    sql = getattr(transitions, step)
     for pattern, instead in ((_CONDITION, "TRUE"), (_CLAUSE, "")):
         for found in re.finditer(f"(?={pattern})", sql):
             start, end = found.span("removed")

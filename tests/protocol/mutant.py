@@ -4,11 +4,11 @@ import os
 
 from hypothesis import Phase, settings
 
-from outbox import steps
+from outbox.store import transitions
 from tests.protocol.guards import guards
 
 _guard = next(guard for guard in guards() if str(guard) == os.environ["WITHOUT_GUARD"])
-setattr(steps, _guard.step, _guard.sql)
+setattr(transitions, _guard.step, _guard.sql)
 
 # That a test fails is enough: no time is spent on finding out how little it takes.
 settings.register_profile("mutant", phases=[Phase.generate], database=None, derandomize=True)

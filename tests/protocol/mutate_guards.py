@@ -12,7 +12,8 @@ from pathlib import Path
 
 from tests.protocol.guards import Guard, guards
 
-STEPS = sorted(map(str, Path("tests/integration/engine").glob("test_steps_*.py")))
+STEPS = sorted(map(str, Path("tests/integration/engine").glob("test_transitions_*.py")))
+assert STEPS
 PYTEST = [sys.executable, "-m", "pytest", "-x", "--tb=no"]
 
 

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 from uuid import UUID
 
-from outbox import steps
+from outbox.store import transitions
 from tests.integration.engine.by_hand import KIND, ByHand, wanted
 from tests.protocol.oracle import Hold
 
@@ -28,7 +28,7 @@ class Relay:
     def lock(self, room: int) -> None:
         """Begin with the events that nobody else has locked."""
         self._hand.connection.execute("BEGIN")
-        events = self._hand.take(steps.LOCK_EVENTS, **wanted(q=room))
+        events = self._hand.take(transitions.LOCK_EVENTS, **wanted(q=room))
         self.locked = [Message(UUID(event["job_id"]), event["dispatch"]) for event in events]
         if not events:
             self.die()
@@ -41,8 +41,8 @@ class Relay:
 
     def commit(self) -> None:
         """Delete the events whose messages are published, and put off the others."""
-        self._hand.take(steps.DELETE_EVENTS, **_columns(self.locked[: self._sent]))
-        self._hand.take(steps.DEFER_EVENTS, **_columns(self.locked[self._sent :]))
+        self._hand.take(transitions.DELETE_EVENTS, **_columns(self.locked[: self._sent]))
+        self._hand.take(transitions.DEFER_EVENTS, **_columns(self.locked[self._sent :]))
         self._hand.connection.commit()
         self.die()
 
@@ -108,7 +108,7 @@ def end(hand: ByHand, hold: Hold, step: str, delay: float = 0) -> bool:
 
 def find_lost(hand: ByHand, depth: int, patience: float = 30) -> None:
     """Publish again what the broker lost, whose queue holds `depth` messages."""
-    hand.take(steps.REDISPATCH_LOST, queues=["q"], depths=[depth], patience_seconds=patience)
+    hand.take(transitions.REDISPATCH_LOST, queues=["q"], depths=[depth], patience_seconds=patience)
 
 
 def collect(hand: ByHand, message: Message, step: str) -> None:

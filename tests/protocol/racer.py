@@ -9,7 +9,7 @@ from uuid import UUID
 
 from psycopg.errors import DeadlockDetected
 
-from outbox import steps
+from outbox.store import transitions
 from tests.integration.engine.by_hand import ByHand
 from tests.protocol.oracle import Hold
 from tests.protocol.parts import (
@@ -71,7 +71,7 @@ class Racer:
 
     def _collect(self) -> None:
         for message in self._any(self._shared.bag):
-            step = self._random.choice((steps.ATTACH_MESSAGE, steps.REDISPATCH))
+            step = self._random.choice((transitions.ATTACH_MESSAGE, transitions.REDISPATCH))
             collect(self._hand, message, step)
 
     def _refuse(self) -> None:
@@ -103,7 +103,9 @@ class Racer:
 
     def _close_letter(self) -> None:
         for letter in self._any(self._hand.take("SELECT id FROM duly.dead_letters")):
-            self._hand.close(self._random.choice((steps.REPLAY, steps.DISCARD)), letter["id"])
+            self._hand.close(
+                self._random.choice((transitions.REPLAY, transitions.DISCARD)), letter["id"]
+            )
 
     def _any(self, some: Sequence[T]) -> Sequence[T]:
         """One of the latest, or none where there is none."""

@@ -9,8 +9,8 @@ from sqlalchemy import create_engine
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from outbox.database import sqlalchemy_url
-from outbox.schema import acts, metadata
+from outbox.postgres.address import sqlalchemy_url
+from outbox.store.schema import acts, metadata
 from tests.integration.engine.by_hand import ByHand
 from tests.protocol.facts import EFFECTS
 

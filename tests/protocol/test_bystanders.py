@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from outbox import steps
+from outbox.store import transitions
 from tests.integration.engine.by_hand import ByHand, Row
 from tests.protocol.parts import Message, collect
 
@@ -29,7 +29,7 @@ def _collect(step: str) -> Callable[[ByHand, UUID], object]:
 
 
 def _defer(hand: ByHand, job: UUID) -> None:
-    hand.take(steps.DEFER_EVENTS, job_id=[job], dispatch=[1])
+    hand.take(transitions.DEFER_EVENTS, job_id=[job], dispatch=[1])
 
 
 STEPS: dict[str, tuple[Callable[[ByHand], UUID], Callable[[ByHand, UUID], object]]] = {
@@ -43,10 +43,10 @@ STEPS: dict[str, tuple[Callable[[ByHand], UUID], Callable[[ByHand, UUID], object
     "retry": (ByHand.running, ByHand.retry),
     "snooze": (ByHand.running, ByHand.snooze),
     "die": (ByHand.running, ByHand.die),
-    "replay": (_dead, _close(steps.REPLAY)),
-    "discard": (_dead, _close(steps.DISCARD)),
-    "attach": (_dead, _collect(steps.ATTACH_MESSAGE)),
-    "redispatch": (_published, _collect(steps.REDISPATCH)),
+    "replay": (_dead, _close(transitions.REPLAY)),
+    "discard": (_dead, _close(transitions.DISCARD)),
+    "attach": (_dead, _collect(transitions.ATTACH_MESSAGE)),
+    "redispatch": (_published, _collect(transitions.REDISPATCH)),
 }
 
 

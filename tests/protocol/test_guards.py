@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from outbox import steps
+from outbox.store import transitions
 from tests.integration.engine.by_hand import WAITING, ByHand, Row, wanted
 from tests.protocol.parts import Message, collect
 from tests.protocol.stage import AS_THEY_LIE
@@ -23,7 +23,7 @@ def test_the_oldest_event_is_locked_first(hands: list[ByHand]) -> None:
     for job, age in ages.items():
         hand.take(AGE, id=job, age=age)
     hand.take(AS_THEY_LIE)
-    events = hand.take(steps.LOCK_EVENTS, **wanted(q=2))
+    events = hand.take(transitions.LOCK_EVENTS, **wanted(q=2))
     assert [ages[UUID(event["job_id"])] for event in events] == [30, 20]
 
 
@@ -31,11 +31,11 @@ def test_no_queue_is_passed_over(hands: list[ByHand]) -> None:
     hand = hands[0]
     for queue in ("d", "b", "c", "a"):
         hand.submit(queue)
-    found = hand.take(steps.QUEUES_IN_USE)
+    found = hand.take(transitions.QUEUES_IN_USE)
     assert sorted(row["queue"] for row in found) == ["a", "b", "c", "d"]
 
 
-@pytest.mark.parametrize("step", [steps.REPLAY, steps.DISCARD])
+@pytest.mark.parametrize("step", [transitions.REPLAY, transitions.DISCARD])
 def test_letters_are_locked_in_the_order_of_their_ids(hands: list[ByHand], step: str) -> None:
     hand, other, bulk = hands[:3]
     first, second = (hand.dead()[1] for _ in range(2))
@@ -62,22 +62,22 @@ def test_a_worker_that_leaves_takes_no_other_with_it(hands: list[ByHand]) -> Non
     hand = hands[0]
     for worker in ("w1", "w2"):
         hand.beat(worker)
-    hand.take(steps.LEAVE, name="w1")
+    hand.take(transitions.DEREGISTER_WORKER, name="w1")
     assert [row["name"] for row in hand.take("SELECT name FROM duly.workers")] == ["w2"]
 
 
 def test_a_job_is_known_by_its_id(hands: list[ByHand]) -> None:
     hand = hands[0]
     job = hand.submit()
-    assert hand.take(steps.JOB_EXISTS, job_id=job)
-    assert hand.take(steps.JOB_EXISTS, job_id=uuid4()) == []
+    assert hand.take(transitions.JOB_EXISTS, job_id=job)
+    assert hand.take(transitions.JOB_EXISTS, job_id=uuid4()) == []
 
 
 def test_a_refusal_of_an_old_dispatch_does_not_put_off_the_next(hands: list[ByHand]) -> None:
     hand = hands[0]
     job = hand.submit()
-    assert hand.take(steps.DEFER_EVENTS, job_id=[job], dispatch=[2]) == []
-    assert hand.take(steps.DEFER_EVENTS, job_id=[job], dispatch=[1])
+    assert hand.take(transitions.DEFER_EVENTS, job_id=[job], dispatch=[2]) == []
+    assert hand.take(transitions.DEFER_EVENTS, job_id=[job], dispatch=[1])
 
 
 def test_a_message_turned_away_whose_event_is_still_there_asks_for_nothing(
@@ -86,7 +86,7 @@ def test_a_message_turned_away_whose_event_is_still_there_asks_for_nothing(
     hand = hands[0]
     job = hand.submit()
     event = hand.event(job)
-    collect(hand, Message(job, 1), steps.REDISPATCH)
+    collect(hand, Message(job, 1), transitions.REDISPATCH)
     assert hand.event(job) == event
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from outbox import steps
+from outbox.store import transitions
 from tests.integration.engine.by_hand import ByHand
 from tests.protocol.parts import Message, collect
 
@@ -25,19 +25,19 @@ def test_a_forged_message_buries_nothing_before_its_time(hands: list[ByHand]) ->
 def test_a_letter_keeps_the_first_message_that_it_got(hands: list[ByHand]) -> None:
     hand = hands[0]
     job, _ = hand.dead()
-    collect(hand, Message(job, 1), steps.ATTACH_MESSAGE)
+    collect(hand, Message(job, 1), transitions.ATTACH_MESSAGE)
     before = hand.letters(job)
-    collect(hand, Message(job, 1), steps.ATTACH_MESSAGE)
+    collect(hand, Message(job, 1), transitions.ATTACH_MESSAGE)
     assert hand.letters(job) == before
 
 
 def test_a_message_joins_the_letter_of_its_own_dispatch(hands: list[ByHand]) -> None:
     hand = hands[0]
     job, letter = hand.dead()
-    hand.close(steps.REPLAY, letter)
+    hand.close(transitions.REPLAY, letter)
     hand.claim(job, dispatch=2)
     hand.die(job, dispatch=2, attempt=2)
-    collect(hand, Message(job, 2), steps.ATTACH_MESSAGE)
+    collect(hand, Message(job, 2), transitions.ATTACH_MESSAGE)
     assert [each["message_body"] for each in hand.letters(job)] == [None, b"bytes"]
 
 
@@ -49,4 +49,4 @@ def test_a_letter_that_no_longer_fits_its_job_replays_nothing(
     hand = hands[0]
     _, letter = hand.dead()
     hand.take(f"UPDATE duly.jobs SET {change}")
-    assert hand.close(steps.REPLAY, letter) == []
+    assert hand.close(transitions.REPLAY, letter) == []

@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from outbox import steps
+from outbox.store import transitions
 from tests.integration.engine.by_hand import WAITING, ByHand
 from tests.protocol.clock import an_hour_passes
 from tests.protocol.facts import look
@@ -32,7 +32,7 @@ def test_a_job_that_moves_on_while_the_look_has_to_wait_is_not_lost(
 
     with ThreadPoolExecutor(1) as thread:
         with collector.connection.transaction():
-            collect(collector, Message(blocked, 1), steps.REDISPATCH)
+            collect(collector, Message(blocked, 1), transitions.REDISPATCH)
             look_for_lost = thread.submit(find_lost, relay, 0)
             wait_for("one to wait for the other", lambda: hand.take(WAITING))
             hand.claim(moving)
@@ -51,7 +51,7 @@ def test_a_job_whose_message_was_lost_twice_is_published_once(hands: list[ByHand
     job = hand.submit()
     for _ in range(2):
         hand.publish(job)
-        collect(hand, Message(job, 1), steps.REDISPATCH)
+        collect(hand, Message(job, 1), transitions.REDISPATCH)
     hand.publish(job)
     an_hour_passes(hand, beating=set())
     find_lost(hand, 0)
@@ -66,7 +66,7 @@ def test_each_queue_is_judged_by_its_own_depth(hands: list[ByHand]) -> None:
         hand.publish(job)
     an_hour_passes(hand, beating=set())
     depths = {"queues": ["empty", "full"], "depths": [0, 1]}
-    found = hand.take(steps.REDISPATCH_LOST, **depths, patience_seconds=30)
+    found = hand.take(transitions.REDISPATCH_LOST, **depths, patience_seconds=30)
     assert [row["job_id"] for row in found] == [lost]
 
 
@@ -85,7 +85,7 @@ def test_what_another_queue_delivered_says_nothing_of_this_one(hands: list[ByHan
 def test_what_was_published_together_may_be_delivered_in_any_order(hands: list[ByHand]) -> None:
     hand = hands[0]
     waiting, claimed = hand.submit(), hand.submit()
-    hand.take(steps.DELETE_EVENTS, job_id=[waiting, claimed], dispatch=[1, 1])
+    hand.take(transitions.DELETE_EVENTS, job_id=[waiting, claimed], dispatch=[1, 1])
     hand.claim(claimed)
     an_hour_passes(hand, beating=set())
     find_lost(hand, depth=1)
@@ -146,5 +146,5 @@ def test_lost_jobs_are_published_again_in_one_order(hands: list[ByHand]) -> None
     an_hour_passes(hand, beating=set())
     hand.take("SET enable_sort = off")
     asked = {"queues": ["q"], "depths": [0], "patience_seconds": 30}
-    again = [row["job_id"] for row in hand.take(steps.REDISPATCH_LOST, **asked)]
+    again = [row["job_id"] for row in hand.take(transitions.REDISPATCH_LOST, **asked)]
     assert again == sorted(jobs)

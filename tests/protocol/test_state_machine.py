@@ -14,7 +14,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from outbox import dead_letters, jobs, steps
+from outbox.operations import dead_letters, jobs
+from outbox.store import transitions
 from tests.protocol.clock import an_hour_passes
 from tests.protocol.drain import drain
 from tests.protocol.facts import look
@@ -129,7 +130,7 @@ class Protocol(RuleBasedStateMachine):
     @rule(n=nth, step=st.sampled_from(["ATTACH_MESSAGE", "REDISPATCH"]))
     def collector_collects(self, n: int, step: str) -> None:
         with unless_locked():
-            collect(self.hand, _pick(self.bag, n), getattr(steps, step))
+            collect(self.hand, _pick(self.bag, n), getattr(transitions, step))
 
     # Workers
 
@@ -183,7 +184,7 @@ class Protocol(RuleBasedStateMachine):
     @precondition(lambda self: self.oracle.alive)
     @rule(worker=workers)
     def worker_leaves(self, worker: str) -> None:
-        self.hand.take(steps.LEAVE, name=worker)
+        self.hand.take(transitions.DEREGISTER_WORKER, name=worker)
         self.oracle.alive.discard(worker)
 
     # People

@@ -4,10 +4,10 @@ import gc
 
 import pytest
 
-from service import logs
-from service.cli import processes
-from service.cli.errors import Stop
-from service.serving import Server
+from outbox import logs
+from outbox.cli.commands import processes
+from outbox.cli.errors import Stop
+from outbox.http.server.serving import Server
 from service.settings import settings
 
 

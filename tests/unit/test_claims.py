@@ -3,17 +3,17 @@ from threading import Thread
 
 import pytest
 
-from outbox.claims import Claims
-from outbox.desk import Desk
-from outbox.ledger import Ledger
+from outbox.worker.claimer import Claimer
+from outbox.worker.in_flight import InFlight
+from outbox.worker.records.group_commit import GroupCommit
 
 THREADS = 32
 
 
 def test_all_threads_that_wait_for_a_job_are_woken_up_when_it_stops() -> None:
-    claims = Claims(
-        Ledger("", "w"),
-        Desk(),
+    claims = Claimer(
+        GroupCommit("", "w"),
+        InFlight(),
         lambda *_: pytest.fail("nothing is claimed"),
         threads=THREADS,
         queues=["q"],

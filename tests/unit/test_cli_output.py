@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.cli.output import Output, show, show_rows
-from service.printable import plain
+from outbox.cli.terminal.output import Output, show, show_rows
+from outbox.values.printable import plain
 
 
 @given(st.text())

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import typer
 
-from service.cli.times import duration, moment, since
+from outbox.cli.terminal.times import duration, moment, since
 
 
 def test_durations_have_a_unit() -> None:

@@ -10,8 +10,10 @@ from compose_spec import PyCompose
 from sqlalchemy import make_url
 
 from dev.say import CHECKOUT
-from outbox import relay_process, worker
-from service import serving, transaction
+from outbox.http.requests import transaction
+from outbox.http.server import serving
+from outbox.relay import process as relay_process
+from outbox.worker import process as worker_process
 
 # What Docker knows and compose_spec does not.
 BEYOND = {"host-gateway": "127.0.0.1", "on-failure:5": "on-failure"}
@@ -70,7 +72,9 @@ def test_only_migrate_runs_as_the_owner_of_the_tables() -> None:
 
 
 def test_each_process_has_more_time_to_stop_than_it_takes() -> None:
-    grace = signature(worker.run).parameters["grace"].default + worker.PARTING
+    grace = (
+        signature(worker_process.run).parameters["grace"].default + worker_process.SHUTDOWN_MARGIN
+    )
     longest = {
         "api": serving.LONGEST_SECONDS,
         "relay": relay_process.LONGEST_SECONDS,

@@ -6,7 +6,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy import create_engine
 
-from outbox.database import conninfo, sqlalchemy_url
+from outbox.postgres.address import conninfo, sqlalchemy_url
 
 URL = "postgresql://me@there:1/mine?keepalives_idle=60"
 FORMS = {

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outbox import depth
-from outbox.depth import CUT, DEEPEST, TooDeep
+from outbox.values import depth
+from outbox.values.depth import CUT, DEEPEST, TooDeep
 
 texts = st.text(st.characters(exclude_categories=["Cs"])) | st.text('[]{}"\\')
 values = st.recursive(

@@ -7,9 +7,9 @@ from typing import Any, get_args
 import pytest
 import typer
 
-from outbox import steps
-from outbox.dead_letters import Reason
-from service.cli.commands import commands
+from outbox.cli.main import commands
+from outbox.operations.dead_letters import Reason
+from outbox.store import transitions
 from service.kinds import KINDS
 
 CHECKOUT = Path(__file__).parents[2]
@@ -87,7 +87,7 @@ def test_no_two_decisions_have_the_same_number() -> None:
 def test_every_step_that_changes_a_state_is_in_the_drawing_of_the_states() -> None:
     story = TEXTS[CHECKOUT / "docs" / "how-it-works.md"]
     drawn = set(re.findall(r"\b[A-Z_]+\b", story.split("stateDiagram")[1].split("```")[0]))
-    changing = {name for name, sql in vars(steps).items() if "SET state =" in str(sql)}
+    changing = {name for name, sql in vars(transitions).items() if "SET state =" in str(sql)}
     assert drawn == changing | {"SUBMIT"}
 
 

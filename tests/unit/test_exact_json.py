@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outbox.depth import DEEPEST, TooDeep
-from service import exact_json
-from service.exact_json import Inexact
+from outbox.values import exact_json
+from outbox.values.depth import DEEPEST, TooDeep
+from outbox.values.exact_json import Inexact
 
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
 floats = st.floats(allow_nan=False, allow_infinity=False)

@@ -5,12 +5,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pika import frame, spec
 
-from outbox import frames, wire
-from outbox.wire import Dispatch
+from outbox.amqp import frames, messages
+from outbox.amqp.messages import Dispatch
 
 NAMES = st.text(st.characters(codec="ascii", exclude_categories=["C"]), min_size=1, max_size=200)
 DISPATCHES = st.builds(
-    Dispatch, st.uuids().map(str), st.integers(1, wire.LARGEST_DISPATCH), NAMES, NAMES
+    Dispatch, st.uuids().map(str), st.integers(1, messages.LARGEST_DISPATCH), NAMES, NAMES
 )
 
 
@@ -28,7 +28,7 @@ def test_frames_are_those_of_pika(dispatch: Dispatch, channel: int) -> None:
         frame.Body(channel, body),
     )
     assert made == b"".join(each.marshal() for each in expected)
-    assert wire.decode(body, dispatch.queue) == dispatch
+    assert messages.decode(body, dispatch.queue) == dispatch
 
 
 def _last_frame(made: bytes) -> frame.Body:

@@ -2,7 +2,7 @@ import re
 
 from pydantic import TypeAdapter, ValidationError
 
-from service.one_line import PATTERN, OneLine
+from service.mail.one_line import PATTERN, OneLine
 
 ONE_LINE = TypeAdapter(OneLine)
 LAST_SEPARATOR = 0x2029

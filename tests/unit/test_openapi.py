@@ -8,8 +8,8 @@ import pytest
 from openapi_schema_validator import OAS31Validator, oas31_format_checker
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
+from outbox.http.problems.types import PROBLEM_TYPES
 from service.app import create_app
-from service.problem_types import PROBLEM_TYPES
 from tests.integration.http.serving import settings_for
 
 OPERATIONS = {

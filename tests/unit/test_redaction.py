@@ -3,7 +3,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from outbox import Kind
-from outbox.redaction import HIDDEN, redact, redact_headers, redact_result
+from outbox.redaction.fields import HIDDEN, redact, redact_headers, redact_result
 
 
 class Login(BaseModel):

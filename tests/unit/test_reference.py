@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import typer
 
-from service.cli.commands import commands
-from service.cli.errors import Code
+from outbox.cli.errors import Code
+from outbox.cli.main import commands
 from service.settings import Settings
 
 REFERENCE = (Path(__file__).parents[2] / "docs" / "reference.md").read_text()
@@ -77,8 +77,6 @@ def test_help_of_all_commands_says_what_each_says_itself(name: str) -> None:
 
 
 def test_help_of_all_commands_imports_none_of_them() -> None:
-    code = (
-        "import sys, service.cli.commands as c; c.commands(''); print('sqlalchemy' in sys.modules)"
-    )
+    code = "import sys, outbox.cli.main as c; c.commands(''); print('sqlalchemy' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outbox.result import LARGEST, UnstorableResult, storable
+from outbox.values.result import LARGEST, UnstorableResult, storable
 
 texts = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))
 results = st.recursive(

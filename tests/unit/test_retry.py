@@ -7,8 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from outbox import Retry, Snooze
-from outbox.retry import LONGEST_WAIT
-from outbox.time_limit import TimeLimitExceeded
+from outbox.errors import LONGEST_WAIT, TimeLimitExceeded
 
 spans = st.timedeltas(timedelta(), timedelta(days=3650))
 

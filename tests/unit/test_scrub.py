@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from outbox import Kind
-from outbox.redaction import HIDDEN
-from outbox.scrub import LONGEST_TEXT, PART, PHRASE, scrub
+from outbox.redaction.fields import HIDDEN
+from outbox.redaction.scrub import LONGEST_TEXT, PART, PHRASE, scrub
 
 
 class Login(BaseModel):

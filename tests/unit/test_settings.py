@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 from pydantic import ValidationError
 
-from service.cli.errors import Code, explain
-from service.mail_server import MailServer
+from outbox.cli.errors import Code, explain
+from service.mail.server import MailServer
 from service.settings import Settings
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outbox.thread_shares import ThreadShares
+from outbox.worker.thread_shares import ThreadShares
 
 SLOW, URGENT = "slow", "urgent"
 

@@ -7,8 +7,9 @@ from datetime import timedelta
 
 import pytest
 
-from outbox import time_limit
-from outbox.time_limit import Interrupted, TimeLimitExceeded, TimeLimits, Watch
+from outbox.errors import Interrupted, TimeLimitExceeded
+from outbox.worker import time_limit
+from outbox.worker.time_limit import TimeLimits, Watch
 from tests.wait import wait_for
 
 SOON = timedelta(milliseconds=20)
@@ -17,7 +18,7 @@ LATER = timedelta(seconds=60)
 
 @pytest.fixture
 def limits(monkeypatch: pytest.MonkeyPatch) -> Iterator[TimeLimits]:
-    monkeypatch.setattr(time_limit, "LOOK_SECONDS", 0.001)
+    monkeypatch.setattr(time_limit, "POLL_SECONDS", 0.001)
     limits = TimeLimits()
     limits.start()
     yield limits

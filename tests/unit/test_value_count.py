@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service import exact_json, value_count
-from service.value_count import MOST_VALUES, TooMany
+from outbox.values import exact_json, value_count
+from outbox.values.value_count import MOST_VALUES, TooMany
 
 texts = st.text(st.characters(exclude_categories=["Cs"])) | st.text('[]{}",\\ ')
 values = st.recursive(

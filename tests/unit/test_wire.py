@@ -7,7 +7,7 @@ from dramatiq import Message
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outbox.wire import LARGEST_DISPATCH, Dispatch, Malformed, decode, encode
+from outbox.amqp.messages import LARGEST_DISPATCH, Dispatch, Malformed, decode, encode
 
 JOB = "0190f3b0-7c2e-7c3a-8f52-6d7d54b2a111"
 GOOD = {

@@ -28,7 +28,7 @@ async def do(order: Order) -> None:
         try:
             return await run_in_threadpool(fulfil, order, attempt)
         except Exception:  # noqa: BLE001 - whatever went wrong, the next attempt is the remedy
-            pause = terms.FIRST_PAUSE_SECONDS * 2 ** (attempt - 1)
+            pause = terms.FIRST_BACKOFF_SECONDS * 2 ** (attempt - 1)
             await asyncio.sleep(min(pause, terms.LONGEST_PAUSE_SECONDS))
     return None
 

@@ -28,7 +28,7 @@ DEAD_LETTERS = "orders.dead"
 RETRY = {
     "autoretry_for": (Exception,),
     "max_retries": terms.ATTEMPTS - 1,
-    "retry_backoff": terms.FIRST_PAUSE_SECONDS,
+    "retry_backoff": terms.FIRST_BACKOFF_SECONDS,
     "retry_backoff_max": terms.LONGEST_PAUSE_SECONDS,
 }
 

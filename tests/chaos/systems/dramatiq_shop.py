@@ -19,7 +19,7 @@ from tests.chaos.orders import Order, Sort
 
 RETRY: dict[str, Any] = {
     "max_retries": terms.ATTEMPTS - 1,
-    "min_backoff": terms.FIRST_PAUSE_SECONDS * 1000,
+    "min_backoff": terms.FIRST_BACKOFF_SECONDS * 1000,
     "max_backoff": terms.LONGEST_PAUSE_SECONDS * 1000,
 }
 

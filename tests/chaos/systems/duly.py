@@ -1,4 +1,4 @@
-"""Duly, as docs/engine-in-your-app.md has it: the order and its job are one transaction."""
+"""Duly, as docs/your-app.md has it: the order and its job are one transaction."""
 
 import asyncio
 import os
@@ -9,15 +9,17 @@ from fastapi import FastAPI
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from outbox import Actors, Job, Kind, Retry, actor, relay_process, submit, worker
-from outbox.replication import WRITE_WAL, watch_commits
+from outbox import Actors, Job, Kind, Retry, actor, submit
+from outbox.postgres.replication import WRITE_WAL, watch_commits
+from outbox.relay import process as relay_process
+from outbox.worker import process as worker_process
 from tests.chaos import shop, terms
 from tests.chaos.orders import Order, Sort
 
 QUEUE = "orders"
 RETRY = Retry(
     attempts=terms.ATTEMPTS,
-    first=timedelta(seconds=terms.FIRST_PAUSE_SECONDS),
+    first=timedelta(seconds=terms.FIRST_BACKOFF_SECONDS),
     longest=timedelta(seconds=terms.LONGEST_PAUSE_SECONDS),
 )
 FULFIL = Kind("order.fulfil", Order, queue=QUEUE, retry=RETRY)
@@ -63,7 +65,7 @@ def run_relay() -> None:
 def run_worker() -> None:
     """The worker process."""
     actors = Actors([fulfil, call])
-    code = worker.run(
+    code = worker_process.run(
         actors=actors, database_url=DATABASE_URL, amqp_url=AMQP_URL, threads=terms.THREADS
     )
     sys.exit(code)

@@ -15,12 +15,14 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from outbox import Actor, Job, Retry, steps, submit
-from outbox.ledger import Ledger
-from outbox.replication import Unreplicated, is_unreplicated
-from outbox.topology import dead_letter_queue
-from service import api_keys, transaction
-from service.api_keys import Scope
+from outbox import Actor, Job, Retry, submit
+from outbox.amqp.topology import dead_letter_queue
+from outbox.http.requests import transaction
+from outbox.operations import api_keys
+from outbox.operations.api_keys import Scope
+from outbox.postgres.replication import Unreplicated, is_unreplicated
+from outbox.store import transitions
+from outbox.worker.records.group_commit import GroupCommit
 from service.examples import NEW_JOBS
 from tests.faults.standby import Pair
 from tests.integration.cli.conftest import Duly, email
@@ -167,11 +169,11 @@ def test_the_ledger_answers_once_the_standby_has_the_record(
         job = submit(session, email())
     claim = {"id": str(job.id), "dispatch": 1, "kind": job.kind}
     success = {"id": str(job.id), "dispatch": 1, "attempt": 1, "result": None}
-    with closing(Ledger(database_url, "w1")) as ledger:
-        ledger.start()
-        assert ledger.write(steps.CLAIM, claim).attempt == 1
+    with closing(GroupCommit(database_url, "w1")) as group_commit:
+        group_commit.start()
+        assert group_commit.write(transitions.CLAIM, claim).attempt == 1
         with pair.standby_away():
-            answer: Future[Any] = thread.submit(ledger.write, steps.SUCCEED, success)
+            answer: Future[Any] = thread.submit(group_commit.write, transitions.SUCCEED, success)
             for _ in range(2):
                 pair.cancel_a_commit()
                 wait_for("another try", lambda: pair.commits_that_wait())
@@ -220,9 +222,9 @@ def test_an_actor_is_told_that_no_standby_has_its_transaction(
 def test_a_foreign_message_is_kept_until_the_standby_has_its_letter(
     pair: Pair, line: Line, rabbit: Rabbit, database_url: str
 ) -> None:
-    intake = dead_letter_queue(QUEUE)
+    consumer = dead_letter_queue(QUEUE)
     rabbit.declare(QUEUE)
-    rabbit.publish(intake, b"no JSON")
+    rabbit.publish(consumer, b"no JSON")
     with pair.standby_away():
         line.start_relay(QUEUE)
         for _ in range(2):
@@ -230,7 +232,7 @@ def test_a_foreign_message_is_kept_until_the_standby_has_its_letter(
             wait_for("another try", pair.commits_that_wait)
     wait_for("its acknowledgement", lambda: _count(database_url, LETTERS) >= 3)
     line.stop()
-    assert rabbit.depth(intake) == 0
+    assert rabbit.depth(consumer) == 0
 
 
 def test_a_worker_that_cannot_commit_is_not_taken_for_dead(

@@ -9,7 +9,8 @@ import pytest
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
-from outbox import Job, Work, steps, submit
+from outbox import Job, Work, submit
+from outbox.store import transitions
 from service.settings import settings
 
 Configure = Callable[..., None]
@@ -43,7 +44,7 @@ def claim(engine: Engine, configure: Configure) -> Claim:
             job = submit(session, work)
         claimed = {"id": [job.id], "dispatch": [1], "kind": [job.kind], "worker": "test"}
         with engine.begin() as connection:
-            row = connection.exec_driver_sql(steps.CLAIM, claimed).one()
+            row = connection.exec_driver_sql(transitions.CLAIM, claimed).one()
         return Job(
             id=job.id,
             kind=job.kind,
@@ -53,7 +54,7 @@ def claim(engine: Engine, configure: Configure) -> Claim:
             attempt_limit=row.attempt_limit,
             subject=row.subject,
             sessions=lambda: Session(engine),
-            nudge=lambda: None,
+            wake_up=lambda: None,
         )
 
     return claim

@@ -9,8 +9,9 @@ from pypdf import PdfReader
 from sqlalchemy.orm import Session
 
 from actors import ACTORS
-from outbox import Superseded, jobs
-from outbox.jobs import JobFilter
+from outbox import Superseded
+from outbox.operations import jobs
+from outbox.operations.jobs import JobFilter
 from service.documents import documents
 from service.kinds import RENDER_INVOICE, InvoiceGone, RenderInvoice
 from service.models import Invoice, InvoiceLine, WebhookEndpoint

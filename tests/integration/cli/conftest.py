@@ -12,10 +12,11 @@ import psycopg
 import pytest
 from sqlalchemy.orm import Session
 
-from outbox import Work, steps, submit
+from outbox import Work, submit
+from outbox.store import transitions
 from service.kinds import SEND_EMAIL
 
-COMMAND = [sys.executable, "-m", "service.cli"]
+COMMAND = [sys.executable, "-m", "outbox.cli"]
 MISSING = UUID(int=0)
 
 
@@ -82,7 +83,7 @@ def die(session: Session, sql_now: psycopg.Connection) -> Callable[..., UUID]:
         submitted = submit(session, email())
         session.commit()
         run = {"id": [submitted.id], "dispatch": [1], "kind": [submitted.kind], "worker": "w1"}
-        sql_now.execute(steps.CLAIM, run)
+        sql_now.execute(transitions.CLAIM, run)
         error = {
             "attempt": [1],
             "reason": ["exhausted"],
@@ -91,7 +92,7 @@ def die(session: Session, sql_now: psycopg.Connection) -> Callable[..., UUID]:
             "error_message": [error_message],
             "traceback": [f"Traceback:\n  {error_type}: {error_message}"],
         }
-        assert sql_now.execute(steps.DIE, run | error).rowcount == 1
+        assert sql_now.execute(transitions.DIE, run | error).rowcount == 1
         return submitted.id
 
     return dead_job
@@ -106,7 +107,7 @@ def foreign(sql_now: psycopg.Connection) -> int:
         "body": [b"\xff password"],
         "headers": ['{"token": "hunter2"}'],
     }
-    sql_now.execute(steps.KEEP_FOREIGN, letter)
+    sql_now.execute(transitions.KEEP_FOREIGN, letter)
     row = sql_now.execute("SELECT max(id) FROM duly.dead_letters").fetchone()
     assert row
     return int(row[0])

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import psycopg
 import pytest
 
-from outbox import steps
+from outbox.store import transitions
 from tests.integration.cli.conftest import Duly
 from tests.integration.engine.by_hand import WAITING
 from tests.wait import wait_for
@@ -140,7 +140,7 @@ def test_of_two_operators_the_later_is_told_which_and_why(
     command = ("dlq", "discard", "--all", "--yes", "--output", "json")
     with blocked(database_url, 601) as bob, duly.start(*command) as discarding:
         wait_until_it_waits(sql_now)
-        bob.execute(steps.DISCARD, {"ids": [*range(601, 651)], "by": "bob", "why": None})
+        bob.execute(transitions.DISCARD, {"ids": [*range(601, 651)], "by": "bob", "why": None})
         bob.commit()
         data, talk = discarding.communicate(timeout=30)
     assert discarding.returncode == 4

@@ -13,7 +13,7 @@ from psycopg.conninfo import conninfo_to_dict
 from dev import binaries
 from dev.roles import role_of_processes
 from dev.say import CHECKOUT
-from service.cli.errors import Code
+from outbox.cli.errors import Code
 from tests.integration.cli.conftest import Duly
 
 OTHERWISE = "CREATE OR REPLACE FUNCTION duly.refuse_to_change() RETURNS trigger LANGUAGE plpgsql"

@@ -2,7 +2,7 @@
 
 from sqlalchemy.orm import Session
 
-from service import api_keys
+from outbox.operations import api_keys
 from tests.integration.cli.conftest import Duly
 
 

@@ -9,9 +9,9 @@ from sqlalchemy.exc import ProgrammingError
 
 from dev.servers import Servers
 from migrations.run import upgrade
-from migrations.turn import NUMBER
-from outbox.database import sqlalchemy_url
-from outbox.schema import metadata
+from outbox.migrations.turn import NUMBER
+from outbox.postgres.address import sqlalchemy_url
+from outbox.store.schema import metadata
 from service.models import Base
 from tests.integration.cli.conftest import Duly
 from tests.odd_settings import make_odd
@@ -68,14 +68,14 @@ def test_it_waits_for_postgres(duly: Duly, servers: Servers, empty_database_url:
 
 def test_a_failure_lets_the_next_one_have_its_turn(duly: Duly, empty_database_url: str) -> None:
     with psycopg.connect(empty_database_url, autocommit=True) as database:
-        database.execute("CREATE SCHEMA duly")
+        database.execute("CREATE SCHEMA duly; CREATE TABLE duly.workers ()")
         with pytest.raises(ProgrammingError, match="already exists"):
             upgrade(empty_database_url)
         wait_for("no locks", lambda: database.execute(LOCKS).fetchone() == (0,))
         failed = duly("migrate")
         assert failed.returncode == 1
-        assert failed.stderr == 'duly: Postgres refused: schema "duly" already exists\n'
-        database.execute("DROP SCHEMA duly")
+        assert failed.stderr == 'duly: Postgres refused: relation "workers" already exists\n'
+        database.execute("DROP SCHEMA duly CASCADE")
     assert duly("migrate").returncode == 0
 
 

@@ -14,15 +14,15 @@ import pytest
 from sqlalchemy.orm import Session
 
 from dev.ports import free_port
-from service import api_keys
-from service.api_keys import Scope
+from outbox.operations import api_keys
+from outbox.operations.api_keys import Scope
 from tests.faults.name_server import silent_name_server
 from tests.integration.cli.conftest import COMMAND, Duly
 from tests.wait import wait_for
 
 HURRIED = """
-from service import serving
-from service.cli import main
+from outbox.http.server import serving
+from outbox.cli import main
 serving.UNREADY_SECONDS = 1
 main()
 """
@@ -35,7 +35,7 @@ class Finder:
             os.kill(os.getpid(), signal.SIGTERM)
 
 sys.meta_path.insert(0, Finder())
-from service.cli import main
+from outbox.cli import main
 main()
 """
 UPLOAD = (

@@ -10,7 +10,8 @@ import psycopg
 import pytest
 from sqlalchemy.orm import Session
 
-from outbox import Priority, steps, submit
+from outbox import Priority, submit
+from outbox.store import transitions
 from service.kinds import KINDS
 from tests.integration.cli.conftest import Duly, email
 
@@ -18,7 +19,7 @@ from tests.integration.cli.conftest import Duly, email
 @pytest.fixture
 def _worker(sql_now: psycopg.Connection) -> None:
     queues = json.dumps(KINDS.queues)
-    sql_now.execute(steps.BEAT, {"name": "w1", "queues": queues, "threads": 8})
+    sql_now.execute(transitions.RECORD_HEARTBEAT, {"name": "w1", "queues": queues, "threads": 8})
 
 
 def _email_queue(status: Any) -> Any:
@@ -55,10 +56,10 @@ def test_queued_are_jobs_in_postgres_and_in_the_broker_and_each_once(
     again = {"job_id": jobs[0], "dispatch": 1, "kind": "email.send", "queue": "email"}
     for published in (jobs[:3], jobs[:1]):  # the first one twice
         sent = {"job_id": published, "dispatch": [1] * len(published)}
-        sql_now.execute(steps.DELETE_EVENTS, sent)
-        sql_now.execute(steps.REDISPATCH, again | {"delay_seconds": 0})
+        sql_now.execute(transitions.DELETE_EVENTS, sent)
+        sql_now.execute(transitions.REDISPATCH, again | {"delay_seconds": 0})
     claimed = {"id": jobs[2:3], "dispatch": [1], "kind": ["email.send"], "worker": "w1"}
-    sql_now.execute(steps.CLAIM, claimed)
+    sql_now.execute(transitions.CLAIM, claimed)
 
     waiting = _email_queue(duly.json("status"))
 

@@ -8,8 +8,8 @@ from psycopg.pq import ExecStatus
 from psycopg.rows import dict_row
 from uuid_utils.compat import uuid7
 
-from outbox import steps
-from outbox.frontier import Frontier
+from outbox.relay.scan_cursor import ScanCursor
+from outbox.store import transitions
 
 Row = dict[str, Any]
 KIND = "test.note"
@@ -26,13 +26,13 @@ WHAT_WENT_WRONG = {
 }
 
 
-def wanted(**rooms: int) -> dict[str, list[Any]]:
+def wanted(**capacity: int) -> dict[str, list[Any]]:
     """What a relay that looks for the first time asks for, with so much room in its queues."""
     return {
-        "queues": list(rooms),
-        "rooms": list(rooms.values()),
-        "replays": [room for room in rooms.values() for _ in range(3)],
-        "reached": Frontier().of(rooms),
+        "queues": list(capacity),
+        "rooms": list(capacity.values()),
+        "replays": [room for room in capacity.values() for _ in range(3)],
+        "reached": ScanCursor().of(capacity),
     }
 
 
@@ -71,16 +71,16 @@ class ByHand:
             "parent_id": None,
             "submitted_by": None,
         }
-        self.take(steps.SUBMIT, **row)
+        self.take(transitions.SUBMIT, **row)
         return job
 
     def publish(self, job: UUID, dispatch: int = 1) -> None:
         """What the relay does once the broker has confirmed."""
-        self.take(steps.DELETE_EVENTS, job_id=[job], dispatch=[dispatch])
+        self.take(transitions.DELETE_EVENTS, job_id=[job], dispatch=[dispatch])
 
     def claim(self, job: UUID, dispatch: int = 1, worker: str = "w1") -> Row | None:
         """Queued to running."""
-        return self.take_one(steps.CLAIM, id=job, dispatch=dispatch, kind=KIND, worker=worker)
+        return self.take_one(transitions.CLAIM, id=job, dispatch=dispatch, kind=KIND, worker=worker)
 
     def running(self, *, budget: int = 3, worker: str = "w1") -> UUID:
         """A job published and claimed."""
@@ -94,7 +94,7 @@ class ByHand:
     ) -> Row | None:
         """Running to succeeded."""
         fence = {"id": job, "dispatch": dispatch, "attempt": attempt, "worker": worker}
-        return self.take_one(steps.SUCCEED, **fence, result='{"ok": true}')
+        return self.take_one(transitions.SUCCEED, **fence, result='{"ok": true}')
 
     def retry(
         self,
@@ -107,7 +107,7 @@ class ByHand:
     ) -> Row | None:
         """Running to queued after a failed attempt."""
         fence = {"id": job, "dispatch": dispatch, "attempt": attempt, "worker": worker}
-        return self.take_one(steps.RETRY, **fence, **WHAT_WENT_WRONG, delay_seconds=delay)
+        return self.take_one(transitions.RETRY, **fence, **WHAT_WENT_WRONG, delay_seconds=delay)
 
     def snooze(
         self,
@@ -120,12 +120,12 @@ class ByHand:
     ) -> Row | None:
         """Running to queued, the attempt given back."""
         fence = {"id": job, "dispatch": dispatch, "attempt": attempt, "worker": worker}
-        return self.take_one(steps.SNOOZE, **fence, delay_seconds=delay)
+        return self.take_one(transitions.SNOOZE, **fence, delay_seconds=delay)
 
     def die(self, job: UUID, dispatch: int = 1, attempt: int = 1, worker: str = "w1") -> Row | None:
         """Running to dead."""
         fence = {"id": job, "dispatch": dispatch, "attempt": attempt, "worker": worker}
-        return self.take_one(steps.DIE, **fence, **WHAT_WENT_WRONG, reason="exhausted")
+        return self.take_one(transitions.DIE, **fence, **WHAT_WENT_WRONG, reason="exhausted")
 
     def put_off(
         self,
@@ -141,7 +141,7 @@ class ByHand:
         """To queued with a later dispatch: queued, or running where `attempt` says which run."""
         row = {"id": job, "dispatch": dispatch, "attempt": attempt, "kind": kind, "queue": queue}
         more = {"why": "it is new", "patience_seconds": patience}
-        return self.take_one(steps.PUT_OFF, worker=worker, **row, **more)
+        return self.take_one(transitions.POSTPONE, worker=worker, **row, **more)
 
     def bury(
         self,
@@ -155,12 +155,12 @@ class ByHand:
         """Queued to dead."""
         row = {"id": job, "dispatch": dispatch, "kind": kind, "queue": queue}
         error = {"error_type": error_type, "error_message": "no worker does it"}
-        return self.take_one(steps.BURY, **row, **error, reason="unknown_kind")
+        return self.take_one(transitions.DIE_UNCLAIMED, **row, **error, reason="unknown_kind")
 
     def keep_foreign(self, body: bytes) -> int:
         """A letter of its own for a message that is no job's; its id."""
         row = {"queue": "q", "error_message": "no", "body": body, "headers": "{}"}
-        assert self.take_one(steps.KEEP_FOREIGN, **row)
+        assert self.take_one(transitions.KEEP_FOREIGN, **row)
         return int(self.take("SELECT max(id) AS id FROM duly.dead_letters")[0]["id"])
 
     def refusal(self, job: UUID) -> Row | None:
@@ -176,7 +176,7 @@ class ByHand:
 
     def beat(self, worker: str) -> None:
         """The worker's sign of life."""
-        self.take(steps.BEAT, name=worker, queues='["q"]', threads=1)
+        self.take(transitions.RECORD_HEARTBEAT, name=worker, queues='["q"]', threads=1)
 
     def rescue(self, *only: UUID) -> list[Row]:
         """Take the jobs of silent workers from them: of those whose last heartbeat is long ago.
@@ -184,11 +184,11 @@ class ByHand:
         All of them, or only some.
         """
         silent = [row["name"] for row in self.take(SILENT)]
-        return self.take(steps.RESCUE, silent=silent, only=list(only) or None)
+        return self.take(transitions.RESCUE, silent=silent, only=list(only) or None)
 
     def cancel(self, job: UUID) -> list[Row]:
         """Queued to cancelled; a running job is asked."""
-        return self.take(steps.CANCEL, id=job, by="ann", why="mended")
+        return self.take(transitions.CANCEL, id=job, by="ann", why="mended")
 
     def close(self, step: str, *letters: int) -> list[UUID]:
         """Replay or discard the letters; returns the jobs whose letters it closed."""

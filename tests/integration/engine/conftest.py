@@ -10,20 +10,12 @@ import pytest
 from sqlalchemy import Engine, make_url
 
 from dev.servers import Servers
-from outbox import (
-    attempt,
-    collector,
-    held,
-    intake,
-    ledger,
-    ownership,
-    pauses,
-    pruner,
-    relay,
-    rescuer,
-    time_limit,
-)
-from outbox.schema import acts, metadata
+from outbox.amqp import queue_backoff
+from outbox.maintenance import dead_letter_collector, dead_letter_consumer, pruner, rescuer
+from outbox.relay import loop
+from outbox.store.schema import acts, metadata
+from outbox.worker import attempt, ownership, time_limit
+from outbox.worker.records import group_commit, held_records
 from tests.conftest import new_database
 from tests.integration.engine.by_hand import ByHand
 from tests.integration.engine.effects import Effects
@@ -35,21 +27,21 @@ from tests.proxy import Proxy, before
 
 @pytest.fixture(autouse=True)
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pauses between two looks are short, so that the tests are."""
-    monkeypatch.setattr(relay, "IDLE_SECONDS", 0.05)
-    monkeypatch.setattr(collector, "LOOK_SECONDS", 0.1)
-    monkeypatch.setattr(pauses, "FIRST_SECONDS", 0.1)
-    monkeypatch.setattr(intake, "AGAIN_SECONDS", 0.1)
-    monkeypatch.setattr(intake, "AGAIN_PER_SECOND", 1000)
-    monkeypatch.setattr(rescuer, "LOOK_SECONDS", 0.1)
-    monkeypatch.setattr(pruner, "BETWEEN_WALKS_SECONDS", 0.1)
-    monkeypatch.setattr(ledger, "RETRY_SECONDS", 0.05)
-    monkeypatch.setattr(ownership, "LOOK_SECONDS", 0.1)
-    monkeypatch.setattr(held, "FIRST_SECONDS", 0.05)
-    monkeypatch.setattr(ledger, "LOOK_SECONDS", 0.1)
-    monkeypatch.setattr(attempt, "DATABASE_AWAY_SECONDS", 0.1)
+    """Poll intervals and delays are short, so that the tests are."""
+    monkeypatch.setattr(loop, "IDLE_POLL_SECONDS", 0.05)
+    monkeypatch.setattr(dead_letter_collector, "POLL_SECONDS", 0.1)
+    monkeypatch.setattr(queue_backoff, "FIRST_SECONDS", 0.1)
+    monkeypatch.setattr(dead_letter_consumer, "RETRY_SECONDS", 0.1)
+    monkeypatch.setattr(dead_letter_consumer, "RETRIES_PER_SECOND", 1000)
+    monkeypatch.setattr(rescuer, "POLL_SECONDS", 0.1)
+    monkeypatch.setattr(pruner, "WALK_INTERVAL_SECONDS", 0.1)
+    monkeypatch.setattr(group_commit, "RETRY_SECONDS", 0.05)
+    monkeypatch.setattr(ownership, "COMPARE_SECONDS", 0.1)
+    monkeypatch.setattr(held_records, "FIRST_SECONDS", 0.05)
+    monkeypatch.setattr(group_commit, "ANSWER_POLL_SECONDS", 0.1)
+    monkeypatch.setattr(attempt, "OUTAGE_DELAY_SECONDS", 0.1)
     monkeypatch.setattr(attempt, "OUTAGE_SPREADS_SECONDS", 0.2)
-    monkeypatch.setattr(time_limit, "LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(time_limit, "POLL_SECONDS", 0.02)
     monkeypatch.setattr(dramatiq.worker, "CONSUMER_RESTART_DELAY_SECS", 0.1)
     defaults = dramatiq.Worker.__init__.__kwdefaults__
     assert defaults

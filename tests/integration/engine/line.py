@@ -12,27 +12,16 @@ from pydantic import BaseModel
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
-from outbox import (
-    Actor,
-    Actors,
-    Job,
-    Kind,
-    Kinds,
-    Retry,
-    Work,
-    dead_letters,
-    jobs,
-    overdue,
-    relay_process,
-    submit,
-)
-from outbox.collector import Collector
-from outbox.dead_letters import DeadLetter, DeadLetterFilter
-from outbox.jobs import AttemptRecord, JobRecord
-from outbox.overdue import OverdueJob
-from outbox.relay import Relay
-from outbox.rescuer import Rescuer
-from outbox.worker import Worker
+from outbox import Actor, Actors, Job, Kind, Kinds, Retry, Work, submit
+from outbox.maintenance.dead_letter_collector import DeadLetterCollector
+from outbox.maintenance.rescuer import Rescuer
+from outbox.operations import dead_letters, jobs, overdue
+from outbox.operations.dead_letters import DeadLetter, DeadLetterFilter
+from outbox.operations.jobs import AttemptRecord, JobRecord
+from outbox.operations.overdue import OverdueJob
+from outbox.relay import process as relay_process
+from outbox.relay.loop import Relay
+from outbox.worker.process import Worker
 from tests.wait import wait_for
 
 AT_ONCE = Retry(attempts=3, first=timedelta())
@@ -56,7 +45,7 @@ def do_nothing(_note: Note, _job: Job) -> None:
 
 def prefetched(worker: Worker) -> int:
     """How many messages wait inside the worker."""
-    return len(worker._claims._shares)
+    return len(worker._claimer._shares)
 
 
 class Line:
@@ -103,8 +92,8 @@ class Line:
         """All duties of a relay process, until the test ends."""
         url = amqp_url or self._amqp_url
         relay = Relay(self._database_url, url, queues, window=window, patience=patience)
-        collector = Collector(self._database_url, url, relay.queues)
-        rescuer = Rescuer(self._database_url, silence, on_rescue=relay.nudge)
+        collector = DeadLetterCollector(self._database_url, url, relay.queues)
+        rescuer = Rescuer(self._database_url, silence, on_rescue=relay.wake_up)
         self._exits.callback(run_aside(relay.run, collector.run, rescuer.run))
 
     def submit(self, work: Work[Any], **options: Any) -> UUID:
@@ -166,7 +155,7 @@ def run_aside(*duties: Callable[[], Any]) -> Callable[[], None]:
     async def run() -> None:
         async with asyncio.TaskGroup() as group:
             for duty in duties:
-                group.create_task(relay_process._keep(duty.__qualname__, duty))
+                group.create_task(relay_process._supervise(duty.__qualname__, duty))
 
     def in_thread() -> None:
         try:

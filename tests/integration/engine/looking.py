@@ -10,14 +10,14 @@ from typing import Any
 from psycopg import AsyncConnection
 from psycopg.pq import TransactionStatus
 
-from outbox import batches
-from outbox.link import connect
-from outbox.mover import Mover
-from outbox.pauses import Pauses
-from outbox.publisher import Publisher
-from outbox.queues import Queues
-from outbox.relay import Relay, _Ways
-from outbox.rooms import Rooms
+from outbox.amqp.connection import connect
+from outbox.amqp.publisher import Publisher
+from outbox.amqp.queue_backoff import QueueBackoff
+from outbox.amqp.queue_depths import Queues
+from outbox.relay import event_store
+from outbox.relay.capacity import Capacity
+from outbox.relay.loop import Relay, _Resources
+from outbox.relay.pipeline import Pipeline
 
 WINDOW = 1000
 
@@ -25,20 +25,22 @@ WINDOW = 1000
 class Looking:
     """Tells a relay to look."""
 
-    def __init__(self, relay: Relay, ways: _Ways, events: Sequence[AsyncConnection[Any]]) -> None:
+    def __init__(
+        self, relay: Relay, ways: _Resources, events: Sequence[AsyncConnection[Any]]
+    ) -> None:
         self._relay, self._ways, self._events = relay, ways, events
 
     async def look(self, *, expects: bool) -> int:
         """Once; returns how many events it took up."""
-        return await self._relay._look(self._ways, expects=expects)
+        return await self._relay._poll(self._ways, expects=expects)
 
     async def breathe(self, moved: int, *, expects: bool) -> None:
         """What it does between a look that took up so many and the next."""
-        await self._relay._breathe(self._ways, moved, expects=expects)
+        await self._relay._wait_for_next_poll(self._ways, moved, expects=expects)
 
     def make_due(self, seconds: float) -> None:
         """Have the look at all there is due for so long."""
-        self._relay._next_look = time.monotonic() - seconds
+        self._relay._next_sweep = time.monotonic() - seconds
 
     def fill_queues(self) -> None:
         """Have no queue take any more."""
@@ -49,7 +51,7 @@ class Looking:
         self._measure(0)
 
     def _measure(self, depth: int) -> None:
-        self._ways.rooms.measure({queue: depth for queue, _ in self._ways.rooms.items()})
+        self._ways.capacity.measure({queue: depth for queue, _ in self._ways.capacity.items()})
 
     @property
     def is_idle(self) -> bool:
@@ -61,13 +63,15 @@ class Looking:
 async def looking(database_url: str, amqp_url: str, queue: str) -> AsyncIterator[Looking]:
     """One that has looked at all there is, and found room for a thousand in its queue."""
     relay = Relay(database_url, amqp_url, [queue], window=WINDOW, patience=timedelta(seconds=30))
-    relay._next_look = inf
+    relay._next_sweep = inf
     async with (
-        batches.connect(database_url) as one,
-        batches.connect(database_url) as other,
+        event_store.connect(database_url) as one,
+        event_store.connect(database_url) as other,
         connect(amqp_url) as link,
     ):
-        rooms = Rooms(WINDOW)
-        rooms.measure({queue: 0})
-        mover = Mover([one, other], Publisher(link), Pauses(), rooms)
-        yield Looking(relay, _Ways(one, Queues(link, Pauses()), rooms, mover), [one, other])
+        capacity = Capacity(WINDOW)
+        capacity.measure({queue: 0})
+        pipeline = Pipeline([one, other], Publisher(link), QueueBackoff(), capacity)
+        yield Looking(
+            relay, _Resources(one, Queues(link, QueueBackoff()), capacity, pipeline), [one, other]
+        )

@@ -4,8 +4,8 @@ from typing import Any
 
 import pika
 
-from outbox import topology
-from outbox.link import parameters
+from outbox.amqp import topology
+from outbox.amqp.connection import parameters
 from tests.wait import wait_for
 
 
@@ -21,10 +21,12 @@ class Rabbit:
 
     def declare(self, queue: str, **more: object) -> None:
         """Make the queue and its `.XQ`, as relay and worker do, with `more` arguments."""
-        intake = topology.dead_letter_queue(queue)
+        consumer = topology.dead_letter_queue(queue)
         arguments = topology.work_queue(queue) | more
         self._channel.queue_declare(queue, durable=True, arguments=arguments)
-        self._channel.queue_declare(intake, durable=True, arguments=topology.dead_letter_intake())
+        self._channel.queue_declare(
+            consumer, durable=True, arguments=topology.dead_letter_queue_arguments()
+        )
 
     def declare_classic(self, queue: str) -> None:
         """Make a queue as somebody else would, whom we are in the way of."""

@@ -7,11 +7,11 @@ from uuid import uuid4
 import dramatiq
 import pytest
 
-from outbox import topology
-from outbox.broker import Broker, Consumer
-from outbox.ledger import Ledger
-from outbox.unfit import PATIENCE, Unfit
-from outbox.wire import Dispatch, encode
+from outbox.amqp import topology
+from outbox.amqp.messages import Dispatch, encode
+from outbox.worker.broker import Broker, Consumer
+from outbox.worker.records.group_commit import GroupCommit
+from outbox.worker.unusable_messages import PATIENCE, UnusableMessages
 from tests.integration.engine.rabbit import Rabbit
 from tests.wait import wait_for
 
@@ -20,7 +20,7 @@ from tests.wait import wait_for
 def consumer(amqp_url: str, rabbit: Rabbit, queue: str) -> Iterator[Consumer]:
     """A worker's, of a queue that holds nothing yet."""
     rabbit.declare(queue)
-    broker = Broker(amqp_url, Unfit(Ledger("", "w1"), PATIENCE))
+    broker = Broker(amqp_url, UnusableMessages(GroupCommit("", "w1"), PATIENCE))
     dramatiq.Actor(
         print, broker=broker, actor_name="note", queue_name=queue, priority=0, options={}
     )
@@ -72,9 +72,9 @@ def left(consumer: Consumer, rabbit: Rabbit, queue: str) -> set[bytes]:
 
 def assert_refused(rabbit: Rabbit, queue: str, body: bytes) -> None:
     """This and nothing else has come to the queue's dead letters."""
-    intake = topology.dead_letter_queue(queue)
-    wait_for("the dead letter", lambda: rabbit.depth(intake))
-    assert rabbit.take(intake) == [body]
+    consumer = topology.dead_letter_queue(queue)
+    wait_for("the dead letter", lambda: rabbit.depth(consumer))
+    assert rabbit.take(consumer) == [body]
 
 
 def test_messages_with_none_older_are_one_acknowledgement(

@@ -6,8 +6,9 @@ import psycopg
 import pytest
 from sqlalchemy.orm import Session
 
-from outbox import acts, dead_letters, jobs, steps
-from outbox.acts import ActFilter
+from outbox.operations import acts, dead_letters, jobs
+from outbox.operations.acts import ActFilter
+from outbox.store import transitions
 from tests.integration.engine.by_hand import ByHand
 
 CHANGES = ["UPDATE duly.acts SET who = 'bob'", "DELETE FROM duly.acts", "TRUNCATE duly.acts"]
@@ -20,7 +21,9 @@ def recorded(session: Session, thing: str) -> list[tuple[str, str, str | None]]:
     return [(act.act, act.who, act.why) for act in reversed(found)]
 
 
-@pytest.mark.parametrize(("step", "act"), [(steps.REPLAY, "replay"), (steps.DISCARD, "discard")])
+@pytest.mark.parametrize(
+    ("step", "act"), [(transitions.REPLAY, "replay"), (transitions.DISCARD, "discard")]
+)
 def test_a_closed_letter_has_who_and_why_on_record(
     by_hand: ByHand, session: Session, step: str, act: str
 ) -> None:
@@ -34,8 +37,8 @@ def test_an_act_on_many_letters_is_one_row_that_names_all_it_closed(
     by_hand: ByHand, session: Session
 ) -> None:
     dead = [by_hand.dead() for _ in range(3)]
-    by_hand.close(steps.DISCARD, dead[0][1])
-    by_hand.close(steps.REPLAY, *(letter for _, letter in dead))
+    by_hand.close(transitions.DISCARD, dead[0][1])
+    by_hand.close(transitions.REPLAY, *(letter for _, letter in dead))
     (act,) = acts.find(session, ActFilter(about=f"dead-letter:{dead[1][1]}"))
     closed = [f"dead-letter:{letter}" for _, letter in dead[1:]]
     assert sorted(act.about) == sorted(closed + [f"job:{job}" for job, _ in dead[1:]])
@@ -44,7 +47,7 @@ def test_an_act_on_many_letters_is_one_row_that_names_all_it_closed(
 
 def test_a_letter_of_no_job_is_on_record_alone(by_hand: ByHand, session: Session) -> None:
     letter = by_hand.keep_foreign(b"?")
-    by_hand.close(steps.DISCARD, letter)
+    by_hand.close(transitions.DISCARD, letter)
     (act,) = acts.find(session, ActFilter(about=f"dead-letter:{letter}"))
     assert act.about == [f"dead-letter:{letter}"]
 
@@ -59,10 +62,10 @@ def test_a_cancellation_is_on_record_also_of_a_job_that_runs(
 
 def test_what_was_not_done_is_not_on_record(by_hand: ByHand, session: Session) -> None:
     job, letter = by_hand.dead()
-    by_hand.close(steps.DISCARD, letter)
+    by_hand.close(transitions.DISCARD, letter)
     (last, *_) = acts.find(session, ActFilter())
-    by_hand.close(steps.REPLAY, letter)
-    by_hand.close(steps.DISCARD, letter)
+    by_hand.close(transitions.REPLAY, letter)
+    by_hand.close(transitions.DISCARD, letter)
     by_hand.cancel(job)
     by_hand.cancel(uuid4())
     assert acts.find(session, ActFilter(), limit=1) == [last]
@@ -93,7 +96,7 @@ def test_nobody_can_do_nothing(by_hand: ByHand, session: Session, who: str) -> N
 
 
 def test_postgres_itself_keeps_nobody_out_of_the_record(by_hand: ByHand) -> None:
-    for step in (steps.REPLAY, steps.DISCARD):
+    for step in (transitions.REPLAY, transitions.DISCARD):
         _, letter = by_hand.dead()
         with pytest.raises(psycopg.errors.CheckViolation, match="acts_who"):
             by_hand.take(step, ids=[letter], by=" ", why=None)

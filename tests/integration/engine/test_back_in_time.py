@@ -8,7 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from outbox import Actor, Job
-from outbox.ownership import Ownership
+from outbox.worker.ownership import Ownership
 from tests.integration.engine.by_hand import ByHand
 from tests.integration.engine.gate import Gate
 from tests.integration.engine.line import Line, Note, note_kind
@@ -34,13 +34,13 @@ class Looks:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.count = 0
-        look = Ownership._look
+        look = Ownership._compare
 
         def count(of: Ownership) -> None:
             look(of)
             self.count += 1
 
-        monkeypatch.setattr(Ownership, "_look", count)
+        monkeypatch.setattr(Ownership, "_compare", count)
 
     def wait_for(self, more: int) -> None:
         """Until it has compared so many times more."""

@@ -5,7 +5,8 @@ from collections.abc import Callable
 
 import pytest
 
-from outbox import Actor, topology
+from outbox import Actor
+from outbox.amqp import topology
 from tests.integration.engine.by_hand import ByHand
 from tests.integration.engine.line import Line, do_nothing, note_kind
 from tests.integration.engine.rabbit import Rabbit

@@ -4,14 +4,14 @@ import asyncio
 
 import pytest
 
-from outbox.link import connect
+from outbox.amqp.connection import connect
 
 
 def test_a_cancellation_as_the_connection_ends_is_not_lost(amqp_url: str) -> None:
     async def end_and_cancel() -> None:
-        async with connect(amqp_url) as link:
-            ending = asyncio.create_task(link.end())
-            link.connection.add_on_close_callback(lambda *_: ending.cancel())
+        async with connect(amqp_url) as connection:
+            ending = asyncio.create_task(connection.end())
+            connection.pika_connection.add_on_close_callback(lambda *_: ending.cancel())
             with pytest.raises(asyncio.CancelledError):
                 await ending
 

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from outbox import Actor
-from outbox.worker import Worker
+from outbox.worker.process import Worker
 from tests.integration.engine.by_hand import WAITING, ByHand
 from tests.integration.engine.gate import Gate
 from tests.integration.engine.line import Line, do_nothing, note_kind, prefetched
@@ -79,7 +79,7 @@ def test_a_job_claimed_but_not_begun_is_handed_back_at_once_by_a_worker_that_sto
     wait_for("one to begin", lambda: gate.came)
     for thread in worker._worker.workers:
         thread.stop()
-    worker._claims._claimed.put(None)  # the idle one waits for a job, however long
+    worker._claimer._claimed.put(None)  # the idle one waits for a job, however long
     wait_for("the other thread to end", lambda: _living(worker) == 1)
     job = line.submit(kind(text="b"))
     line.wait_for(job, "running")

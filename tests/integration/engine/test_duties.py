@@ -8,14 +8,17 @@ import psycopg
 import pytest
 from structlog.testing import capture_logs
 
-from outbox import Actor, pruner, sequences, topology, upkeep
-from outbox.intake import PREFETCH
-from outbox.pruner import Pruner
+from outbox import Actor
+from outbox.amqp import topology
+from outbox.maintenance import pruner, upkeep
+from outbox.maintenance.dead_letter_consumer import PREFETCH
+from outbox.maintenance.pruner import Pruner
+from outbox.store import sequences
 from tests.integration.engine.by_hand import WAITING, ByHand
 from tests.integration.engine.line import Line, do_nothing, note_kind, run_aside
 from tests.integration.engine.rabbit import Rabbit
 from tests.integration.engine.refusing import Refusing
-from tests.integration.engine.test_steps_of_pruning import DAY, count, submitted_long_ago
+from tests.integration.engine.test_transitions_of_pruning import DAY, count, submitted_long_ago
 from tests.wait import wait_for
 
 SECOND = timedelta(seconds=1)
@@ -75,12 +78,12 @@ def test_a_foreign_message_is_kept_though_the_numbers_of_letters_are_behind(
     for _ in range(10):
         by_hand.dead()
     rabbit.declare(queue)
-    intake = topology.dead_letter_queue(queue)
+    consumer = topology.dead_letter_queue(queue)
     line.start_relay(queue)
-    rabbit.publish(intake, b"first")
+    rabbit.publish(consumer, b"first")
     wait_for("the first", lambda: b"first" in bodies(line))
     put_behind(by_hand, "dead_letters")
-    rabbit.publish(intake, b"second")
+    rabbit.publish(consumer, b"second")
     wait_for("the second", lambda: b"second" in bodies(line))
     assert len(line.letters()) == 12
 
@@ -131,7 +134,7 @@ def test_a_sequence_that_another_moves_on_meanwhile_is_not_moved_back(
     ahead = numbers(by_hand, "acts")[-1] + 100
     with psycopg.connect(database_url) as other, ThreadPoolExecutor() as pool:
         other.execute(f"SELECT pg_advisory_xact_lock({sequences.LOCK})")
-        mending = pool.submit(by_hand.take, sequences.MEND)
+        mending = pool.submit(by_hand.take, sequences.ADVANCE_SEQUENCES)
         wait_for("it to wait", lambda: other.execute(WAITING).fetchall())
         other.execute("SELECT setval('duly.acts_id_seq', %s)", [ahead])
         other.commit()
@@ -167,18 +170,18 @@ def test_a_dead_message_that_the_tables_do_not_take_keeps_no_other_waiting(
     line: Line, rabbit: Rabbit, refusing: Refusing, queue: str
 ) -> None:
     rabbit.declare(queue)
-    intake = topology.dead_letter_queue(queue)
+    consumer = topology.dead_letter_queue(queue)
     refusing.refuse("dead_letters", "new.message_body = 'odd'")
-    rabbit.publish(intake, b"odd")
+    rabbit.publish(consumer, b"odd")
     line.start_relay(queue)
     for n in range(20):
-        rabbit.publish(intake, f"{n}".encode())
+        rabbit.publish(consumer, f"{n}".encode())
     wait_for("the others", lambda: len(line.letters()) == 20)
     assert b"odd" not in bodies(line)
     refusing.take()
     wait_for("the odd one, too", lambda: b"odd" in bodies(line))
     line.stop()
-    assert rabbit.depth(intake) == 0
+    assert rabbit.depth(consumer) == 0
 
 
 def test_many_dead_messages_that_the_tables_do_not_take_keep_no_other_waiting(
@@ -206,7 +209,7 @@ def test_many_dead_messages_that_the_tables_do_not_take_keep_no_other_waiting(
     assert rabbit.depth(dead) == 0
 
 
-@pytest.mark.parametrize(("bound", "value"), [("MOST_PUT_OFF", 10), ("LARGEST_PUT_OFF", 1000)])
+@pytest.mark.parametrize(("bound", "value"), [("MOST_DEFERRED", 10), ("MOST_DEFERRED_BYTES", 1000)])
 def test_not_all_dead_messages_that_the_tables_do_not_take_are_in_memory(
     line: Line,
     rabbit: Rabbit,
@@ -216,7 +219,7 @@ def test_not_all_dead_messages_that_the_tables_do_not_take_are_in_memory(
     bound: str,
     value: int,
 ) -> None:
-    monkeypatch.setattr(f"outbox.intake.{bound}", value)
+    monkeypatch.setattr(f"outbox.maintenance.dead_letter_consumer.{bound}", value)
     rabbit.declare(queue)
     dead = topology.dead_letter_queue(queue)
     refusing.refuse("dead_letters", "true")
@@ -268,7 +271,7 @@ def referred(sql_now: psycopg.Connection) -> Iterator[str]:
 def test_a_job_that_cannot_be_deleted_keeps_no_other(
     by_hand: ByHand, database_url: str, referred: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pruner, "REST", 0)
+    monkeypatch.setattr(pruner, "PAUSE_FACTOR", 0)
     jobs = submitted_long_ago(by_hand, 250, ended=2 * DAY)
     for job in (jobs[0], jobs[150], jobs[-1]):
         by_hand.take(f"INSERT INTO {referred} VALUES (%(job)s)", job=job)

@@ -23,9 +23,11 @@ from sqlalchemy.ext.asyncio import (
 )
 from sqlalchemy.orm import Session, sessionmaker
 
-from outbox import Kind, job_sessions, steps, submit, submit_all
-from outbox.database import is_unreachable, sqlalchemy_url
-from outbox.submit import SUBMITTED
+from outbox import Kind, job_sessions, submit, submit_all
+from outbox.postgres.address import sqlalchemy_url
+from outbox.postgres.outages import is_unreachable
+from outbox.store import transitions
+from outbox.submission.submit import SUBMITTED
 from tests import proxy
 from tests.integration.engine.line import note_kind
 from tests.proxy import Proxy
@@ -79,7 +81,7 @@ def is_prepared(request: pytest.FixtureRequest) -> bool:
 
 async def prepare(connection: AsyncConnection) -> None:
     """Have psycopg meet both steps, and leave nothing."""
-    await connection.exec_driver_sql(steps.SUBMIT_ALL, {"jobs": "[]"})
+    await connection.exec_driver_sql(transitions.SUBMIT_ALL, {"jobs": "[]"})
     await submit(AsyncSession(connection), NOTE())
     await connection.execute(text("DELETE FROM duly.jobs"))
     await connection.execute(text("DELETE FROM duly.outbox_events"))

@@ -10,10 +10,15 @@ from structlog.testing import capture_logs
 
 from dev.servers import Servers
 from outbox import Actor, Job, Snooze
-from outbox.database import sqlalchemy_url
-from outbox.nudge import listen
-from outbox.postgres import STEPS, connect, is_pooled, settle_engine
-from outbox.rescuer import Rescuer
+from outbox.maintenance.rescuer import Rescuer
+from outbox.postgres.address import sqlalchemy_url
+from outbox.postgres.session_settings import (
+    TRANSITION_SETTINGS,
+    configure_engine,
+    connect,
+    is_pooled,
+)
+from outbox.submission.wake_up import listen
 from tests.conftest import new_database
 from tests.integration.engine.by_hand import ByHand
 from tests.integration.engine.line import Line, Note, note_kind, run_aside
@@ -36,7 +41,7 @@ def odd_url(servers: Servers, template: str) -> Iterator[str]:
 def go_all_ways(url: str, amqp_url: str, queue: str) -> None:
     """Jobs that succeed, also after a snooze or an effect; that die; whose worker has gone."""
     engine = create_engine(sqlalchemy_url(url), poolclass=NullPool)
-    settle_engine(engine)
+    configure_engine(engine)
     line, kind = Line(engine, url, amqp_url), note_kind(queue)
     try:
         line.start_relay(queue)
@@ -87,13 +92,16 @@ def test_what_duly_sets_meets_no_other_client_of_a_pooler(
     pooler: Pooler, database_url: str
 ) -> None:
     url = pooler(database_url)
-    with connect(url, STEPS) as connection, psycopg.connect(url, autocommit=True) as other:
+    with (
+        connect(url, TRANSITION_SETTINGS) as connection,
+        psycopg.connect(url, autocommit=True) as other,
+    ):
         assert is_pooled(connection)
         assert other.execute("SHOW enable_seqscan").fetchone() == ("on",)
 
 
 def test_a_session_of_our_own_is_known_and_has_what_duly_sets(database_url: str) -> None:
-    with connect(database_url, STEPS) as connection:
+    with connect(database_url, TRANSITION_SETTINGS) as connection:
         assert not is_pooled(connection)
         assert connection.execute("SHOW enable_seqscan").fetchone() == ("off",)
 

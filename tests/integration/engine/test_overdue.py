@@ -5,8 +5,9 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from outbox import Kinds, overdue
-from outbox.overdue import OverdueJob
+from outbox import Kinds
+from outbox.operations import overdue
+from outbox.operations.overdue import OverdueJob
 from tests.integration.engine.by_hand import KIND, ByHand
 from tests.integration.engine.line import note_kind
 

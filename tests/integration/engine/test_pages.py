@@ -9,9 +9,9 @@ import pytest
 from sqlalchemy import event, text
 from sqlalchemy.orm import Session
 
-from outbox import dead_letters, jobs, pages
-from outbox.dead_letters import DeadLetterFilter
-from outbox.jobs import JobFilter
+from outbox.operations import dead_letters, jobs, pages
+from outbox.operations.dead_letters import DeadLetterFilter
+from outbox.operations.jobs import JobFilter
 
 MANY = 60_000
 JOBS = """
@@ -66,12 +66,12 @@ def test_a_filter_that_matches_nothing_reads_a_bounded_number_of_rows(
     sql_now.execute("VACUUM ANALYZE duly.jobs, duly.dead_letters")
 
     assert find(session).rows == []
-    assert session.scalar(text(ROWS_READ)) <= pages.REACH + 100
+    assert session.scalar(text(ROWS_READ)) <= pages.SCAN_LIMIT + 100
 
 
 @pytest.fixture
 def _short_reach(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pages, "REACH", 50)
+    monkeypatch.setattr(pages, "SCAN_LIMIT", 50)
 
 
 @pytest.mark.usefixtures("_short_reach")

@@ -5,8 +5,8 @@ from uuid import uuid4
 
 import pytest
 
-from outbox import steps
-from outbox.postgres import STEPS, connect
+from outbox.postgres.session_settings import TRANSITION_SETTINGS, connect
+from outbox.store import transitions
 from tests.integration.engine.by_hand import KIND, WHAT_WENT_WRONG, ByHand, wanted
 
 FINISHED = """
@@ -28,8 +28,8 @@ BY_ID: dict[str, dict[str, Any]] = {
     "SNOOZE": FENCE | {"delay_seconds": [0.0] * 10},
     "DIE": ERROR | {"reason": ["exhausted"] * 10},
     "CANCEL": {"id": uuid4(), "by": "ann", "why": None},
-    "BURY": GRAVE,
-    "PUT_OFF": FENCE
+    "DIE_UNCLAIMED": GRAVE,
+    "POSTPONE": FENCE
     | {
         "kind": [""] * 10,
         "queue": [""] * 10,
@@ -45,7 +45,7 @@ BY_ID: dict[str, dict[str, Any]] = {
 def test_no_step_reads_all_jobs_of_a_state_to_find_one(by_hand: ByHand, step: str) -> None:
     by_hand.take(FINISHED)
     by_hand.take("VACUUM ANALYZE duly.jobs")
-    explain = "EXPLAIN " + getattr(steps, step)
+    explain = "EXPLAIN " + getattr(transitions, step)
     plan = "\n".join(row["QUERY PLAN"] for row in by_hand.take(explain, **BY_ID[step]))
     assert "jobs_pkey" in plan
     assert "Seq Scan on jobs" not in plan
@@ -68,7 +68,7 @@ KEPT = BY_ID | {
 @pytest.mark.parametrize(
     "step",
     [
-        *("CLAIM", "SUCCEED", "RETRY", "SNOOZE", "DIE", "PUT_OFF", "BURY"),
+        *("CLAIM", "SUCCEED", "RETRY", "SNOOZE", "DIE", "POSTPONE", "DIE_UNCLAIMED"),
         *("LOCK_EVENTS", "DELETE_EVENTS", "DEFER_EVENTS"),
     ],
 )
@@ -79,7 +79,7 @@ def test_a_plan_that_is_kept_reads_no_other_rows_however_few_there_are(
     for _ in range(3):
         by_hand.submit()
     by_hand.take("VACUUM ANALYZE duly.jobs, duly.outbox_events")
-    with connect(database_url, STEPS) as connection, connection.transaction():
-        connection.execute(getattr(steps, step), KEPT[step])
+    with connect(database_url, TRANSITION_SETTINGS) as connection, connection.transaction():
+        connection.execute(getattr(transitions, step), KEPT[step])
         read = connection.execute(ROWS_READ).fetchone()
     assert read == (0,)

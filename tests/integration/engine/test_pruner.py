@@ -6,11 +6,11 @@ from datetime import timedelta
 
 import pytest
 
-from outbox import pruner
-from outbox.pruner import Pruner
+from outbox.maintenance import pruner
+from outbox.maintenance.pruner import Pruner
 from tests.integration.engine.by_hand import ByHand
 from tests.integration.engine.line import run_aside
-from tests.integration.engine.test_steps_of_pruning import DAY, count, submitted_long_ago
+from tests.integration.engine.test_transitions_of_pruning import DAY, count, submitted_long_ago
 from tests.wait import wait_for
 
 UNDONE = "UPDATE duly.jobs SET state = 'queued', finished_at = NULL WHERE id < %(before)s"
@@ -47,7 +47,7 @@ def test_what_ends_meanwhile_goes_on_a_later_walk(by_hand: ByHand, start: Start)
 def test_any_number_prune_at_once(
     by_hand: ByHand, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pruner, "REST", 0)
+    monkeypatch.setattr(pruner, "PAUSE_FACTOR", 0)
     submitted_long_ago(by_hand, 20_000, ended=2 * DAY)
     start(DAY, DAY, DAY)
     wait_for("what may go is gone", lambda: count(by_hand) == 0)

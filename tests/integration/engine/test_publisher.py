@@ -6,9 +6,9 @@ from uuid import uuid4
 
 import pytest
 
-from outbox import link, wire
-from outbox.publisher import Outcome, Publisher
-from outbox.wire import Dispatch
+from outbox.amqp import connection, messages
+from outbox.amqp.messages import Dispatch
+from outbox.amqp.publisher import Outcome, Publisher
 from tests.integration.engine.rabbit import Rabbit
 from tests.proxy import Proxy
 
@@ -25,7 +25,7 @@ def with_publisher(amqp_url: str, use: Callable[[Publisher], Coroutine[Any, Any,
     """Use a publisher on a new link."""
 
     async def run() -> T:
-        async with link.connect(amqp_url) as opened:
+        async with connection.connect(amqp_url) as opened:
             return await use(Publisher(opened))
 
     return asyncio.run(run())
@@ -42,7 +42,7 @@ def test_what_the_broker_has_taken_is_confirmed(amqp_url: str, rabbit: Rabbit, q
     outcome = with_publisher(amqp_url, lambda publisher: _publish(publisher, batch))
     assert outcome.refused == []
     assert set(outcome.confirmed) == set(batch)
-    assert [wire.decode(body, queue) for body in rabbit.take(queue)] == batch
+    assert [messages.decode(body, queue) for body in rabbit.take(queue)] == batch
 
 
 def test_what_the_broker_cannot_route_is_refused_alone(
@@ -133,7 +133,7 @@ def test_what_is_sent_after_a_nack_goes_over_a_new_channel(
 def test_patience_with_a_broker_that_blocks_begins_when_a_batch_is_sent(
     proxy: Proxy, amqp_url: str, rabbit: Rabbit, queue: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("outbox.publisher.CONFIRM_TIMEOUT_SECONDS", 1)
+    monkeypatch.setattr("outbox.amqp.publisher.CONFIRM_TIMEOUT_SECONDS", 1)
     rabbit.declare(queue)
 
     async def wait_for_two(publisher: Publisher) -> tuple[list[Outcome], float]:
@@ -167,7 +167,7 @@ def test_a_link_lost_on_the_way_gives_what_is_known(
     outcome = with_publisher(proxy.url(amqp_url), cut_at_first_confirm)
     assert 0 < len(outcome.confirmed) < len(batch)
     assert outcome.refused == []
-    arrived = {wire.decode(body, queue) for body in rabbit.take(queue)}
+    arrived = {messages.decode(body, queue) for body in rabbit.take(queue)}
     assert set(outcome.confirmed) <= arrived
 
 
@@ -182,6 +182,6 @@ def test_over_a_link_already_lost_nothing_is_published(
         await publisher._link.lost
         await _publish(publisher, dispatches(3, queue))
 
-    with pytest.raises(link.BrokerGone):
+    with pytest.raises(connection.BrokerGone):
         with_publisher(proxy.url(amqp_url), cut_first)
     assert rabbit.depth(queue) == 1

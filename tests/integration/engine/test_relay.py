@@ -8,12 +8,14 @@ from uuid import UUID
 
 import pytest
 
-from outbox import Priority, batches, queues, refusals, relay, wire
-from outbox.frontier import Event
-from outbox.link import BrokerGone
-from outbox.nudge import NOTIFY, listen
-from outbox.publisher import Outcome, Publisher, Sending
-from outbox.relay import Relay
+from outbox import Priority
+from outbox.amqp import messages, queue_depths
+from outbox.amqp.connection import BrokerGone
+from outbox.amqp.publisher import Outcome, Publisher, Sending
+from outbox.relay import event_store, loop, unpublishable
+from outbox.relay.loop import Relay
+from outbox.relay.scan_cursor import Event
+from outbox.submission.wake_up import NOTIFY, listen
 from tests.integration.engine.by_hand import ByHand
 from tests.integration.engine.line import Line, note_kind, run_aside
 from tests.integration.engine.looking import looking
@@ -45,7 +47,7 @@ def test_the_message_refers_to_the_job_and_holds_nothing_of_its_payload(
     line.start_relay(queue)
     wait_for("its message", lambda: rabbit.depth(queue) == 1)
     (body,) = rabbit.take(queue)
-    assert wire.decode(body, queue) == wire.Dispatch(str(job), 1, "test.note", queue)
+    assert messages.decode(body, queue) == messages.Dispatch(str(job), 1, "test.note", queue)
     assert b"a-secret" not in body
 
 
@@ -56,7 +58,7 @@ def test_priority_decides_the_order_of_the_backlog(line: Line, rabbit: Rabbit, q
     jobs = [line.submit(kind(), priority=priority) for priority in order]
     line.start_relay(queue)
     wait_for("five messages", lambda: rabbit.depth(queue) == 5)
-    arrived = [UUID(wire.decode(body, queue).job_id) for body in rabbit.take(queue)]
+    arrived = [UUID(messages.decode(body, queue).job_id) for body in rabbit.take(queue)]
     assert arrived == [jobs[2], jobs[4], jobs[1], jobs[0], jobs[3]]
 
 
@@ -90,7 +92,7 @@ def test_two_relays_publish_each_event_once(
         line.start_relay(queue, window=10_000)
     jobs = {by_hand.submit(queue) for _ in range(300)}
     wait_for("an empty outbox", lambda: not by_hand.take("SELECT 1 FROM duly.outbox_events"))
-    arrived = [UUID(wire.decode(body, queue).job_id) for body in rabbit.take(queue)]
+    arrived = [UUID(messages.decode(body, queue).job_id) for body in rabbit.take(queue)]
     assert len(arrived) == 300
     assert set(arrived) == jobs
 
@@ -106,7 +108,7 @@ def test_a_cut_connection_to_the_broker_delays_and_loses_nothing(
         proxy.cut()
         jobs |= {by_hand.submit(queue) for _ in range(50)}
     wait_for("an empty outbox", lambda: not by_hand.take("SELECT 1 FROM duly.outbox_events"))
-    assert {UUID(wire.decode(body, queue).job_id) for body in rabbit.take(queue)} == jobs
+    assert {UUID(messages.decode(body, queue).job_id) for body in rabbit.take(queue)} == jobs
     assert by_hand.take("SELECT 1 FROM duly.dead_letters") == []
 
 
@@ -120,7 +122,7 @@ def test_a_cut_connection_to_postgres_delays_and_loses_nothing(
         wait_for("connections to cut", cut_postgres)
         jobs |= {by_hand.submit(queue) for _ in range(50)}
     wait_for("an empty outbox", lambda: not by_hand.take("SELECT 1 FROM duly.outbox_events"))
-    assert {UUID(wire.decode(body, queue).job_id) for body in rabbit.take(queue)} == jobs
+    assert {UUID(messages.decode(body, queue).job_id) for body in rabbit.take(queue)} == jobs
 
 
 def test_an_outage_of_the_broker_is_no_events_failure(
@@ -145,8 +147,8 @@ def test_an_event_refused_too_often_is_buried_and_blocks_no_other(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Its queue is gone whenever the relay publishes."""
-    monkeypatch.setattr(refusals, "FAILURES_ALLOWED", 2)
-    monkeypatch.setattr(queues.Queues, "_depth", _pretend_it_is_empty)
+    monkeypatch.setattr(unpublishable, "FAILURES_ALLOWED", 2)
+    monkeypatch.setattr(queue_depths.Queues, "_depth", _pretend_it_is_empty)
     rabbit.declare(queue)
     homeless = by_hand.submit(f"{queue}-gone")
     line.start_relay(queue)
@@ -158,7 +160,7 @@ def test_an_event_refused_too_often_is_buried_and_blocks_no_other(
     assert by_hand.event(homeless) is None
     good = by_hand.submit(queue)
     wait_for("the good one's message", lambda: by_hand.event(good) is None)
-    assert [UUID(wire.decode(body, queue).job_id) for body in rabbit.take(queue)] == [good]
+    assert [UUID(messages.decode(body, queue).job_id) for body in rabbit.take(queue)] == [good]
 
 
 async def _pretend_it_is_empty(_: object, queue: str) -> int:
@@ -175,7 +177,7 @@ def test_what_a_wiped_broker_lost_is_published_again(
     rabbit.delete(queue)
     rabbit.declare(queue)
     wait_for("its message", lambda: rabbit.depth(queue) == 1)
-    assert [UUID(wire.decode(body, queue).job_id) for body in rabbit.take(queue)] == [job]
+    assert [UUID(messages.decode(body, queue).job_id) for body in rabbit.take(queue)] == [job]
 
 
 def submit_late(by_hand: ByHand, queue: str) -> None:
@@ -214,7 +216,7 @@ def test_a_queue_that_was_full_is_gone_on_with_where_the_relay_was(
             await busy.breathe(0, expects=True)
             busy.empty_queues()
             assert await busy.look(expects=True) == 0
-            busy.make_due(2 * relay.YIELD_SECONDS)
+            busy.make_due(2 * loop.SWEEP_DELAY_SECONDS)
             assert await busy.look(expects=True) == 1
 
     asyncio.run(look_again())
@@ -222,7 +224,7 @@ def test_a_queue_that_was_full_is_gone_on_with_where_the_relay_was(
 
 @pytest.mark.parametrize(
     ("due", "expects", "all_there_is"),
-    [(0, False, True), (0, True, False), (2 * relay.YIELD_SECONDS, True, True)],
+    [(0, False, True), (0, True, False), (2 * loop.SWEEP_DELAY_SECONDS, True, True)],
 )
 def test_an_event_that_is_expected_does_not_wait_for_a_look_at_all_there_is_unless_that_has_waited(
     by_hand: ByHand,
@@ -256,18 +258,18 @@ def left_to_nudges(
 ) -> Iterator[Relay]:
     """A relay of the queue that has looked once, and does not look again by itself."""
     rabbit.declare(queue)
-    monkeypatch.setattr(relay, "IDLE_SECONDS", 3600)
+    monkeypatch.setattr(loop, "IDLE_POLL_SECONDS", 3600)
     idle = Relay(database_url, amqp_url, [queue], window=10, patience=timedelta(seconds=30))
-    stop = run_aside(idle.run, lambda: listen(database_url, idle.nudge))
+    stop = run_aside(idle.run, lambda: listen(database_url, idle.wake_up))
     try:
         wait_for("a relay that listens", lambda: by_hand.take(LISTENERS))
-        wait_for("a relay that has looked", lambda: idle._next_look > 0)
+        wait_for("a relay that has looked", lambda: idle._next_sweep > 0)
         yield idle
     finally:
         stop()
 
 
-def submit_and_nudge(by_hand: ByHand, rabbit: Rabbit, queue: str, submitted: int = 1) -> None:
+def submit_and_wake_up(by_hand: ByHand, rabbit: Rabbit, queue: str, submitted: int = 1) -> None:
     """One more job, until the queue has a message of each of so many."""
     by_hand.submit(queue)
     by_hand.take(NOTIFY)
@@ -283,7 +285,7 @@ def test_what_is_committed_soon_after_a_nudge_needs_none_of_its_own(
     monkeypatch: pytest.MonkeyPatch,
     found_before: int,
 ) -> None:
-    lock = batches.lock
+    lock = event_store.lock
     late: list[object] = []
 
     async def submit_another(*given: Any) -> list[Event]:
@@ -294,7 +296,7 @@ def test_what_is_committed_soon_after_a_nudge_needs_none_of_its_own(
 
     for _ in range(found_before):
         by_hand.submit(queue)
-    monkeypatch.setattr(batches, "lock", submit_another)
+    monkeypatch.setattr(event_store, "lock", submit_another)
     by_hand.take(NOTIFY)
     wait_for("its message", lambda: rabbit.depth(queue) == found_before + 1)
 
@@ -303,7 +305,7 @@ def test_what_is_committed_soon_after_a_nudge_needs_none_of_its_own(
 def test_nothing_stays_locked_while_the_relay_is_idle(
     rabbit: Rabbit, queue: str, by_hand: ByHand
 ) -> None:
-    submit_and_nudge(by_hand, rabbit, queue)
+    submit_and_wake_up(by_hand, rabbit, queue)
     wait_for("its end", lambda: not by_hand.take(LEFT))
 
 
@@ -318,7 +320,7 @@ def test_a_small_window_that_is_filled_is_soon_looked_at_again(
     """With nothing on its way; nobody has nudged."""
     rabbit.declare(queue)
     by_hand.submit(queue)
-    monkeypatch.setattr(relay, "FULL_SECONDS", 3600)
+    monkeypatch.setattr(loop, "FULL_POLL_SECONDS", 3600)
 
     async def fill() -> None:
         async with looking(database_url, amqp_url, queue) as own:
@@ -333,12 +335,12 @@ def test_a_small_window_that_is_filled_is_soon_looked_at_again(
 def test_a_large_window_that_is_filled_is_left_to_the_workers_for_longer(
     database_url: str, amqp_url: str, queue: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(relay, "BREATH_SECONDS", 3600)
+    monkeypatch.setattr(loop, "LINGER_SECONDS", 3600)
 
     async def fill() -> None:
         async with looking(database_url, amqp_url, queue) as own:
             own.fill_queues()
-            for moved in (relay.SMALL_BATCH, 0):
+            for moved in (loop.SMALL_BATCH, 0):
                 await asyncio.wait_for(own.breathe(moved, expects=True), 10)
 
     asyncio.run(fill())
@@ -371,7 +373,7 @@ def test_what_is_on_its_way_is_settled_before_the_queues_are_looked_at(
             if why == "no room":
                 busy.fill_queues()
             else:
-                busy.make_due(2 * relay.YIELD_SECONDS)
+                busy.make_due(2 * loop.SWEEP_DELAY_SECONDS)
             await busy.look(expects=True)
 
     monkeypatch.setattr(Relay, "_measure", counted)
@@ -407,8 +409,8 @@ def test_what_is_on_its_way_is_settled_when_the_relay_is_stopped(
     by_hand: ByHand,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(relay, "NUDGED_SECONDS", 3600)
-    submit_and_nudge(by_hand, rabbit, queue)
+    monkeypatch.setattr(loop, "WAKE_UP_LASTS_SECONDS", 3600)
+    submit_and_wake_up(by_hand, rabbit, queue)
     assert len(by_hand.take(LEFT)) == 1
     left_to_nudges._stopping = True
     by_hand.take(NOTIFY)
@@ -430,10 +432,10 @@ def test_a_job_does_not_wait_for_the_confirm_of_the_one_before(
         return await outcome(self, sending)
 
     monkeypatch.setattr(Publisher, "outcome", unconfirmed)
-    monkeypatch.setattr(relay, "NUDGED_SECONDS", 3600)
-    left_to_nudges._next_look = inf
+    monkeypatch.setattr(loop, "WAKE_UP_LASTS_SECONDS", 3600)
+    left_to_nudges._next_sweep = inf
     for submitted in (1, 2):
-        submit_and_nudge(by_hand, rabbit, queue, submitted)
+        submit_and_wake_up(by_hand, rabbit, queue, submitted)
     assert len(by_hand.take(LEFT)) == 2
     confirms.set()
 
@@ -442,6 +444,6 @@ def test_a_job_does_not_wait_for_the_confirm_of_the_one_before(
 def test_a_job_that_comes_alone_does_not_wait_until_others_have_gathered(
     rabbit: Rabbit, queue: str, by_hand: ByHand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(relay, "BREATH_SECONDS", 3600)
+    monkeypatch.setattr(loop, "LINGER_SECONDS", 3600)
     for submitted in (1, 2, 3):
-        submit_and_nudge(by_hand, rabbit, queue, submitted)
+        submit_and_wake_up(by_hand, rabbit, queue, submitted)

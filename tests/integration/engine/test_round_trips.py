@@ -9,10 +9,12 @@ import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.orm import Session
 
-from outbox import relay, steps, submit, submit_all
-from outbox.database import sqlalchemy_url
-from outbox.ledger import Ledger
-from outbox.relay import Relay
+from outbox import submit, submit_all
+from outbox.postgres.address import sqlalchemy_url
+from outbox.relay import loop
+from outbox.relay.loop import Relay
+from outbox.store import transitions
+from outbox.worker.records.group_commit import GroupCommit
 from tests import proxy
 from tests.integration.engine.by_hand import KIND, ByHand
 from tests.integration.engine.line import note_kind, run_aside
@@ -64,14 +66,14 @@ def test_where_each_statement_commits_a_job_is_one_round_trip(
 def test_a_step_is_one_round_trip_of_the_ledger(
     postgres: Proxy, database_url: str, by_hand: ByHand
 ) -> None:
-    ledger = Ledger(postgres.url(database_url), "w1")
-    ledger.start()
+    group_commit = GroupCommit(postgres.url(database_url), "w1")
+    group_commit.start()
     for _ in range(2):  # the first one connects
         before = postgres.round_trips
         job = {"id": by_hand.submit(), "dispatch": 1}
-        assert ledger.write(steps.CLAIM, job | {"kind": KIND})
-        assert ledger.write(steps.SUCCEED, job | {"attempt": 1, "result": "null"})
-    ledger.close()
+        assert group_commit.write(transitions.CLAIM, job | {"kind": KIND})
+        assert group_commit.write(transitions.SUCCEED, job | {"attempt": 1, "result": "null"})
+    group_commit.close()
     assert postgres.round_trips == before + 2
 
 
@@ -135,8 +137,8 @@ def test_a_queue_that_was_full_is_filled_again_in_two_round_trips(
     queue: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(relay, "LOOK_SECONDS", 3600)
-    monkeypatch.setattr(relay, "LONGEST_REST_SECONDS", 3600)
+    monkeypatch.setattr(loop, "SWEEP_SECONDS", 3600)
+    monkeypatch.setattr(loop, "LONGEST_SWEEP_INTERVAL_SECONDS", 3600)
     own = Relay(
         *(postgres.url(database_url), amqp_url, [queue]), window=1, patience=timedelta(hours=1)
     )

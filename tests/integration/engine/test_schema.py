@@ -9,8 +9,8 @@ import psycopg
 from sqlalchemy import NullPool, create_engine, text
 
 from migrations.run import upgrade
-from outbox.database import sqlalchemy_url
-from outbox.schema import SCHEMA, metadata
+from outbox.postgres.address import sqlalchemy_url
+from outbox.store.schema import SCHEMA, metadata
 from service.models import Base
 
 OURS = "relnamespace IN ('public'::regnamespace, 'duly'::regnamespace)"

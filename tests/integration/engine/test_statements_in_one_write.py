@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from psycopg.errors import AdminShutdown, DivisionByZero, UniqueViolation
 from psycopg.pq import TransactionStatus
 
-from outbox.round_trip import Ask, PreparedStatement, array, named_rows, plain, round_trip
+from outbox.postgres.round_trip import Ask, PreparedStatement, array, named_rows, plain, round_trip
 from tests import proxy
 
 ECHO = PreparedStatement(

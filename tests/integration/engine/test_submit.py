@@ -14,10 +14,11 @@ from sqlalchemy import Engine
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.orm import Session
 
-from outbox import Actor, Job, Kind, Priority, jobs, submit, submit_all
-from outbox.database import sqlalchemy_url
-from outbox.jobs import JobFilter, JobRecord
-from outbox.submit import SUBMITTED
+from outbox import Actor, Job, Kind, Priority, submit, submit_all
+from outbox.operations import jobs
+from outbox.operations.jobs import JobFilter, JobRecord
+from outbox.postgres.address import sqlalchemy_url
+from outbox.submission.submit import SUBMITTED
 from tests.integration.engine.line import Line, Note, do_nothing, note_kind
 
 NOTE = note_kind("q")

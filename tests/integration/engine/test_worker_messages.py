@@ -2,8 +2,9 @@
 
 import threading
 
-from outbox import Actor, Job, wire
-from outbox.wire import Dispatch
+from outbox import Actor, Job
+from outbox.amqp import messages
+from outbox.amqp.messages import Dispatch
 from tests.integration.engine.gate import Gate
 from tests.integration.engine.line import Line, Note, note_kind
 from tests.integration.engine.rabbit import Rabbit
@@ -17,7 +18,7 @@ def test_a_duplicate_of_a_running_job_is_dropped(line: Line, rabbit: Rabbit, que
     line.start_worker(Actor(kind, gate))
     wait_for("the job to run", lambda: gate.came)
     for _ in range(3):
-        rabbit.publish(queue, wire.encode(Dispatch(str(job), 1, kind.name, queue)))
+        rabbit.publish(queue, messages.encode(Dispatch(str(job), 1, kind.name, queue)))
     after = line.submit(kind(text="after"))
     line.wait_for(after, "succeeded")
     gate.open()
@@ -43,7 +44,7 @@ def test_messages_of_ended_jobs_and_of_earlier_dispatches_are_dropped(
     job = line.submit(kind(text="a"))
     line.wait_for(job, "succeeded")
     for dispatch in (1, 2, 3):
-        rabbit.publish(queue, wire.encode(Dispatch(str(job), dispatch, kind.name, queue)))
+        rabbit.publish(queue, messages.encode(Dispatch(str(job), dispatch, kind.name, queue)))
     line.wait_for(line.submit(kind(text="after")), "succeeded")
     line.stop()
     assert came == [("a", 1), ("a", 2), ("after", 1)]
@@ -63,11 +64,11 @@ def test_the_next_dispatch_may_arrive_before_the_last_attempt_has_left(
     kind, succeeding = note_kind(queue), threading.Event()
     line.start_relay(queue)
     worker = line.start_worker(Actor(kind, do))
-    nudge = worker._ledger.nudge
+    wake_up = worker._group_commit.wake_up
 
     def linger() -> None:
         assert succeeding.wait(10)
-        nudge()
+        wake_up()
 
-    worker._ledger.nudge = linger  # type: ignore[method-assign]
+    worker._group_commit.wake_up = linger  # type: ignore[method-assign]
     line.wait_for(line.submit(kind()), "succeeded")

@@ -8,8 +8,8 @@ from dramatiq.worker import ConsumerThread
 from pydantic import BaseModel, field_validator
 
 from outbox import Actor, Job, Kind, Retry, Snooze, Uncertain
-from outbox.broker import Consumer
-from outbox.teller import Teller
+from outbox.worker.broker import Consumer
+from outbox.worker.records.failure_record import FailureRecorder
 from tests.integration.engine.line import AT_ONCE, Line, Note, do_nothing, note_kind
 from tests.integration.engine.refusing import DATA, Refusing
 from tests.wait import PATIENCE_SECONDS, wait_for
@@ -393,7 +393,7 @@ def test_a_job_that_is_retried_since_its_refused_result_cannot_be_told_has_its_m
 ) -> None:
     kind = note_kind(queue, retry=Retry(attempts=2))
     refusing.refuse("jobs", "new.result = '7'", DATA)
-    monkeypatch.setattr(Teller, "record", raise_unspeakable)
+    monkeypatch.setattr(FailureRecorder, "record", raise_unspeakable)
     line.start_relay(queue)
     worker = line.start_worker(Actor(kind, lambda *_: 7))
     assert line.wait_for(line.submit(kind()), "dead").attempt == 2

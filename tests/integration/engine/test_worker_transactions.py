@@ -6,8 +6,9 @@ import pytest
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
-from outbox import Actor, Job, Retry, jobs, submit
-from outbox.jobs import JobFilter
+from outbox import Actor, Job, Retry, submit
+from outbox.operations import jobs
+from outbox.operations.jobs import JobFilter
 from tests.integration.engine.by_hand import ByHand
 from tests.integration.engine.effects import Effects
 from tests.integration.engine.line import Line, Note, do_nothing, note_kind

@@ -10,9 +10,9 @@ from sqlalchemy import NullPool, create_engine
 from sqlalchemy.orm import Session
 
 from dev.servers import Servers
-from outbox.database import sqlalchemy_url
-from service import api_keys
-from service.api_keys import Scope
+from outbox.operations import api_keys
+from outbox.operations.api_keys import Scope
+from outbox.postgres.address import sqlalchemy_url
 from service.settings import Settings
 from tests.conftest import new_database
 from tests.integration.http.serving import serve, settings_for

@@ -4,7 +4,7 @@ from typing import Any
 
 import psycopg
 
-from outbox import steps
+from outbox.store import transitions
 
 FAILED = {
     "outcome": ["failed"],
@@ -19,27 +19,31 @@ def claim(
 ) -> dict[str, Any]:
     """A worker takes the job; what names its run."""
     asked = {"id": [job_id], "dispatch": [dispatch], "kind": [kind]}
-    row = database.execute(steps.CLAIM, {**asked, "worker": "w1"}).fetchone()
+    row = database.execute(transitions.CLAIM, {**asked, "worker": "w1"}).fetchone()
     assert row
     return {**asked, "worker": "w1", "attempt": [row[1]]}
 
 
 def succeed(database: psycopg.Connection, run: dict[str, Any], result: str) -> None:
     """The run succeeds with a result in JSON."""
-    assert database.execute(steps.SUCCEED, {**run, "result": [result]}).rowcount == 1
+    assert database.execute(transitions.SUCCEED, {**run, "result": [result]}).rowcount == 1
 
 
 def retry(database: psycopg.Connection, run: dict[str, Any], delay_seconds: float = 0) -> None:
     """The run fails, and the job waits for its next."""
     assert (
-        database.execute(steps.RETRY, {**run, **FAILED, "delay_seconds": [delay_seconds]}).rowcount
+        database.execute(
+            transitions.RETRY, {**run, **FAILED, "delay_seconds": [delay_seconds]}
+        ).rowcount
         == 1
     )
 
 
 def die(database: psycopg.Connection, run: dict[str, Any]) -> int:
     """The run fails, and the job is dead; its dead letter's id."""
-    assert database.execute(steps.DIE, {**run, **FAILED, "reason": ["exhausted"]}).rowcount == 1
+    assert (
+        database.execute(transitions.DIE, {**run, **FAILED, "reason": ["exhausted"]}).rowcount == 1
+    )
     row = database.execute("SELECT max(id) FROM duly.dead_letters").fetchone()
     assert row
     return int(row[0])
@@ -48,7 +52,7 @@ def die(database: psycopg.Connection, run: dict[str, Any]) -> int:
 def foreign(database: psycopg.Connection, body: bytes) -> int:
     """The relay finds a message that is no job of ours; its dead letter's id."""
     letter = {"queue": "email", "error_message": "no JSON", "body": body, "headers": "{}"}
-    database.execute(steps.KEEP_FOREIGN, {name: [value] for name, value in letter.items()})
+    database.execute(transitions.KEEP_FOREIGN, {name: [value] for name, value in letter.items()})
     row = database.execute("SELECT max(id) FROM duly.dead_letters").fetchone()
     assert row
     return int(row[0])

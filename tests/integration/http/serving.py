@@ -8,8 +8,8 @@ from pathlib import Path
 
 import uvicorn
 
+from outbox.http.server.client_reads import HTTP
 from service.app import create_app
-from service.http_reads import HTTP
 from service.settings import Settings
 from tests.wait import wait_for
 

@@ -6,9 +6,9 @@ from typing import Any
 import httpx2
 import pytest
 
+from outbox.values.value_count import MOST_VALUES
 from service.examples import NEW_JOBS
 from service.settings import Settings
-from service.value_count import MOST_VALUES
 from tests.integration.http.serving import serve
 
 JSON = {"Content-Type": "application/json"}

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from sqlalchemy import make_url
 
-from service import database, transaction
+from outbox.http.requests import database, transaction
 from service.examples import NEW_JOBS
 from service.settings import Settings
 from tests.deaf import deaf_server

@@ -9,9 +9,10 @@ import psycopg
 import pytest
 from sqlalchemy.orm import Session
 
-from service import api_keys, verified_keys
-from service.api_keys import Scope
-from service.database import CONNECTIONS
+from outbox.http.auth import verified_keys
+from outbox.http.requests.database import CONNECTIONS
+from outbox.operations import api_keys
+from outbox.operations.api_keys import Scope
 from tests.integration.http.conftest import MakeClient
 from tests.integration.http.raw import connect, head, status
 from tests.integration.http.test_keys_and_scopes import ROUTES

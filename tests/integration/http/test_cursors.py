@@ -7,7 +7,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from service.cursors import LIFETIME_SECONDS
+from outbox.http.routes.cursors import LIFETIME_SECONDS
 from service.examples import NEW_JOBS
 
 MAIL: Any = NEW_JOBS["a mail"]["value"]

@@ -6,8 +6,8 @@ import httpx2
 import psycopg
 import pytest
 
-from outbox import sequences
-from service.api_keys import Scope
+from outbox.operations.api_keys import Scope
+from outbox.store import sequences
 from service.examples import NEW_JOBS
 from tests.integration.http import lives
 from tests.integration.http.conftest import MakeClient
@@ -44,7 +44,7 @@ def test_an_act_whose_number_a_row_has_already_may_be_tried_again_and_is_done_th
     sql_now.execute("SELECT setval('duly.acts_id_seq', 1, false)")
     refused = client.post(f"{letter}/replay", json={"why": "mended"})
     assert (refused.status_code, refused.headers["Retry-After"]) == (503, "2")
-    sql_now.execute(sequences.MEND)
+    sql_now.execute(sequences.ADVANCE_SEQUENCES)
     assert client.post(f"{letter}/replay", json={"why": "mended"}).status_code == 200
 
 

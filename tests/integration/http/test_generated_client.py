@@ -13,8 +13,8 @@ from openapi_python_client.config import Config, ConfigFile, MetaType
 from sqlalchemy.orm import Session
 
 from dev.say import CHECKOUT
-from service import api_keys
-from service.api_keys import Scope
+from outbox.operations import api_keys
+from outbox.operations.api_keys import Scope
 from service.examples import NEW_INVOICES, NEW_JOBS
 from tests.integration.http.lives import claim, die, succeed
 

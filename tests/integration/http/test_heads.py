@@ -9,8 +9,8 @@ import httpx2
 import psycopg
 import pytest
 
-from service import http_connection
-from service.http_connection import HEAD_READ, MOST_FIELDS, Connection
+from outbox.http.server import client_connection
+from outbox.http.server.client_connection import HEAD_READ, MOST_FIELDS, Connection
 from service.settings import Settings
 from tests.integration.http.raw import all_that_comes, connect, head, status, statuses
 from tests.integration.http.serving import serve
@@ -113,7 +113,7 @@ def test_what_is_no_http_is_a_problem(lasting_client: httpx2.Client) -> None:
 def test_half_a_head_is_given_up(
     lasting_client: httpx2.Client, monkeypatch: pytest.MonkeyPatch, begin: bytes
 ) -> None:
-    monkeypatch.setattr(http_connection, "HEAD_SECONDS", 0.1)
+    monkeypatch.setattr(client_connection, "HEAD_SECONDS", 0.1)
     with connect(lasting_client) as connection:
         connection.sendall(begin)
         answer = all_that_comes(connection)
@@ -125,7 +125,7 @@ def test_half_a_head_is_given_up(
 def test_the_rest_of_a_refused_body_is_not_awaited_for_ever(
     lasting_client: httpx2.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http_connection, "HEAD_SECONDS", 0.1)
+    monkeypatch.setattr(client_connection, "HEAD_SECONDS", 0.1)
     with connect(lasting_client) as connection:
         connection.sendall(head("POST /v1/jobs", "Content-Length: 90000"))
         assert status(connection) == 401

@@ -14,7 +14,7 @@ import psycopg
 import pytest
 import structlog
 
-from service import logs
+from outbox import logs
 from service.examples import NEW_JOBS
 from service.settings import Settings
 from tests.wait import wait_for
@@ -123,7 +123,7 @@ def test_a_line_that_cannot_be_written_is_no_error(configured: Configured) -> No
 def test_the_line_for_a_job_costs_few_microseconds(log_format: str, configured: Configured) -> None:
     """It is to cost 10 at most; 20 here, as the machine may be busy with other things."""
     configured(log_format)
-    ours = structlog.stdlib.get_logger("outbox.attempt")
+    ours = structlog.stdlib.get_logger("outbox.worker.attempt")
     job = "01a229e9-0af2-7000-8000-000000000bb3"
 
     def seconds_for_each(lines: int) -> float:

@@ -7,11 +7,11 @@ import httpx2
 import psycopg
 import pytest
 
-from outbox import steps
-from outbox.dead_letters import LARGEST_SHOWN
-from outbox.depth import CUT, DEEPEST
-from outbox.jobs import LARGEST_IN_LIST
-from service.api_keys import Scope
+from outbox.operations.api_keys import Scope
+from outbox.operations.dead_letters import LARGEST_SHOWN
+from outbox.operations.jobs import LARGEST_IN_LIST
+from outbox.store import transitions
+from outbox.values.depth import CUT, DEEPEST
 from service.examples import NEW_JOBS
 from tests.integration.http import lives
 from tests.integration.http.conftest import MakeClient
@@ -125,7 +125,7 @@ def test_headers_of_a_dead_jobs_message_are_hidden_but_for_those_of_rabbitmq(
     letter = f"/v1/dead-letters/{lives.die(sql_now, lives.claim(sql_now, made['id']))}"
     headers = {"x-death": [{"reason": "rejected"}], "authorization": "Bearer hunter2"}
     message = {"body": b"{}", "headers": json.dumps(headers), "job_id": made["id"], "dispatch": 1}
-    assert sql_now.execute(steps.ATTACH_MESSAGE, message).rowcount == 1
+    assert sql_now.execute(transitions.ATTACH_MESSAGE, message).rowcount == 1
 
     assert trusted.get(letter).json()["message"]["headers"] == headers
     hidden = headers | {"authorization": "[redacted]"}

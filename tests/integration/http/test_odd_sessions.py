@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import make_url
 from sqlalchemy.orm import Session
 
-from service import api_keys
-from service.api_keys import Scope
+from outbox.operations import api_keys
+from outbox.operations.api_keys import Scope
 from service.examples import NEW_JOBS
 from service.settings import Settings
 from tests.integration.http.serving import serve

@@ -10,12 +10,12 @@ from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute, iter_route_contexts
 from fastapi.testclient import TestClient
 
-from outbox.nudge import CHANNEL
+from outbox.http.requests.database import Tx
+from outbox.http.requests.transaction import TransactionalRoute
+from outbox.submission.wake_up import CHANNEL
 from service.app import create_app
-from service.database import Tx
 from service.examples import NEW_INVOICES, NEW_JOBS
 from service.settings import Settings
-from service.transaction import TransactionalRoute
 from tests.integration.http.serving import serve
 
 INVOICE: Any = NEW_INVOICES["two lines"]["value"]

@@ -8,7 +8,7 @@ import httpx2
 import psycopg
 import pytest
 
-from service.api_keys import Scope
+from outbox.operations.api_keys import Scope
 from service.examples import NEW_ENDPOINTS
 from tests.integration.http.conftest import MakeClient
 

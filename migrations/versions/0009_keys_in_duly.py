@@ -1,0 +1,54 @@
+"""API keys and repeated answers are the library's, in its schema.
+
+Tables of the earlier release move there, in place of the library's empty ones. A view stays at the
+old place, through which processes of the earlier release read and write until they are replaced. It
+goes in a later release.
+"""
+
+from alembic import op
+
+from outbox import migrations
+
+revision = "0009"
+down_revision = "0008"
+branch_labels = None
+depends_on = None
+
+TABLES = ("api_keys", "idempotency_keys")
+MOVE = """
+DO $$
+DECLARE given record;
+BEGIN
+    IF NOT EXISTS (
+        SELECT FROM pg_class WHERE oid = to_regclass('public.{table}') AND relkind = 'r'
+    ) THEN
+        RETURN;
+    END IF;
+    IF EXISTS (SELECT FROM duly.{table}) THEN
+        RAISE EXCEPTION 'both public.{table} and duly.{table} have rows';
+    END IF;
+    DROP TABLE duly.{table};
+    ALTER TABLE public.{table} SET SCHEMA duly;
+    CREATE VIEW public.{table} AS TABLE duly.{table};
+    FOR given IN
+        SELECT DISTINCT grantee::regrole AS role
+        FROM pg_class, aclexplode(relacl)
+        WHERE oid = 'duly.{table}'::regclass AND grantee NOT IN (0, relowner)
+    LOOP
+        EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON public.{table} TO %s', given.role);
+    END LOOP;
+END $$
+"""
+
+
+def upgrade() -> None:
+    migrations.upgrade(op.get_bind(), 8)
+    for table in TABLES:
+        op.get_bind().exec_driver_sql(MOVE.format(table=table))
+
+
+def downgrade() -> None:
+    for table in TABLES:
+        op.execute(f"DROP VIEW IF EXISTS public.{table}")
+        op.execute(f"ALTER TABLE duly.{table} SET SCHEMA public")
+    migrations.forget(op.get_bind(), 8)

@@ -1,0 +1,5 @@
+"""`python -m outbox.cli` is `duly`."""
+
+from outbox.cli import main
+
+main()

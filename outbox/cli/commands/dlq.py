@@ -1,0 +1,139 @@
+"""`duly dlq`: list, show, replay and discard dead letters."""
+
+from typing import Annotated
+
+import typer
+
+from outbox.cli.database import session
+from outbox.cli.errors import Code, Stop
+from outbox.cli.letters import bulk
+from outbox.cli.letters.choice import (
+    LARGEST_ID,
+    AllOption,
+    ContinueOption,
+    ErrorOption,
+    Ids,
+    KindOption,
+    LimitOption,
+    OldestFirstOption,
+    QueueOption,
+    ReasonOption,
+    SinceOption,
+    UntilOption,
+    check,
+)
+from outbox.cli.person import ByOption, WhyOption
+from outbox.cli.terminal.output import Output, OutputOption, show, show_rows
+from outbox.cli.terminal.pages import tell_of_more
+from outbox.cli.terminal.views import (
+    LETTER_COLUMNS,
+    PayloadsOption,
+    attempt_views,
+    job_view,
+    letter_view,
+)
+from outbox.operations import acts, dead_letters, jobs
+from outbox.operations.dead_letters import DeadLetter, DeadLetterFilter
+
+commands = typer.Typer(help="List, show, replay and discard dead letters.", no_args_is_help=True)
+
+DryRunOption = Annotated[
+    bool, typer.Option("--dry-run", help="Only print how many match, and some of them.")
+]
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+
+
+@commands.command("list")
+def list_letters(
+    *,
+    kind: KindOption = None,
+    queue: QueueOption = None,
+    reason: ReasonOption = None,
+    error: ErrorOption = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    closed: Annotated[
+        bool, typer.Option("--closed", help="Those replayed or discarded, instead of the open.")
+    ] = False,
+    limit: Annotated[int, typer.Option(min=1, max=jobs.LARGEST_PAGE, help="How many.")] = 50,
+    oldest_first: OldestFirstOption = False,
+    after: Annotated[
+        int | None,
+        typer.Option(min=1, max=LARGEST_ID, metavar="ID", help="Go on after this one."),
+    ] = None,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """List dead letters, the newest first unless told otherwise."""
+    wanted = DeadLetterFilter(None, kind, queue, reason, error, since, until, open=not closed)
+    with session() as db:
+        found = dead_letters.find(
+            db, wanted, limit=limit + 1, after=after, oldest_first=oldest_first
+        )
+    columns = (*LETTER_COLUMNS, "resolution", "closed_by") if closed else LETTER_COLUMNS
+    show_rows([letter_view(each, payloads=False) for each in found[:limit]], columns, output)
+    tell_of_more(found, limit)
+
+
+@commands.command("show")
+def show_letter(
+    letter_id: Annotated[
+        int, typer.Argument(metavar="ID", min=1, max=LARGEST_ID, help="The dead letter's id.")
+    ],
+    *,
+    payloads: PayloadsOption = False,
+    by: ByOption,
+    why: WhyOption = None,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Show a dead letter, its job, and the error and traceback of every attempt."""
+    with session() as db, db.begin():
+        letter = dead_letters.get(db, letter_id)
+        if letter is None:
+            raise Stop(f"there is no dead letter {letter_id}", Code.NOTHING)
+        shown = letter_view(letter, payloads=payloads)
+        job = jobs.get(db, letter.job_id) if letter.job_id else None
+        if job is not None:
+            shown["job"] = job_view(job, payloads=payloads)
+            shown["attempts"] = attempt_views(jobs.attempts(db, job.id), output)
+        if payloads:
+            acts.look(db, _things(letter), who=by, why=why)
+    show(shown, output)
+
+
+def _things(letter: DeadLetter) -> list[str]:
+    job = [f"job:{letter.job_id}"] if letter.job_id else []
+    return [f"dead-letter:{letter.id}", *job]
+
+
+def _offer(act: bulk.Act, promise: str) -> None:
+    @commands.command(act, help=promise)
+    def close_letters(
+        ids: Ids = None,
+        *,
+        kind: KindOption = None,
+        queue: QueueOption = None,
+        reason: ReasonOption = None,
+        error: ErrorOption = None,
+        since: SinceOption = None,
+        until: UntilOption = None,
+        everything: AllOption = False,
+        limit: LimitOption = None,
+        oldest_first: OldestFirstOption = False,
+        rest_of: ContinueOption = None,
+        dry_run: DryRunOption = False,
+        yes: YesOption = False,
+        by: ByOption,
+        why: WhyOption = None,
+        output: OutputOption = Output.TABLE,
+    ) -> None:
+        wanted = DeadLetterFilter(ids or None, kind, queue, reason, error, since, until)
+        check(wanted, limit, rest_of, everything=everything)
+        plan = bulk.Plan(act, wanted, limit, oldest_first, by, why, rest_of)
+        if dry_run:
+            bulk.preview(plan, output)
+        else:
+            bulk.carry_out(plan, output, yes=yes)
+
+
+_offer("replay", "Queue the jobs of dead letters again, each with a fresh budget of attempts.")
+_offer("discard", "Close dead letters without another run; jobs and their history stay.")

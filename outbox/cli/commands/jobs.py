@@ -1,0 +1,173 @@
+"""`duly jobs`: submit, list, show, cancel and watch jobs."""
+
+import time
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+import typer
+from sqlalchemy.orm import Session
+
+from outbox import Priority, submit
+from outbox.cli.database import session
+from outbox.cli.errors import Code, Stop
+from outbox.cli.payloads import work_from
+from outbox.cli.person import ByOption, WhyOption
+from outbox.cli.terminal.output import Output, OutputOption, show, show_rows
+from outbox.cli.terminal.pages import tell_of_more
+from outbox.cli.terminal.times import moment
+from outbox.cli.terminal.views import PayloadsOption, attempt_views, job_view
+from outbox.operations import acts, jobs
+from outbox.operations.jobs import JobFilter, JobRecord
+from outbox.values.printable import plain
+
+commands = typer.Typer(help="Submit, list, show, cancel and watch jobs.", no_args_is_help=True)
+
+COLUMNS = ("id", "kind", "queue", "state", "attempt", "run_at", "subject")
+VALUES = ("payload", "result")
+LOOK_SECONDS = 0.5
+"""How often `jobs watch` looks."""
+
+State = Literal["queued", "running", "succeeded", "dead", "cancelled"]
+JobId = Annotated[UUID, typer.Argument(metavar="ID", help="The job's id.")]
+
+
+@commands.command("submit")
+def submit_job(
+    kind: Annotated[str, typer.Argument(help="The kind, such as email.send.")],
+    *,
+    payload: Annotated[str, typer.Option(help="JSON, or @FILE with it, or - for stdin.")],
+    run_at: Annotated[
+        datetime | None, typer.Option(parser=moment, metavar="ISO", help="Not before then.")
+    ] = None,
+    priority: Annotated[
+        Literal["high", "normal", "low"] | None, typer.Option(help="Otherwise the kind's own.")
+    ] = None,
+    by: ByOption,
+    why: WhyOption = None,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Submit a job. Once its id is printed it is committed, and will run."""
+    work = work_from(kind, payload)
+    level = None if priority is None else Priority[priority.upper()]
+    with session() as db, db.begin():
+        job = submit(db, work, run_at=run_at, priority=level, by=by)
+        acts.record(db, "submit", [f"job:{job.id}"], who=by, why=why)
+    show({"id": job.id, "kind": job.kind, "queue": job.queue, "run_at": job.run_at}, output)
+
+
+@commands.command("list")
+def list_jobs(
+    *,
+    state: Annotated[State | None, typer.Option(help="Only those in this state.")] = None,
+    kind: Annotated[str | None, typer.Option(help="Only those of this kind.")] = None,
+    queue: Annotated[str | None, typer.Option(help="Only those of this queue.")] = None,
+    subject: Annotated[str | None, typer.Option(help="Only those about this.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=jobs.LARGEST_PAGE, help="How many.")] = 50,
+    after: Annotated[UUID | None, typer.Option(metavar="ID", help="Go on after this job.")] = None,
+    payloads: PayloadsOption = False,
+    by: ByOption,
+    why: WhyOption = None,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """List jobs, the newest first."""
+    wanted = JobFilter(state=state, kind=kind, queue=queue, subject=subject)
+    with session() as db, db.begin():
+        found = jobs.find(db, wanted, limit=limit + 1, before=after)
+        page = found[:limit]
+        if payloads:
+            about = (f"job:{job.id}" for job in page if job.shows_values)
+            acts.look(db, about, who=by, why=why)
+    columns = (*COLUMNS, *VALUES) if payloads else COLUMNS
+    show_rows([job_view(job, payloads=payloads) for job in page], columns, output)
+    tell_of_more(found, limit)
+
+
+@commands.command("show")
+def show_job(
+    job_id: JobId,
+    *,
+    payloads: PayloadsOption = False,
+    by: ByOption,
+    why: WhyOption = None,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Show a job with its failed attempts and their errors."""
+    with session() as db, db.begin():
+        job = _found(jobs.get(db, job_id), job_id)
+        if payloads:
+            acts.look(db, [f"job:{job_id}"], who=by, why=why)
+        attempts = attempt_views(jobs.attempts(db, job_id), output)
+    show(job_view(job, payloads=payloads) | {"attempts": attempts}, output)
+
+
+@commands.command("cancel")
+def cancel_jobs(
+    job_ids: Annotated[list[UUID], typer.Argument(metavar="ID", help="The jobs' ids.")],
+    *,
+    by: ByOption,
+    why: WhyOption = None,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Cancel queued jobs at once, and ask that running ones be not run again."""
+    with session() as db:
+        rows = [{"id": job_id, "outcome": _cancel(db, job_id, by, why)} for job_id in job_ids]
+    show_rows(rows, ("id", "outcome"), output)
+    _check_outcomes([str(row["outcome"]) for row in rows])
+
+
+@commands.command("watch")
+def watch_job(job_id: JobId) -> None:
+    """Print each change of a job's state as a line, until it ends: 0 if it succeeded, else 1."""
+    said = ""
+    for job in _looks(job_id):
+        if (line := _line(job)) != said:
+            typer.echo(line)
+        said = line
+    if job.state != "succeeded":
+        raise Stop(f"job {job_id} is {job.state}")
+
+
+def _found(job: JobRecord | None, job_id: UUID) -> JobRecord:
+    if job is None:
+        raise Stop(f"there is no job {job_id}", Code.NOTHING)
+    return job
+
+
+def _cancel(db: Session, job_id: UUID, by: str, why: str | None) -> str:
+    """What became of it: `cancelled`, `asked` (it runs), `ended` before, or `unknown`."""
+    with db.begin():
+        match jobs.cancel(db, job_id, by=by, why=why):
+            case "cancelled":
+                return "cancelled"
+            case "running":
+                return "asked"
+        return "ended" if jobs.get_summary(db, job_id) else "unknown"
+
+
+def _check_outcomes(outcomes: Sequence[str]) -> None:
+    missed = sum(outcome in ("ended", "unknown") for outcome in outcomes)
+    if not missed:
+        return
+    code = Code.PARTLY if missed < len(outcomes) else Code.FAILED
+    if set(outcomes) == {"unknown"}:
+        code = Code.NOTHING
+    raise Stop(f"{missed} of {len(outcomes)} could not be cancelled", code)
+
+
+def _looks(job_id: UUID) -> Iterator[JobRecord]:
+    """The job as it is now, and again after each pause, until it has ended."""
+    with session() as db:
+        while True:
+            with db.begin():
+                job = _found(jobs.get_summary(db, job_id), job_id)
+            yield job
+            if job.finished_at is not None:
+                return
+            time.sleep(LOOK_SECONDS)
+
+
+def _line(job: JobRecord) -> str:
+    shown = job_view(job, payloads=False)
+    return f"{shown['state']}  attempt {job.attempt} of {job.attempt_limit}  {plain(job.kind)}"

@@ -1,0 +1,121 @@
+"""`duly api`, `relay` and `worker`: the processes. Each imports only what it runs."""
+
+import asyncio
+import gc
+import signal
+from contextlib import suppress
+from datetime import timedelta
+from typing import Annotated
+
+import typer
+
+from outbox import Actors
+from outbox.cli.app import app, kinds, settings
+from outbox.cli.ending import leave
+from outbox.cli.errors import Code, Stop
+
+commands = typer.Typer()
+
+
+@commands.command()
+def api(
+    *,
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on.")] = 8000,
+) -> None:
+    """Serve the HTTP API, until SIGTERM or Ctrl-C."""
+    from outbox import logs
+    from outbox.http.server.serving import Server
+
+    logs.configure(settings())
+    _check()
+    server = Server(app().api(), host, port)
+    # A full collection would walk all that was imported: every request waits some 70 ms meanwhile.
+    gc.collect()
+    gc.freeze()
+    with suppress(SystemExit):  # with a code of uvicorn's own, where it could not start
+        server.run()
+    if not server.started:
+        raise Stop(f"the API could not start on {host}:{port}")
+    leave(Code.INTERRUPTED if server.ended_by == signal.SIGINT else Code.OK)
+
+
+@commands.command()
+def relay() -> None:
+    """Publish what waits, collect dead letters, rescue jobs of dead workers, delete old ones."""
+    from outbox import logs
+    from outbox.relay import process as relay_process
+
+    logs.configure(settings())
+    runner = asyncio.Runner()  # is not closed: that would wait for threads
+    runner.run(
+        relay_process.run(
+            database_url=settings().database_url,
+            listen_url=settings().listen_url,
+            amqp_url=settings().amqp_url,
+            queues=kinds().queues,
+            window=settings().window,
+            silence=settings().worker_silence,
+            patience=settings().redispatch_after,
+            retention=settings().keep_finished,
+        )
+    )
+    leave(Code.OK)
+
+
+@commands.command()
+def worker(
+    *,
+    queues: Annotated[
+        str | None, typer.Option(metavar="A,B", help="Only these queues, instead of all.")
+    ] = None,
+    threads: Annotated[int, typer.Option(min=1, max=1000, help="Jobs done at once.")] = 16,
+    grace: Annotated[
+        float, typer.Option(min=0, max=86400, help="How long what runs may finish, in seconds.")
+    ] = 25,
+) -> None:
+    """Do jobs, until SIGTERM or Ctrl-C; what runs then is finished or handed back."""
+    from outbox import logs
+    from outbox.worker import process as engine
+    from outbox.worker.thread_shares import TooFewThreads
+
+    wanted = None if queues is None else _known(queues.split(","))
+    logs.configure(settings())
+    _check()
+    try:
+        code = engine.run(
+            actors=_actors(),
+            database_url=settings().database_url,
+            amqp_url=settings().amqp_url,
+            queues=wanted,
+            threads=threads,
+            patience=settings().unknown_after,
+            grace=timedelta(seconds=grace),
+        )
+    except TooFewThreads as error:
+        raise Stop(str(error), Code.USAGE) from None
+    leave(code)
+
+
+def _known(queues: list[str]) -> list[str]:
+    if unknown := set(queues) - set(kinds().queues):
+        there_are = f"there are {', '.join(kinds().queues)}"
+        raise Stop(f"no queue {', '.join(sorted(unknown))}; {there_are}", Code.USAGE)
+    return queues
+
+
+def _check() -> None:
+    """See that the app can run here. Raises Stop."""
+    try:
+        app().check()
+    except (OSError, ValueError) as error:
+        raise Stop(str(error), Code.USAGE) from None
+
+
+def _actors() -> Actors:
+    """The app's actors. Raises Stop."""
+    try:
+        return app().actors()
+    except (ImportError, AttributeError, ValueError, TypeError) as error:
+        where = "setting DULY_ACTORS" if settings().actors else "the app's actors"
+        raise Stop(f"{where}: {error}", Code.USAGE) from None

@@ -1,0 +1,88 @@
+"""`duly status`: how much waits, who works, and what is down."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+
+import typer
+
+from outbox.cli.app import kinds, settings
+from outbox.cli.broker import Unreachable, depths
+from outbox.cli.database import session
+from outbox.cli.errors import Stop
+from outbox.cli.terminal.output import Output, OutputOption, show, show_rows
+from outbox.operations.status import Status, WorkerStatus, read
+
+commands = typer.Typer()
+
+RELAY_SECONDS = 10
+"""A due event that stays in Postgres for so long, though the broker has room, has no relay."""
+
+QUEUE_COLUMNS = (
+    "queue",
+    "high",
+    "normal",
+    "low",
+    "oldest_seconds",
+    "scheduled",
+    "in_broker",
+    "queued",
+    "running",
+    "overdue",
+    "dead",
+)
+WORKER_COLUMNS = ("worker", "alive", "silent_seconds", "threads", "queues")
+OVERDUE_COLUMNS = ("id", "kind", "queue", "state", "since", "why")
+
+
+@commands.command("status")
+def show_status(*, output: OutputOption = Output.TABLE) -> None:
+    """Show queues, workers and what is overdue. Exits with 1 where a process is missing."""
+    with session() as db:
+        status = read(db, kinds(), settings().worker_silence)
+    in_broker: Mapping[str, int | None] = {}
+    try:
+        in_broker = depths(settings().amqp_url, [each.queue for each in status.queues])
+        down = [*_unpublished(status, in_broker), *_unserved(status), *_behind(status)]
+    except Unreachable as error:
+        down = [f"RabbitMQ cannot be reached: {error}", *_unserved(status), *_behind(status)]
+    _print(status, in_broker, down, output)
+    if down:
+        raise Stop("\n".join(down))
+
+
+def _unpublished(status: Status, in_broker: Mapping[str, int | None]) -> Iterator[str]:
+    for each in status.queues:
+        has_room = (in_broker[each.queue] or 0) < settings().window
+        if has_room and (each.oldest_seconds or 0) > RELAY_SECONDS:
+            yield f"no relay publishes {each.queue}: it has waited {each.oldest_seconds:.0f} s"
+
+
+def _unserved(status: Status) -> Iterator[str]:
+    served = {queue for each in status.workers if _is_alive(each) for queue in each.queues}
+    for queue in kinds().queues:
+        if queue not in served:
+            yield f"no worker serves {queue}"
+
+
+def _behind(status: Status) -> Iterator[str]:
+    for each in status.behind:
+        yield f"the numbers of {each.table} are behind its rows: run `duly migrate`"
+
+
+def _is_alive(worker: WorkerStatus) -> bool:
+    return worker.silent_seconds < settings().worker_silence.total_seconds()
+
+
+def _print(
+    status: Status, in_broker: Mapping[str, int | None], down: list[str], output: Output
+) -> None:
+    queues = [asdict(each) | {"in_broker": in_broker.get(each.queue)} for each in status.queues]
+    workers = [asdict(each) | {"alive": _is_alive(each)} for each in status.workers]
+    overdue = [asdict(each) for each in status.overdue]
+    if output is Output.TABLE:
+        show_rows(queues, QUEUE_COLUMNS, output)
+        show_rows(workers, WORKER_COLUMNS, output)
+        if overdue:
+            show_rows(overdue, OVERDUE_COLUMNS, output)
+    else:
+        show({"down": down, "queues": queues, "workers": workers, "overdue": overdue}, output)

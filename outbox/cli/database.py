@@ -1,0 +1,33 @@
+"""The commands' way to Postgres."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import create_engine
+from sqlalchemy.orm import Session
+from sqlalchemy.pool import NullPool
+
+from outbox.cli.app import settings
+from outbox.postgres.address import sqlalchemy_url
+from outbox.postgres.replication import watch_commits
+from outbox.postgres.session_settings import configure_engine
+
+CONNECT_SECONDS = 5
+
+
+@contextmanager
+def session() -> Iterator[Session]:
+    """A session that connects when first used and keeps what it read after a commit.
+
+    A commit that did not wait for its standby raises.
+    """
+    engine = create_engine(
+        sqlalchemy_url(settings().database_url),
+        poolclass=NullPool,
+        isolation_level="READ COMMITTED",
+        connect_args={"connect_timeout": CONNECT_SECONDS},
+    )
+    configure_engine(engine)
+    watch_commits(engine)
+    with Session(engine, expire_on_commit=False) as opened:
+        yield opened

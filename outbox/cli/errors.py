@@ -1,0 +1,77 @@
+"""How a command ends: its exit code, and the lines that an error becomes."""
+
+from collections.abc import Callable
+from enum import IntEnum
+
+from pydantic import ValidationError
+from sqlalchemy.exc import ArgumentError, DBAPIError
+
+from outbox.postgres.outages import is_read_only, is_unreachable
+from outbox.postgres.replication import is_unreplicated
+from outbox.store.sequences import SEQUENCES_BEHIND, is_duplicate
+
+NOT_MIGRATED = ("42P01", "3F000", "42703")
+"""SQLSTATEs of a table, schema or column that is not there."""
+
+
+class Code(IntEnum):
+    """Exit codes, as docs/reference.md explains them."""
+
+    OK = 0
+    FAILED = 1
+    USAGE = 2
+    NOTHING = 3
+    PARTLY = 4
+    UNREACHABLE = 69
+    """EX_UNAVAILABLE of sysexits.h."""
+    INTERRUPTED = 130
+
+
+class Stop(Exception):
+    """Ends the command with a message for stderr, one line for each thing wrong."""
+
+    def __init__(self, message: str, code: Code = Code.FAILED) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+EXPECTED = (Stop, DBAPIError, ArgumentError, ValidationError, UnicodeEncodeError)
+"""What a command may raise; anything else is a bug, and shows its traceback."""
+
+
+def explain(error: Exception) -> Stop:
+    """The message and exit code for one of the errors that are `EXPECTED`."""
+    if isinstance(error, Stop):
+        return error
+    if isinstance(error, ValidationError):
+        return Stop(field_errors(error, _setting), Code.USAGE)
+    if isinstance(error, DBAPIError):
+        return _database_error(error)
+    if isinstance(error, UnicodeEncodeError):
+        return Stop("an argument is not UTF-8", Code.USAGE)
+    return Stop("DATABASE_URL is no address of a database", Code.USAGE)
+
+
+def field_errors(error: ValidationError, name: Callable[[str], str] = str) -> str:
+    """One line for each field that is wrong, without the values that were given."""
+    found = error.errors(include_input=False, include_url=False, include_context=False)
+    return "\n".join(f"{name('.'.join(map(str, each['loc'])))}: {each['msg']}" for each in found)
+
+
+def _setting(field: str) -> str:
+    return f"setting {field if field.isupper() else f'DULY_{field.upper()}'}"
+
+
+def _database_error(error: DBAPIError) -> Stop:
+    line = str(error.orig).strip().partition("\n")[0]
+    if is_unreplicated(error):
+        return Stop(f"{line}: if Postgres fails over now, what was done is lost")
+    if is_read_only(error):
+        return Stop(f"Postgres is read-only: {line}", Code.UNREACHABLE)
+    if is_unreachable(error):
+        return Stop(f"Postgres cannot be reached: {line}", Code.UNREACHABLE)
+    if error.orig is not None and is_duplicate(error.orig):
+        return Stop(f"{SEQUENCES_BEHIND}: {line}")
+    if getattr(error.orig, "sqlstate", None) in NOT_MIGRATED:
+        return Stop(f"the database is not up to date, run `duly migrate`: {line}")
+    return Stop(f"Postgres refused: {line}")

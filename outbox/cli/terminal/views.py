@@ -1,0 +1,72 @@
+"""Jobs and dead letters as the commands show them: sensitive values hidden unless asked for."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+
+from outbox import Priority
+from outbox.cli.app import kinds
+from outbox.cli.terminal.output import Output
+from outbox.operations.dead_letters import DeadLetter
+from outbox.operations.jobs import AttemptRecord, JobRecord
+from outbox.redaction.fields import HIDDEN, redact, redact_headers, redact_result
+from outbox.store.records import fields
+
+LETTER_COLUMNS = ("id", "kind", "queue", "reason", "died_at", "job_id", "error")
+
+PayloadsOption = Annotated[
+    bool, typer.Option("--payloads", help="Show sensitive values instead of hiding them.")
+]
+
+
+def job_view(job: JobRecord, *, payloads: bool) -> dict[str, Any]:
+    """The job; one that is queued for later reads as scheduled."""
+    waits = job.state == "queued" and job.run_at > datetime.now(UTC)
+    shown = fields(job) | {
+        "state": "scheduled" if waits else job.state,
+        "priority": Priority(job.priority).name.lower(),
+    }
+    if not payloads:
+        kind = kinds().get(job.kind)
+        payload = None if job.payload is None else redact(kind, job.payload)
+        shown |= {"payload": payload, "result": redact_result(kind, job.result)}
+    return shown
+
+
+def attempt_views(attempts: Sequence[AttemptRecord], output: Output) -> list[dict[str, Any]]:
+    """The failed attempts, first to last; workers have removed sensitive values from errors.
+
+    For a person each traceback is written once, at the first attempt with it.
+    """
+    views = [fields(attempt) for attempt in attempts]
+    if output is Output.TABLE:
+        first: dict[str, int] = {}
+        for view in views:
+            traceback, attempt = view["traceback"], view["attempt"]
+            if traceback and first.setdefault(traceback, attempt) != attempt:
+                view["traceback"] = f"as in attempt {first[traceback]}"
+    return views
+
+
+def letter_view(letter: DeadLetter, *, payloads: bool) -> dict[str, Any]:
+    """The dead letter; a message's body as text where it is text.
+
+    What a message of somebody else holds is unknown, so that it counts as sensitive.
+    """
+    foreign = letter.job_id is None
+    text = letter.message_text
+    shown = fields(letter) | {
+        "error": _error(letter),
+        "message_body": letter.message_body if text is None else text,
+    }
+    if not payloads:
+        shown["message_headers"] = redact_headers(letter.message_headers, foreign=foreign)
+        if foreign and letter.message_body is not None:
+            shown["message_body"] = HIDDEN
+    return shown
+
+
+def _error(letter: DeadLetter) -> str:
+    return ": ".join(filter(None, (letter.error_type, letter.error_message)))

@@ -1,0 +1,43 @@
+"""Exceptions that an actor raises to its worker, and a worker to its actor."""
+
+from datetime import timedelta
+
+LONGEST_WAIT = timedelta(days=36_525)
+"""A century: Python's dates end before Postgres's, and Python must be able to read every job."""
+
+
+class Snooze(Exception):
+    """Raised by an actor to run again after `delay` without spending an attempt.
+
+    For work that is not ready yet (a report still being made elsewhere), not for work that failed.
+    A negative delay means at once. Delays are cut to `LONGEST_WAIT`.
+    """
+
+    def __init__(self, delay: timedelta, reason: str = "") -> None:
+        super().__init__(reason or f"snoozed for {delay}")
+        self.delay = min(max(delay, timedelta()), LONGEST_WAIT)
+
+
+class Uncertain(Exception):
+    """Raised by an actor whose effect elsewhere may have happened: the answer was lost.
+
+    A retry may double the effect: `Retry.uncertain` limits how often that is risked.
+    """
+
+
+class Superseded(Exception):
+    """This worker no longer holds the job. It was replaced, and can finish nothing."""
+
+
+class TimeLimitExceeded(BaseException):
+    """The attempt ran past its kind's time limit.
+
+    Not an `Exception`, so that an actor's own `except Exception` does not swallow it.
+    """
+
+
+class Interrupted(BaseException):
+    """The worker no longer holds the job: nothing that the attempt does from now on counts.
+
+    Not an `Exception`, so that an actor's own `except Exception` does not swallow it.
+    """

@@ -1,0 +1,22 @@
+"""The HTTP API that every app gets, and what an app writes routes of its own with.
+
+Reading order: router and routes, requests (the transaction of a request), auth, problems, openapi,
+server, platform, app.
+"""
+
+from outbox.http.auth.scopes import Admin, Operator, Reader, Submitter
+from outbox.http.problems.problem import Problem
+from outbox.http.requests.database import Tx
+from outbox.http.requests.transaction import TransactionalRoute
+from outbox.http.routes.job_schemas import JobSummary
+
+__all__ = [
+    "Admin",
+    "JobSummary",
+    "Operator",
+    "Problem",
+    "Reader",
+    "Submitter",
+    "TransactionalRoute",
+    "Tx",
+]

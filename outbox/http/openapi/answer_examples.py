@@ -1,0 +1,129 @@
+"""Answers of the library's routes, as the API's documentation shows them."""
+
+from typing import Any
+
+_JOB_ID = "01920000-0000-7000-8000-000000000001"
+_ERROR = {"error_type": "SMTPConnectError", "error_message": "the mail server is away"}
+
+Answer = dict[str, Any]
+
+
+def page(name: str, example: Answer) -> Answer:
+    """A list of that name, with one row and no next page."""
+    return {name: [example], "next_cursor": None}
+
+
+JOB_SUMMARY: Answer = {
+    "id": _JOB_ID,
+    "kind": "email.send",
+    "queue": "email",
+    "state": "queued",
+    "links": {"self": f"/v1/jobs/{_JOB_ID}", "cancel": f"/v1/jobs/{_JOB_ID}/cancel"},
+}
+_JOB: Answer = {
+    **JOB_SUMMARY,
+    "state": "succeeded",
+    "created_at": "2026-01-31T09:00:00Z",
+    "run_at": "2026-01-31T09:00:00Z",
+    "priority": "normal",
+    "payload": {"to": "[redacted]", "subject": "Hello", "text": "[redacted]"},
+    "subject": None,
+    "parent_id": None,
+    "submitted_by": "shop (0f1e2d3c4b5a)",
+    "attempt": 1,
+    "attempt_limit": 8,
+    "worker": "worker-1",
+    "started_at": "2026-01-31T09:00:01Z",
+    "cancel_requested_at": None,
+    "finished_at": "2026-01-31T09:00:02Z",
+    "result": None,
+    "left_out": [],
+}
+_JOB_CANCELLED: Answer = {
+    **_JOB,
+    "state": "cancelled",
+    "attempt": 0,
+    "worker": None,
+    "started_at": None,
+    "cancel_requested_at": "2026-01-31T09:00:02Z",
+}
+_ATTEMPT: Answer = {
+    "attempt": 1,
+    "outcome": "succeeded",
+    "worker": "worker-1",
+    "started_at": "2026-01-31T09:00:01Z",
+    "finished_at": "2026-01-31T09:00:02Z",
+}
+_JOB_IN_FULL: Answer = {**_JOB, "attempts": [_ATTEMPT]}
+_JOBS: Answer = page("jobs", _JOB)
+
+_OVERDUE_JOBS: Answer = {
+    "overdue_jobs": [
+        {
+            "id": _JOB_ID,
+            "kind": "email.send",
+            "queue": "email",
+            "state": "queued",
+            "since": "2026-01-31T09:00:00Z",
+            "why": "it was published, and no worker has claimed it",
+            "links": {"self": f"/v1/jobs/{_JOB_ID}"},
+        }
+    ]
+}
+
+_LETTER: Answer = {
+    "id": 1042,
+    "job_id": _JOB_ID,
+    "kind": "email.send",
+    "queue": "email",
+    "reason": "exhausted",
+    **_ERROR,
+    "died_at": "2026-01-31T10:00:00Z",
+    "collected_at": "2026-01-31T10:00:01Z",
+    "closed_at": None,
+    "resolution": None,
+    "closed_by": None,
+    "close_reason": None,
+    "links": {
+        "self": "/v1/dead-letters/1042",
+        "replay": "/v1/dead-letters/1042/replay",
+        "discard": "/v1/dead-letters/1042/discard",
+        "job": f"/v1/jobs/{_JOB_ID}",
+    },
+}
+_LETTER_IN_FULL: Answer = {
+    **_LETTER,
+    "attempts": [{**_ATTEMPT, "outcome": "failed", **_ERROR}],
+    "message": {"size": 2, "body": "{}", "headers": {}},
+}
+_LETTERS: Answer = page("dead_letters", _LETTER)
+_CLOSED: Answer = {"closed_at": "2026-01-31T11:00:00Z", "closed_by": "ops (0f1e2d3c4b5a)"}
+_LETTER_REPLAYED: Answer = {**_LETTER, **_CLOSED, "resolution": "replayed"}
+_LETTER_DISCARDED: Answer = {**_LETTER, **_CLOSED, "resolution": "discarded"}
+
+_ALIVE: Answer = {"status": "alive"}
+_READY: Answer = {"status": "ready", "postgres": "ok", "broker": "ok", "outbox_lag_seconds": 0.0}
+_NOT_READY: Answer = {**_READY, "status": "not ready", "postgres": "unreachable"}
+_PROBLEM: Answer = {
+    "type": "/problems/not-found",
+    "status": 404,
+    "title": "There is no such thing",
+    "meaning": "Check the address.",
+}
+
+ANSWERS = {
+    "JobSummary": JOB_SUMMARY,
+    "JobCancelled": _JOB_CANCELLED,
+    "JobInFull": _JOB_IN_FULL,
+    "JobPage": _JOBS,
+    "OverdueJobs": _OVERDUE_JOBS,
+    "LetterInFull": _LETTER_IN_FULL,
+    "LetterPage": _LETTERS,
+    "LetterReplayed": _LETTER_REPLAYED,
+    "LetterDiscarded": _LETTER_DISCARDED,
+    "Alive": _ALIVE,
+    "Ready": _READY,
+    "NotReady": _NOT_READY,
+    "ProblemMeaning": _PROBLEM,
+}
+"""By the names that OpenAPI has for them."""

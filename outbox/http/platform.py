@@ -1,0 +1,64 @@
+"""What the routers share while the app runs."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from fastapi import Depends, FastAPI
+from starlette.requests import Request
+
+from outbox.http.auth.verified_keys import VerifiedKeys
+from outbox.http.openapi.documentation import complete_openapi
+from outbox.http.readiness import Readiness
+from outbox.http.requests.database import Sessions, create_engine, create_sessions
+from outbox.http.server.stopping import Stopping
+from outbox.kinds import Kinds
+from outbox.settings import Settings
+from outbox.submission.wake_up import WakeUp
+
+
+@dataclass(slots=True)
+class Platform:
+    """The connections and the knowledge of one running app, at `app.state.duly`."""
+
+    kinds: Kinds
+    settings: Settings
+    sessions: Sessions
+    keys: VerifiedKeys
+    wake_up: WakeUp
+    readiness: Readiness
+    stopping: Stopping = field(default_factory=Stopping)
+
+
+@asynccontextmanager
+async def running(app: FastAPI, kinds: Kinds, settings: Settings) -> AsyncIterator[None]:
+    """Set `app.state.duly` while inside. Needs no server: a request answers 503 until one is there.
+
+    A `Stopping` that the server has put at `app.state.stopping` is taken over.
+    """
+    complete_openapi(app)
+    engine = create_engine(settings.database_url)
+    app.state.duly = Platform(
+        kinds=kinds,
+        settings=settings,
+        sessions=create_sessions(engine),
+        keys=VerifiedKeys(engine),
+        wake_up=WakeUp(settings.database_url),
+        readiness=Readiness(engine, settings.amqp_url, kinds.queues),
+        stopping=getattr(app.state, "stopping", None) or Stopping(),
+    )
+    yield
+    await app.state.duly.wake_up.close()
+    await engine.dispose()
+
+
+def _platform(request: Request) -> Platform:
+    found = getattr(request.app.state, "duly", None)
+    if not isinstance(found, Platform):
+        raise TypeError("Duly's routers need FastAPI(lifespan=duly.lifespan)")
+    return found
+
+
+OnPlatform = Annotated[Platform, Depends(_platform)]
+"""The platform, as handlers ask for it."""

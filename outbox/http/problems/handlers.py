@@ -1,0 +1,110 @@
+"""Makes a problem of every error that a request can run into."""
+
+from collections.abc import Callable, Coroutine
+from http import HTTPMethod
+from typing import Any, cast
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import DataError, DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Match
+
+from outbox.http.problems import types
+from outbox.http.problems.problem import Problem, answer, field_errors, invalid
+from outbox.postgres.outages import is_unreachable
+from outbox.store.sequences import is_duplicate
+
+Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+
+OF_STATUS = {404: types.NOT_FOUND, 405: types.METHOD}
+"""For what Starlette and FastAPI raise themselves."""
+TRY_AGAIN = ("57014", "55P03", "40001", "40P01")
+"""SQLSTATEs of statements that took too long, or got in each other's way."""
+
+
+def handle_problems(app: FastAPI) -> None:
+    """Make every error of the application a problem."""
+    for error, handler in _HANDLERS.items():
+        app.add_exception_handler(error, handler)
+    app.add_exception_handler(Exception, _internal_error)
+
+
+def answering(handle: Handler) -> Handler:
+    """The same handler, which answers with a problem in any app, whatever that does with errors."""
+
+    async def handle_or_answer(request: Request) -> Response:
+        try:
+            return await handle(request)
+        except Exception as error:
+            for type_, handler in _HANDLERS.items():
+                if isinstance(error, type_):
+                    return await handler(request, error)
+            raise
+
+    return handle_or_answer
+
+
+async def _http_error(request: Request, error: Exception) -> JSONResponse:
+    if isinstance(error, Problem):
+        return answer(error)
+    http = cast("HTTPException", error)
+    type_ = OF_STATUS.get(http.status_code, types.BAD_REQUEST)
+    headers = {"Allow": _allowed(request)} if type_ is types.METHOD else http.headers
+    return answer(Problem(type_, http.detail, headers=headers))
+
+
+def _allowed(request: Request) -> str:
+    """The methods of all routes of the address; Starlette names those of the first."""
+
+    def exists(method: str) -> bool:
+        asked = {**request.scope, "method": "GET" if method == "HEAD" else method}
+        return any(route.matches(asked)[0] is Match.FULL for route in request.app.routes)
+
+    return ", ".join(filter(exists, HTTPMethod))
+
+
+async def _validation_error(_: Request, error: Exception) -> JSONResponse:
+    found = cast("RequestValidationError", error).errors()
+    # A location starts with body, query, path or header, which is no part of the field's name.
+    located = ({**each, "loc": each["loc"][1:] or each["loc"]} for each in found)
+    return answer(invalid(field_errors(located)))
+
+
+async def _database_error(_: Request, error: Exception) -> JSONResponse:
+    if is_unreachable(error):
+        return answer(_busy("the database is away, or has no connection to spare"))
+    if isinstance(error, DataError):
+        return answer(Problem(types.INVALID, "a value is out of the range that can be stored"))
+    if is_duplicate(getattr(error, "orig", error)):
+        return answer(_busy("a number was given out twice; a relay mends that within a minute"))
+    if getattr(getattr(error, "orig", None), "sqlstate", None) in TRY_AGAIN:
+        return answer(_busy("the database took too long"))
+    raise error
+
+
+async def _deadline_passed(_: Request, __: Exception) -> JSONResponse:
+    detail = "the database did not answer in time"
+    return answer(Problem(types.OUTCOME_UNKNOWN, detail, headers={"Retry-After": "2"}))
+
+
+async def _internal_error(request: Request, _: Exception) -> JSONResponse:
+    request_id = request.state.request_id
+    problem = Problem(types.INTERNAL, "see the service's log", headers={"X-Request-Id": request_id})
+    return answer(problem, request_id)
+
+
+def _busy(detail: str) -> Problem:
+    return Problem(types.UNAVAILABLE, detail, headers={"Retry-After": "2"})
+
+
+_HANDLERS: dict[type[Exception], Callable[[Request, Exception], Coroutine[Any, Any, Response]]] = {
+    HTTPException: _http_error,
+    RequestValidationError: _validation_error,
+    DBAPIError: _database_error,
+    PoolTimeout: _database_error,
+    TimeoutError: _deadline_passed,
+}

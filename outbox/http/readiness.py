@@ -1,0 +1,89 @@
+"""Whether Postgres and the broker can be used: asked, and remembered for a moment."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from typing import Literal
+
+from pydantic import BaseModel
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from outbox.amqp.connection import BrokerGone, look
+
+FRESH_SECONDS = 2
+"""A report is given again for so long, so that asking often costs the servers nothing."""
+PATIENCE_SECONDS = 3
+
+# The oldest due event is the first of some queue's level: no backlog is walked to find it.
+OLDEST_DUE = text("""
+SELECT extract(epoch FROM now() - min(oldest.available_at))::float8 AS lag,
+       current_setting('transaction_read_only') = 'on' AS is_read_only
+FROM unnest(CAST(:queues AS text[])) AS queue
+CROSS JOIN unnest('{0,1,2,3,4,5}'::smallint[]) AS level
+CROSS JOIN LATERAL (
+    SELECT available_at FROM duly.outbox_events
+    WHERE queue = queue.queue AND priority = level AND available_at <= now()
+    ORDER BY available_at LIMIT 1
+) AS oldest
+""")
+
+State = Literal["ok", "unreachable", "read-only"]
+
+
+class Report(BaseModel):
+    """What a request would find; `outbox_lag_seconds` is the age of the oldest due event."""
+
+    status: Literal["ready", "degraded", "not ready", "stopping"]
+    postgres: State
+    broker: State
+    outbox_lag_seconds: float | None
+
+
+class Readiness:
+    """Asks Postgres and the broker, and remembers for a moment what they said."""
+
+    def __init__(self, engine: AsyncEngine, amqp_url: str, queues: Sequence[str]) -> None:
+        self._engine = engine
+        self._amqp_url = amqp_url
+        self._queues = list(queues)
+        self._one_at_a_time = asyncio.Lock()
+        self._report: Report | None = None
+        self._asked_at = 0.0
+
+    async def report(self) -> Report:
+        """The newest report, at most some seconds old."""
+        async with self._one_at_a_time:
+            if self._report is None or time.monotonic() - self._asked_at > FRESH_SECONDS:
+                self._report = await self._ask()
+                self._asked_at = time.monotonic()
+            return self._report
+
+    async def _ask(self) -> Report:
+        (postgres, lag), broker = await asyncio.gather(
+            self._ask_postgres(), asyncio.to_thread(self._ask_broker)
+        )
+        return Report(
+            status="not ready" if postgres != "ok" else "ready" if broker == "ok" else "degraded",
+            postgres=postgres,
+            broker=broker,
+            outbox_lag_seconds=lag,
+        )
+
+    async def _ask_postgres(self) -> tuple[State, float | None]:
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS), self._engine.connect() as connection:
+                found = (await connection.execute(OLDEST_DUE, {"queues": self._queues})).one()
+        except (SQLAlchemyError, TimeoutError):
+            return "unreachable", None
+        if found.is_read_only:
+            await self._engine.dispose()  # a new connection may lead to the primary
+        return "read-only" if found.is_read_only else "ok", found.lag or 0.0
+
+    def _ask_broker(self) -> State:
+        try:
+            with look(self._amqp_url, PATIENCE_SECONDS):
+                return "ok"
+        except BrokerGone:
+            return "unreachable"

@@ -1,0 +1,99 @@
+"""One request, one transaction: a 2xx answer means that everything it promises has committed.
+
+The commit is in the route and not in a dependency, because FastAPI runs what follows a
+dependency's `yield` after the response was sent.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from fastapi import Depends
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from outbox.http import base_path
+from outbox.http.auth.scopes import authenticate
+from outbox.http.problems import types
+from outbox.http.problems.handlers import answering
+from outbox.http.problems.problem import Problem
+from outbox.http.requests.idempotency import AlreadyAnswered, keep_answer, take_turn
+from outbox.http.requests.request_transaction import RequestTransaction
+from outbox.http.requests.strict_json import StrictRequest
+from outbox.http.requests.strict_route import StrictRoute
+from outbox.postgres.outages import may_have_committed
+from outbox.postgres.replication import WRITE_WAL
+from outbox.submission.submit import SUBMITTED
+
+LONGEST_SECONDS = 20
+"""After so long a request is given up, even if Postgres neither answers nor goes away."""
+
+MAKE_SURE = text(WRITE_WAL)
+"""Before an answer is repeated: what it promises may have committed without its standby."""
+
+UPLOAD_SECONDS = 60
+
+
+class TransactionalRoute(StrictRoute):
+    """Runs the handler for a caller with an API key, in a transaction; answers after the commit.
+
+    A POST takes an Idempotency-Key. An exception or an answer from 400 on rolls back. If the
+    process dies, the transaction has committed with all it holds, the answer under its
+    Idempotency-Key included, or not at all.
+    """
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        if "POST" in (options.get("methods") or ()):
+            options["dependencies"] = [*(options.get("dependencies") or ()), Depends(take_turn)]
+        super().__init__(path, endpoint, **options)
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """FastAPI's handler with the transaction around it."""
+        handle = super().get_route_handler()
+
+        async def in_transaction(request: Request) -> Response:
+            request = StrictRequest(request.scope, request.receive)
+            base_path.remember(request)
+            await authenticate(request)  # a stranger's body is not read
+            await _receive(request)  # a slow upload holds no connection
+            if self.body_field:
+                await request.require_json()
+            sessions = request.app.state.duly.sessions
+            async with asyncio.timeout(LONGEST_SECONDS), RequestTransaction(sessions()) as tx:
+                request.state.session = tx.session
+                try:
+                    response = await handle(request)
+                    if response.status_code < 400:
+                        await keep_answer(request, tx.session, response)
+                except AlreadyAnswered as earlier:
+                    response = earlier.response
+                    await tx.session.execute(MAKE_SURE)
+                if response.status_code < 400:
+                    await _commit(request, tx)
+            return response
+
+        return answering(in_transaction)
+
+
+async def _receive(request: Request) -> None:
+    try:
+        async with asyncio.timeout(UPLOAD_SECONDS):
+            await request.body()
+    except TimeoutError:
+        raise Problem(types.TOO_SLOW, f"the body took over {UPLOAD_SECONDS} s") from None
+    except ClientDisconnect:
+        raise Problem(types.BAD_REQUEST, "the body ended early") from None  # nobody reads it
+
+
+async def _commit(request: Request, tx: RequestTransaction) -> None:
+    try:
+        await tx.commit()
+    except DBAPIError as error:
+        if may_have_committed(error):
+            detail = "the database did not confirm the commit"
+            raise Problem(types.OUTCOME_UNKNOWN, detail, headers={"Retry-After": "2"}) from error
+        raise
+    if tx.session.info.get(SUBMITTED):
+        request.app.state.duly.wake_up.send()

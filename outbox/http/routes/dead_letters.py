@@ -1,0 +1,127 @@
+"""Handlers for dead letters: find them, understand one, then replay or discard it."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query
+
+from outbox.http.auth.record import WhyAsked, WhyTold, note_look
+from outbox.http.auth.scopes import Operator, Reader
+from outbox.http.openapi.response_docs import answered, documented
+from outbox.http.problems import types
+from outbox.http.problems.problem import ANY_REQUEST, POST_REQUEST, Problem
+from outbox.http.requests.database import Tx
+from outbox.http.requests.strict_json import Word
+from outbox.http.requests.transaction import TransactionalRoute
+from outbox.http.routes import cursors
+from outbox.http.routes.cursors import Cursor, Limit
+from outbox.http.routes.dead_letter_schemas import LetterInFull, LetterPage, LetterShown
+from outbox.http.routes.moments import Moment
+from outbox.operations import dead_letters, jobs
+from outbox.operations.dead_letters import DeadLetter, DeadLetterFilter, Reason
+
+router = APIRouter(
+    prefix="/v1/dead-letters",
+    tags=["Dead letters"],
+    route_class=TransactionalRoute,
+    responses=documented(*ANY_REQUEST),
+)
+ACT = documented(*POST_REQUEST, types.NOT_FOUND, types.CONFLICT)
+
+LetterId = Annotated[int, Path(ge=1, le=2**63 - 1)]
+
+
+@router.get(
+    "",
+    summary="List dead letters",
+    responses=answered(200, "LetterPage") | documented(types.BAD_CURSOR),
+)
+async def list_dead_letters(
+    *,
+    tx: Tx,
+    _: Reader,
+    kind: Word | None = None,
+    queue: Word | None = None,
+    reason: Reason | None = None,
+    error: Annotated[Word | None, Query(description="Part of the error's type or text.")] = None,
+    since: Moment | None = None,
+    until: Annotated[Moment | None, Query(description="Those that died before then.")] = None,
+    is_open: Annotated[
+        bool, Query(alias="open", description="False lists those replayed or discarded.")
+    ] = True,
+    oldest_first: bool = False,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> LetterPage:
+    """Dead letters, the newest first unless asked otherwise.
+
+    A page may be short, or empty: `next_cursor` says whether more follow.
+    """
+    wanted = DeadLetterFilter(
+        kind=kind, queue=queue, reason=reason, error=error, since=since, until=until, open=is_open
+    )
+    of = "dead-letters, the oldest first" if oldest_first else "dead-letters"
+    after = cursors.read(cursor, of, int)
+    page = await tx.run_sync(
+        dead_letters.find_page, wanted, limit=limit, after=after, oldest_first=oldest_first
+    )
+    shown = [LetterShown.of(letter) for letter in page.rows]
+    return LetterPage(dead_letters=shown, next_cursor=cursors.after(page.after, of))
+
+
+@router.get(
+    "/{letter_id}",
+    summary="Look at a dead letter",
+    responses=answered(200, "LetterInFull") | documented(types.NOT_FOUND),
+)
+async def get_dead_letter(
+    letter_id: LetterId, tx: Tx, by: Reader, why: WhyAsked = None
+) -> LetterInFull:
+    """A dead letter with its message, and with the error and traceback of every attempt."""
+    letter = await _get(tx, letter_id)
+    await note_look(tx, by, [f"dead-letter:{letter_id}"], why)
+    attempts = await tx.run_sync(jobs.attempts, letter.job_id) if letter.job_id else []
+    return LetterInFull.of_attempts(letter, attempts, by)
+
+
+@router.post(
+    "/{letter_id}/replay",
+    summary="Replay a dead letter",
+    responses=answered(200, "LetterReplayed") | ACT,
+)
+async def replay_dead_letter(
+    letter_id: LetterId, tx: Tx, by: Operator, why: WhyTold
+) -> LetterShown:
+    """Queue its job again with a fresh budget of attempts, and close the letter."""
+    if not await tx.run_sync(dead_letters.replay, [letter_id], by=str(by), why=why):
+        raise _refused(await _get(tx, letter_id))
+    return LetterShown.of(await _get(tx, letter_id))
+
+
+@router.post(
+    "/{letter_id}/discard",
+    summary="Discard a dead letter",
+    responses=answered(200, "LetterDiscarded") | ACT,
+)
+async def discard_dead_letter(
+    letter_id: LetterId, tx: Tx, by: Operator, why: WhyTold
+) -> LetterShown:
+    """Close the letter without another run; the job stays dead, and its history stays."""
+    if not await tx.run_sync(dead_letters.discard, [letter_id], by=str(by), why=why):
+        raise _refused(await _get(tx, letter_id))
+    return LetterShown.of(await _get(tx, letter_id))
+
+
+async def _get(tx: Tx, letter_id: int) -> DeadLetter:
+    letter = await tx.run_sync(dead_letters.get, letter_id)
+    if letter is None:
+        raise Problem(types.NOT_FOUND, f"there is no dead letter {letter_id}")
+    return letter
+
+
+def _refused(letter: DeadLetter) -> Problem:
+    if letter.closed_at is not None:
+        return Problem(types.CONFLICT, f"{letter.closed_by} has {letter.resolution} it already")
+    if letter.job_id is None:
+        detail = "its message is no job of this service: it can be discarded, not replayed"
+        return Problem(types.CONFLICT, detail)
+    return Problem(types.CONFLICT, "its job is not dead any more")

@@ -1,0 +1,105 @@
+"""Jobs as the API takes them: each kind with a payload of its own."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, ClassVar, Literal
+
+from fastapi.exceptions import RequestValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    ValidationError,
+    create_model,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
+from pydantic_core.core_schema import tagged_union_schema
+
+from outbox.http.routes.moments import Moment
+from outbox.kinds import Kind, Kinds, Priority, Work
+
+LATEST = datetime(2200, 1, 1, tzinfo=UTC)
+BEFORE_LATEST = "^(0|1|20|21)[0-9]"
+
+
+def _before_latest(moment: datetime) -> datetime:
+    if moment >= LATEST:
+        raise ValueError(f"must be before the year {LATEST.year}")
+    return moment
+
+
+class AnyNewJob(BaseModel):
+    """A job to submit. A `run_at` in the past means now; `priority` is the kind's own if absent."""
+
+    # No union of the models of each kind: its errors would have the kind in the paths of their
+    # fields. OpenAPI describes such a union all the same.
+
+    model_config = ConfigDict(extra="forbid")
+    open_kinds: ClassVar[Kinds] = Kinds()
+
+    kind: str
+    payload: Annotated[dict[str, Any], Field(max_length=100)]
+    run_at: (
+        Annotated[
+            Moment,
+            AfterValidator(_before_latest),
+            Field(json_schema_extra={"pattern": BEFORE_LATEST}),
+        ]
+        | None
+    ) = None
+    priority: Literal["high", "normal", "low"] | None = None
+
+    def work(self) -> Work[Any]:
+        """The kind with its payload. Raises RequestValidationError, as FastAPI does for a body."""
+        try:
+            return self.open_kinds[self.kind].parse(self.payload)
+        except ValidationError as error:
+            found = error.errors(include_url=False, include_context=False, include_input=False)
+            located = [{**each, "loc": ("body", "payload", *each["loc"])} for each in found]
+            raise RequestValidationError(located) from None
+
+    def held_back_until(self) -> datetime | None:
+        """When to run it; None for now."""
+        return self.run_at if self.run_at and self.run_at > datetime.now(UTC) else None
+
+    def level(self) -> Priority | None:
+        """The priority; None for the kind's own."""
+        return Priority[self.priority.upper()] if self.priority else None
+
+
+def new_job(kinds: Kinds) -> type[AnyNewJob]:
+    """The model of a job that a client may submit, which has to be of one of these kinds."""
+
+    def open_kind(kind: str) -> str:
+        if kind not in kinds:
+            raise ValueError(f"is no kind open to clients; these are: {', '.join(kinds)}")
+        return kind
+
+    class NewJob(AnyNewJob):
+        open_kinds: ClassVar[Kinds] = kinds
+        kind: Annotated[str, AfterValidator(open_kind)]
+
+        @classmethod
+        def __get_pydantic_json_schema__(
+            cls, _: CoreSchema, handler: GetJsonSchemaHandler
+        ) -> JsonSchemaValue:
+            """One schema for each open kind; `kind` says which one applies."""
+            described = handler(_union(kinds))
+            return {"title": cls.__name__, "description": cls.__doc__, **described}
+
+    NewJob.__doc__ = AnyNewJob.__doc__
+    return NewJob
+
+
+def _union(kinds: Kinds) -> CoreSchema:
+    of_each = {name: _of_kind(kind).__pydantic_core_schema__ for name, kind in kinds.items()}
+    return tagged_union_schema(of_each, discriminator="kind")
+
+
+def _of_kind(kind: Kind[..., Any]) -> type[AnyNewJob]:
+    """A new job whose payload is the kind's, for OpenAPI."""
+    own: dict[str, Any] = {"kind": (Literal[kind.name], ...), "payload": (kind.model, ...)}
+    name, doc = f"New{kind.model.__name__}", kind.model.__doc__
+    return create_model(name, __base__=AnyNewJob, __doc__=doc, **own)

@@ -1,0 +1,107 @@
+"""Migrates a database: the library's tables, then the app's own. `duly migrate` calls this."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Engine, MetaData, NullPool, create_engine, text
+
+from outbox.migrations import versions
+from outbox.migrations.turn import MigrationError, turn
+from outbox.postgres.address import sqlalchemy_url
+from outbox.postgres.replication import watch_commits
+from outbox.postgres.session_settings import configure_engine
+from outbox.store.schema import metadata
+from outbox.store.sequences import Behind, mend
+
+if TYPE_CHECKING:
+    from alembic.config import Config
+
+SETTINGS = {"lock_timeout": "5s", "search_path": ""}
+"""Of each migration. All names say their schema: a search path is the operator's."""
+
+
+def upgrade(
+    database_url: str,
+    app_migrations: Path | None = None,
+    revision: str = "head",
+    *,
+    wait_seconds: float = 60,
+    on_wait: Callable[[], None] = lambda: None,
+) -> None:
+    """Bring the library's tables up to date, then the app's to `revision` of its Alembic folder.
+
+    Where `revision` is not the head, the library's tables come to the version that it asks for.
+    Safe when several start at once: they take turns, and `on_wait` is called where another has its
+    turn. Raises MigrationError where that takes longer than `wait_seconds`, for an unknown
+    revision, and for a database that is not UTF-8; SQLAlchemy's errors for what Postgres refuses,
+    or has committed without waiting for its standby. What was completed before stays.
+    """
+    with _engine(database_url) as engine, turn(engine, wait_seconds, on_wait):
+        if app_migrations is None or revision == "head":
+            _upgrade_library(engine)
+        if app_migrations is not None:
+            _alembic(engine, app_migrations, "upgrade", revision)
+
+
+def downgrade(database_url: str, app_migrations: Path, revision: str) -> None:
+    """Take the app's tables back to `revision`; its revisions take the library's along."""
+    with _engine(database_url) as engine:
+        _alembic(engine, app_migrations, "downgrade", revision)
+
+
+def mend_sequences(database_url: str, *app_tables: MetaData) -> list[Behind]:
+    """Move sequences that are behind past the largest number of their rows; returns which were.
+
+    For a database with all migrations. Raises SQLAlchemy's errors.
+    """
+    with _engine(database_url) as engine, engine.begin() as connection:
+        return mend(connection, metadata, *app_tables)
+
+
+def _upgrade_library(engine: Engine) -> None:
+    with engine.connect() as connection:
+        found = versions.installed(connection)
+    for version in range(found + 1, versions.LATEST + 1):
+        with engine.begin() as connection:
+            versions.apply(connection, version)
+
+
+def _alembic(engine: Engine, folder: Path, command: str, revision: str) -> None:
+    from alembic import command as commands
+    from alembic.util import CommandError
+
+    try:
+        getattr(commands, command)(_config(engine, folder), revision)
+    except CommandError as error:
+        raise MigrationError(str(error)) from None
+
+
+def _config(engine: Engine, folder: Path) -> "Config":
+    """Alembic's configuration, without an ini file."""
+    from alembic.config import Config
+
+    alembic = Config()
+    alembic.set_main_option("script_location", str(folder))
+    alembic.attributes["engine"] = engine
+    return alembic
+
+
+@contextmanager
+def _engine(database_url: str) -> Iterator[Engine]:
+    engine = create_engine(
+        sqlalchemy_url(database_url), poolclass=NullPool, isolation_level="READ COMMITTED"
+    )
+    configure_engine(engine, SETTINGS)
+    watch_commits(engine)
+    _require_utf8(engine)
+    yield engine
+
+
+def _require_utf8(engine: Engine) -> None:
+    """Payloads are JSON of any text, which other encodings cannot store."""
+    with engine.connect() as connection:
+        encoding = connection.scalar(text("SHOW server_encoding"))
+    if encoding != "UTF8":
+        raise MigrationError(f"the database's encoding is {encoding}, and has to be UTF8")

@@ -1,0 +1,2 @@
+DROP TABLE duly.acts;
+DROP FUNCTION duly.refuse_to_change();

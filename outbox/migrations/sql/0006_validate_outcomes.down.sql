@@ -1,0 +1,2 @@
+-- A rule that was checked stays so.
+SELECT 1;

@@ -1,0 +1,1 @@
+DROP TABLE duly.idempotency_keys, duly.api_keys;

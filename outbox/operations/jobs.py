@@ -1,0 +1,203 @@
+"""Jobs as clients and operators see them: get, list, cancel."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    ColumnElement,
+    FromClause,
+    Select,
+    Text,
+    case,
+    cast,
+    func,
+    null,
+    select,
+)
+from sqlalchemy.orm import Session
+
+from outbox.operations import acts, pages
+from outbox.operations.pages import Order, Page, Row, collect
+from outbox.store import transitions
+from outbox.store.schema import attempts as attempts_table
+from outbox.store.schema import jobs as jobs_table
+from outbox.values import depth
+
+LARGEST_PAGE = 1000
+"""How many jobs a list holds. `find` returns up to one more, which shows that there are more."""
+LARGEST_IN_LIST = 4_000
+"""The largest payload or result, in bytes of JSON, that a list still holds."""
+JSON = ("payload", "result")
+
+
+@dataclass(frozen=True, slots=True)
+class JobRecord:
+    """A row of `jobs`. `payload` and `result` are unredacted: see outbox/redaction/fields.py.
+
+    `left_out` names those of the two that are too large for a list; they are None then. `depth.CUT`
+    replaces what is nested deeper than `depth.DEEPEST`.
+    """
+
+    id: UUID
+    kind: str
+    queue: str
+    priority: int
+    payload: Any
+    state: str
+    dispatch: int
+    attempt: int
+    attempt_limit: int
+    worker: str | None
+    result: Any
+    subject: str | None
+    parent_id: UUID | None
+    submitted_by: str | None
+    created_at: datetime
+    run_at: datetime
+    started_at: datetime | None
+    cancel_requested_at: datetime | None
+    finished_at: datetime | None
+    left_out: tuple[str, ...]
+
+    @property
+    def shows_values(self) -> bool:
+        """Whether payload or result is here: whoever sees this record sees some of them."""
+        return self.payload is not None or self.result is not None
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptRecord:
+    """An attempt that did not succeed, with its error."""
+
+    attempt: int
+    outcome: str
+    error_type: str
+    error_message: str
+    traceback: str | None
+    worker: str | None
+    started_at: datetime | None
+    finished_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class JobFilter:
+    """Which jobs to list; None does not restrict."""
+
+    state: str | None = None
+    kind: str | None = None
+    queue: str | None = None
+    subject: str | None = None
+
+    def conditions(self, rows: FromClause) -> list[ColumnElement[bool]]:
+        """The filter as SQL on `rows`."""
+        wanted = {
+            "state": self.state,
+            "kind": self.kind,
+            "queue": self.queue,
+            "subject": self.subject,
+        }
+        return [rows.c[name] == value for name, value in wanted.items() if value is not None]
+
+
+def get(session: Session, job_id: UUID) -> JobRecord | None:
+    """The job with its full payload and result, or None."""
+    whole = _columns(jobs_table, *(_text(jobs_table, name) for name in JSON))
+    return _first(session, whole, job_id)
+
+
+def get_summary(session: Session, job_id: UUID) -> JobRecord | None:
+    """The job as a list shows it, or None."""
+    return _first(session, _brief(jobs_table), job_id)
+
+
+def find_page(
+    session: Session, wanted: JobFilter, *, limit: int = 50, before: UUID | None = None
+) -> Page[JobRecord]:
+    """The newest jobs first, from those older than the job `before`.
+
+    Ids are UUIDv7, so they are in order of creation: paging by id needs neither offset nor further
+    index. Payloads and results over `LARGEST_IN_LIST` are not read: `get` reads them. A page may be
+    short: see outbox/operations/pages.py.
+    """
+
+    def query(rows: FromClause) -> Select[Any]:
+        return _brief(rows).where(*wanted.conditions(rows))
+
+    read = pages.read if wanted.subject is None else pages.read_indexed
+    page = read(session, jobs_table, query, Order(before), min(limit, LARGEST_PAGE + 1))
+    return Page([_record(row) for row in page.rows], page.after)
+
+
+def find(
+    session: Session, wanted: JobFilter, *, limit: int = 50, before: UUID | None = None
+) -> list[JobRecord]:
+    """Up to `limit` jobs, from as many pages as that takes."""
+
+    def page(after: UUID | None) -> Page[JobRecord]:
+        return find_page(session, wanted, limit=limit, before=after)
+
+    return collect(page, before, min(limit, LARGEST_PAGE + 1))
+
+
+def attempts(session: Session, job_id: UUID) -> list[AttemptRecord]:
+    """The job's failed attempts, first to last. The current or successful one is in `jobs` only."""
+    names = list(AttemptRecord.__dataclass_fields__)
+    query = (
+        select(*(attempts_table.c[name] for name in names))
+        .where(attempts_table.c.job_id == job_id)
+        .order_by(attempts_table.c.attempt)
+    )
+    return [AttemptRecord(**row) for row in session.execute(query).mappings()]
+
+
+def cancel(session: Session, job_id: UUID, *, by: str, why: str | None = None) -> str | None:
+    """Cancel a queued job, or ask a running one not to run again.
+
+    Returns the job's state now: `cancelled`, or `running` if it was only asked. Returns None if
+    there is no such job, or it has ended. Records who and why in the same transaction. Raises
+    ValueError if `by` names nobody.
+    """
+    parameters = {"id": job_id, "by": acts.named(by), "why": why or None}
+    state: str | None = (
+        session.connection().exec_driver_sql(transitions.CANCEL, parameters).scalar()
+    )
+    return state
+
+
+def _first(session: Session, query: Select[Any], job_id: UUID) -> JobRecord | None:
+    row = session.execute(query.where(jobs_table.c.id == job_id)).mappings().first()
+    return _record(row) if row else None
+
+
+def _record(row: Row) -> JobRecord:
+    values = dict(row)
+    has_result = values.pop("has_result")
+    left_out = [name for name in JSON if values[name] is None and (name == "payload" or has_result)]
+    read = {name: values[name] and depth.read(values[name]) for name in JSON}
+    return JobRecord(**values | read, left_out=tuple(left_out))
+
+
+def _brief(rows: FromClause) -> Select[Any]:
+    return _columns(rows, *(_text_if_small(rows, name) for name in JSON))
+
+
+def _columns(rows: FromClause, *values: ColumnElement[Any]) -> Select[Any]:
+    """All columns, with `values` for the JSON ones: as text, since any JSON parser has limits."""
+    names = [n for n in JobRecord.__dataclass_fields__ if n not in (*JSON, "left_out")]
+    has_result = rows.c.result.is_not(None).label("has_result")
+    return select(*(rows.c[name] for name in names), *values, has_result)
+
+
+def _text(rows: FromClause, name: str) -> ColumnElement[Any]:
+    return cast(rows.c[name], Text).label(name)
+
+
+def _text_if_small(rows: FromClause, name: str) -> ColumnElement[Any]:
+    """The column as text if it is small. Its size as stored is known without reading the value."""
+    column, text = rows.c[name], cast(rows.c[name], Text)
+    return case(
+        (func.pg_column_size(column) > LARGEST_IN_LIST, null()),
+        (func.octet_length(text) <= LARGEST_IN_LIST, text),
+    ).label(name)

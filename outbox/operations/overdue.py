@@ -1,0 +1,121 @@
+"""Overdue jobs: those that should have started or ended by now, each with what it waits for."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from outbox.kinds import Kinds
+
+OVERDUE_AFTER = timedelta(minutes=5)
+"""A queued job is overdue this long after its `run_at`, or after workers first refused it."""
+DEFAULT_TIME_LIMIT = timedelta(minutes=10)
+"""How long a job may run before it is overdue, if its kind is unknown and no other is known."""
+
+OVERDUE = """
+WITH alive AS (
+    SELECT name, queues FROM duly.workers WHERE heartbeat_at > now() - %(silence)s
+), known AS (
+    SELECT * FROM unnest(%(kinds)s::text[], %(limits)s::interval[]) AS known (kind, time_limit)
+), overdue AS (
+    SELECT id, kind, queue, state, dispatch, run_at AS since, NULL AS known_why
+    FROM duly.jobs
+    WHERE state = 'queued' AND run_at < now() - %(late)s
+    UNION ALL
+    SELECT id, kind, queue, state, job.dispatch, refusal.since, refusal.why
+    FROM duly.refusals AS refusal
+    JOIN duly.jobs AS job ON job.id = refusal.job_id AND job.dispatch = refusal.dispatch
+    WHERE job.state || '' = 'queued' AND job.run_at >= now() - %(late)s
+      AND refusal.since < now() - %(late)s
+    UNION ALL
+    SELECT id, kind, queue, state, dispatch, started_at,
+           CASE WHEN alive.name IS NULL THEN 'its worker ' || worker || ' is silent: to be rescued'
+                WHEN time_limit IS NULL
+                THEN 'it has run for longer than ' || %(long)s || ', and its kind is not known here'
+                ELSE 'it has run for longer than its time limit of ' || time_limit END
+    FROM duly.jobs
+    LEFT JOIN alive ON alive.name = worker
+    LEFT JOIN known USING (kind)
+    WHERE state = 'running'
+      AND (alive.name IS NULL OR started_at < now() - coalesce(time_limit, %(long)s))
+)
+"""
+COUNT = "SELECT queue, count(*) AS overdue FROM overdue GROUP BY queue"
+
+# The events ahead are counted level by level, in the relay's order, up to 1000.
+FIND = """
+SELECT overdue.id, overdue.kind, overdue.queue, overdue.state, overdue.since, CASE
+    WHEN known_why IS NOT NULL THEN known_why
+    WHEN NOT EXISTS (SELECT FROM alive WHERE queues ? overdue.queue)
+        THEN 'no live worker serves ' || overdue.queue
+    WHEN event.failures > 0 THEN 'RabbitMQ refused its message ' || event.failures || ' times'
+    WHEN event.job_id IS NULL THEN 'it was published, and no worker has claimed it'
+    WHEN ahead.count = 1000 THEN 'it waits to be published, behind at least 1000 others'
+    ELSE 'it waits to be published, behind ' || ahead.count || ' others' END AS why
+FROM (SELECT * FROM overdue ORDER BY since LIMIT %(limit)s) AS overdue
+LEFT JOIN duly.outbox_events AS event ON event.job_id = overdue.id
+CROSS JOIN LATERAL (
+    SELECT count(*) FROM (
+        SELECT FROM unnest('{0,1,2,3,4,5}'::smallint[]) AS level (priority)
+        CROSS JOIN LATERAL (
+            SELECT FROM duly.outbox_events AS other
+            WHERE other.queue = event.queue AND other.priority = level.priority
+              AND other.available_at
+                  < CASE level.priority WHEN event.priority THEN event.available_at ELSE now() END
+            LIMIT 1000
+        ) AS due
+        WHERE level.priority <= event.priority AND mod(level.priority, 3) <= mod(event.priority, 3)
+        LIMIT 1000
+    ) AS others
+) AS ahead
+ORDER BY overdue.since
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class OverdueJob:
+    """A job that is late.
+
+    `since` is when a queued job should have started, when workers first refused it, or when a
+    running job started.
+    """
+
+    id: UUID
+    kind: str
+    queue: str
+    state: str
+    since: datetime
+    why: str
+
+
+def find(
+    session: Session, kinds: Kinds, *, silence: timedelta, limit: int = 50
+) -> list[OverdueJob]:
+    """Jobs that are queued long after their time, or have run past their limit.
+
+    Also those that workers have refused for long, and those whose worker is gone. The longest
+    overdue come first. A job whose kind is not in `kinds` is past its limit once it is past the
+    longest limit in `kinds`. A worker without a heartbeat for `silence` counts as dead.
+    """
+    parameters = _parameters(kinds, silence) | {"limit": limit}
+    rows = session.connection().exec_driver_sql(OVERDUE + FIND, parameters)
+    return [OverdueJob(*row) for row in rows]
+
+
+def count(session: Session, kinds: Kinds, *, silence: timedelta) -> dict[str, int]:
+    """How many overdue jobs each queue has."""
+    found = session.connection().exec_driver_sql(OVERDUE + COUNT, _parameters(kinds, silence))
+    return {row.queue: row.overdue for row in found}
+
+
+def _parameters(kinds: Kinds, silence: timedelta) -> dict[str, Any]:
+    limits = {name: kind.time_limit for name, kind in kinds.items()}
+    return {
+        "kinds": list(limits),
+        "limits": list(limits.values()),
+        "silence": silence,
+        "long": max(limits.values(), default=DEFAULT_TIME_LIMIT),
+        "late": OVERDUE_AFTER,
+    }

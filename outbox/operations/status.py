@@ -1,0 +1,114 @@
+"""How the line is doing, as Postgres knows it: backlog, jobs, dead letters and workers."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from outbox.kinds import Kinds
+from outbox.operations import overdue
+from outbox.operations.overdue import OverdueJob
+from outbox.store import sequences
+from outbox.store.schema import metadata
+from outbox.store.sequences import Behind
+
+LONGEST_OVERDUE = 10
+"""How many overdue jobs are shown; the queues tell how many there are."""
+
+EVENTS = """
+SELECT queue,
+       count(*) FILTER (WHERE available_at <= now() AND mod(priority, 3) = 0) AS high,
+       count(*) FILTER (WHERE available_at <= now() AND mod(priority, 3) = 1) AS normal,
+       count(*) FILTER (WHERE available_at <= now() AND mod(priority, 3) = 2) AS low,
+       count(*) FILTER (WHERE available_at > now()) AS scheduled,
+       round(extract(epoch FROM now() - min(available_at) FILTER (WHERE available_at <= now())), 1)
+           ::float8 AS oldest_seconds
+FROM duly.outbox_events GROUP BY queue
+"""
+# Of queued jobs those that wait in no outbox: published, and not claimed so far. They are few, as
+# the relay publishes only so far ahead; to count all that are queued is to read them all.
+PUBLISHED = """
+SELECT job.queue, count(DISTINCT job.id) AS queued
+FROM duly.publications AS publication
+CROSS JOIN unnest(publication.job_ids, publication.dispatches) AS sent (job_id, dispatch)
+JOIN duly.jobs AS job
+  ON job.id = sent.job_id AND job.dispatch = sent.dispatch AND job.state || '' = 'queued'
+WHERE NOT EXISTS (SELECT FROM duly.outbox_events AS event WHERE event.job_id = job.id)
+GROUP BY job.queue
+"""
+RUNNING = """
+SELECT queue, count(*) AS running FROM duly.jobs WHERE state = 'running' GROUP BY queue
+"""
+LETTERS = """
+SELECT queue, count(*) AS dead FROM duly.dead_letters WHERE closed_at IS NULL GROUP BY queue
+"""
+WORKERS = """
+SELECT name, queues, threads,
+       round(extract(epoch FROM now() - heartbeat_at), 1)::float8 AS silent_seconds
+FROM duly.workers ORDER BY name
+"""
+
+
+@dataclass(slots=True)
+class QueueStatus:
+    """One queue. `high`, `normal` and `low` are due and not yet published, `scheduled` not due."""
+
+    queue: str
+    high: int = 0
+    normal: int = 0
+    low: int = 0
+    scheduled: int = 0
+    oldest_seconds: float | None = None
+    """For how long the oldest due event has waited to be published."""
+    queued: int = 0
+    """All queued jobs: those that wait in Postgres, and those published to the broker."""
+    running: int = 0
+    overdue: int = 0
+    dead: int = 0
+    """Open dead letters."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerStatus:
+    """One worker process, and for how long nothing was heard of it."""
+
+    worker: str
+    queues: list[str]
+    threads: int
+    silent_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Everything at one look."""
+
+    queues: list[QueueStatus]
+    workers: list[WorkerStatus]
+    overdue: list[OverdueJob]
+    """The longest overdue ones."""
+    behind: list[Behind]
+    """The tables whose sequence is behind their rows."""
+
+
+def read(session: Session, kinds: Kinds, silence: timedelta) -> Status:
+    """The status of the service's queues and of all others that hold something.
+
+    `silence` is after how long a worker without heartbeat is dead.
+    """
+    found = {queue: QueueStatus(queue) for queue in kinds.queues}
+    for query in (EVENTS, PUBLISHED, RUNNING, LETTERS):
+        for row in session.execute(text(query)).mappings():
+            status = found.setdefault(row["queue"], QueueStatus(row["queue"]))
+            for name, value in row.items():
+                setattr(status, name, value)
+    for each in found.values():
+        each.queued += each.high + each.normal + each.low + each.scheduled
+    for queue, late in overdue.count(session, kinds, silence=silence).items():
+        found.setdefault(queue, QueueStatus(queue)).overdue = late
+    return Status(
+        queues=sorted(found.values(), key=lambda each: each.queue),
+        workers=[WorkerStatus(*row) for row in session.execute(text(WORKERS))],
+        overdue=overdue.find(session, kinds, silence=silence, limit=LONGEST_OVERDUE),
+        behind=sequences.behind(session.connection(), metadata),
+    )

@@ -1,0 +1,138 @@
+"""The relay process: publishes, collects dead letters, rescues, prunes, listens for wake-ups.
+
+Each duty has its own connections, so that none waits for another. One that fails is restarted after
+a growing backoff, whether it lost Postgres or RabbitMQ or has a bug; the others go on.
+"""
+
+import asyncio
+import faulthandler
+import signal
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from datetime import timedelta
+
+import psycopg
+import structlog
+
+from outbox.backoff import Backoff
+from outbox.maintenance import upkeep
+from outbox.maintenance.dead_letter_collector import DeadLetterCollector
+from outbox.maintenance.outages import is_outage
+from outbox.maintenance.pruner import Pruner
+from outbox.maintenance.rescuer import Rescuer
+from outbox.postgres.refused_records import first_line
+from outbox.relay.loop import Relay
+from outbox.submission.wake_up import listen
+
+log = structlog.get_logger(__name__)
+
+Duty = Callable[[], Awaitable[None]]
+
+FIRST_BACKOFF_SECONDS = 0.2
+LONGEST_BACKOFF_SECONDS = 2.0
+BACKOFF_RESETS_AFTER_SECONDS = 30.0
+"""A duty that ran for longer before it failed starts with the first backoff again."""
+DRAIN_SECONDS = 7.0
+"""How long after a signal it waits for what is in flight."""
+LONGEST_SECONDS = 9.5
+"""How long after a signal the process exits at the latest, whatever holds it up."""
+
+
+async def run(
+    *,
+    database_url: str,
+    listen_url: str | None = None,
+    amqp_url: str,
+    queues: Iterable[str],
+    window: int,
+    silence: timedelta = timedelta(seconds=10),
+    patience: timedelta = timedelta(seconds=30),
+    retention: timedelta | None = timedelta(days=30),
+) -> None:
+    """Run all duties until SIGTERM or SIGINT; what is in flight is settled first.
+
+    `listen_url` reaches the same Postgres past a pooler, for wake-ups; through a pooler the relay
+    only polls. `queues` are served from the start, others as soon as they have events or workers.
+    A worker's jobs are rescued once it has sent no heartbeat for `silence`. A job that is published
+    but unclaimed for `patience` is published again if the broker has lost its message. Jobs that
+    succeeded or were cancelled are deleted after `retention`, or never if it is None.
+
+    A batch that Postgres or RabbitMQ does not answer for is given up DRAIN_SECONDS after the
+    signal, and another relay publishes it again. This then returns and leaves asyncio tasks that
+    still wait: the caller ends the process without waiting for them. The process ends itself
+    LONGEST_SECONDS after the signal at the latest.
+    """
+    relay = Relay(database_url, amqp_url, queues, window=window, patience=patience)
+    collector = DeadLetterCollector(database_url, amqp_url, relay.queues)
+    rescuer = Rescuer(database_url, silence, on_rescue=relay.wake_up)
+    duties = {
+        "collector": collector.run,
+        "rescuer": rescuer.run,
+        "upkeep": lambda: upkeep.run(database_url),
+        "listener": lambda: listen(listen_url or database_url, relay.wake_up),
+    }
+    if retention is not None:
+        duties["pruner"] = Pruner(database_url, retention).run
+    work = asyncio.create_task(_run_duties(relay, duties))
+    if await _ends_in_time(work, relay.stop):
+        await work
+        faulthandler.cancel_dump_traceback_later()
+        log.info("relay stopped")
+    else:
+        log.warning("relay stopped without an answer", why="Postgres or RabbitMQ is silent")
+
+
+async def _run_duties(relay: Relay, duties: Mapping[str, Duty]) -> None:
+    """Run until the relay was stopped, then cancel the other duties."""
+    async with asyncio.TaskGroup() as group:
+        others = [group.create_task(_supervise(duty, run)) for duty, run in duties.items()]
+        await _supervise("relay", relay.run)
+        for other in others:
+            other.cancel()
+
+
+async def _ends_in_time(work: "asyncio.Task[None]", stop: Callable[[], None]) -> bool:
+    """Wait until the work ends by itself, or for DRAIN_SECONDS after a signal; whether it ended."""
+    signalled = asyncio.Event()
+
+    def end() -> None:
+        faulthandler.dump_traceback_later(LONGEST_SECONDS, exit=True)
+        stop()
+        signalled.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, end)
+    waiting = asyncio.create_task(signalled.wait())
+    await asyncio.wait({work, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    if signalled.is_set():
+        await asyncio.wait({work}, timeout=DRAIN_SECONDS)
+    waiting.cancel()
+    return work.done()
+
+
+async def _supervise(duty: str, run: Duty) -> None:
+    """Run the duty until it returns, restarting it after each error."""
+    backoff = Backoff(FIRST_BACKOFF_SECONDS, LONGEST_BACKOFF_SECONDS)
+    reported = ""
+    while True:
+        began = time.monotonic()
+        try:
+            return await run()
+        except Exception as error:  # noqa: BLE001 - a bug in one duty must not end the others
+            if time.monotonic() - began > BACKOFF_RESETS_AFTER_SECONDS:
+                backoff.reset()
+            pause = backoff.pause()
+            _report(duty, error, pause, is_new=str(error) != reported)
+            reported = str(error)
+        await asyncio.sleep(pause)
+
+
+def _report(duty: str, error: Exception, pause: float, *, is_new: bool) -> None:
+    """Log an outage in one line, and a bug with its traceback unless the last was the same."""
+    if is_outage(error):
+        lost = "Postgres" if isinstance(error, psycopg.Error) else "RabbitMQ"
+        why = f"{lost}: {first_line(error)}"
+        log.warning("waiting", duty=duty, why=why, again_in=round(pause, 1))
+    else:
+        trace = error if is_new else None
+        log.error("a duty failed", duty=duty, error=first_line(error), exc_info=trace)

@@ -1,0 +1,68 @@
+"""What becomes of events whose messages the broker refuses, or could never take."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import psycopg
+import structlog
+from psycopg import AsyncConnection
+
+from outbox.amqp import messages
+from outbox.amqp.messages import Dispatch
+from outbox.postgres.refused_records import first_line, is_about_one
+from outbox.store import sequences, transitions
+
+log = structlog.get_logger(__name__)
+
+FAILURES_ALLOWED = 10
+"""How often the broker refuses an event before its job becomes dead."""
+
+Unpublishable = list[tuple[Dispatch, str]]
+"""Dispatches that need not be tried again, each with the reason."""
+
+
+def flaw(dispatch: Dispatch) -> str | None:
+    """Why there can be no message for the dispatch, or None."""
+    return messages.flaw(dispatch.kind, dispatch.queue)
+
+
+def unpublishable(
+    refused: Sequence[Dispatch], deferred: Iterable[tuple[Any, ...]]
+) -> Unpublishable:
+    """Which of the refused dispatches will never be published; `deferred` is from DEFER_EVENTS."""
+    failures = {str(job_id): count for job_id, _, count in deferred}
+    why = {each: flaw(each) or _too_often(failures.get(each.job_id, 0)) for each in refused}
+    return [(dispatch, reason) for dispatch, reason in why.items() if reason]
+
+
+async def bury(database: AsyncConnection[Any], dispatch: Dispatch, why: str) -> None:
+    """Make the job dead, in a transaction of its own, unless it has moved on.
+
+    If the tables refuse that, the event stays deferred, and this is tried again after the next
+    attempt to publish it. Raises psycopg's other errors.
+    """
+    job = {
+        "id": [dispatch.job_id],
+        "dispatch": [dispatch.dispatch],
+        "kind": [dispatch.kind],
+        "queue": [dispatch.queue],
+        "reason": ["unpublishable"],
+        "error_type": [""],
+        "error_message": [why],
+    }
+    try:
+        died = (await database.execute(transitions.DIE_UNCLAIMED, job)).rowcount
+    except psycopg.Error as error:
+        if not is_about_one(error):
+            raise
+        await sequences.advance_async(database)
+        log.error("job not buried", job=dispatch.job_id, why=first_line(error))  # noqa: TRY400 - a traceback quotes the row
+        return
+    if died:
+        log.warning("job dead: it cannot be published", job=dispatch.job_id, why=why)
+
+
+def _too_often(failures: int) -> str | None:
+    if failures < FAILURES_ALLOWED:
+        return None
+    return f"the broker refused its message {failures} times"

@@ -1,0 +1,106 @@
+"""Finds and advances sequences that have fallen behind the numbers of their rows.
+
+Logical replication copies rows, but not the state of sequences. So after a switchover, or an import
+of rows alone, a sequence may give out a number that a row already has, and Postgres refuses the
+insert. Existing numbers stay, because people type them: the sequence moves past the largest.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+import structlog
+from psycopg import AsyncConnection
+from psycopg.errors import UniqueViolation
+from sqlalchemy import Connection, Identity, MetaData
+
+from outbox.postgres.refused_records import first_line, is_about_one
+from outbox.store.schema import metadata
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Behind:
+    """A table whose sequence is behind its rows, and the largest number in them."""
+
+    table: str
+    largest: int
+
+
+def _identity_columns(*metadatas: MetaData) -> list[tuple[str, str]]:
+    """Each table that has a sequence, with the column whose numbers it gives out."""
+    return [
+        (table.fullname, column.name)
+        for each in metadatas
+        for table in each.sorted_tables
+        for column in table.columns
+        if isinstance(column.server_default, Identity)
+    ]
+
+
+def _find_behind(*metadatas: MetaData) -> str:
+    """The query for what is behind, without the sequences that the role may not read."""
+    numbered = " UNION ALL ".join(
+        f"SELECT '{table}' AS name, pg_get_serial_sequence('{table}', '{column}') AS sequence,"  # noqa: S608 - our own names
+        f" (SELECT max({column}) FROM {table}) AS largest"
+        for table, column in _identity_columns(*metadatas)
+    )
+    return f"""
+SELECT name, sequence, largest FROM ({numbered}) AS numbered
+WHERE largest > CASE WHEN has_sequence_privilege(sequence, 'SELECT, USAGE')
+                     THEN coalesce(pg_sequence_last_value(sequence::regclass), 0) ELSE largest END
+"""  # noqa: S608
+
+
+LOCK = "hashtext('duly: move sequences on')"
+"""The key of the advisory lock that is held while sequences are advanced."""
+
+
+def _advance_behind(*metadatas: MetaData) -> str:
+    """The statement that advances what is behind.
+
+    One runs at a time, and looks only once it has the lock. If it looked before, it could move a
+    sequence back that another has advanced meanwhile, and that has given out numbers since.
+    """
+    return f"""
+WITH locked AS MATERIALIZED (SELECT pg_advisory_xact_lock({LOCK}))
+SELECT name, setval(sequence::regclass, largest)
+FROM ({_find_behind(*metadatas)}) AS behind
+WHERE (SELECT count(*) FROM locked) = 1
+"""  # noqa: S608
+
+
+ADVANCE_SEQUENCES = _advance_behind(metadata)
+"""Advances the engine's sequences past the largest number in use. Needs UPDATE on them.
+
+It may run at any time. A concurrent insert may be refused once more; its writer then runs it again.
+"""
+SEQUENCES_BEHIND = "sequences are behind their rows, run `duly migrate`"
+PRIMARY_KEYS = {f"{table.rpartition('.')[2]}_pkey" for table, _ in _identity_columns(metadata)}
+
+
+def is_duplicate(error: BaseException) -> bool:
+    """Whether Postgres refused a row because one of the engine's sequences is behind."""
+    return isinstance(error, UniqueViolation) and error.diag.constraint_name in PRIMARY_KEYS
+
+
+async def advance_async(database: AsyncConnection[Any]) -> None:
+    """Execute `MEND`; log a warning if Postgres refuses it. Raises psycopg's other errors."""
+    try:
+        await database.execute(ADVANCE_SEQUENCES)
+    except psycopg.Error as error:
+        if not is_about_one(error):
+            raise
+        log.warning(SEQUENCES_BEHIND, why=first_line(error))
+
+
+def behind(connection: Connection, *metadatas: MetaData) -> list[Behind]:
+    """The tables whose sequence is behind."""
+    found = connection.exec_driver_sql(_find_behind(*metadatas))
+    return [Behind(name, largest) for name, _, largest in found]
+
+
+def mend(connection: Connection, *metadatas: MetaData) -> list[Behind]:
+    """Advance each sequence that is behind past the largest number. Returns what was behind."""
+    return [Behind(*row) for row in connection.exec_driver_sql(_advance_behind(*metadatas))]

@@ -1,0 +1,86 @@
+"""Every transition of a job: each is one SQL statement, so a crash leaves it done or not done.
+
+    queued --claim--> running --succeed--> succeeded
+       ^                 |----retry/snooze/rescue----> queued (a later dispatch)
+       |                 |----die/rescue-------------> dead (a dead letter)
+       |----replay-------------------------------------'
+    queued --cancel--> cancelled        queued --bury--> dead
+    queued, running --put off--> queued (a later dispatch)
+    running --retry/snooze/die/rescue--> cancelled, once cancel has asked
+
+The files, by who makes the transition, in reading order: submit (handlers and actors), publish
+(the relay's main loop), run (workers), untaken (relay and workers), rescue, dead_letters and prune
+(the relay's maintenance), people (a person). levels holds what several of them share.
+
+A transition is fenced. It names the dispatch that its caller knows (and attempt and worker, once
+claimed), and does nothing if the job has moved on. Parameters are psycopg's named ones. Transitions
+that workers make in groups take arrays, and return the number `n` of each row that took effect,
+counted from 1. The database's clock is the only clock, except for who is silent (see RESCUE).
+
+A statement that knows its jobs' ids tests `state || ''`, which keeps the planner off the partial
+indexes by state. Beside millions of finished jobs, the statistics say that no job is queued, so the
+planner would read all queued jobs: the longer the backlog, the more a claim would cost. A statement
+that takes many ids also filters by `ANY` of them, besides joining. So it uses the index even when
+Postgres keeps a plan that was made for a small table (see STEPS in
+outbox/postgres/session_settings.py).
+"""
+
+from outbox.store.transitions.dead_letters import (
+    ATTACH_MESSAGE,
+    JOB_EXISTS,
+    KEEP_FOREIGN,
+    REDISPATCH,
+)
+from outbox.store.transitions.levels import REPLAYED
+from outbox.store.transitions.people import CANCEL, DISCARD, REPLAY
+from outbox.store.transitions.prune import PRUNE, PRUNE_REFUSALS
+from outbox.store.transitions.publish import (
+    DEFER_EVENTS,
+    DELETE_EVENTS,
+    LOCK_EVENTS,
+    QUEUES_IN_USE,
+    REDISPATCH_LOST,
+)
+from outbox.store.transitions.rescue import (
+    DEREGISTER_WORKER,
+    PRUNE_WORKERS,
+    READ_HEARTBEATS,
+    RECORD_HEARTBEAT,
+    RESCUE,
+)
+from outbox.store.transitions.run import CLAIM, COUNT_UNCERTAIN, DIE, RETRY, SNOOZE, SUCCEED
+from outbox.store.transitions.submit import SUBMIT, SUBMIT_ALL
+from outbox.store.transitions.untaken import DIE_UNCLAIMED, POSTPONE
+
+__all__ = [
+    "ATTACH_MESSAGE",
+    "CANCEL",
+    "CLAIM",
+    "COUNT_UNCERTAIN",
+    "DEFER_EVENTS",
+    "DELETE_EVENTS",
+    "DEREGISTER_WORKER",
+    "DIE",
+    "DIE_UNCLAIMED",
+    "DISCARD",
+    "JOB_EXISTS",
+    "KEEP_FOREIGN",
+    "LOCK_EVENTS",
+    "POSTPONE",
+    "PRUNE",
+    "PRUNE_REFUSALS",
+    "PRUNE_WORKERS",
+    "QUEUES_IN_USE",
+    "READ_HEARTBEATS",
+    "RECORD_HEARTBEAT",
+    "REDISPATCH",
+    "REDISPATCH_LOST",
+    "REPLAY",
+    "REPLAYED",
+    "RESCUE",
+    "RETRY",
+    "SNOOZE",
+    "SUBMIT",
+    "SUBMIT_ALL",
+    "SUCCEED",
+]

@@ -1,0 +1,138 @@
+"""What a worker does with a job: it claims the job, then records how the attempt ended."""
+
+from outbox.store.transitions.levels import LEVEL
+
+# queued -> running. It need not wait for the disk: see outbox/worker/records/group_commit.py. A job
+# that this worker already runs is claimed again without a new attempt: its first claim committed,
+# but the answer was lost with the connection. (The worker itself drops a message for a job that it
+# has in flight.) Kind and run_at are fenced too: a forged message runs no job early, and none as
+# another kind.
+CLAIM = """
+UPDATE duly.jobs AS job
+SET state = 'running', worker = %(worker)s, started_at = now(),
+    attempt = job.attempt + CASE job.state WHEN 'queued' THEN 1 ELSE 0 END
+FROM unnest(%(id)s::uuid[], %(dispatch)s::int[], %(kind)s::text[])
+     WITH ORDINALITY AS asked (id, dispatch, kind, n)
+WHERE job.id = ANY (%(id)s::uuid[])
+  AND job.id = asked.id AND job.dispatch = asked.dispatch AND job.kind = asked.kind
+  AND job.run_at <= now()
+  AND (job.state || '' = 'queued' OR job.state || '' = 'running' AND job.worker = %(worker)s)
+RETURNING asked.n, job.attempt, job.attempt_limit, job.attempt_budget, job.subject, job.payload
+"""
+
+# running -> succeeded. The only transition that also runs inside an actor's transaction.
+SUCCEED = """
+UPDATE duly.jobs AS job
+SET state = 'succeeded', finished_at = now(), result = nullif(done.result, '')::jsonb
+FROM unnest(%(id)s::uuid[], %(dispatch)s::int[], %(attempt)s::int[], %(result)s::text[])
+     WITH ORDINALITY AS done (id, dispatch, attempt, result, n)
+WHERE job.id = ANY (%(id)s::uuid[])
+  AND job.id = done.id AND job.dispatch = done.dispatch AND job.attempt = done.attempt
+  AND job.worker = %(worker)s AND job.state || '' = 'running'
+RETURNING done.n
+"""
+
+# running -> queued after a failed attempt, or cancelled if somebody asked for that meanwhile.
+RETRY = f"""
+WITH failed AS (
+    UPDATE duly.jobs AS job
+    SET state = CASE WHEN job.cancel_requested_at IS NULL THEN 'queued' ELSE 'cancelled' END,
+        finished_at = CASE WHEN job.cancel_requested_at IS NULL THEN NULL ELSE now() END,
+        dispatch = job.dispatch + 1,
+        run_at = now() + error.delay_seconds * interval '1 second'
+    FROM unnest(%(id)s::uuid[], %(dispatch)s::int[], %(attempt)s::int[], %(outcome)s::text[],
+                %(error_type)s::text[], %(error_message)s::text[], %(traceback)s::text[],
+                %(delay_seconds)s::float8[])
+         WITH ORDINALITY AS error (id, dispatch, attempt, outcome, error_type, error_message,
+                                   traceback, delay_seconds, n)
+    WHERE job.id = ANY (%(id)s::uuid[])
+      AND job.id = error.id AND job.dispatch = error.dispatch AND job.attempt = error.attempt
+      AND job.worker = %(worker)s AND job.state || '' = 'running'
+    RETURNING job.id, job.state, job.dispatch, job.kind, job.queue, {LEVEL},
+              job.run_at,
+              job.worker, job.started_at, error.attempt, error.outcome, error.error_type,
+              error.error_message, nullif(error.traceback, '') AS traceback, error.n
+), attempt AS (
+    INSERT INTO duly.attempts (job_id, attempt, outcome, error_type, error_message, traceback,
+                               worker, started_at)
+    SELECT id, attempt, outcome, error_type, error_message, traceback, worker, started_at
+    FROM failed
+), event AS (
+    INSERT INTO duly.outbox_events (job_id, dispatch, kind, queue, priority, available_at)
+    SELECT id, dispatch, kind, queue, level, run_at FROM failed WHERE state = 'queued'
+    ON CONFLICT (job_id) DO UPDATE
+    SET dispatch = excluded.dispatch, available_at = excluded.available_at, failures = 0
+)
+SELECT n FROM failed
+"""
+
+# running -> queued with the attempt given back: snoozed, or handed back by a worker that stops.
+# Cancelled instead, if somebody asked for that meanwhile.
+SNOOZE = f"""
+WITH snoozed AS (
+    UPDATE duly.jobs AS job
+    SET state = CASE WHEN job.cancel_requested_at IS NULL THEN 'queued' ELSE 'cancelled' END,
+        finished_at = CASE WHEN job.cancel_requested_at IS NULL THEN NULL ELSE now() END,
+        dispatch = job.dispatch + 1,
+        attempt = job.attempt - 1,
+        run_at = now() + nap.delay_seconds * interval '1 second'
+    FROM unnest(%(id)s::uuid[], %(dispatch)s::int[], %(attempt)s::int[],
+                %(delay_seconds)s::float8[])
+         WITH ORDINALITY AS nap (id, dispatch, attempt, delay_seconds, n)
+    WHERE job.id = ANY (%(id)s::uuid[])
+      AND job.id = nap.id AND job.dispatch = nap.dispatch AND job.attempt = nap.attempt
+      AND job.worker = %(worker)s AND job.state || '' = 'running'
+    RETURNING job.id, job.state, job.dispatch, job.kind, job.queue, {LEVEL},
+              job.run_at, nap.n
+), event AS (
+    INSERT INTO duly.outbox_events (job_id, dispatch, kind, queue, priority, available_at)
+    SELECT id, dispatch, kind, queue, level, run_at FROM snoozed WHERE state = 'queued'
+    ON CONFLICT (job_id) DO UPDATE
+    SET dispatch = excluded.dispatch, available_at = excluded.available_at, failures = 0
+)
+SELECT n FROM snoozed
+"""
+
+# Worker, before it repeats an effect that may have happened: how many attempts ended uncertain
+# since the job was submitted or last replayed. `forgiven` is the last attempt before that.
+COUNT_UNCERTAIN = """
+SELECT asked.n, (
+    SELECT count(*) FROM duly.attempts AS earlier
+    WHERE earlier.job_id = asked.id AND earlier.attempt > asked.forgiven
+      AND earlier.outcome = 'uncertain'
+) AS uncertain
+FROM unnest(%(id)s::uuid[], %(forgiven)s::int[]) WITH ORDINALITY AS asked (id, forgiven, n)
+"""
+
+# running -> dead after the last attempt, or after an error that is not worth another. Cancelled
+# instead, without a dead letter, if somebody asked for that meanwhile: nobody wants the job any
+# more.
+DIE = """
+WITH died AS (
+    UPDATE duly.jobs AS job
+    SET state = CASE WHEN job.cancel_requested_at IS NULL THEN 'dead' ELSE 'cancelled' END,
+        finished_at = now()
+    FROM unnest(%(id)s::uuid[], %(dispatch)s::int[], %(attempt)s::int[], %(reason)s::text[],
+                %(outcome)s::text[], %(error_type)s::text[], %(error_message)s::text[],
+                %(traceback)s::text[])
+         WITH ORDINALITY AS error (id, dispatch, attempt, reason, outcome, error_type,
+                                   error_message, traceback, n)
+    WHERE job.id = ANY (%(id)s::uuid[])
+      AND job.id = error.id AND job.dispatch = error.dispatch AND job.attempt = error.attempt
+      AND job.worker = %(worker)s AND job.state || '' = 'running'
+    RETURNING job.id, job.state, job.dispatch, job.kind, job.queue, job.worker, job.started_at,
+              error.attempt, error.reason, error.outcome, error.error_type, error.error_message,
+              nullif(error.traceback, '') AS traceback, error.n
+), attempt AS (
+    INSERT INTO duly.attempts (job_id, attempt, outcome, error_type, error_message, traceback,
+                               worker, started_at)
+    SELECT id, attempt, outcome, error_type, error_message, traceback, worker, started_at
+    FROM died
+), letter AS (
+    INSERT INTO duly.dead_letters (job_id, dispatch, kind, queue, reason, error_type,
+                                   error_message)
+    SELECT id, dispatch, kind, queue, reason, error_type, error_message
+    FROM died WHERE state = 'dead'
+)
+SELECT n FROM died
+"""

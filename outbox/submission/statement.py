@@ -1,0 +1,20 @@
+"""The statement that submits a transaction's jobs, and its parameters."""
+
+from collections.abc import Sequence
+
+from pydantic_core import to_json
+
+from outbox.store import transitions
+
+Row = dict[str, str | None]
+"""One job as the parameters of SUBMIT, all of them text."""
+
+
+def submission(rows: Sequence[Row]) -> tuple[str, Row]:
+    """The transition that writes all rows, and its parameters.
+
+    JSON is written in ASCII, which is valid in any client_encoding.
+    """
+    if len(rows) == 1:
+        return transitions.SUBMIT, rows[0]
+    return transitions.SUBMIT_ALL, {"jobs": to_json(rows, ensure_ascii=True).decode()}

@@ -1,0 +1,79 @@
+"""Compares the jobs that Postgres says this worker runs with those that it has in flight.
+
+They differ permanently if Postgres goes back in time under a live worker: a lagging standby was
+promoted, or a backup restored. A job that has ended here may then be running again in Postgres, and
+nobody would rescue it while the worker lives.
+"""
+
+import threading
+from contextlib import suppress
+
+import structlog
+
+from outbox.store import transitions
+from outbox.worker.attempt import Attempt
+from outbox.worker.in_flight import InFlight
+from outbox.worker.records.group_commit import RUNNING, GroupCommit, GroupCommitClosed
+
+log = structlog.get_logger(__name__)
+
+COMPARE_SECONDS = 3.0
+
+Fence = tuple[str, int, int]
+"""Job id, dispatch and attempt."""
+
+
+class Ownership:
+    """Compares every few seconds, on its own thread and through the group commit.
+
+    What differs in two comparisons in a row is repaired. A job that is not in flight is handed
+    back without spending its attempt. An attempt that Postgres does not list, because its job is
+    queued or another worker's, is interrupted. One comparison is not enough: jobs start and end
+    between Postgres's answer and the comparison.
+    """
+
+    def __init__(self, group_commit: GroupCommit, in_flight: InFlight) -> None:
+        self._group_commit = group_commit
+        self._in_flight = in_flight
+        self._unknown: set[Fence] = set()
+        self._lost: set[Attempt] = set()
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="ownership", daemon=True)
+
+    def start(self) -> None:
+        """Start comparing."""
+        self._thread.start()
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the thread runs. It ends only when closed, or by a bug."""
+        return self._thread.is_alive()
+
+    def close(self) -> None:
+        """Start no more comparisons. One under way ends with the group commit."""
+        self._closing.set()
+
+    def _run(self) -> None:
+        with suppress(GroupCommitClosed):
+            while not self._closing.wait(COMPARE_SECONDS):
+                self._compare()
+
+    def _compare(self) -> None:
+        answer = self._group_commit.write(RUNNING, {})
+        running = {(job, dispatch, attempt) for job, dispatch, attempt in answer.running}
+        unknown = {each for each in running if not self._in_flight.has(each[:2])}
+        lost = {
+            each for each in self._in_flight.attempts if each.is_open and each.fence not in running
+        }
+        for fence in unknown & self._unknown:
+            self._hand_back(fence)
+        for attempt in lost & self._lost:
+            attempt.interrupt()
+        self._unknown, self._lost = unknown, lost
+
+    def _hand_back(self, fence: Fence) -> None:
+        job, dispatch, attempt = fence
+        log.warning("handed back", job=job, why="running in Postgres, but not in flight here")
+        row = {"id": job, "dispatch": dispatch, "attempt": attempt, "delay_seconds": 0}
+        self._group_commit.write(transitions.SNOOZE, row)
+        self._group_commit.wake_up()

@@ -1,0 +1,64 @@
+"""Decides which queue's message gets a worker's next free thread."""
+
+from collections import Counter, OrderedDict, deque
+from collections.abc import Collection
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class TooFewThreads(ValueError):
+    """A worker serves more queues than it has threads."""
+
+
+class ThreadShares(Generic[T]):
+    """Reserves one thread for each queue and shares the rest among all queues, in turns.
+
+    So long jobs of one queue never keep another queue's jobs waiting for a thread. Not thread-safe:
+    the caller must serialize the calls.
+    """
+
+    def __init__(self, threads: int, queues: Collection[str]) -> None:
+        """Raises TooFewThreads if there are fewer threads than queues."""
+        if threads < len(queues):
+            raise TooFewThreads(
+                f"{threads} threads are too few: each of the {len(queues)} queues needs its own"
+            )
+        self._shared = threads - len(queues)
+        self._waiting: OrderedDict[str, deque[T]] = OrderedDict((each, deque()) for each in queues)
+        self._busy: Counter[str] = Counter()
+
+    def __len__(self) -> int:
+        """How many messages wait."""
+        return sum(map(len, self._waiting.values()))
+
+    def add(self, queue: str, message: T) -> None:
+        """Add a message that waits for a thread."""
+        self._waiting[queue].append(message)
+
+    def take(self) -> T | None:
+        """Take the next message that may have a thread, and mark one busy; None if none may."""
+        for queue, messages in self._waiting.items():
+            if messages and self._may_begin(queue):
+                self._waiting.move_to_end(queue)
+                self.occupy(queue)
+                return messages.popleft()
+        return None
+
+    def occupy(self, queue: str) -> None:
+        """Mark one more thread busy with this queue."""
+        self._busy[queue] += 1
+
+    def release(self, queue: str) -> None:
+        """Mark one thread of this queue free again."""
+        self._busy[queue] -= 1
+
+    def clear(self) -> None:
+        """Drop all waiting messages."""
+        for messages in self._waiting.values():
+            messages.clear()
+
+    def _may_begin(self, queue: str) -> bool:
+        if not self._busy[queue]:
+            return True
+        return sum(busy - 1 for busy in self._busy.values() if busy) < self._shared

@@ -1,0 +1,119 @@
+"""Handlers for invoices: the business rows and their jobs, in one transaction."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Body, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from sqlalchemy import Select, select
+from sqlalchemy.orm import selectinload
+
+from outbox import submit
+from outbox.http.auth.scopes import Reader, Submitter
+from outbox.http.openapi.response_docs import answered, documented
+from outbox.http.problems import types
+from outbox.http.problems.problem import ANY_REQUEST, POST_REQUEST, Problem
+from outbox.http.requests.database import Tx
+from outbox.http.requests.transaction import TransactionalRoute
+from outbox.http.routes import cursors
+from outbox.http.routes.cursors import Cursor, Limit
+from outbox.operations import jobs
+from outbox.operations.jobs import JobFilter
+from service.examples import NEW_INVOICES
+from service.invoices.schemas import (
+    InvoicePage,
+    InvoiceShown,
+    InvoiceSummary,
+    NewInvoice,
+    invoice_path,
+)
+from service.kinds import RENDER_INVOICE
+from service.models import Invoice
+
+router = APIRouter(
+    prefix="/v1/invoices",
+    tags=["Invoices"],
+    route_class=TransactionalRoute,
+    responses=documented(*ANY_REQUEST),
+)
+
+
+@router.post(
+    "",
+    status_code=201,
+    summary="Make an invoice",
+    response_description="The invoice is stored, and so is the job that draws and mails it",
+    responses=answered(201, "Invoice", "Location") | documented(*POST_REQUEST),
+)
+async def create_invoice(
+    new: Annotated[NewInvoice, Body(openapi_examples=NEW_INVOICES)],
+    tx: Tx,
+    by: Submitter,
+    response: Response,
+) -> InvoiceShown:
+    """Store an invoice; its PDF is drawn, mailed and announced to webhooks in the background."""
+    invoice = new.draft()
+    tx.add(invoice)
+    await tx.flush()
+    work = RENDER_INVOICE(invoice_id=invoice.id)
+    job = await submit(tx, work, subject=invoice.subject, by=str(by))
+    response.headers["Location"] = invoice_path(invoice.id)
+    return InvoiceShown.of(invoice, [job])
+
+
+@router.get(
+    "",
+    summary="List invoices",
+    responses=answered(200, "InvoicePage") | documented(types.BAD_CURSOR),
+)
+async def list_invoices(tx: Tx, _: Reader, limit: Limit = 50, cursor: Cursor = None) -> InvoicePage:
+    """Invoices, the newest first."""
+    query = _invoices().order_by(Invoice.id.desc()).limit(limit + 1)
+    if before := cursors.read(cursor, "invoices", UUID):
+        query = query.where(Invoice.id < before)
+    rows, next_cursor = cursors.page((await tx.scalars(query)).all(), "invoices", limit)
+    found = [InvoiceSummary.model_validate(invoice) for invoice in rows]
+    return InvoicePage(invoices=found, next_cursor=next_cursor)
+
+
+@router.get(
+    "/{invoice_id}",
+    summary="Look at an invoice",
+    responses=answered(200, "Invoice") | documented(types.NOT_FOUND),
+)
+async def get_invoice(invoice_id: UUID, tx: Tx, _: Reader) -> InvoiceShown:
+    """An invoice with its jobs, the newest of them first."""
+    invoice = await _get(tx, invoice_id)
+    its_jobs = await tx.run_sync(jobs.find, JobFilter(subject=invoice.subject))
+    return InvoiceShown.of(invoice, its_jobs)
+
+
+@router.get(
+    "/{invoice_id}/pdf",
+    summary="Get an invoice's PDF",
+    response_class=Response,
+    responses={
+        200: {"content": {"application/pdf": {"schema": {"type": "string", "format": "binary"}}}},
+        **documented(types.NOT_FOUND, types.NOT_READY),
+    },
+)
+async def get_invoice_pdf(invoice_id: UUID, tx: Tx, _: Reader, request: Request) -> Response:
+    """The PDF; 404 with Retry-After until its job has drawn it."""
+    name = (await _get(tx, invoice_id)).pdf
+    if name is None:
+        detail = "the PDF has not been drawn yet"
+        raise Problem(types.NOT_READY, detail, headers={"Retry-After": "1"})
+    await tx.close()  # the store may be slow: give the connection back first
+    content = await run_in_threadpool(request.app.state.documents.get, name)
+    return Response(content, media_type="application/pdf")
+
+
+async def _get(tx: Tx, invoice_id: UUID) -> Invoice:
+    invoice = await tx.scalar(_invoices().where(Invoice.id == invoice_id))
+    if invoice is None:
+        raise Problem(types.NOT_FOUND, f"there is no invoice {invoice_id}")
+    return invoice
+
+
+def _invoices() -> Select[Invoice]:
+    return select(Invoice).options(selectinload(Invoice.lines))

@@ -1,0 +1,120 @@
+"""Invoices as the API takes and shows them."""
+
+import re
+from collections.abc import Iterable
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+
+from outbox import SubmittedJob
+from outbox.http.routes.job_schemas import JobSummary
+from outbox.operations.jobs import JobRecord
+from service.mail.addresses import MailAddress
+from service.mail.one_line import OneLine
+from service.models import Invoice, InvoiceLine
+
+Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$", description="As in ISO 4217.")]
+
+PRICE = r"^-?[0-9]{1,8}(\.[0-9]{1,2})?$"
+
+
+def _written_out(given: object) -> str:
+    # A JSON number is a binary fraction to many clients, and 19.90 is none.
+    if isinstance(given, str) and re.fullmatch(PRICE, given):
+        return given
+    raise ValueError('must be a text such as "19.90"')
+
+
+Price = Annotated[
+    Decimal,
+    BeforeValidator(_written_out),
+    WithJsonSchema({"type": "string", "pattern": PRICE, "examples": ["19.90"]}),
+]
+
+
+class NewLine(BaseModel):
+    """A line to invoice."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    description: Annotated[OneLine, Field(max_length=500)]
+    quantity: Annotated[int, Field(ge=1, le=1_000_000)]
+    unit_price: Price
+
+
+class NewInvoice(BaseModel):
+    """An invoice to make, and to mail as PDF."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    customer: Annotated[OneLine, Field(max_length=200)]
+    email: MailAddress
+    currency: Currency
+    lines: Annotated[list[NewLine], Field(min_length=1, max_length=100)]
+
+    def draft(self) -> Invoice:
+        """The rows to add."""
+        lines = [
+            InvoiceLine(position=position, **line.model_dump())
+            for position, line in enumerate(self.lines, start=1)
+        ]
+        return Invoice(
+            customer=self.customer, email=self.email, currency=self.currency, lines=lines
+        )
+
+
+class LineShown(BaseModel):
+    """A line of an invoice; `amount` is quantity times price."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    description: str
+    quantity: int
+    unit_price: Decimal
+    amount: Decimal
+
+
+class InvoiceSummary(BaseModel):
+    """An invoice in brief; `total` is in its currency."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: UUID
+    customer: str
+    email: str
+    currency: str
+    total: Decimal
+    created_at: datetime
+    lines: list[LineShown]
+
+
+class InvoiceShown(InvoiceSummary):
+    """An invoice with its jobs. The PDF is there once its job has drawn it."""
+
+    jobs: list[JobSummary]
+    links: dict[str, str]
+
+    @classmethod
+    def of(cls, invoice: Invoice, jobs: Iterable[JobRecord | SubmittedJob]) -> "InvoiceShown":
+        """The invoice with its jobs."""
+        path = invoice_path(invoice.id)
+        return cls(
+            **InvoiceSummary.model_validate(invoice).model_dump(),
+            jobs=[JobSummary.brief(job) for job in jobs],
+            links={"self": path, "pdf": f"{path}/pdf"},
+        )
+
+
+class InvoicePage(BaseModel):
+    """Some invoices, the newest first."""
+
+    invoices: list[InvoiceSummary]
+    next_cursor: str | None
+
+
+def invoice_path(invoice_id: UUID) -> str:
+    """Where the invoice is."""
+    return f"/v1/invoices/{invoice_id}"

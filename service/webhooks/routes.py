@@ -1,0 +1,200 @@
+"""Handlers for webhook endpoints: addresses that want to hear of events."""
+
+import secrets
+from base64 import b64encode
+from datetime import datetime
+from typing import Annotated
+from urllib.parse import urlencode, urlsplit
+from uuid import UUID
+
+from fastapi import APIRouter, Body
+from pydantic import (
+    AfterValidator,
+    AnyUrl,
+    BaseModel,
+    ConfigDict,
+    Field,
+    UrlConstraints,
+    computed_field,
+)
+from sqlalchemy import delete, select, update
+
+from outbox.http.auth.record import WhyAsked, WhyTold, note_look
+from outbox.http.auth.scopes import Admin, Reader
+from outbox.http.openapi.response_docs import answered, documented
+from outbox.http.problems import types
+from outbox.http.problems.problem import ANY_REQUEST, POST_REQUEST, Problem
+from outbox.http.requests.database import Tx
+from outbox.http.requests.transaction import TransactionalRoute
+from outbox.http.routes import cursors
+from outbox.http.routes.cursors import Cursor, Limit
+from outbox.operations import acts
+from outbox.operations.api_keys import Caller, Scope
+from outbox.redaction.fields import HIDDEN
+from service.examples import NEW_ENDPOINTS
+from service.kinds import DELIVER_WEBHOOK
+from service.models import WebhookEndpoint
+
+router = APIRouter(
+    prefix="/v1/webhook-endpoints",
+    tags=["Webhook endpoints"],
+    route_class=TransactionalRoute,
+    responses=documented(*ANY_REQUEST),
+)
+
+
+def _without_password(url: AnyUrl) -> AnyUrl:
+    if url.username or url.password:
+        raise ValueError("must not contain a user name or password")
+    return url
+
+
+Address = Annotated[
+    AnyUrl,
+    UrlConstraints(max_length=2000, allowed_schemes=["http", "https"], host_required=True),
+    AfterValidator(_without_password),
+]
+Event = Annotated[str, Field(pattern=r"^(\*|[a-z0-9_]+(\.[a-z0-9_]+)+)$", max_length=100)]
+
+
+def _without_tokens(url: str) -> str:
+    where = urlsplit(url)
+    bare = f"{where.scheme}://{where.netloc}/"
+    return url if url in (bare, bare[:-1]) else bare + HIDDEN
+
+
+class NewEndpoint(BaseModel):
+    """An address to call, and the events to tell it; `*` is all of them."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    url: Address
+    events: Annotated[list[Event], Field(min_length=1, max_length=50)]
+
+
+class EndpointShown(BaseModel):
+    """A webhook endpoint; `disabled_at` is set once it answered 410 Gone.
+
+    `links.missed` lists the deliveries that it missed, as dead letters to be replayed. Path and
+    query of `url` may hold a token: without the scope `payloads` they are hidden.
+    """
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: UUID
+    url: str
+    events: list[str]
+    created_at: datetime
+    disabled_at: datetime | None
+
+    @computed_field
+    def links(self) -> dict[str, str]:
+        """Where the endpoint can be switched on again, and where what it missed is listed."""
+        missed = urlencode({"kind": DELIVER_WEBHOOK.name, "error": str(self.id)})
+        return {
+            "enable": f"/v1/webhook-endpoints/{self.id}/enable",
+            "missed": f"/v1/dead-letters?{missed}",
+        }
+
+    @classmethod
+    def seen(cls, endpoint: WebhookEndpoint, by: Caller) -> "EndpointShown":
+        """The endpoint as this caller may see it."""
+        shown = cls.model_validate(endpoint)
+        if by.may(Scope.PAYLOADS):
+            return shown
+        return shown.model_copy(update={"url": _without_tokens(shown.url)})
+
+
+class EndpointMade(EndpointShown):
+    """A new webhook endpoint with its secret, which is never shown again."""
+
+    secret: str
+
+
+class EndpointPage(BaseModel):
+    """Some webhook endpoints, the newest first."""
+
+    webhook_endpoints: list[EndpointShown]
+    next_cursor: str | None
+
+
+@router.post(
+    "",
+    status_code=201,
+    summary="Add a webhook endpoint",
+    responses=answered(201, "EndpointMade") | documented(*POST_REQUEST),
+)
+async def create_webhook_endpoint(
+    new: Annotated[NewEndpoint, Body(openapi_examples=NEW_ENDPOINTS)],
+    tx: Tx,
+    by: Admin,
+    why: WhyAsked = None,
+) -> EndpointMade:
+    """Deliveries are signed as Standard Webhooks has it, with the secret that is shown once."""
+    secret = "whsec_" + b64encode(secrets.token_bytes(32)).decode()
+    endpoint = WebhookEndpoint(url=str(new.url), events=new.events, secret=secret)
+    tx.add(endpoint)
+    await tx.flush()
+    about = [f"endpoint:{endpoint.id}"]
+    await tx.run_sync(acts.record, "endpoint-create", about, who=str(by), why=why)
+    return EndpointMade.model_validate(endpoint)
+
+
+@router.get(
+    "",
+    summary="List webhook endpoints",
+    responses=answered(200, "EndpointPage") | documented(types.BAD_CURSOR),
+)
+async def list_webhook_endpoints(
+    tx: Tx, by: Reader, limit: Limit = 50, cursor: Cursor = None, why: WhyAsked = None
+) -> EndpointPage:
+    """Webhook endpoints, the newest first, without their secrets."""
+    query = select(WebhookEndpoint).order_by(WebhookEndpoint.id.desc()).limit(limit + 1)
+    if before := cursors.read(cursor, "webhook-endpoints", UUID):
+        query = query.where(WebhookEndpoint.id < before)
+    found = (await tx.scalars(query)).all()
+    rows, next_cursor = cursors.page(found, "webhook-endpoints", limit)
+    await note_look(tx, by, (f"endpoint:{endpoint.id}" for endpoint in rows), why)
+    shown = [EndpointShown.seen(endpoint, by) for endpoint in rows]
+    return EndpointPage(webhook_endpoints=shown, next_cursor=next_cursor)
+
+
+@router.post(
+    "/{endpoint_id}/enable",
+    summary="Switch a webhook endpoint on again",
+    responses=answered(200, "Endpoint") | documented(types.NOT_FOUND, *POST_REQUEST),
+)
+async def enable_webhook_endpoint(
+    endpoint_id: UUID, tx: Tx, by: Admin, why: WhyTold
+) -> EndpointShown:
+    """What happens from now on is delivered to it. What it missed waits at `links.missed`."""
+    enabled = (
+        update(WebhookEndpoint)
+        .where(WebhookEndpoint.id == endpoint_id)
+        .values(disabled_at=None)
+        .returning(WebhookEndpoint)
+    )
+    endpoint = await tx.scalar(enabled)
+    if endpoint is None:
+        raise Problem(types.NOT_FOUND, f"there is no webhook endpoint {endpoint_id}")
+    about = [f"endpoint:{endpoint_id}"]
+    await tx.run_sync(acts.record, "endpoint-enable", about, who=str(by), why=why)
+    await note_look(tx, by, about, why)
+    return EndpointShown.seen(endpoint, by)
+
+
+@router.delete(
+    "/{endpoint_id}",
+    status_code=204,
+    summary="Delete a webhook endpoint",
+    responses=documented(types.NOT_FOUND),
+)
+async def delete_webhook_endpoint(
+    endpoint_id: UUID, tx: Tx, by: Admin, why: WhyAsked = None
+) -> None:
+    """Nothing more is delivered to it; deliveries that are still waiting become dead letters."""
+    gone = delete(WebhookEndpoint).where(WebhookEndpoint.id == endpoint_id)
+    if await tx.scalar(gone.returning(WebhookEndpoint.id)) is None:
+        raise Problem(types.NOT_FOUND, f"there is no webhook endpoint {endpoint_id}")
+    about = [f"endpoint:{endpoint_id}"]
+    await tx.run_sync(acts.record, "endpoint-delete", about, who=str(by), why=why)

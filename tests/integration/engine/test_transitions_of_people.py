@@ -1,0 +1,143 @@
+"""Cancel, replay and discard: the steps that a person takes."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from uuid import uuid4
+
+import pytest
+
+from outbox.store import transitions
+from tests.integration.engine.by_hand import ByHand
+
+
+def test_a_queued_job_is_cancelled_at_once_and_never_published(by_hand: ByHand) -> None:
+    job = by_hand.submit()
+    assert by_hand.cancel(job) == [{"state": "cancelled"}]
+    assert by_hand.job(job)["finished_at"] is not None
+    assert by_hand.event(job) is None
+
+
+def test_a_cancelled_job_whose_message_is_on_its_way_does_not_run(by_hand: ByHand) -> None:
+    job = by_hand.submit()
+    by_hand.publish(job)
+    by_hand.cancel(job)
+    assert by_hand.claim(job) is None
+
+
+def test_a_running_job_is_asked_and_may_still_succeed(by_hand: ByHand) -> None:
+    job = by_hand.running()
+    assert by_hand.cancel(job) == [{"state": "running"}]
+    asked = by_hand.job(job)["cancel_requested_at"]
+    assert asked is not None
+    by_hand.cancel(job)
+    assert by_hand.job(job)["cancel_requested_at"] == asked
+    assert by_hand.succeed(job)
+    assert by_hand.job(job)["state"] == "succeeded"
+
+
+def test_a_job_that_has_ended_cannot_be_cancelled(by_hand: ByHand) -> None:
+    dead, _ = by_hand.dead()
+    done = by_hand.running()
+    by_hand.succeed(done)
+    before = by_hand.everything()
+    assert [by_hand.cancel(job) for job in (dead, done, uuid4())] == [[], [], []]
+    assert by_hand.everything() == before
+
+
+def test_a_replay_queues_the_next_dispatch_and_says_who_and_why(by_hand: ByHand) -> None:
+    job, letter = by_hand.dead()
+    assert by_hand.close(transitions.REPLAY, letter) == [job]
+
+    now, event, (closed,) = by_hand.job(job), by_hand.event(job), by_hand.letters(job)
+    assert (now["state"], now["dispatch"], now["finished_at"]) == ("queued", 2, None)
+    assert event is not None
+    assert event["dispatch"] == 2
+    assert closed["closed_at"] is not None
+    assert (closed["resolution"], closed["closed_by"]) == ("replayed", "ann")
+    assert (closed["close_reason"], closed["error_message"]) == ("mended", "no")
+    assert len(by_hand.attempts(job)) == 1
+
+
+def test_a_replayed_job_has_a_fresh_budget_and_goes_on_counting(by_hand: ByHand) -> None:
+    job = by_hand.running(budget=3)
+    by_hand.retry(job)
+    by_hand.claim(job, dispatch=2)
+    by_hand.die(job, dispatch=2, attempt=2)
+    by_hand.close(transitions.REPLAY, by_hand.letters(job)[0]["id"])
+    claim = by_hand.claim(job, dispatch=3)
+    assert claim is not None
+    assert (claim["attempt"], claim["attempt_limit"], claim["attempt_budget"]) == (3, 5, 3)
+
+
+def test_a_replayed_job_that_dies_again_has_a_second_letter(by_hand: ByHand) -> None:
+    job, letter = by_hand.dead()
+    by_hand.close(transitions.REPLAY, letter)
+    by_hand.claim(job, dispatch=2)
+    assert by_hand.die(job, dispatch=2, attempt=2)
+    first, second = by_hand.letters(job)
+    assert (first["resolution"], second["resolution"]) == ("replayed", None)
+    assert by_hand.close(transitions.REPLAY, second["id"]) == [job]
+
+
+def test_a_replay_forgets_that_the_job_was_to_be_cancelled(by_hand: ByHand) -> None:
+    """Up to version 0.1.0 such a job could die all the same."""
+    job, letter = by_hand.dead()
+    by_hand.take("UPDATE duly.jobs SET cancel_requested_at = now()")
+    by_hand.close(transitions.REPLAY, letter)
+    by_hand.claim(job, dispatch=2)
+    assert by_hand.retry(job, dispatch=2, attempt=2)
+    assert by_hand.job(job)["state"] == "queued"
+
+
+def test_a_discard_closes_the_letter_and_leaves_the_job_dead(by_hand: ByHand) -> None:
+    job, letter = by_hand.dead()
+    assert by_hand.close(transitions.DISCARD, letter) == [job]
+    closed = by_hand.letters(job)[0]
+    assert (closed["resolution"], closed["closed_by"]) == ("discarded", "ann")
+    assert by_hand.job(job)["state"] == "dead"
+    assert by_hand.event(job) is None
+
+
+@pytest.mark.parametrize("first", [transitions.REPLAY, transitions.DISCARD])
+@pytest.mark.parametrize("second", [transitions.REPLAY, transitions.DISCARD])
+def test_a_closed_letter_is_left_as_it_is(by_hand: ByHand, first: str, second: str) -> None:
+    _, letter = by_hand.dead()
+    by_hand.close(first, letter)
+    before = by_hand.everything()
+    assert by_hand.close(second, letter) == []
+    assert by_hand.everything() == before
+
+
+def test_a_letter_that_belongs_to_no_job_cannot_be_replayed_but_discarded(by_hand: ByHand) -> None:
+    letter = by_hand.keep_foreign(b"?")
+    assert by_hand.close(transitions.REPLAY, letter) == []
+    assert by_hand.close(transitions.DISCARD, letter) == [None]
+
+
+def test_several_letters_are_replayed_together(by_hand: ByHand) -> None:
+    dead = [by_hand.dead() for _ in range(5)]
+    by_hand.close(transitions.DISCARD, dead[0][1])
+    replayed = by_hand.close(transitions.REPLAY, *[letter for _, letter in dead])
+    assert set(replayed) == {job for job, _ in dead[1:]}
+
+
+def test_of_a_replay_and_a_discard_at_once_exactly_one_wins(
+    by_hand: ByHand, other_hand: ByHand
+) -> None:
+    for _ in range(30):
+        job, letter = by_hand.dead()
+        start = threading.Barrier(2)
+
+        def race(hand: ByHand, step: str, letter: int = letter) -> bool:
+            start.wait()  # noqa: B023 - called in this round only
+            return bool(hand.close(step, letter))
+
+        with ThreadPoolExecutor(2) as people:
+            replay = people.submit(race, by_hand, transitions.REPLAY)
+            discard = people.submit(race, other_hand, transitions.DISCARD)
+        assert replay.result() != discard.result()
+        assert (by_hand.job(job)["state"] == "queued") == replay.result()
+        assert (by_hand.event(job) is not None) == replay.result()
+        assert by_hand.letters(job)[0]["resolution"] == (
+            "replayed" if replay.result() else "discarded"
+        )

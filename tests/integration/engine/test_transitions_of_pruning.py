@@ -1,0 +1,140 @@
+"""Which finished jobs go, which stay, and how far a step looks."""
+
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+
+from outbox.store import transitions
+from tests.integration.engine.by_hand import ByHand, Row
+
+DAY = timedelta(days=1)
+ALL = timedelta(seconds=-1)
+"""A retention that is over before a job has ended, so that the tests need not wait."""
+NIL = UUID(int=0)
+NEWEST_FIRST = """
+INSERT INTO duly.jobs (id, kind, queue, priority, payload, state, attempt_limit, attempt_budget,
+                       finished_at)
+SELECT ('01800000000070008' || lpad(to_hex(n), 15, '0'))::uuid, 'test.note', 'q', 1, '{}',
+       'succeeded', 3, 3, now() - %(ended)s
+FROM generate_series(%(count)s, 1, -1) AS n
+"""
+BY_AGE = "SELECT array_agg(id ORDER BY id) AS ids FROM duly.jobs"
+
+
+def prune(hand: ByHand, retention: timedelta = ALL, after: UUID = NIL) -> Row | None:
+    """How far a step walked, and how many jobs it deleted; None where there was none to look at."""
+    taken = hand.take(transitions.PRUNE, retention=retention, after=after)
+    return taken[0] if taken else None
+
+
+def submitted_long_ago(hand: ByHand, jobs: int, *, ended: timedelta) -> list[UUID]:
+    """So many jobs made in 2022 that succeeded so long ago, the oldest first."""
+    hand.take(NEWEST_FIRST, count=jobs, ended=ended)
+    ids: list[UUID] = hand.take(BY_AGE)[0]["ids"]
+    return ids
+
+
+def count(hand: ByHand, table: str = "jobs") -> int:
+    """How many rows the table has."""
+    found: int = hand.take(f"SELECT count(*) FROM duly.{table}")[0]["count"]
+    return found
+
+
+def test_what_succeeded_or_was_cancelled_goes_with_its_attempts_and_refusals(
+    by_hand: ByHand,
+) -> None:
+    succeeded, cancelled = by_hand.running(), by_hand.submit()
+    by_hand.retry(succeeded)
+    by_hand.publish(succeeded, dispatch=2)
+    by_hand.claim(succeeded, dispatch=2)
+    assert by_hand.succeed(succeeded, dispatch=2, attempt=2)
+    by_hand.put_off(cancelled)
+    by_hand.cancel(cancelled)
+    assert prune(by_hand) == {"walked_to": cancelled, "pruned": 2}
+    assert [count(by_hand, table) for table in ("jobs", "attempts", "refusals")] == [0, 0, 0]
+
+
+def test_what_has_not_ended_stays_however_old(by_hand: ByHand) -> None:
+    waiting, running = by_hand.submit(), by_hand.running()
+    failed = by_hand.running()
+    by_hand.retry(failed, delay=3600)
+    asked = by_hand.running()
+    by_hand.cancel(asked)
+    gone = by_hand.running()
+    by_hand.succeed(gone)
+    before = {job: by_hand.job(job) for job in (waiting, running, failed, asked)}
+    assert prune(by_hand) == {"walked_to": gone, "pruned": 1}
+    assert {job: by_hand.job(job) for job in before} == before
+    assert len(by_hand.attempts(failed)) == 1
+
+
+def test_what_ended_within_the_retention_stays(by_hand: ByHand) -> None:
+    jobs = submitted_long_ago(by_hand, 3, ended=timedelta(hours=23))
+    assert prune(by_hand, DAY) == {"walked_to": jobs[-1], "pruned": 0}
+    assert prune(by_hand, timedelta(hours=22)) == {"walked_to": jobs[-1], "pruned": 3}
+
+
+def test_a_job_younger_than_the_retention_is_not_even_walked(by_hand: ByHand) -> None:
+    job = by_hand.running()
+    by_hand.succeed(job)
+    assert prune(by_hand, DAY) is None
+    assert prune(by_hand, ALL) == {"walked_to": job, "pruned": 1}
+
+
+@pytest.mark.parametrize("end", [transitions.REPLAY, transitions.DISCARD, None])
+def test_a_job_that_ever_had_a_letter_stays_with_all_of_its_attempts(
+    by_hand: ByHand, end: str | None
+) -> None:
+    job, letter = by_hand.dead()
+    if end:
+        by_hand.close(end, letter)
+    if end == transitions.REPLAY:
+        by_hand.publish(job, dispatch=2)
+        by_hand.claim(job, dispatch=2)
+        assert by_hand.succeed(job, dispatch=2, attempt=2)
+    other = by_hand.running()
+    by_hand.succeed(other)
+    assert prune(by_hand) == {"walked_to": other, "pruned": 1}
+    assert by_hand.job(job)
+    assert (len(by_hand.attempts(job)), len(by_hand.letters(job))) == (1, 1)
+
+
+def test_a_dead_job_stays_though_somebody_deleted_its_letter(by_hand: ByHand) -> None:
+    job, _ = by_hand.dead()
+    by_hand.take("DELETE FROM duly.dead_letters")
+    assert prune(by_hand) == {"walked_to": job, "pruned": 0}
+
+
+def test_a_walk_goes_by_age_a_thousand_jobs_at_a_step(by_hand: ByHand) -> None:
+    jobs = submitted_long_ago(by_hand, 1500, ended=2 * DAY)
+    by_hand.take("SET enable_indexscan = off")  # so that no plan has them in order by itself
+    assert prune(by_hand, DAY) == {"walked_to": jobs[999], "pruned": 1000}
+    assert by_hand.take(BY_AGE)[0]["ids"] == jobs[1000:]
+    assert prune(by_hand, DAY, after=jobs[1199]) == {"walked_to": jobs[-1], "pruned": 300}
+    assert prune(by_hand, DAY, after=jobs[-1]) is None
+    assert count(by_hand) == 200
+
+
+def test_what_another_relay_is_deleting_is_not_waited_for(
+    by_hand: ByHand, other_hand: ByHand
+) -> None:
+    jobs = submitted_long_ago(by_hand, 1500, ended=2 * DAY)
+    other_hand.take("SET lock_timeout = '2s'")
+    with by_hand.connection.transaction():
+        assert prune(by_hand, DAY) == {"walked_to": jobs[999], "pruned": 1000}
+        assert prune(other_hand, DAY) == {"walked_to": jobs[999], "pruned": 0}
+        assert prune(other_hand, DAY, after=jobs[999]) == {"walked_to": jobs[-1], "pruned": 500}
+    assert count(by_hand) == 0
+
+
+def test_a_step_reads_a_thousand_jobs_of_many_by_the_primary_key(by_hand: ByHand) -> None:
+    jobs = submitted_long_ago(by_hand, 50_000, ended=2 * DAY)
+    by_hand.take("ANALYZE duly.jobs, duly.attempts, duly.dead_letters")
+    explain = "EXPLAIN (ANALYZE, BUFFERS off, TIMING off) " + transitions.PRUNE
+    asked = {"retention": DAY, "after": jobs[20_000]}
+    plan = "\n".join(row["QUERY PLAN"] for row in by_hand.take(explain, **asked))
+    assert "Index Only Scan using jobs_pkey" in plan
+    assert "Seq Scan on jobs" not in plan
+    assert "Sort Key: jobs" not in plan
+    assert count(by_hand) == 49_000
