@@ -1,4 +1,7 @@
-"""The work of this service, one file per subject."""
+"""The work of the service's jobs, one module for each kind of job.
+
+Read invoices; emails with mail_message and smtp; webhooks with addresses, post and retry_after.
+"""
 
 from actors import emails, invoices, webhooks
 from outbox import Actors

@@ -1,6 +1,6 @@
-"""Whether a webhook's URL may be called, and which very address the connection goes to.
+"""Checks whether a webhook's URL may be called, and at which IP address.
 
-Whoever registers an endpoint chooses where this service sends requests, so it could be made to
+Whoever registers an endpoint chooses where this service sends requests (SSRF), and could make it
 reach what only it can reach: its own host, the private network, a cloud's metadata service.
 """
 
@@ -22,26 +22,26 @@ from service.kinds import AddressRefused
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
-HOSTS = Resolver(threads=16)
-"""Of customers: whose name server is silent must not hold up the process's own lookups."""
+RESOLVER = Resolver(threads=16)
+"""Separate from the process's own lookups: a customer's name server may not answer."""
 
 GLOBAL_UNICAST = IPv6Network("2000::/3")
-"""All that is handed out of IPv6 for public use."""
+"""All of IPv6 that is allocated for public use."""
 NAT64 = IPv6Network("64:ff9b::/96")
-"""IPv4 addresses as IPv6-only networks write them (RFC 6052)."""
+"""The prefix by which IPv6-only networks reach IPv4 addresses (RFC 6052)."""
 NEVER = (
-    IPv4Network("168.63.129.16/32"),  # the host of a virtual machine at Azure
-    IPv4Network("192.0.0.0/24"),  # for protocols; metadata of Oracle's cloud is at 192.0.0.192
+    IPv4Network("168.63.129.16/32"),  # Azure: the host of a virtual machine
+    IPv4Network("192.0.0.0/24"),  # IETF protocols; Oracle Cloud's metadata is at 192.0.0.192
 )
-"""What counts as public by its number, and is not."""
+"""Networks that `is_global` may call public although they are not."""
 
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """A URL, and the checked address that a connection for it goes to.
+    """A URL, and the checked IP address to connect to.
 
-    Connecting to the address, never to the name again, is what makes the check hold: a name server
-    may answer differently the next time.
+    Connect to this address and never resolve the name again: a name server may answer differently
+    the next time (DNS rebinding).
     """
 
     url: httpx2.URL
@@ -49,12 +49,12 @@ class Destination:
 
 
 def check(url: str, *, may_be_private: bool, denied: Sequence[Network] = ()) -> Destination:
-    """Resolve the URL's host, and see that every address it has may be called.
+    """Resolve the URL's host, and check that all of its addresses may be called.
 
-    That is a public one, unless it `may_be_private`, and in no network that is `denied`. Raises
+    They must be public, unless they `may_be_private`, and in no `denied` network. Raises
     AddressRefused, which does not say what the name resolves to: whoever registers an endpoint
-    could read the network's names from it. Raises OSError when the name cannot be resolved now, or
-    not in time.
+    could map the private network with it. Raises OSError if the name cannot be resolved now, or not
+    in time.
     """
     parsed = _parse(url)
     addresses = _resolve(parsed)
@@ -67,7 +67,7 @@ def check(url: str, *, may_be_private: bool, denied: Sequence[Network] = ()) -> 
 
 
 def is_public(address: Address) -> bool:
-    """Whether the address, or the IPv4 address written inside of it, is on the public internet."""
+    """Whether the address, or the IPv4 address embedded in it, is on the public internet."""
     address = _unwrapped(address)
     if isinstance(address, IPv6Address) and address not in GLOBAL_UNICAST:
         return False
@@ -75,7 +75,7 @@ def is_public(address: Address) -> bool:
 
 
 def is_in(address: Address, networks: Sequence[Network]) -> bool:
-    """Whether the address, or the IPv4 address written inside of it, is in one of the networks."""
+    """Whether the address, or the IPv4 address embedded in it, is in one of the networks."""
     return any(each in network for each in {address, _unwrapped(address)} for network in networks)
 
 
@@ -83,21 +83,21 @@ def _parse(url: str) -> httpx2.URL:
     try:
         parsed = httpx2.URL(url)
     except httpx2.InvalidURL as error:
-        raise AddressRefused("the endpoint's URL cannot be read") from error
+        raise AddressRefused("the endpoint's URL is invalid") from error
     if parsed.scheme not in ("http", "https") or not parsed.host:
-        raise AddressRefused("only http:// and https:// addresses with a host are called")
+        raise AddressRefused("only http:// and https:// URLs with a host are called")
     if parsed.port is not None and not 0 < parsed.port < 2**16:
         raise AddressRefused(f"there is no port {parsed.port}")
     if parsed.userinfo:
-        raise AddressRefused("a URL with a user or a password in it is not called")
+        raise AddressRefused("a URL with a user or password is not called")
     return parsed
 
 
 def _resolve(url: httpx2.URL) -> list[Address]:
     try:
-        found = HOSTS.resolve(url.raw_host.decode(), url.port)
+        found = RESOLVER.resolve(url.raw_host.decode(), url.port)
     except UnicodeError as error:
-        raise AddressRefused(f"{url.host} is no name of a host") from error
+        raise AddressRefused(f"{url.host} is not a host name") from error
     return [ip_address(entry[4][0]) for entry in found]
 
 

@@ -1,4 +1,4 @@
-"""Sends one mail."""
+"""Sends mails."""
 
 import re
 import smtplib
@@ -11,28 +11,28 @@ from service.mail.addresses import to_ascii
 from service.settings import settings
 
 ANSWER_SECONDS = 600.0
-"""How long the server may think about a mail that it has got: ten minutes (RFC 5321, 4.5.3.2.6)."""
-GO_ON = 354
-LINE_OF_A_DOT = re.compile(rb"^\.", re.MULTILINE)
+"""How long the server may take to answer the whole mail: ten minutes (RFC 5321, 4.5.3.2.6)."""
+START_MAIL_INPUT = 354
+LEADING_DOT = re.compile(rb"^\.", re.MULTILINE)
 
 
 class MailDeferred(Exception):
-    """The mail server did not take the mail now (a 4xx answer); it may take it later."""
+    """The mail server rejected the mail for now (a 4xx reply). It may accept it later."""
 
 
 class MailUncertain(Uncertain):
-    """The mail server got the whole mail, and its answer was lost: it may have taken the mail."""
+    """The mail server got the whole mail, but its reply was lost. It may have accepted the mail."""
 
 
 @actor(SEND_EMAIL)
 def send(work: SendEmail, job: Job) -> dict[str, str]:
     """Hand the mail to the mail server; the result is its Message-ID.
 
-    Raises MailRefused for a 5xx answer to the mail itself. What goes wrong before the mail is
-    named (connection, TLS, login) is retried whatever the answer: it says nothing about this mail,
-    and somebody will mend it. Raises MailUncertain where the answer to the whole mail is lost. If
-    the process dies after the server took the mail, it is sent again with the same Message-ID, by
-    which mail programs know a double.
+    Raises MailRefused for a 5xx reply to the mail itself, or an address that cannot be ASCII.
+    Failures before that (connection, TLS, login) are retried whatever the reply: they say nothing
+    about this mail, and somebody will fix them. Raises MailUncertain if the reply to the whole mail
+    is lost. If the process dies after the server accepted the mail, it is sent again with the same
+    Message-ID, so that mail programs can recognise the duplicate.
     """
     sender = settings().sender
     try:
@@ -41,20 +41,20 @@ def send(work: SendEmail, job: Job) -> dict[str, str]:
         raise MailRefused(str(error)) from None
     message = mail_message.write(work, job.id, sender, recipient)
     with connected(settings().mail_server) as server:
-        _hand_over(server, message, sender.address, recipient)
+        _transmit(server, message, sender.address, recipient)
     return {"message_id": mail_message.message_id(job.id, sender)}
 
 
-def _hand_over(server: smtplib.SMTP, message: bytes, sender: str, recipient: str) -> None:
+def _transmit(server: smtplib.SMTP, message: bytes, sender: str, recipient: str) -> None:
     _expect(server.mail(sender), 250)
     _expect(server.rcpt(recipient), 250, 251)
-    _expect(server.docmd("DATA"), GO_ON)
-    server.send(LINE_OF_A_DOT.sub(b"..", message.rstrip(b"\r\n")) + b"\r\n.\r\n")
-    _expect(_answer_to_mail(server), 250)
+    _expect(server.docmd("DATA"), START_MAIL_INPUT)
+    server.send(LEADING_DOT.sub(b"..", message.rstrip(b"\r\n")) + b"\r\n.\r\n")
+    _expect(_final_reply(server), 250)
 
 
-def _answer_to_mail(server: smtplib.SMTP) -> tuple[int, bytes]:
-    """From here on the server may have taken the mail, whatever we hear of it."""
+def _final_reply(server: smtplib.SMTP) -> tuple[int, bytes]:
+    """From here on the server may have accepted the mail, even if its reply is lost."""
     if server.sock is not None:
         server.sock.settimeout(ANSWER_SECONDS)
     try:

@@ -1,4 +1,4 @@
-"""Renders an invoice, then has it mailed and told to the webhook endpoints."""
+"""Renders an invoice, then submits its mail and its webhooks."""
 
 from uuid import UUID
 
@@ -18,14 +18,14 @@ from service.kinds import (
 from service.models import Invoice, WebhookEndpoint
 
 RENDERED = "invoice.rendered"
-"""The event that endpoints hear of; they ask for it by name or for everything by `*`."""
+"""The event for endpoints that subscribed to it, or to `*` for all events."""
 
 
 @actor(RENDER_INVOICE)
 def render(work: RenderInvoice, job: Job) -> None:
-    """Store the invoice's PDF, and submit its mail and its webhooks as the job completes.
+    """Store the invoice's PDF. Submit its mail and webhooks in the commit that completes the job.
 
-    If the process dies before that, the next attempt stores the same bytes under the same name.
+    If the process dies before the commit, the next attempt stores the same bytes by the same name.
     """
     with job.sessions() as session:
         invoice = _invoice(session, work.invoice_id)
@@ -62,9 +62,9 @@ def _submit_webhooks(session: Session, invoice: Invoice, pdf: str) -> None:
         "currency": invoice.currency,
         "pdf": pdf,
     }
-    # Also to those switched off: what they miss becomes dead letters, to be replayed.
-    listening = select(WebhookEndpoint.id).where(
+    # Also for disabled endpoints: what they miss becomes dead letters, which can be replayed.
+    subscribed = select(WebhookEndpoint.id).where(
         WebhookEndpoint.events.bool_op("&&")([RENDERED, "*"])
     )
-    for endpoint_id in session.scalars(listening):
+    for endpoint_id in session.scalars(subscribed):
         submit(session, DELIVER_WEBHOOK(endpoint_id=endpoint_id, event=RENDERED, data=data))

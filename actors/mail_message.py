@@ -1,8 +1,8 @@
-"""Writes a mail down as the bytes that go to the mail server.
+"""Serializes a mail into the bytes for the mail server.
 
-Every text is written as what it is. Python's newer `EmailMessage` reads encoded words (RFC 2047) in
-a header that it is given, and some versions write what they decode to, line ends included, into the
-mail's head. The older classes, used here, read nothing.
+Every text is written literally. Python's newer `EmailMessage` decodes encoded words (RFC 2047) in a
+header that it is given. Some versions write the decoded text, line breaks included, into the mail's
+headers (header injection). The older classes, used here, decode nothing.
 """
 
 import mimetypes
@@ -22,29 +22,29 @@ from service.documents import documents
 from service.kinds import SendEmail
 from service.mail.addresses import Sender
 
-NOT_ENCODED = ("message", "multipart")
-"""What may not be written in base64 (RFC 2045, 6.4), as attachments are here."""
-ON_THE_WIRE = compat32.clone(linesep="\r\n")
+NEVER_BASE64 = ("message", "multipart")
+"""Types that must not be in base64 (RFC 2045, 6.4), as attachments are here."""
+SMTP_POLICY = compat32.clone(linesep="\r\n")
 
 
 def message_id(job_id: UUID, sender: Sender) -> str:
-    """The same in every attempt, so that mail programs know a double."""
+    """The mail's id: the same in every attempt, so that mail programs recognise a duplicate."""
     return f"<{job_id}@{sender.domain}>"
 
 
 def write(work: SendEmail, job_id: UUID, sender: Sender, recipient: str) -> bytes:
-    """The whole mail; both addresses are in ASCII. Raises DocumentMissing."""
+    """The whole mail. Both addresses must be ASCII. Raises DocumentMissing."""
     message = _body(work)
     message["From"] = formataddr((sender.name, sender.address))
     message["To"] = recipient
-    message["Subject"] = _literally(work.subject, "Subject")
+    message["Subject"] = _literal_header(work.subject, "Subject")
     message["Date"] = formatdate(localtime=True)
     message["Message-ID"] = message_id(job_id, sender)
-    return message.as_bytes(policy=ON_THE_WIRE)
+    return message.as_bytes(policy=SMTP_POLICY)
 
 
-def _literally(text: str, header: str) -> Header:
-    """A header that is read as this very text: one that could be read otherwise is encoded."""
+def _literal_header(text: str, header: str) -> Header:
+    """A header that decodes to exactly this text. What looks like an encoded word is encoded."""
     is_plain = text.isascii() and "=?" not in text
     return Header(text, "us-ascii" if is_plain else "utf-8", header_name=header)
 
@@ -64,7 +64,7 @@ def _attachment(name: str) -> MIMEBase:
     file_name = PurePosixPath(name).name
     maintype, _, subtype = (mimetypes.guess_type(name)[0] or "").partition("/")
     attached = MIMEApplication(documents().get(name), "octet-stream")
-    if subtype and maintype not in NOT_ENCODED:
+    if subtype and maintype not in NEVER_BASE64:
         attached.replace_header("Content-Type", f"{maintype}/{subtype}")
     attached.add_header("Content-Disposition", "attachment", filename=file_name)
     return attached

@@ -1,4 +1,4 @@
-"""Draws an invoice."""
+"""Renders an invoice as a PDF."""
 
 from datetime import UTC
 from decimal import Decimal
@@ -16,9 +16,9 @@ COLUMNS = {"Description": 90, "Quantity": 25, "Price": 35, "Amount": 40}
 
 
 def draw(invoice: Invoice) -> bytes:
-    """The invoice with its lines as a PDF of A4 pages.
+    """The invoice and its lines, as a PDF of A4 pages.
 
-    The same invoice gives the same bytes, so a second attempt stores what the first one stored.
+    The same invoice gives the same bytes, so a second attempt stores what the first stored.
     """
     page = _blank(invoice)
     _write_head(page, invoice)
@@ -64,11 +64,11 @@ def _write_lines(page: FPDF, invoice: Invoice) -> None:
         borders_layout=TableBordersLayout.HORIZONTAL_LINES,
         padding=1,
     ):
-        pass  # the rows are given; leaving the block draws them
+        pass  # the rows are given above; leaving the block draws them
 
 
 def _one_line(text: str) -> str:
-    """A row must fit on a page. New invoices have no line breaks, older ones may."""
+    """Join the lines, as a row must fit on a page. Only older invoices have line breaks."""
     return " ".join(text.splitlines())
 
 

@@ -1,4 +1,4 @@
-"""One POST to a checked address, bounded in time and in what is read of the answer."""
+"""Sends one POST to a checked address, with limits on its time and on the response it reads."""
 
 import asyncio
 import ssl
@@ -11,10 +11,10 @@ import httpx2
 from actors.addresses import Destination
 
 DEADLINE_SECONDS = 20
-"""For all of it. httpx2's own timeouts start anew with each byte that a slow server sends."""
+"""For the whole request. httpx2's own timeouts restart with each byte that a slow server sends."""
 CONNECT_SECONDS = 5
 LARGEST_ANSWER = 64 * 1024
-"""Bytes; a server that says more is hung up on."""
+"""In bytes. The connection is closed on a server that sends more."""
 
 
 class NoAnswer(Exception):
@@ -23,23 +23,23 @@ class NoAnswer(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a server's answer says, as far as it matters here."""
+    """The parts of a server's response that matter here."""
 
     status: int
     retry_after: str | None
     moved_to: str | None = None
-    """The host that a redirect points to, as far as its `Location` can be read."""
+    """The host that a redirect points to; None without a redirect or a valid `Location`."""
 
 
 def post(to: Destination, body: bytes, headers: Mapping[str, str]) -> Answer:
-    """POST the body and wait for the whole answer. Redirects are not followed.
+    """POST the body and wait for the whole response. Redirects are not followed.
 
-    Raises NoAnswer; the server may then have got the request all the same.
+    Raises NoAnswer. The server may have received the request nevertheless.
     """
     try:
         return asyncio.run(_post_in_time(to, body, headers))
     except (httpx2.HTTPError, TimeoutError) as error:
-        reason = str(error) or f"{type(error).__name__}, within {DEADLINE_SECONDS} s at most"
+        reason = str(error) or f"{type(error).__name__} within {DEADLINE_SECONDS} s"
         raise NoAnswer(f"no answer from {to.url.host}: {reason}") from error
 
 
@@ -47,7 +47,7 @@ async def _post_in_time(to: Destination, body: bytes, headers: Mapping[str, str]
     timeout = httpx2.Timeout(DEADLINE_SECONDS, connect=CONNECT_SECONDS)
     async with (
         asyncio.timeout(DEADLINE_SECONDS),
-        # Proxies from the environment would resolve the name again.
+        # No proxies from the environment: they would resolve the name again.
         httpx2.AsyncClient(verify=_tls(), trust_env=False, timeout=timeout) as client,
         client.stream(
             "POST",
@@ -63,7 +63,7 @@ async def _post_in_time(to: Destination, body: bytes, headers: Mapping[str, str]
 
 
 def _moved_to(response: httpx2.Response, asked: Destination) -> str | None:
-    """Of the redirect's target no more than its host: a path may hold a secret."""
+    """The host of the redirect's target, without its path, which may contain a secret."""
     if not response.has_redirect_location:
         return None
     try:
@@ -73,7 +73,7 @@ def _moved_to(response: httpx2.Response, asked: Destination) -> str | None:
 
 
 async def _read(response: httpx2.Response) -> None:
-    # Raw: a small compressed answer may unpack to a huge one.
+    # Raw: a small compressed response may decompress to a huge one.
     async for _ in response.aiter_raw():
         if response.num_bytes_downloaded > LARGEST_ANSWER:
             return

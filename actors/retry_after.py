@@ -1,14 +1,14 @@
-"""Reads the header Retry-After."""
+"""Parses the header Retry-After."""
 
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
 LONGEST_SECONDS = 10**9
-"""Larger numbers are no wish but nonsense, and would not fit a timedelta."""
+"""Larger numbers are capped: they are nonsense, and would not fit a timedelta."""
 
 
 def retry_in(header: str | None, now: datetime) -> timedelta | None:
-    """How long the server asks to be left alone: seconds or a date (RFC 9110), else None."""
+    """How long the server asks to wait: seconds or a date (RFC 9110); None if it does not say."""
     if header is None:
         return None
     if header.isascii() and header.isdigit():

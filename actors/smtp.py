@@ -1,4 +1,4 @@
-"""A connection to the mail server, as secure as its URL asks for."""
+"""Connects to the mail server, as securely as its URL demands."""
 
 import smtplib
 import ssl
@@ -9,18 +9,18 @@ from outbox.resolver import Resolver
 from service.mail.server import MailServer, StartTls
 
 TIMEOUT_SECONDS = 15.0
-"""For each step of the conversation."""
+"""For each command and its reply."""
 
-HOSTS = Resolver(threads=2)
+RESOLVER = Resolver(threads=2)
 
 
 @contextmanager
 def connected(to: MailServer) -> Iterator[smtplib.SMTP]:
-    """Connect, secure the connection, and log in where there is a user.
+    """Connect, secure the connection, and log in if there is a user.
 
-    Without being told, STARTTLS is used where offered, and required where there is a password to
-    protect. Certificates are verified wherever TLS is required. Raises smtplib.SMTPException or
-    OSError when the server cannot be used.
+    By default STARTTLS is used if the server offers it, and required if there is a password to
+    protect. Certificates are verified whenever TLS is required. Raises smtplib.SMTPException or
+    OSError if the server cannot be used.
     """
     server = _connect(to)
     try:
@@ -28,7 +28,7 @@ def connected(to: MailServer) -> Iterator[smtplib.SMTP]:
         if to.user:
             server.login(to.user, to.password)
         yield server
-        # The mail is accepted by now: a goodbye that fails must not have it sent again.
+        # The mail is accepted by now. A failing QUIT must not cause it to be sent again.
         with suppress(smtplib.SMTPException, OSError):
             server.quit()
     finally:
@@ -36,7 +36,7 @@ def connected(to: MailServer) -> Iterator[smtplib.SMTP]:
 
 
 def _connect(to: MailServer) -> smtplib.SMTP:
-    HOSTS.resolve(to.host, to.port)  # smtplib does so itself, however long it takes
+    RESOLVER.resolve(to.host, to.port)  # with a deadline: smtplib's own lookup has none
     if to.is_tls:
         context = ssl.create_default_context()
         return smtplib.SMTP_SSL(to.host, to.port, timeout=TIMEOUT_SECONDS, context=context)
@@ -53,7 +53,7 @@ def _secure(server: smtplib.SMTP, starttls: StartTls) -> None:
 
 
 def _unverified() -> ssl.SSLContext:
-    # Where plain text would do as well, a certificate that nobody signed does no harm (RFC 7435).
+    # Plain text is allowed here, so an unverified certificate does no harm (RFC 7435).
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE

@@ -1,6 +1,6 @@
-"""Delivers one event to one webhook endpoint, signed as Standard Webhooks has it.
+"""Delivers one event to one webhook endpoint, signed as in Standard Webhooks.
 
-See standardwebhooks.com: the receiver tells a repeated delivery by its `webhook-id`.
+See standardwebhooks.com. The receiver recognises a repeated delivery by its `webhook-id`.
 """
 
 import json
@@ -23,10 +23,10 @@ MOVED_FOR_GOOD = (301, 308)
 
 
 class DeliveryFailed(Exception):
-    """The endpoint's answer was no 2xx. `retry_in` is how long it asked to be left alone."""
+    """The endpoint did not answer 2xx. `retry_in` is how long it asked to wait, or None."""
 
     def __init__(self, answer: Answer) -> None:
-        super().__init__(_said(answer))
+        super().__init__(_summary(answer))
         self.retry_in = retry_in(answer.retry_after, datetime.now(UTC))
 
 
@@ -48,10 +48,10 @@ def deliver(work: DeliverWebhook, job: Job) -> dict[str, int]:
     body = _body(work, job.id)
     answer = post(to, body.encode(), _headers(endpoint.secret, job.id, body))
     if answer.status == GONE:
-        _switch_off(job, endpoint.id)
+        _disable(job, endpoint.id)
         raise EndpointGone(f"the endpoint {endpoint.id} answered 410 Gone and was switched off")
     if answer.status in MOVED_FOR_GOOD:
-        raise EndpointMoved(f"{_said(answer)} for good: give the endpoint its new address")
+        raise EndpointMoved(f"{_summary(answer)} for good: give the endpoint its new address")
     if not 200 <= answer.status < 300:
         raise DeliveryFailed(answer)
     return {"status": answer.status}
@@ -67,7 +67,7 @@ def _endpoint(job: Job, endpoint_id: UUID) -> WebhookEndpoint:
     return endpoint
 
 
-def _switch_off(job: Job, endpoint_id: UUID) -> None:
+def _disable(job: Job, endpoint_id: UUID) -> None:
     with job.sessions() as session, session.begin():
         session.execute(
             update(WebhookEndpoint)
@@ -76,19 +76,19 @@ def _switch_off(job: Job, endpoint_id: UUID) -> None:
         )
 
 
-def _said(answer: Answer) -> str:
+def _summary(answer: Answer) -> str:
     pointing = f" and points to {answer.moved_to}" if answer.moved_to else ""
     return f"the endpoint answered {answer.status}{pointing}"
 
 
 def _body(work: DeliverWebhook, job_id: UUID) -> str:
     return json.dumps(
-        {"type": work.event, "timestamp": _made_at(job_id).isoformat(), "data": work.data}
+        {"type": work.event, "timestamp": _created_at(job_id).isoformat(), "data": work.data}
     )
 
 
-def _made_at(job_id: UUID) -> datetime:
-    # A UUIDv7 begins with its time in milliseconds: a moment that is the same in every attempt.
+def _created_at(job_id: UUID) -> datetime:
+    # A UUIDv7 begins with its time in milliseconds, so the time is the same in every attempt.
     return datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=job_id.int >> 80)
 
 

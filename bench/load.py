@@ -35,18 +35,18 @@ class Shop:
         """Post on all connections at once, so long; returns the answers a second."""
         begin = time.monotonic()
         posting = [self._post_until(begin + seconds, *stream) for stream in self._streams]
-        answered = sum(await asyncio.gather(*posting))
-        return answered / (time.monotonic() - begin)
+        success_doc = sum(await asyncio.gather(*posting))
+        return success_doc / (time.monotonic() - begin)
 
     async def _post_until(
         self, end: float, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> int:
-        answered = 0
+        success_doc = 0
         while time.monotonic() < end:
             writer.write(self._request)
             await _read_answer(reader)
-            answered += 1
-        return answered
+            success_doc += 1
+        return success_doc
 
 
 async def _read_answer(reader: asyncio.StreamReader) -> None:

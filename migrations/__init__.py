@@ -1,1 +1,4 @@
-"""Alembic migrations. Expand first, contract in a later release; never wait long for a lock."""
+"""The service's Alembic migrations: run migrates a database, env configures Alembic for it.
+
+Expand first, contract in a later release. Never wait long for a lock.
+"""

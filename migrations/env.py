@@ -1,4 +1,4 @@
-"""What Alembic runs for each command, with the engine that migrations/run.py gives it."""
+"""Alembic runs this for each command, with the engine that outbox/migrations/run.py provides."""
 
 from alembic import context
 

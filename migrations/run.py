@@ -1,4 +1,4 @@
-"""Migrates a database of this service: the tests and the benchmarks call these."""
+"""Migrates a database of this service, for tests and benchmarks."""
 
 from pathlib import Path
 
@@ -8,10 +8,10 @@ HERE = Path(__file__).parent
 
 
 def upgrade(database_url: str, revision: str = "head") -> None:
-    """Bring the database to `revision`, as `duly migrate` does."""
+    """Upgrade the database to `revision`, as `duly migrate` does."""
     run.upgrade(database_url, HERE, revision)
 
 
 def downgrade(database_url: str, revision: str) -> None:
-    """Take the database back to `revision`; `base` leaves nothing of ours."""
+    """Downgrade the database to `revision`; `base` drops everything of ours."""
     run.downgrade(database_url, HERE, revision)

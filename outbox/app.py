@@ -1,4 +1,4 @@
-"""An app: what it has, said in one object that everything else takes it from."""
+"""An app: one object that says what it has, for everything else to use."""
 
 from __future__ import annotations
 
@@ -26,17 +26,19 @@ if TYPE_CHECKING:
 class Duly:
     """An app's kinds and actors, for its processes, its command line and its HTTP API.
 
-    `actors` is where the worker finds the app's `Actors`, as `module:name`: other processes need
-    not import what actors import. `settings` reads the app's settings where it has more than the
-    library's. `check` raises ValueError or OSError where an API or a worker cannot run.
+    `actors` is the app's `Actors`, or where the worker finds it, as `module:name`. With a name, the
+    other processes need not import what the actors import. `settings` reads the app's settings, if
+    it has more than the library's. `check` raises ValueError or OSError if an API or a worker
+    cannot run here.
 
-    Clients may submit `open_kinds` over HTTP, none unless told; `examples` are such jobs for the
-    API's documentation, and `needed_scope` says which scope one needs besides `submit`.
+    `open_kinds` are the kinds that clients may submit over HTTP, by default none. `needed_scope`
+    returns the scope that a job needs besides `submit`, or None. `examples` are jobs of these kinds
+    for the API's documentation.
 
-    `api` is a function that makes the app's FastAPI, as `module:name`, for `duly api`; without one
-    it serves the library's routers alone. `migrations` is the app's package of Alembic migrations,
-    which `duly migrate` runs after the library's own; `tables` are what `--grant-to` gives rights
-    on, besides the library's.
+    `api` names a function that makes the app's FastAPI, as `module:name`. Without it, `duly api`
+    serves only the library's router. `migrations` names the app's package of Alembic migrations:
+    `duly migrate` runs them after the library's. `tables` are the app's own tables:
+    `duly migrate --grant-to` grants rights on them too.
     """
 
     def __init__(
@@ -65,23 +67,23 @@ class Duly:
         self._api = api
 
     def actors(self) -> Actors:
-        """What the worker does. Raises ImportError, AttributeError or TypeError."""
+        """The actors that the worker runs. Raises ImportError, AttributeError or TypeError."""
         where = self.settings().actors or self._actors
-        found = where if isinstance(where, Actors) else _named(where)
+        found = where if isinstance(where, Actors) else _imported(where)
         if not isinstance(found, Actors):
             raise TypeError(f"{where} is no outbox.Actors")
         return found
 
     def migrations(self) -> Path | None:
-        """The folder of the app's Alembic migrations. Raises ImportError where it names none."""
+        """The folder of the app's Alembic migrations, if any. Raises ImportError."""
         if self._migrations is None:
             return None
         return Path(*import_module(self._migrations).__path__)
 
     def api(self) -> FastAPI:
-        """What `duly api` serves. Raises ImportError or AttributeError."""
+        """The application that `duly api` serves. Raises ImportError or AttributeError."""
         if self._api:
-            found: FastAPI = _named(self._api)()
+            found: FastAPI = _imported(self._api)()
             return found
         from outbox.http.app import create_app
 
@@ -89,19 +91,19 @@ class Duly:
         return create_app(self.router(), lifespan=self.lifespan, largest_body=largest)
 
     def router(self) -> APIRouter:
-        """Jobs, dead letters, overdue jobs and health, for the app's own FastAPI."""
+        """The routes for jobs, dead letters, overdue jobs and health, for the app's own FastAPI."""
         from outbox.http.router import create_router
 
         return create_router(self._open_kinds, self._needed_scope, self._examples)
 
     def lifespan(self, app: FastAPI) -> AbstractAsyncContextManager[None]:
-        """What the routers need while the app runs: `FastAPI(lifespan=duly.lifespan)`."""
+        """Holds what the router needs while the app runs: `FastAPI(lifespan=duly.lifespan)`."""
         from outbox.http.platform import running
 
         return running(app, self.kinds, self.settings())
 
 
-def _named(reference: str) -> Any:
-    """What `module:name` names."""
+def _imported(reference: str) -> Any:
+    """Import the object that `module:name` refers to."""
     module, _, name = reference.partition(":")
     return getattr(import_module(module), name)

@@ -1,8 +1,8 @@
-"""Checks the addresses of servers when a process starts, so that none is found wrong by a job.
+"""Checks the addresses of servers when a process starts, before a job fails over one.
 
-Each check raises ValueError, which never quotes the address: most hold a password. A password that
-is not percent-encoded can end up as part of a host or a port, which errors of a connection quote.
-So these are looked at closely.
+Each check raises ValueError, and never quotes the address: most contain a password. A password that
+is not percent-encoded may be read as part of the host or port, which connection errors quote. So
+hosts and ports are checked strictly.
 """
 
 import re
@@ -17,20 +17,20 @@ HOST = re.compile(r"[A-Za-z0-9._:%-]+")
 SOCKET = re.compile(r"[/@][^@,]*")
 PORT = re.compile(r"[0-9]{1,5}")
 RAW_SLASH = re.compile(r"postgres(ql)?://[^/@]*/[^?]*@")
-"""A URL whose password has a / in it: libpq takes what is before it for host and port."""
+"""A URL with a raw `/` in its password: libpq reads what is before it as host and port."""
 
 POSTGRES_FORM = (
-    "must be what libpq reads, like postgresql://user@host/database or service=name; special "
-    "characters of a URL's password are written as %40 and the like"
+    "must be a libpq address such as postgresql://user@host/database or service=name; in a URL, "
+    "percent-encode the password's special characters (@ is %40)"
 )
 AMQP_FORM = (
-    "must be a URL like amqp://user:password@host/vhost; special characters are written as %40 "
-    "and the like"
+    "must be a URL such as amqp://user:password@host/vhost; percent-encode special characters "
+    "(@ is %40)"
 )
 
 
 def postgres(address: str) -> None:
-    """What libpq reads: a URL, `key=value` pairs, or a service."""
+    """Check an address as libpq reads it: a URL, `key=value` pairs, or a service."""
     try:
         given = conninfo_to_dict(address)
     except psycopg.ProgrammingError:
@@ -43,13 +43,13 @@ def postgres(address: str) -> None:
 
 
 def amqp(urls: str) -> None:
-    """One URL, or those of a cluster's nodes with `;` in between."""
+    """Check one URL, or the URLs of a cluster's nodes, separated by `;`."""
     try:
         parameters(urls)
-        is_well = all(map(_is_amqp, urls.split(";")))
-    except Exception:  # noqa: BLE001 - pika lets through whatever its readers of options raise
-        is_well = False
-    if not is_well:
+        is_valid = all(map(_is_amqp, urls.split(";")))
+    except Exception:  # noqa: BLE001 - pika's option parsers raise anything
+        is_valid = False
+    if not is_valid:
         raise ValueError(AMQP_FORM)
 
 

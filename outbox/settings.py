@@ -1,7 +1,7 @@
-"""The library's settings, read from the environment; docs/reference.md lists them.
+"""The library's settings, read from the environment. docs/reference.md lists them.
 
-All of them are checked when a process starts, also those that it does not use itself. An app with
-settings of its own makes a subclass.
+Every process checks all of them when it starts, even those that it does not use. An app with
+settings of its own subclasses `Settings`.
 """
 
 from collections.abc import Callable
@@ -17,18 +17,18 @@ from outbox import server_addresses
 DAY = timedelta(days=1)
 
 
-def _seconds(given: object) -> object:
+def _as_duration(given: object) -> object:
     return (
         f"PT{given}S" if isinstance(given, str) and given.replace(".", "", 1).isdigit() else given
     )
 
 
-def _unless_forever(given: object) -> object:
+def _none_if_forever(given: object) -> object:
     return None if given == "forever" else given
 
 
-def read_by(read: Callable[[str], object]) -> AfterValidator:
-    """Accepts a text that `read` can read. `read` raises ValueError, without quoting it."""
+def parsed_by(read: Callable[[str], object]) -> AfterValidator:
+    """Accept a text that `read` can read. `read` raises ValueError without quoting the text."""
 
     def check(text: str) -> str:
         read(text)
@@ -37,52 +37,52 @@ def read_by(read: Callable[[str], object]) -> AfterValidator:
     return AfterValidator(check)
 
 
-Duration = Annotated[timedelta, BeforeValidator(_seconds)]
+Duration = Annotated[timedelta, BeforeValidator(_as_duration)]
 """A number of seconds, or ISO 8601 such as `PT2M`."""
 Retention = Annotated[
     Annotated[Duration, Field(ge=timedelta(), le=50 * 365 * DAY)] | None,
-    BeforeValidator(_unless_forever),
+    BeforeValidator(_none_if_forever),
 ]
 """A duration of at most fifty years, or `forever`."""
-PostgresAddress = Annotated[str, read_by(server_addresses.postgres)]
+PostgresAddress = Annotated[str, parsed_by(server_addresses.postgres)]
 
 
 class Settings(BaseSettings):
-    """What each process reads. Each is read from `DULY_<NAME>`, two from their usual names."""
+    """Each setting is read from `DULY_<NAME>`, except DATABASE_URL and AMQP_URL."""
 
     model_config = SettingsConfigDict(env_prefix="DULY_")
 
     database_url: PostgresAddress = Field(validation_alias="DATABASE_URL")
-    """As libpq reads it: `postgresql://…`, `key=value` pairs, or `service=name`."""
+    """Postgres, as libpq reads it: `postgresql://…`, `key=value` pairs, or `service=name`."""
     listen_url: PostgresAddress | None = None
-    """The way to the same Postgres past a pooler, for relays to hear of new jobs at once."""
-    amqp_url: Annotated[str, read_by(server_addresses.amqp)] = Field(validation_alias="AMQP_URL")
-    """`amqp://…`, as pika reads it; for a cluster those of its nodes, with `;` in between."""
+    """The same Postgres, past a pooler, for relays to LISTEN for new jobs."""
+    amqp_url: Annotated[str, parsed_by(server_addresses.amqp)] = Field(validation_alias="AMQP_URL")
+    """`amqp://…`, as pika reads it. For a cluster, the URLs of its nodes, separated by `;`."""
 
     actors: str | None = Field(None, pattern=r"^[A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_][A-Za-z0-9_]*$")
-    """Where `duly worker` finds the actors, as `module:name`, in place of where the app says."""
+    """Where `duly worker` finds the actors, as `module:name`. Overrides the app's own."""
 
     window: int = Field(1000, ge=1, le=1_000_000_000)
-    """How many messages the relay keeps in each broker queue; the rest waits in Postgres."""
+    """How many messages the relay keeps in each broker queue. The rest waits in Postgres."""
     worker_silence: Duration = Field(timedelta(seconds=10), ge=timedelta(seconds=3), le=DAY)
-    """A worker that sent no heartbeat for so long is taken for dead, and its jobs are rescued.
+    """A worker without a heartbeat for this long counts as dead, and its jobs are rescued.
 
-    Heartbeats come once a second: after less a live worker would be taken for dead.
+    Workers send a heartbeat each second: with less than 3 s, live workers would count as dead.
     """
     redispatch_after: Duration = Field(timedelta(seconds=30), ge=timedelta(seconds=1), le=DAY)
-    """When a published job that no worker has claimed is looked for, in case the broker lost it."""
+    """The age at which a published but unclaimed job is checked, in case the broker lost it."""
     unknown_after: Duration = timedelta(hours=1)
-    """When a job is dead whose kind or payload no worker knows; until then it waits for one."""
+    """How long a job whose kind or payload no worker knows waits for one, before it is dead."""
     keep_finished: Retention = timedelta(days=30)
-    """How long jobs are kept that succeeded or were cancelled; `forever` deletes none."""
+    """How long succeeded and cancelled jobs are kept. `forever` deletes none."""
     largest_body: int = Field(1_000_000, ge=1000, le=1_000_000_000)
-    """Request bodies over so many bytes are refused with 413."""
+    """The largest request body, in bytes. Larger ones are rejected with 413."""
     idempotency_hours: int = Field(24, ge=1, le=10 * 365 * 24)
-    """How long an Idempotency-Key's first answer is kept."""
+    """For how many hours the first response to an Idempotency-Key is kept."""
     log_format: str = Field("console", pattern="^(console|json)$")
 
 
 @lru_cache
 def settings() -> Settings:
-    """The process's settings, read once. Raises pydantic.ValidationError where one is wrong."""
+    """The process's settings, read once. Raises pydantic.ValidationError if one is invalid."""
     return Settings()

@@ -1,4 +1,4 @@
-"""Answers of the service's own routes, as the API's documentation shows them."""
+"""Example responses of the service's own routes, for the API's documentation."""
 
 from outbox.http.openapi.answer_examples import JOB_SUMMARY, Answer, page
 
@@ -49,4 +49,4 @@ ANSWERS = {
     "EndpointMade": _ENDPOINT_MADE,
     "EndpointPage": _ENDPOINTS,
 }
-"""By the names that OpenAPI has for them."""
+"""Examples by the name of their OpenAPI schema."""

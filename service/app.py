@@ -1,4 +1,4 @@
-"""The HTTP service: everything that `duly api` serves."""
+"""The HTTP application that `duly api` serves."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,7 +16,7 @@ from service.webhooks.routes import router as webhook_endpoints
 
 
 def create_app(given: Settings | None = None) -> FastAPI:
-    """The application, with the process's settings unless others are given."""
+    """The application. It uses the process's settings unless others are given."""
     own = given or settings()
 
     @asynccontextmanager

@@ -8,7 +8,7 @@ FORM = "must be a URL like file:///folder or s3://bucket/prefix"
 
 
 def check(url: str) -> None:
-    """A folder or a bucket. Raises ValueError, which does not quote the URL."""
+    """Check the URL of a folder or bucket. Raises ValueError, which does not quote the URL."""
     where = urlsplit(url)
     is_folder = where.scheme == "file" and not where.netloc and where.path.strip("/")
     is_bucket = where.scheme == "s3" and BUCKET.fullmatch(where.netloc)

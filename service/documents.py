@@ -1,4 +1,4 @@
-"""The document store: finished files by name, in a local folder or an S3 bucket."""
+"""The document store: files by name, in a local folder or an S3 bucket."""
 
 import os
 import re
@@ -14,7 +14,7 @@ from obstore.store import LocalStore, ObjectStore, S3Store
 from service.settings import settings
 
 NAME = re.compile(r"(?:[A-Za-z0-9_-][A-Za-z0-9._-]*/)*[A-Za-z0-9_-][A-Za-z0-9._-]*")
-"""Parts joined by slashes; none is empty or starts with a dot, so none leads out of the store."""
+"""Parts joined by slashes. None is empty or starts with a dot, so no name leaves the store."""
 LONGEST_NAME = 500
 
 
@@ -23,13 +23,13 @@ class DocumentMissing(Exception):
 
 
 class BadDocumentName(ValueError):
-    """The name is not one that the store takes."""
+    """The store does not accept this name."""
 
 
 class Documents:
     """A store at `file:///folder` or `s3://bucket/prefix`.
 
-    A folder that is missing is made, and then nobody but its owner may look into it.
+    A missing folder is created, for its owner alone.
 
     S3's credentials, region and endpoint come from the usual AWS_… environment variables. Errors
     of the store itself (OSError, obstore.exceptions.BaseError) pass through; they are worth a
@@ -37,14 +37,14 @@ class Documents:
     """
 
     def __init__(self, url: str) -> None:
-        """Raises ValueError where the URL is of neither form."""
+        """Raises ValueError if the URL has neither form."""
         self._store = _open(url)
 
     def put(self, name: str, content: bytes) -> None:
-        """Store a document, in place of one that has the name already.
+        """Store a document, replacing any that has the name.
 
-        A reader sees the whole old content or the whole new one, also if the process dies here.
-        A local folder keeps it as safely as its file system keeps a renamed file.
+        A reader sees all of the old content or all of the new, even if the process dies here.
+        A local folder keeps it as durably as its file system keeps a renamed file.
         """
         obstore.put(self._store, _checked(name), content, use_multipart=False)
 
@@ -65,7 +65,7 @@ _cached = lru_cache(Documents)
 
 
 def check() -> None:
-    """See that the document store can be used. Raises ValueError."""
+    """Check that the document store can be used. Raises ValueError."""
     try:
         documents()
     except (OSError, BaseError) as error:
@@ -74,18 +74,18 @@ def check() -> None:
 
 def _open(url: str) -> ObjectStore:
     if url.startswith("file:///"):
-        _make_private(Path(unquote(urlsplit(url).path)))
+        _create_private(Path(unquote(urlsplit(url).path)))
         return LocalStore.from_url(url)
     if url.startswith("s3://"):
         return _open_s3(url)
     raise ValueError("a document store is at file:///folder or s3://bucket/prefix")
 
 
-def _make_private(folder: Path) -> None:
+def _create_private(folder: Path) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     folder.mkdir(mode=0o700, exist_ok=True)
     if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
-        raise PermissionError(f"{folder} is not ours to write to")
+        raise PermissionError(f"{folder}: no permission to read and write this folder")
 
 
 def _open_s3(url: str) -> S3Store:
@@ -94,14 +94,14 @@ def _open_s3(url: str) -> S3Store:
         client_options={
             "connect_timeout": timedelta(seconds=5),
             "timeout": timedelta(seconds=15),
-            "allow_http": True,  # only an AWS_ENDPOINT_URL that says http:// makes use of it
+            "allow_http": True,  # used only by an AWS_ENDPOINT_URL with http://
         },
-        # Few: a caller that fails has retries of its own.
+        # Few, because callers retry on their own.
         retry_config={"max_retries": 2, "retry_timeout": timedelta(seconds=15)},
     )
 
 
 def _checked(name: str) -> str:
     if len(name) > LONGEST_NAME or not NAME.fullmatch(name):
-        raise BadDocumentName(f"not a document's name: {name[:80]!r}")
+        raise BadDocumentName(f"not a valid document name: {name[:80]!r}")
     return name

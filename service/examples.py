@@ -1,4 +1,4 @@
-"""Request bodies that the API's documentation shows, and that work as they are."""
+"""Example request bodies for the API's documentation. They work as they are."""
 
 from fastapi.openapi.models import Example
 

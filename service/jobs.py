@@ -1,4 +1,4 @@
-"""What this service says of itself: its jobs, and where their actors are."""
+"""The app object of this service: its jobs, and where everything else of it is."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from service.settings import settings
 
 
 def _needed_scope(work: Work[Any]) -> Scope | None:
-    """Who attaches documents to a mail must be allowed to download them."""
+    """Whoever attaches documents to a mail must be allowed to read them."""
     return Scope.READ if getattr(work.payload, "attachments", None) else None
 
 

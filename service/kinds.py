@@ -1,4 +1,4 @@
-"""The jobs of this service: what handlers submit and actors do."""
+"""The kinds of jobs of this service: handlers submit them, actors do them."""
 
 from datetime import timedelta
 from typing import Annotated, Any
@@ -15,19 +15,19 @@ DocumentName = Annotated[str, Field(pattern=f"^(?:{NAME.pattern})$", max_length=
 
 
 class Payload(BaseModel):
-    """What all payloads have in common: no unknown fields, no change, no input in error texts."""
+    """The base of all payloads: no unknown fields, immutable, no input in error texts."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 class RenderInvoice(Payload):
-    """Draw the invoice's PDF, then mail it and tell the webhook endpoints."""
+    """Render the invoice's PDF, then mail it and notify the webhook endpoints."""
 
     invoice_id: UUID
 
 
 class SendEmail(Payload):
-    """One mail to one person; attachments are names in the document store."""
+    """One mail to one person. Attachments are names in the document store."""
 
     to: MailAddress
     subject: Annotated[OneLine, Field(max_length=200)]
@@ -44,23 +44,23 @@ class DeliverWebhook(Payload):
 
 
 class InvoiceGone(Exception):
-    """The invoice does not exist (any more)."""
+    """The invoice does not exist, or was deleted."""
 
 
 class MailRefused(Exception):
-    """The mail server refused this mail for good (a 5xx answer)."""
+    """The mail server rejected this mail permanently (a 5xx reply)."""
 
 
 class EndpointGone(Exception):
-    """The webhook endpoint was deleted or switched off."""
+    """The webhook endpoint was deleted or disabled."""
 
 
 class AddressRefused(Exception):
-    """The webhook's address is not one that this service may call."""
+    """This service may not call the webhook's address."""
 
 
 class EndpointMoved(Exception):
-    """The webhook endpoint answered that it has another address for good."""
+    """The webhook endpoint answered that its address changed permanently (301 or 308)."""
 
 
 RENDER_INVOICE = Kind(
@@ -74,7 +74,7 @@ SEND_EMAIL = Kind(
     "email.send",
     SendEmail,
     queue="email",
-    time_limit=timedelta(minutes=12),  # a mail server may think for ten
+    time_limit=timedelta(minutes=12),  # a mail server may take ten to answer
     retry=Retry(attempts=8, never=(MailRefused,), uncertain=1),
     sensitive=("to", "text"),
 )

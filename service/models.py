@@ -1,4 +1,4 @@
-"""The business's own tables; those of jobs are in outbox/store/schema.py."""
+"""The service's own tables. The tables of jobs are in outbox/store/schema.py."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -11,7 +11,7 @@ from uuid_utils.compat import uuid7
 
 
 class Base(DeclarativeBase):
-    """All business tables; moments have a time zone."""
+    """The base of all tables of the service. Times have a time zone."""
 
     metadata = MetaData(
         schema="public",  # whatever the operator's search path
@@ -26,7 +26,7 @@ class Base(DeclarativeBase):
 
 
 class Invoice(Base):
-    """What a customer owes, with its lines."""
+    """An invoice to a customer, with its lines."""
 
     __tablename__ = "invoices"
 
@@ -35,7 +35,7 @@ class Invoice(Base):
     email: Mapped[str]
     currency: Mapped[str]
     pdf: Mapped[str | None]
-    """The PDF's name in the document store, once it was drawn."""
+    """The PDF's name in the document store; None until it is rendered."""
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     lines: Mapped[list["InvoiceLine"]] = relationship(
         order_by="InvoiceLine.position", cascade="all, delete-orphan"
@@ -48,12 +48,12 @@ class Invoice(Base):
 
     @property
     def subject(self) -> str:
-        """What the invoice's jobs are about."""
+        """The subject of the invoice's jobs."""
         return f"invoice:{self.id}"
 
 
 class InvoiceLine(Base):
-    """One thing on an invoice."""
+    """One line of an invoice."""
 
     __tablename__ = "invoice_lines"
 
@@ -70,7 +70,7 @@ class InvoiceLine(Base):
 
 
 class WebhookEndpoint(Base):
-    """An address that wants to hear of events; `secret` signs what is sent to it."""
+    """An address that receives events. `secret` signs what is sent to it."""
 
     __tablename__ = "webhook_endpoints"
 
@@ -80,4 +80,4 @@ class WebhookEndpoint(Base):
     secret: Mapped[str]
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     disabled_at: Mapped[datetime | None]
-    """When the endpoint answered 410 Gone and was switched off; None while it is on."""
+    """When the endpoint answered 410 Gone and was disabled; None while it is enabled."""

@@ -1,4 +1,4 @@
-"""The engine's tables, in the schema duly."""
+"""Create the library's tables, in the schema duly."""
 
 from alembic import op
 

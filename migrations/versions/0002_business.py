@@ -1,6 +1,6 @@
-"""The invoice service's own tables.
+"""Create the service's own tables.
 
-API keys and repeated answers were among them, until the library had them: see 0009.
+They included API keys and idempotency keys until these moved to the library, see 0009.
 """
 
 from alembic import op

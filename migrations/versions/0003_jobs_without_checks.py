@@ -1,4 +1,4 @@
-"""No CHECK constraints on jobs: see docs/decisions/0018."""
+"""Drop the CHECK constraints on jobs, see docs/decisions/0018."""
 
 from alembic import op
 

@@ -1,4 +1,4 @@
-"""The record of acts: who did what to what, and why; append-only."""
+"""Add the record of acts: who did what to what, and why. It is append-only."""
 
 from alembic import op
 

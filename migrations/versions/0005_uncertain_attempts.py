@@ -1,4 +1,4 @@
-"""An attempt may end `uncertain`."""
+"""Allow attempts to end as `uncertain`."""
 
 from alembic import op
 

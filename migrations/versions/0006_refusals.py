@@ -1,4 +1,4 @@
-"""Jobs that a worker did not know how to do, and that wait for one that does."""
+"""Record jobs that a worker refused as unknown. They wait for a worker that knows them."""
 
 from alembic import op
 

@@ -1,4 +1,4 @@
-"""Check the rule of 0005 for older attempts, too."""
+"""Validate the constraint of 0005 for existing attempts."""
 
 from alembic import op
 

@@ -1,4 +1,4 @@
-"""How often a job was replayed."""
+"""Count how often each job was replayed."""
 
 from alembic import op
 

@@ -1,8 +1,8 @@
-"""API keys and repeated answers are the library's, in its schema.
+"""Move API keys and idempotency keys to the library, in its schema.
 
-Tables of the earlier release move there, in place of the library's empty ones. A view stays at the
-old place, through which processes of the earlier release read and write until they are replaced. It
-goes in a later release.
+Tables of the earlier release move there, replacing the library's empty ones. Views stay at the old
+place, so that processes of the earlier release can read and write until they are replaced. A later
+release drops them.
 """
 
 from alembic import op

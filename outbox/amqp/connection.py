@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pika
 from pika.adapters.asyncio_connection import AsyncioConnection
@@ -182,6 +183,6 @@ def _resolvable(nodes: Iterable[pika.URLParameters], seconds: float) -> list[pik
 
 def _parameters(url: str) -> pika.URLParameters:
     given = pika.URLParameters(url)
-    if "heartbeat" not in url:
+    if "heartbeat" not in parse_qs(urlsplit(url).query):
         given.heartbeat = HEARTBEAT_SECONDS
     return given

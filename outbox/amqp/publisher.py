@@ -60,7 +60,7 @@ class Sending:
         if not self._unknown:
             self._end()
 
-    def answered(self, answer: int) -> list[Dispatch]:
+    def success_doc(self, answer: int) -> list[Dispatch]:
         """The dispatches that the broker has given this answer."""
         pairs = zip(self._dispatches, self._answers, strict=True)
         return [dispatch for dispatch, given in pairs if given == answer]
@@ -165,7 +165,7 @@ class _Stream:
     def settle(self, sending: Sending) -> Outcome:
         """The outcome as far as it is known; what is confirmed later is ignored."""
         self._in_flight.remove(sending)
-        confirmed, nacked = sending.answered(ACKED), sending.answered(NACKED)
+        confirmed, nacked = sending.success_doc(ACKED), sending.success_doc(NACKED)
         refused = [each for each in confirmed if each.message_id in self._returned]
         if refused:
             confirmed = [each for each in confirmed if each.message_id not in self._returned]

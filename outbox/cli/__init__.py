@@ -1,11 +1,15 @@
-"""The management command `duly`. Its commands are in `outbox.cli.main`."""
+"""The command line `duly`: its processes, migrations, and the commands for people.
 
-from outbox.cli.ending import die_of_sigterm
+Read main, then commands (one module per command or group). They use app, database, errors and
+person, print with terminal, and replay or discard dead letters with letters.
+"""
+
+from outbox.cli.exit import exit_on_sigterm
 
 
 def main() -> None:
-    """Run the command that the process was started with, and exit with one of `errors.Code`."""
-    die_of_sigterm()  # before the imports, which take half a second
+    """Run the command named in `sys.argv`, and exit with one of `errors.Code`."""
+    exit_on_sigterm()  # before the imports, which take half a second
     from outbox.cli.main import run
 
     run()

@@ -1,4 +1,4 @@
-"""`python -m outbox.cli` is `duly`."""
+"""Runs `duly` as `python -m outbox.cli`."""
 
 from outbox.cli import main
 

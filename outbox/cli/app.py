@@ -1,4 +1,4 @@
-"""The app that the command line works for."""
+"""Loads the app that the commands work for."""
 
 import os
 import sys
@@ -18,22 +18,23 @@ HINT = f'name it as module:name in {VARIABLE}, or in pyproject.toml as [tool.dul
 
 @cache
 def app() -> Duly:
-    """The app that DULY_APP names, or `[tool.duly]` in the nearest pyproject.toml. Raises Stop.
+    """The app that DULY_APP names, or else `[tool.duly]` in the nearest pyproject.toml.
 
-    Modules are looked for in the working folder, or in that of pyproject.toml, first.
+    Its module is looked for first in the folder of that pyproject.toml; without one, in the working
+    folder. Raises Stop.
     """
-    folder, configured = _configured()
+    folder, configured = _project()
     reference = os.environ.get(VARIABLE) or configured
     sys.path.insert(0, str(folder))
     if not reference:
-        raise Stop(f"no app is named: {HINT}", Code.USAGE)
+        raise Stop(f"no app is configured: {HINT}", Code.USAGE)
     module, _, name = reference.partition(":")
     try:
         found = getattr(import_module(module), name)
     except (ImportError, AttributeError, ValueError) as error:
-        raise Stop(f"the app {reference} cannot be loaded: {error}", Code.USAGE) from None
+        raise Stop(f"cannot load the app {reference}: {error}", Code.USAGE) from None
     if not isinstance(found, Duly):
-        raise Stop(f"the app {reference} is no outbox.Duly", Code.USAGE)
+        raise Stop(f"the app {reference} is not an outbox.Duly", Code.USAGE)
     return found
 
 
@@ -43,11 +44,11 @@ def kinds() -> Kinds:
 
 
 def settings() -> Settings:
-    """The app's settings. Raises Stop, and pydantic.ValidationError where one is wrong."""
+    """The app's settings. Raises Stop, and pydantic.ValidationError if a setting is invalid."""
     return app().settings()
 
 
-def _configured() -> tuple[Path, str | None]:
+def _project() -> tuple[Path, str | None]:
     """The project's folder, and the app that its pyproject.toml names."""
     here = Path.cwd()
     for folder in (here, *here.parents):

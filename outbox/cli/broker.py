@@ -1,4 +1,4 @@
-"""A look at RabbitMQ: is it there, and how much waits in its queues?"""
+"""Asks RabbitMQ whether it is up, and how deep its queues are."""
 
 import logging
 from collections.abc import Iterable
@@ -16,11 +16,11 @@ class Unreachable(Exception):
 
 
 def depths(amqp_url: str, queues: Iterable[str]) -> dict[str, int | None]:
-    """How many messages wait in each queue; None for one that does not exist yet.
+    """The number of messages ready in each queue; None if the queue does not exist yet.
 
     Raises Unreachable, after a few seconds at most.
     """
-    logging.getLogger("pika").setLevel(logging.CRITICAL)  # it says on stderr what it raises
+    logging.getLogger("pika").setLevel(logging.CRITICAL)  # it also logs each error that it raises
     try:
         with look(amqp_url, TIMEOUT_SECONDS) as connection:
             return {queue: _depth(connection, queue) for queue in queues}

@@ -1,4 +1,4 @@
-"""The commands' way to Postgres."""
+"""Connects the commands to Postgres."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,9 +17,9 @@ CONNECT_SECONDS = 5
 
 @contextmanager
 def session() -> Iterator[Session]:
-    """A session that connects when first used and keeps what it read after a commit.
+    """A session that connects on first use. Objects keep their values after a commit.
 
-    A commit that did not wait for its standby raises.
+    A commit raises if Postgres did not wait for its standby.
     """
     engine = create_engine(
         sqlalchemy_url(settings().database_url),

@@ -1,4 +1,4 @@
-"""How a command ends: its exit code, and the lines that an error becomes."""
+"""Exit codes of the commands, and the messages for errors."""
 
 from collections.abc import Callable
 from enum import IntEnum
@@ -11,11 +11,11 @@ from outbox.postgres.replication import is_unreplicated
 from outbox.store.sequences import SEQUENCES_BEHIND, is_duplicate
 
 NOT_MIGRATED = ("42P01", "3F000", "42703")
-"""SQLSTATEs of a table, schema or column that is not there."""
+"""SQLSTATEs for a missing table, schema or column."""
 
 
 class Code(IntEnum):
-    """Exit codes, as docs/reference.md explains them."""
+    """Exit codes; docs/reference.md explains them."""
 
     OK = 0
     FAILED = 1
@@ -28,7 +28,7 @@ class Code(IntEnum):
 
 
 class Stop(Exception):
-    """Ends the command with a message for stderr, one line for each thing wrong."""
+    """Ends the command. The message goes to stderr, one line per problem."""
 
     def __init__(self, message: str, code: Code = Code.FAILED) -> None:
         super().__init__(message)
@@ -36,11 +36,11 @@ class Stop(Exception):
 
 
 EXPECTED = (Stop, DBAPIError, ArgumentError, ValidationError, UnicodeEncodeError)
-"""What a command may raise; anything else is a bug, and shows its traceback."""
+"""Errors that a command may raise. Any other is a bug, and its traceback is shown."""
 
 
 def explain(error: Exception) -> Stop:
-    """The message and exit code for one of the errors that are `EXPECTED`."""
+    """The message and exit code for one of the `EXPECTED` errors."""
     if isinstance(error, Stop):
         return error
     if isinstance(error, ValidationError):
@@ -49,11 +49,11 @@ def explain(error: Exception) -> Stop:
         return _database_error(error)
     if isinstance(error, UnicodeEncodeError):
         return Stop("an argument is not UTF-8", Code.USAGE)
-    return Stop("DATABASE_URL is no address of a database", Code.USAGE)
+    return Stop("DATABASE_URL is not the address of a database", Code.USAGE)
 
 
 def field_errors(error: ValidationError, name: Callable[[str], str] = str) -> str:
-    """One line for each field that is wrong, without the values that were given."""
+    """One line for each invalid field, without the values that were given."""
     found = error.errors(include_input=False, include_url=False, include_context=False)
     return "\n".join(f"{name('.'.join(map(str, each['loc'])))}: {each['msg']}" for each in found)
 
@@ -65,7 +65,7 @@ def _setting(field: str) -> str:
 def _database_error(error: DBAPIError) -> Stop:
     line = str(error.orig).strip().partition("\n")[0]
     if is_unreplicated(error):
-        return Stop(f"{line}: if Postgres fails over now, what was done is lost")
+        return Stop(f"{line}: committed, but lost if Postgres fails over now")
     if is_read_only(error):
         return Stop(f"Postgres is read-only: {line}", Code.UNREACHABLE)
     if is_unreachable(error):

@@ -1,4 +1,4 @@
-"""All commands of `duly`. Their options and exit codes: docs/reference.md."""
+"""The command line: all commands of `duly`. docs/reference.md has their options and exit codes."""
 
 import sys
 from importlib import import_module
@@ -11,37 +11,36 @@ EXIT_CODES = (
 )
 SINGLE = {
     "processes": {
-        "api": "Serve the HTTP API, until SIGTERM or Ctrl-C.",
-        "relay": "Publish what waits, collect dead letters, rescue jobs of dead workers, "
-        "delete old ones.",
-        "worker": "Do jobs, until SIGTERM or Ctrl-C; what runs then is finished or handed back.",
+        "api": "Serve the HTTP API until SIGTERM or Ctrl-C.",
+        "relay": "Publish due jobs, collect dead letters, rescue jobs of dead workers, "
+        "delete old jobs.",
+        "worker": "Run jobs until SIGTERM or Ctrl-C; then finish running jobs or hand them back.",
     },
     "migrate": {
         "migrate": "Bring the database up to date. Any number may start at once: they take turns."
     },
     "status": {
-        "status": "Show queues, workers and what is overdue. Exits with 1 where a process is "
-        "missing."
+        "status": "Show queues, workers and overdue jobs. Exits with 1 if something is down."
     },
 }
-"""Modules, and their commands with what `duly --help` says of each."""
+"""Modules, and their commands with the help that `duly --help` shows."""
 GROUPS = {
     "jobs": "Submit, list, show, cancel and watch jobs.",
     "dlq": "List, show, replay and discard dead letters.",
     "keys": "Create, list and revoke API keys.",
     "acts": "List and show what people did, and why.",
 }
-"""Modules of the same name as their commands."""
+"""Groups of commands, each in the module of its name."""
 
 
 def commands(wanted: str | None = None) -> typer.Typer:
-    """The command line with the command `wanted`, or with all; of the others only the names.
+    """The command line. It imports the command `wanted`, or all of them for None.
 
-    Importing them all takes longer than most of them run.
+    Of the others it has only names and help: importing them all takes longer than most of them run.
     """
     app = typer.Typer(
         name="duly",
-        help="Jobs that must not get lost. Data goes to stdout, talk to stderr.",
+        help="Jobs that must not get lost. Data goes to stdout, messages to stderr.",
         epilog=EXIT_CODES,
         no_args_is_help=True,
         add_completion=False,
@@ -49,8 +48,8 @@ def commands(wanted: str | None = None) -> typer.Typer:
     )
     for module, names in SINGLE.items():
         _add(app, module, names, whole=wanted is None or wanted in names)
-    for group, promise in GROUPS.items():
-        _add(app, group, {group: promise}, whole=wanted in (None, group), name=group)
+    for group, summary in GROUPS.items():
+        _add(app, group, {group: summary}, whole=wanted in (None, group), name=group)
     return app
 
 
@@ -60,25 +59,25 @@ def _add(
     if whole:
         app.add_typer(import_module(f"outbox.cli.commands.{module}").commands, name=name)
         return
-    for command, promise in names.items():
-        app.command(command, help=promise)(_not_loaded)
+    for command, summary in names.items():
+        app.command(command, help=summary)(_not_imported)
 
 
-def _not_loaded() -> None:
-    raise RuntimeError("a command is loaded by the name that the process was started with")
+def _not_imported() -> None:
+    raise RuntimeError("this command was not imported, as sys.argv does not name it")
 
 
 def run() -> None:
-    """Run the command that the process was started with, and exit with one of `errors.Code`."""
+    """Run the command named in `sys.argv`, and exit with one of `errors.Code`."""
     wanted = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
     try:
         commands(wanted)()
     except Exception as error:
         from outbox.cli.errors import EXPECTED, explain
-        from outbox.cli.terminal.output import talk
+        from outbox.cli.terminal.output import print_message
 
         if not isinstance(error, EXPECTED):
             raise
         stop = explain(error)
-        talk(str(stop))
+        print_message(str(stop))
         sys.exit(stop.code)

@@ -1,4 +1,4 @@
-"""A job's payload from the command line: read, and checked as its kind says."""
+"""Reads a job's payload from the command line, and validates it."""
 
 import sys
 from pathlib import Path
@@ -13,12 +13,12 @@ from outbox.values import depth, exact_json, value_count
 
 
 def work_from(kind: str, payload: str) -> Work[Any]:
-    """The work for a payload that is JSON, `@FILE` or `-` for stdin.
+    """The work for a payload given as JSON, `@FILE`, or `-` for stdin.
 
-    Raises Stop with one line for each field that is wrong.
+    Raises Stop with one line for each invalid field.
     """
     if kind not in kinds():
-        raise Stop(f"{kind!r} is no kind; there are {', '.join(kinds())}", Code.USAGE)
+        raise Stop(f"there is no kind {kind!r}; the kinds are {', '.join(kinds())}", Code.USAGE)
     try:
         return kinds()[kind].parse(_decode(_read(payload)))
     except ValidationError as error:
@@ -45,4 +45,4 @@ def _decode(text: bytes) -> Any:
     except (depth.TooDeep, value_count.TooMany) as error:
         raise Stop(f"payload: {error}", Code.USAGE) from None
     except ValueError as error:
-        raise Stop(f"payload is no JSON: {error}", Code.USAGE) from None
+        raise Stop(f"payload is not JSON: {error}", Code.USAGE) from None

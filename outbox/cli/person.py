@@ -1,4 +1,4 @@
-"""Who acts, and why, for the record of acts."""
+"""The options --by and --why: who acts and why, for the record of acts."""
 
 import getpass
 import os
@@ -11,7 +11,7 @@ from outbox.operations import acts
 
 
 def user_at_host() -> str:
-    """The user as the system knows it; a container's may have no name."""
+    """The operating system's user and host. A user without a name, as in a container, is `uidN`."""
     try:
         name = getpass.getuser()
     except (KeyError, OSError):
@@ -20,7 +20,7 @@ def user_at_host() -> str:
 
 
 def named(text: str) -> str:
-    """The same text. Raises typer.BadParameter where it names nobody."""
+    """Return the text unchanged. Raises typer.BadParameter if it names nobody."""
     try:
         return acts.named(text)
     except ValueError as error:

@@ -1,6 +1,6 @@
-"""The HTTP API that every app gets, and what an app writes routes of its own with.
+"""The HTTP API that every app gets, and the tools for an app's own routes.
 
-Reading order: router and routes, requests (the transaction of a request), auth, problems, openapi,
+Reading order: router and routes, requests (a request's transaction), auth, problems, openapi,
 server, platform, app.
 """
 

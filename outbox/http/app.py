@@ -1,4 +1,4 @@
-"""A FastAPI that stands in the open: bounded, logged, documented, and every error a problem."""
+"""Makes a FastAPI app with limits, a log, documentation, and a problem for every error."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,7 +10,7 @@ from outbox.http.problems.handlers import handle_problems
 from outbox.http.server.body_limit import BodyLimit
 from outbox.http.server.head import HeadAsGet
 from outbox.http.server.request_log import RequestLog
-from outbox.http.server.stopping import Stopping, StopRequests
+from outbox.http.server.shutdown import Shutdown, ShutdownMiddleware
 
 
 def create_app(
@@ -20,9 +20,9 @@ def create_app(
     title: str = "Duly",
     answers: Mapping[str, Any] | None = None,
 ) -> FastAPI:
-    """The application with these routers. `answers` are examples of its own routes' answers.
+    """The app with these routers. `answers` are example answers of its own routes.
 
-    It starts without any server; what needs one answers 503 until it is there.
+    It starts without any other server. Requests that need one get 503 until it is reachable.
     """
     app = DocumentedApi(
         answers=answers, title=title, version="1", lifespan=lifespan, redirect_slashes=False
@@ -32,7 +32,7 @@ def create_app(
     handle_problems(app)
     app.add_middleware(HeadAsGet)
     app.add_middleware(BodyLimit, largest=largest_body)
-    app.state.stopping = Stopping()
-    app.add_middleware(StopRequests, stopping=app.state.stopping)
-    app.add_middleware(RequestLog)  # added last, so outermost: it logs what BodyLimit refuses
+    app.state.shutdown = Shutdown()
+    app.add_middleware(ShutdownMiddleware, shutdown=app.state.shutdown)
+    app.add_middleware(RequestLog)  # added last, so outermost: it also logs what BodyLimit refuses
     return app

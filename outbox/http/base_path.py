@@ -1,4 +1,4 @@
-"""Where the app has put the routers: `/ops` where it included them with that prefix."""
+"""The prefix with which the app included the routers, such as `/ops`."""
 
 from contextvars import ContextVar
 
@@ -6,14 +6,14 @@ from starlette.requests import Request
 
 _BASE = ContextVar("base_path", default="")
 _VERSION = "/v1/"
-"""With which the path of each route begins that has links."""
+"""The path of each route whose answers have links begins with this."""
 
 
 def remember(request: Request) -> None:
-    """Take note for the rest of this request."""
+    """Store the prefix for the rest of this request."""
     _BASE.set(request.scope["path"].rpartition(_VERSION)[0])
 
 
-def below(path: str) -> str:
-    """The path of one of the library's routes, as the client of this request has to ask for it."""
+def with_base_path(path: str) -> str:
+    """The path of one of the library's routes, as this request's client has to ask for it."""
     return _BASE.get() + path

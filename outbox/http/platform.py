@@ -12,7 +12,7 @@ from outbox.http.auth.verified_keys import VerifiedKeys
 from outbox.http.openapi.documentation import complete_openapi
 from outbox.http.readiness import Readiness
 from outbox.http.requests.database import Sessions, create_engine, create_sessions
-from outbox.http.server.stopping import Stopping
+from outbox.http.server.shutdown import Shutdown
 from outbox.kinds import Kinds
 from outbox.settings import Settings
 from outbox.submission.wake_up import WakeUp
@@ -20,7 +20,7 @@ from outbox.submission.wake_up import WakeUp
 
 @dataclass(slots=True)
 class Platform:
-    """The connections and the knowledge of one running app, at `app.state.duly`."""
+    """The connections and settings of a running app, at `app.state.duly`."""
 
     kinds: Kinds
     settings: Settings
@@ -28,14 +28,15 @@ class Platform:
     keys: VerifiedKeys
     wake_up: WakeUp
     readiness: Readiness
-    stopping: Stopping = field(default_factory=Stopping)
+    shutdown: Shutdown = field(default_factory=Shutdown)
 
 
 @asynccontextmanager
 async def running(app: FastAPI, kinds: Kinds, settings: Settings) -> AsyncIterator[None]:
-    """Set `app.state.duly` while inside. Needs no server: a request answers 503 until one is there.
+    """Set `app.state.duly` inside the block.
 
-    A `Stopping` that the server has put at `app.state.stopping` is taken over.
+    Needs no other server: requests get 503 until it is reachable. Uses the `Shutdown` at
+    `app.state.shutdown` if there is one.
     """
     complete_openapi(app)
     engine = create_engine(settings.database_url)
@@ -46,7 +47,7 @@ async def running(app: FastAPI, kinds: Kinds, settings: Settings) -> AsyncIterat
         keys=VerifiedKeys(engine),
         wake_up=WakeUp(settings.database_url),
         readiness=Readiness(engine, settings.amqp_url, kinds.queues),
-        stopping=getattr(app.state, "stopping", None) or Stopping(),
+        shutdown=getattr(app.state, "shutdown", None) or Shutdown(),
     )
     yield
     await app.state.duly.wake_up.close()
@@ -61,4 +62,4 @@ def _platform(request: Request) -> Platform:
 
 
 OnPlatform = Annotated[Platform, Depends(_platform)]
-"""The platform, as handlers ask for it."""
+"""The platform, as a parameter of handlers."""

@@ -1,4 +1,4 @@
-"""Whether Postgres and the broker can be used: asked, and remembered for a moment."""
+"""Checks whether Postgres and the broker are usable, and caches the answer briefly."""
 
 import asyncio
 import time
@@ -12,11 +12,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from outbox.amqp.connection import BrokerGone, look
 
-FRESH_SECONDS = 2
-"""A report is given again for so long, so that asking often costs the servers nothing."""
-PATIENCE_SECONDS = 3
+CACHE_SECONDS = 2
+"""How long a report is reused, so that frequent checks do not burden the servers."""
+TIMEOUT_SECONDS = 3
 
-# The oldest due event is the first of some queue's level: no backlog is walked to find it.
+# The oldest due event is the first of its queue and priority: no backlog is scanned for it.
 OLDEST_DUE = text("""
 SELECT extract(epoch FROM now() - min(oldest.available_at))::float8 AS lag,
        current_setting('transaction_read_only') = 'on' AS is_read_only
@@ -33,7 +33,7 @@ State = Literal["ok", "unreachable", "read-only"]
 
 
 class Report(BaseModel):
-    """What a request would find; `outbox_lag_seconds` is the age of the oldest due event."""
+    """Whether requests can be served; `outbox_lag_seconds` is the age of the oldest due event."""
 
     status: Literal["ready", "degraded", "not ready", "stopping"]
     postgres: State
@@ -42,27 +42,27 @@ class Report(BaseModel):
 
 
 class Readiness:
-    """Asks Postgres and the broker, and remembers for a moment what they said."""
+    """Checks Postgres and the broker, one check at a time, and caches the report."""
 
     def __init__(self, engine: AsyncEngine, amqp_url: str, queues: Sequence[str]) -> None:
         self._engine = engine
         self._amqp_url = amqp_url
         self._queues = list(queues)
-        self._one_at_a_time = asyncio.Lock()
+        self._lock = asyncio.Lock()
         self._report: Report | None = None
-        self._asked_at = 0.0
+        self._checked_at = 0.0
 
     async def report(self) -> Report:
-        """The newest report, at most some seconds old."""
-        async with self._one_at_a_time:
-            if self._report is None or time.monotonic() - self._asked_at > FRESH_SECONDS:
-                self._report = await self._ask()
-                self._asked_at = time.monotonic()
+        """A report that is at most CACHE_SECONDS old."""
+        async with self._lock:
+            if self._report is None or time.monotonic() - self._checked_at > CACHE_SECONDS:
+                self._report = await self._check()
+                self._checked_at = time.monotonic()
             return self._report
 
-    async def _ask(self) -> Report:
+    async def _check(self) -> Report:
         (postgres, lag), broker = await asyncio.gather(
-            self._ask_postgres(), asyncio.to_thread(self._ask_broker)
+            self._check_postgres(), asyncio.to_thread(self._check_broker)
         )
         return Report(
             status="not ready" if postgres != "ok" else "ready" if broker == "ok" else "degraded",
@@ -71,9 +71,9 @@ class Readiness:
             outbox_lag_seconds=lag,
         )
 
-    async def _ask_postgres(self) -> tuple[State, float | None]:
+    async def _check_postgres(self) -> tuple[State, float | None]:
         try:
-            async with asyncio.timeout(PATIENCE_SECONDS), self._engine.connect() as connection:
+            async with asyncio.timeout(TIMEOUT_SECONDS), self._engine.connect() as connection:
                 found = (await connection.execute(OLDEST_DUE, {"queues": self._queues})).one()
         except (SQLAlchemyError, TimeoutError):
             return "unreachable", None
@@ -81,9 +81,9 @@ class Readiness:
             await self._engine.dispose()  # a new connection may lead to the primary
         return "read-only" if found.is_read_only else "ok", found.lag or 0.0
 
-    def _ask_broker(self) -> State:
+    def _check_broker(self) -> State:
         try:
-            with look(self._amqp_url, PATIENCE_SECONDS):
+            with look(self._amqp_url, TIMEOUT_SECONDS):
                 return "ok"
         except BrokerGone:
             return "unreachable"

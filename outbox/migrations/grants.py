@@ -1,8 +1,7 @@
-"""What the role of Duly's processes may do: all that they need, but not change the record of acts.
+"""Grants the role of Duly's processes what they need, but no change to the record of acts.
 
-`duly migrate` runs as the role that owns the tables, and gives these rights to another. Whoever has
-the password of that other role can add to the record, and can neither change nor remove what is
-there.
+`duly migrate` runs as the role that owns the tables, and grants these rights to another role. With
+that other role's password one can add to the record, but not change or remove what is in it.
 """
 
 from collections.abc import Collection
@@ -13,11 +12,11 @@ from psycopg import sql
 from outbox.postgres.address import conninfo
 from outbox.store.schema import SCHEMA, acts, metadata
 
-TURN = 0x64756C7A
-"""An advisory lock: Postgres refuses two who grant rights on the same table at once."""
-GIVEN = ("who", "why", "act", "about")
-"""The columns of an act that are the writer's to say; its time and number are Postgres's."""
-LIKE_AN_OWNER = """
+LOCK_ID = 0x64756C7A
+"""An advisory lock: concurrent GRANTs on the same table fail."""
+WRITABLE_COLUMNS = ("who", "why", "act", "about")
+"""The columns of an act that the writer sets. Postgres sets its time and its number."""
+CAN_ACT_AS_OWNER = """
 SELECT rolsuper OR pg_has_role(rolname, relowner, 'MEMBER')
 FROM pg_roles, pg_class
 WHERE rolname = %s AND pg_class.oid = %s::regclass
@@ -25,31 +24,31 @@ WHERE rolname = %s AND pg_class.oid = %s::regclass
 
 
 class UnfitRole(Exception):
-    """The role is not there, or could change the record of acts whatever is granted to it."""
+    """The role does not exist, or could change the record of acts without any grant."""
 
 
 def grant(database_url: str, role: str, app_tables: Collection[str] = ()) -> None:
-    """Give the role its rights, in one transaction. May be repeated, and by several at once.
+    """Grant the role its rights, in one transaction. Safe to repeat, and to run concurrently.
 
-    It may read and write `app_tables` too, whose names say their schema.
+    They include reading and writing `app_tables`, which are named with their schema.
 
-    Raises UnfitRole; and psycopg's errors, such as for whoever does not own the tables.
+    Raises UnfitRole; and psycopg.Error, for example if the caller does not own the tables.
     """
     with psycopg.connect(conninfo(database_url)) as connection:
-        connection.execute("SELECT pg_advisory_xact_lock(%s)", [TURN])
+        connection.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK_ID])
         _check(connection, role)
         for right in _rights(app_tables):
             connection.execute(right.format(role=sql.Identifier(role)))
 
 
 def _check(connection: psycopg.Connection, role: str) -> None:
-    found = connection.execute(LIKE_AN_OWNER, [role, str(acts)]).fetchone()
+    found = connection.execute(CAN_ACT_AS_OWNER, [role, str(acts)]).fetchone()
     if found is None:
-        raise UnfitRole(f"there is no role {role}: make it with CREATE ROLE ... LOGIN PASSWORD ...")
+        raise UnfitRole(f"there is no role {role}: run CREATE ROLE ... LOGIN PASSWORD ...")
     if found[0]:
         raise UnfitRole(
-            f"{role} is a superuser or may act as the owner of the tables, and could change the"
-            " record of acts: name a role of its own for the processes"
+            f"{role} is a superuser or may act as the owner of the tables, so it could change the"
+            " record of acts: use a separate role for the processes"
         )
 
 
@@ -59,8 +58,8 @@ def _rights(app_tables: Collection[str]) -> list[sql.SQL]:
         f"GRANT USAGE ON SCHEMA {SCHEMA} TO {{role}}",
         f"GRANT SELECT, INSERT, UPDATE, DELETE ON {tables} TO {{role}}",
         f"REVOKE ALL ON {acts} FROM {{role}}",
-        f"GRANT SELECT, INSERT ({', '.join(GIVEN)}) ON {acts} TO {{role}}",
-        # To move one that is behind its rows, see outbox/store/sequences.py.
+        f"GRANT SELECT, INSERT ({', '.join(WRITABLE_COLUMNS)}) ON {acts} TO {{role}}",
+        # UPDATE, to advance a sequence that is behind its rows: see outbox/store/sequences.py.
         f"GRANT USAGE, SELECT, UPDATE ON ALL SEQUENCES IN SCHEMA {SCHEMA} TO {{role}}",
     )
     return [sql.SQL(right) for right in rights]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Engine, MetaData, NullPool, create_engine, text
 
 from outbox.migrations import versions
-from outbox.migrations.turn import MigrationError, turn
+from outbox.migrations.lock import MigrationError, migration_lock
 from outbox.postgres.address import sqlalchemy_url
 from outbox.postgres.replication import watch_commits
 from outbox.postgres.session_settings import configure_engine
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from alembic.config import Config
 
 SETTINGS = {"lock_timeout": "5s", "search_path": ""}
-"""Of each migration. All names say their schema: a search path is the operator's."""
+"""Session settings of each migration. All SQL names its schema, whatever the operator's path."""
 
 
 def upgrade(
@@ -32,13 +32,14 @@ def upgrade(
 ) -> None:
     """Bring the library's tables up to date, then the app's to `revision` of its Alembic folder.
 
-    Where `revision` is not the head, the library's tables come to the version that it asks for.
-    Safe when several start at once: they take turns, and `on_wait` is called where another has its
-    turn. Raises MigrationError where that takes longer than `wait_seconds`, for an unknown
-    revision, and for a database that is not UTF-8; SQLAlchemy's errors for what Postgres refuses,
-    or has committed without waiting for its standby. What was completed before stays.
+    If `revision` is not the head, the library's tables go only to the version that it asks for.
+    Several may start at once: they take turns, and `on_wait` is called once if this one waits.
+
+    Raises MigrationError if it waits longer than `wait_seconds`, if the revision is unknown, and if
+    the database is not UTF-8. Raises SQLAlchemy's errors for what Postgres refuses, or commits
+    without waiting for its standby. Migrations completed before an error or a crash stay.
     """
-    with _engine(database_url) as engine, turn(engine, wait_seconds, on_wait):
+    with _engine(database_url) as engine, migration_lock(engine, wait_seconds, on_wait):
         if app_migrations is None or revision == "head":
             _upgrade_library(engine)
         if app_migrations is not None:
@@ -46,15 +47,15 @@ def upgrade(
 
 
 def downgrade(database_url: str, app_migrations: Path, revision: str) -> None:
-    """Take the app's tables back to `revision`; its revisions take the library's along."""
+    """Downgrade the app's tables to `revision`, and the library's as its revisions say."""
     with _engine(database_url) as engine:
         _alembic(engine, app_migrations, "downgrade", revision)
 
 
-def mend_sequences(database_url: str, *app_tables: MetaData) -> list[Behind]:
-    """Move sequences that are behind past the largest number of their rows; returns which were.
+def advance_sequences(database_url: str, *app_tables: MetaData) -> list[Behind]:
+    """Advance each sequence that is behind its rows past their largest number; return those.
 
-    For a database with all migrations. Raises SQLAlchemy's errors.
+    The database must have all migrations. Raises SQLAlchemy's errors.
     """
     with _engine(database_url) as engine, engine.begin() as connection:
         return mend(connection, metadata, *app_tables)
@@ -100,7 +101,7 @@ def _engine(database_url: str) -> Iterator[Engine]:
 
 
 def _require_utf8(engine: Engine) -> None:
-    """Payloads are JSON of any text, which other encodings cannot store."""
+    """Raise MigrationError unless it is: payloads hold any text, which only UTF-8 can store."""
     with engine.connect() as connection:
         encoding = connection.scalar(text("SHOW server_encoding"))
     if encoding != "UTF8":

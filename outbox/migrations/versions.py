@@ -1,4 +1,4 @@
-"""The versions of the library's tables, and which one a database has."""
+"""The versions of the library's tables, and which version a database has."""
 
 from importlib.resources import files
 
@@ -12,7 +12,7 @@ _UP = {int(each.name[:4]): each for each in _FILES if each.name.endswith(".up.sq
 _DOWN = {int(each.name[:4]): each for each in _FILES if each.name.endswith(".down.sql")}
 
 LATEST = max(_UP)
-"""The version that this release needs. A later one is well: changes are additive."""
+"""The version that this release needs. It also runs with later ones: changes are additive."""
 
 _RECORD = """
 CREATE TABLE IF NOT EXISTS duly.migrations (
@@ -21,8 +21,7 @@ CREATE TABLE IF NOT EXISTS duly.migrations (
     PRIMARY KEY (version)
 )
 """
-_NEWEST = text("SELECT max(version) FROM duly.migrations")
-# Releases before the library had versions of its own: the newest thing that is there tells.
+# A release before `duly.migrations` existed: infer the version from the newest object present.
 _UNVERSIONED = text("""
 SELECT CASE
     WHEN to_regclass('duly.jobs') IS NULL THEN 0
@@ -40,7 +39,7 @@ END
 
 
 def installed(connection: Connection) -> int:
-    """The version of the library's tables in this database; 0 where there are none."""
+    """The version of the library's tables in this database; 0 if it has none."""
     if connection.scalar(text("SELECT to_regclass('duly.migrations')")) is None:
         return int(connection.scalar(_UNVERSIONED) or 0)
     return int(
@@ -49,16 +48,16 @@ def installed(connection: Connection) -> int:
 
 
 def upgrade(connection: Connection, to: int = LATEST) -> None:
-    """Bring the tables to this version, in the caller's transaction. Does nothing beyond it.
+    """Upgrade the tables to this version, in the caller's transaction. Never downgrades.
 
-    `duly migrate` commits each version by itself, which keeps no lock for long.
+    `duly migrate` commits each version by itself instead, so it holds no lock for long.
     """
     for version in range(installed(connection) + 1, to + 1):
         apply(connection, version)
 
 
 def apply(connection: Connection, version: int) -> None:
-    """Make one version from the one before, in the caller's transaction."""
+    """Upgrade from the version before to this one, in the caller's transaction."""
     connection.exec_driver_sql(_UP[version].read_text())
     connection.exec_driver_sql(_RECORD)
     connection.execute(
@@ -71,14 +70,14 @@ def apply(connection: Connection, version: int) -> None:
 
 
 def downgrade(connection: Connection, to: int) -> None:
-    """Take the tables back to this version, in the caller's transaction; 0 leaves none."""
+    """Downgrade the tables to this version, in the caller's transaction; 0 drops them all."""
     for version in range(installed(connection), to, -1):
         forget(connection, version)
         connection.exec_driver_sql(_DOWN[version].read_text())
 
 
 def forget(connection: Connection, version: int) -> None:
-    """Note that the tables no longer have this version."""
+    """Record that the tables no longer have this version or any later one."""
     connection.exec_driver_sql(_RECORD)
     connection.execute(
         text("DELETE FROM duly.migrations WHERE version >= :version"), {"version": version}

@@ -1,1 +1,1 @@
-"""."""
+"""Invoices over HTTP. Read routes, then schemas."""

@@ -10,7 +10,7 @@ from sqlalchemy.orm import selectinload
 
 from outbox import submit
 from outbox.http.auth.scopes import Reader, Submitter
-from outbox.http.openapi.response_docs import answered, documented
+from outbox.http.openapi.response_docs import problem_docs, success_doc
 from outbox.http.problems import types
 from outbox.http.problems.problem import ANY_REQUEST, POST_REQUEST, Problem
 from outbox.http.requests.database import Tx
@@ -34,16 +34,16 @@ router = APIRouter(
     prefix="/v1/invoices",
     tags=["Invoices"],
     route_class=TransactionalRoute,
-    responses=documented(*ANY_REQUEST),
+    responses=problem_docs(*ANY_REQUEST),
 )
 
 
 @router.post(
     "",
     status_code=201,
-    summary="Make an invoice",
-    response_description="The invoice is stored, and so is the job that draws and mails it",
-    responses=answered(201, "Invoice", "Location") | documented(*POST_REQUEST),
+    summary="Create an invoice",
+    response_description="The invoice is stored, and so is the job that renders and mails it",
+    responses=success_doc(201, "Invoice", "Location") | problem_docs(*POST_REQUEST),
 )
 async def create_invoice(
     new: Annotated[NewInvoice, Body(openapi_examples=NEW_INVOICES)],
@@ -51,7 +51,7 @@ async def create_invoice(
     by: Submitter,
     response: Response,
 ) -> InvoiceShown:
-    """Store an invoice; its PDF is drawn, mailed and announced to webhooks in the background."""
+    """Store an invoice. A job renders its PDF, mails it and notifies webhooks."""
     invoice = new.draft()
     tx.add(invoice)
     await tx.flush()
@@ -64,10 +64,10 @@ async def create_invoice(
 @router.get(
     "",
     summary="List invoices",
-    responses=answered(200, "InvoicePage") | documented(types.BAD_CURSOR),
+    responses=success_doc(200, "InvoicePage") | problem_docs(types.BAD_CURSOR),
 )
 async def list_invoices(tx: Tx, _: Reader, limit: Limit = 50, cursor: Cursor = None) -> InvoicePage:
-    """Invoices, the newest first."""
+    """Invoices, newest first."""
     query = _invoices().order_by(Invoice.id.desc()).limit(limit + 1)
     if before := cursors.read(cursor, "invoices", UUID):
         query = query.where(Invoice.id < before)
@@ -78,11 +78,11 @@ async def list_invoices(tx: Tx, _: Reader, limit: Limit = 50, cursor: Cursor = N
 
 @router.get(
     "/{invoice_id}",
-    summary="Look at an invoice",
-    responses=answered(200, "Invoice") | documented(types.NOT_FOUND),
+    summary="Get an invoice",
+    responses=success_doc(200, "Invoice") | problem_docs(types.NOT_FOUND),
 )
 async def get_invoice(invoice_id: UUID, tx: Tx, _: Reader) -> InvoiceShown:
-    """An invoice with its jobs, the newest of them first."""
+    """An invoice with its jobs, newest first."""
     invoice = await _get(tx, invoice_id)
     its_jobs = await tx.run_sync(jobs.find, JobFilter(subject=invoice.subject))
     return InvoiceShown.of(invoice, its_jobs)
@@ -94,16 +94,16 @@ async def get_invoice(invoice_id: UUID, tx: Tx, _: Reader) -> InvoiceShown:
     response_class=Response,
     responses={
         200: {"content": {"application/pdf": {"schema": {"type": "string", "format": "binary"}}}},
-        **documented(types.NOT_FOUND, types.NOT_READY),
+        **problem_docs(types.NOT_FOUND, types.NOT_READY),
     },
 )
 async def get_invoice_pdf(invoice_id: UUID, tx: Tx, _: Reader, request: Request) -> Response:
-    """The PDF; 404 with Retry-After until its job has drawn it."""
+    """The PDF. Until its job has rendered it, 404 with Retry-After."""
     name = (await _get(tx, invoice_id)).pdf
     if name is None:
-        detail = "the PDF has not been drawn yet"
+        detail = "the PDF has not been rendered yet"
         raise Problem(types.NOT_READY, detail, headers={"Retry-After": "1"})
-    await tx.close()  # the store may be slow: give the connection back first
+    await tx.close()  # return the connection first: the store may be slow
     content = await run_in_threadpool(request.app.state.documents.get, name)
     return Response(content, media_type="application/pdf")
 

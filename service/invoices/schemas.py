@@ -1,4 +1,4 @@
-"""Invoices as the API takes and shows them."""
+"""Invoices in requests and responses of the API."""
 
 import re
 from collections.abc import Iterable
@@ -21,22 +21,22 @@ Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$", description="As in ISO 42
 PRICE = r"^-?[0-9]{1,8}(\.[0-9]{1,2})?$"
 
 
-def _written_out(given: object) -> str:
-    # A JSON number is a binary fraction to many clients, and 19.90 is none.
+def _decimal_string(given: object) -> str:
+    # Many clients read a JSON number as a binary fraction, which cannot be 19.90 exactly.
     if isinstance(given, str) and re.fullmatch(PRICE, given):
         return given
-    raise ValueError('must be a text such as "19.90"')
+    raise ValueError('must be a string such as "19.90"')
 
 
 Price = Annotated[
     Decimal,
-    BeforeValidator(_written_out),
+    BeforeValidator(_decimal_string),
     WithJsonSchema({"type": "string", "pattern": PRICE, "examples": ["19.90"]}),
 ]
 
 
 class NewLine(BaseModel):
-    """A line to invoice."""
+    """A line of a new invoice."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -46,7 +46,7 @@ class NewLine(BaseModel):
 
 
 class NewInvoice(BaseModel):
-    """An invoice to make, and to mail as PDF."""
+    """An invoice to create and to mail as a PDF."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -56,7 +56,7 @@ class NewInvoice(BaseModel):
     lines: Annotated[list[NewLine], Field(min_length=1, max_length=100)]
 
     def draft(self) -> Invoice:
-        """The rows to add."""
+        """The rows to insert."""
         lines = [
             InvoiceLine(position=position, **line.model_dump())
             for position, line in enumerate(self.lines, start=1)
@@ -92,7 +92,7 @@ class InvoiceSummary(BaseModel):
 
 
 class InvoiceShown(InvoiceSummary):
-    """An invoice with its jobs. The PDF is there once its job has drawn it."""
+    """An invoice with its jobs. The PDF exists once its job has rendered it."""
 
     jobs: list[JobSummary]
     links: dict[str, str]
@@ -109,12 +109,12 @@ class InvoiceShown(InvoiceSummary):
 
 
 class InvoicePage(BaseModel):
-    """Some invoices, the newest first."""
+    """A page of invoices, newest first."""
 
     invoices: list[InvoiceSummary]
     next_cursor: str | None
 
 
 def invoice_path(invoice_id: UUID) -> str:
-    """Where the invoice is."""
+    """The path of the invoice's URL."""
     return f"/v1/invoices/{invoice_id}"

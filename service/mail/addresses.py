@@ -1,4 +1,4 @@
-"""Mail addresses as the service takes them, and as mail servers take them."""
+"""Mail addresses: which ones the service accepts, and their form for mail servers."""
 
 import re
 from email.utils import getaddresses
@@ -13,10 +13,10 @@ NO_SENDER = "must be one address like billing@example.com, or Name <billing@exam
 
 
 def to_ascii(address: str) -> str:
-    """The address as every mail server takes it: its domain in A-labels (RFC 5890).
+    """The address as every mail server accepts it: its domain in A-labels (RFC 5890).
 
-    Raises ValueError where that cannot be: the part before the @ is not ASCII, or looks like an
-    encoded word (RFC 2047), which mail programs decode to any character there is.
+    Raises ValueError if that is impossible: the part before the @ is not ASCII, or looks like an
+    encoded word (RFC 2047), which mail programs may decode to any character.
     """
     try:
         parts = validate_email(address, check_deliverability=False, allow_smtputf8=False)
@@ -28,7 +28,7 @@ def to_ascii(address: str) -> str:
 
 
 class Sender(NamedTuple):
-    """Who our mails are from."""
+    """The sender of our mails."""
 
     name: str
     address: str
@@ -36,12 +36,12 @@ class Sender(NamedTuple):
 
     @property
     def domain(self) -> str:
-        """What comes after the @."""
+        """The part after the @."""
         return self.address.rpartition("@")[2]
 
 
 def sender(text: str) -> Sender:
-    """Reads `Name <address>`, or the address alone, which may be at a host such as `localhost`.
+    """Parse `Name <address>` or an address alone. Its domain may be a host such as `localhost`.
 
     Raises ValueError for anything else, such as several addresses.
     """
@@ -64,4 +64,4 @@ def _deliverable(address: str) -> str:
 
 
 MailAddress = Annotated[EmailStr, AfterValidator(_deliverable)]
-"""An address that `to_ascii` takes. Its domain may be written in any script."""
+"""An address that `to_ascii` accepts. Its domain may be written in any script."""

@@ -1,4 +1,4 @@
-"""Text of one line, for what becomes a mail's header or is printed in a row."""
+"""One-line text, for mail headers and table rows."""
 
 from typing import Annotated
 from unicodedata import category
@@ -6,7 +6,7 @@ from unicodedata import category
 from pydantic import AfterValidator, Field
 
 PATTERN = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"
-"""The same for OpenAPI."""
+"""The same rule for OpenAPI."""
 
 
 def _one_line(text: str) -> str:
@@ -20,4 +20,4 @@ OneLine = Annotated[
     AfterValidator(_one_line),
     Field(min_length=1, json_schema_extra={"pattern": PATTERN}),
 ]
-"""Not empty, without control characters and line separators."""
+"""A text that is not empty and has no control characters or line separators."""

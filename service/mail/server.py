@@ -1,4 +1,4 @@
-"""The mail server that mails go to, read from its URL once, when the process starts."""
+"""The mail server, parsed from its URL once, when the process starts."""
 
 import re
 from dataclasses import dataclass, field
@@ -9,8 +9,8 @@ StartTls = Literal["require", "never", "offered"]
 STARTTLS: dict[str, StartTls] = {"require": "require", "never": "never", "offered": "offered"}
 
 FORM = (
-    "must be a URL like smtp://user:password@host:587?starttls=require, or smtps://…; special "
-    "characters of the password are written as %40 and the like"
+    "must be a URL such as smtp://user:password@host:587?starttls=require, or smtps://…; "
+    "percent-encode the password's special characters (@ is %40)"
 )
 PORTS = {"smtp": 25, "smtps": 465}
 HOST = re.compile(r"[A-Za-z0-9._:-]+")
@@ -18,7 +18,7 @@ HOST = re.compile(r"[A-Za-z0-9._:-]+")
 
 @dataclass(frozen=True, slots=True)
 class MailServer:
-    """Where it is, and how the connection is secured."""
+    """The server's address, and how the connection is secured."""
 
     host: str
     port: int
@@ -30,7 +30,7 @@ class MailServer:
 
 
 def read(url: str) -> MailServer:
-    """Raises ValueError, which does not quote the URL: it has a password."""
+    """Parse the URL. Raises ValueError, which does not quote it: it has a password."""
     try:
         return _read(urlsplit(url))
     except ValueError:
@@ -39,7 +39,7 @@ def read(url: str) -> MailServer:
 
 def _read(url: SplitResult) -> MailServer:
     options = dict(parse_qsl(url.query, strict_parsing=True)) if url.query else {}
-    # A password with a raw / or # in it ends the host too early.
+    # With a raw / or # in its password, the URL's host would be wrong.
     if url.path.strip("/") or url.fragment or options.keys() - {"starttls"}:
         raise ValueError
     if (

@@ -1,1 +1,1 @@
-"""."""
+"""Webhook endpoints over HTTP: addresses that receive events. Read routes."""

@@ -1,4 +1,4 @@
-"""Handlers for webhook endpoints: addresses that want to hear of events."""
+"""Handlers for webhook endpoints: addresses that receive events."""
 
 import secrets
 from base64 import b64encode
@@ -19,9 +19,9 @@ from pydantic import (
 )
 from sqlalchemy import delete, select, update
 
-from outbox.http.auth.record import WhyAsked, WhyTold, note_look
+from outbox.http.auth.record import WhyInBody, WhyInQuery, record_look
 from outbox.http.auth.scopes import Admin, Reader
-from outbox.http.openapi.response_docs import answered, documented
+from outbox.http.openapi.response_docs import problem_docs, success_doc
 from outbox.http.problems import types
 from outbox.http.problems.problem import ANY_REQUEST, POST_REQUEST, Problem
 from outbox.http.requests.database import Tx
@@ -39,7 +39,7 @@ router = APIRouter(
     prefix="/v1/webhook-endpoints",
     tags=["Webhook endpoints"],
     route_class=TransactionalRoute,
-    responses=documented(*ANY_REQUEST),
+    responses=problem_docs(*ANY_REQUEST),
 )
 
 
@@ -64,7 +64,7 @@ def _without_tokens(url: str) -> str:
 
 
 class NewEndpoint(BaseModel):
-    """An address to call, and the events to tell it; `*` is all of them."""
+    """An address to call, and the events to send it. `*` means all events."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -73,10 +73,10 @@ class NewEndpoint(BaseModel):
 
 
 class EndpointShown(BaseModel):
-    """A webhook endpoint; `disabled_at` is set once it answered 410 Gone.
+    """A webhook endpoint. `disabled_at` is set when it answers 410 Gone.
 
-    `links.missed` lists the deliveries that it missed, as dead letters to be replayed. Path and
-    query of `url` may hold a token: without the scope `payloads` they are hidden.
+    `links.missed` lists its missed deliveries, as dead letters that can be replayed. The path and
+    query of `url` may contain a token, so they are hidden without the scope `payloads`.
     """
 
     model_config = ConfigDict(from_attributes=True)
@@ -89,7 +89,7 @@ class EndpointShown(BaseModel):
 
     @computed_field
     def links(self) -> dict[str, str]:
-        """Where the endpoint can be switched on again, and where what it missed is listed."""
+        """Where to enable the endpoint again, and where its missed deliveries are listed."""
         missed = urlencode({"kind": DELIVER_WEBHOOK.name, "error": str(self.id)})
         return {
             "enable": f"/v1/webhook-endpoints/{self.id}/enable",
@@ -97,7 +97,7 @@ class EndpointShown(BaseModel):
         }
 
     @classmethod
-    def seen(cls, endpoint: WebhookEndpoint, by: Caller) -> "EndpointShown":
+    def of(cls, endpoint: WebhookEndpoint, by: Caller) -> "EndpointShown":
         """The endpoint as this caller may see it."""
         shown = cls.model_validate(endpoint)
         if by.may(Scope.PAYLOADS):
@@ -112,7 +112,7 @@ class EndpointMade(EndpointShown):
 
 
 class EndpointPage(BaseModel):
-    """Some webhook endpoints, the newest first."""
+    """A page of webhook endpoints, newest first."""
 
     webhook_endpoints: list[EndpointShown]
     next_cursor: str | None
@@ -122,15 +122,15 @@ class EndpointPage(BaseModel):
     "",
     status_code=201,
     summary="Add a webhook endpoint",
-    responses=answered(201, "EndpointMade") | documented(*POST_REQUEST),
+    responses=success_doc(201, "EndpointMade") | problem_docs(*POST_REQUEST),
 )
 async def create_webhook_endpoint(
     new: Annotated[NewEndpoint, Body(openapi_examples=NEW_ENDPOINTS)],
     tx: Tx,
     by: Admin,
-    why: WhyAsked = None,
+    why: WhyInQuery = None,
 ) -> EndpointMade:
-    """Deliveries are signed as Standard Webhooks has it, with the secret that is shown once."""
+    """Deliveries are signed as in Standard Webhooks, with a secret that is shown only here."""
     secret = "whsec_" + b64encode(secrets.token_bytes(32)).decode()
     endpoint = WebhookEndpoint(url=str(new.url), events=new.events, secret=secret)
     tx.add(endpoint)
@@ -143,31 +143,31 @@ async def create_webhook_endpoint(
 @router.get(
     "",
     summary="List webhook endpoints",
-    responses=answered(200, "EndpointPage") | documented(types.BAD_CURSOR),
+    responses=success_doc(200, "EndpointPage") | problem_docs(types.BAD_CURSOR),
 )
 async def list_webhook_endpoints(
-    tx: Tx, by: Reader, limit: Limit = 50, cursor: Cursor = None, why: WhyAsked = None
+    tx: Tx, by: Reader, limit: Limit = 50, cursor: Cursor = None, why: WhyInQuery = None
 ) -> EndpointPage:
-    """Webhook endpoints, the newest first, without their secrets."""
+    """Webhook endpoints, newest first, without their secrets."""
     query = select(WebhookEndpoint).order_by(WebhookEndpoint.id.desc()).limit(limit + 1)
     if before := cursors.read(cursor, "webhook-endpoints", UUID):
         query = query.where(WebhookEndpoint.id < before)
     found = (await tx.scalars(query)).all()
     rows, next_cursor = cursors.page(found, "webhook-endpoints", limit)
-    await note_look(tx, by, (f"endpoint:{endpoint.id}" for endpoint in rows), why)
-    shown = [EndpointShown.seen(endpoint, by) for endpoint in rows]
+    await record_look(tx, by, (f"endpoint:{endpoint.id}" for endpoint in rows), why)
+    shown = [EndpointShown.of(endpoint, by) for endpoint in rows]
     return EndpointPage(webhook_endpoints=shown, next_cursor=next_cursor)
 
 
 @router.post(
     "/{endpoint_id}/enable",
-    summary="Switch a webhook endpoint on again",
-    responses=answered(200, "Endpoint") | documented(types.NOT_FOUND, *POST_REQUEST),
+    summary="Enable a webhook endpoint again",
+    responses=success_doc(200, "Endpoint") | problem_docs(types.NOT_FOUND, *POST_REQUEST),
 )
 async def enable_webhook_endpoint(
-    endpoint_id: UUID, tx: Tx, by: Admin, why: WhyTold
+    endpoint_id: UUID, tx: Tx, by: Admin, why: WhyInBody
 ) -> EndpointShown:
-    """What happens from now on is delivered to it. What it missed waits at `links.missed`."""
+    """It receives new events from now on. Deliveries that it missed are at `links.missed`."""
     enabled = (
         update(WebhookEndpoint)
         .where(WebhookEndpoint.id == endpoint_id)
@@ -179,20 +179,20 @@ async def enable_webhook_endpoint(
         raise Problem(types.NOT_FOUND, f"there is no webhook endpoint {endpoint_id}")
     about = [f"endpoint:{endpoint_id}"]
     await tx.run_sync(acts.record, "endpoint-enable", about, who=str(by), why=why)
-    await note_look(tx, by, about, why)
-    return EndpointShown.seen(endpoint, by)
+    await record_look(tx, by, about, why)
+    return EndpointShown.of(endpoint, by)
 
 
 @router.delete(
     "/{endpoint_id}",
     status_code=204,
     summary="Delete a webhook endpoint",
-    responses=documented(types.NOT_FOUND),
+    responses=problem_docs(types.NOT_FOUND),
 )
 async def delete_webhook_endpoint(
-    endpoint_id: UUID, tx: Tx, by: Admin, why: WhyAsked = None
+    endpoint_id: UUID, tx: Tx, by: Admin, why: WhyInQuery = None
 ) -> None:
-    """Nothing more is delivered to it; deliveries that are still waiting become dead letters."""
+    """No more events are delivered to it. Deliveries that still wait become dead letters."""
     gone = delete(WebhookEndpoint).where(WebhookEndpoint.id == endpoint_id)
     if await tx.scalar(gone.returning(WebhookEndpoint.id)) is None:
         raise Problem(types.NOT_FOUND, f"there is no webhook endpoint {endpoint_id}")

@@ -21,7 +21,9 @@ class Moment:
 API = [
     Moment("row written but no job", "before", "service.invoices.routes:submit"),
     Moment(
-        "job submitted but no answer kept", "before", "outbox.http.requests.transaction:keep_answer"
+        "job submitted but no answer kept",
+        "before",
+        "outbox.http.requests.transaction:store_answer",
     ),
     Moment("answer kept but not committed", "before", "outbox.http.requests.transaction:_commit"),
     Moment("committed but not nudged", "before", "outbox.submission.wake_up:WakeUp.send"),
@@ -35,7 +37,7 @@ PEOPLE = [
 
 COMMAND = [
     Moment("letters closed but not committed", "after", "outbox.operations.dead_letters:_close"),
-    Moment("letters closed but nobody told", "before", "outbox.cli.letters.bulk:_report"),
+    Moment("letters closed but nobody told", "before", "outbox.cli.dead_letters.bulk:_report"),
 ]
 
 CANCELLING = [

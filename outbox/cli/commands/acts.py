@@ -9,7 +9,7 @@ import typer
 from outbox.cli.database import session
 from outbox.cli.errors import Code, Stop
 from outbox.cli.terminal.output import Output, OutputOption, show, show_rows
-from outbox.cli.terminal.pages import tell_of_more
+from outbox.cli.terminal.pages import print_continuation
 from outbox.cli.terminal.times import since as parse_since
 from outbox.operations import acts, jobs
 from outbox.operations.acts import Act, ActFilter
@@ -23,34 +23,34 @@ LARGEST_ID = 2**63 - 1
 @commands.command("list")
 def list_acts(
     *,
-    who: Annotated[str | None, typer.Option(help="Only those of this person or key.")] = None,
+    who: Annotated[str | None, typer.Option(help="Only acts of this person or key.")] = None,
     act: Annotated[
-        str | None, typer.Option(help="Only those of this sort, such as replay or look.")
+        str | None, typer.Option(help="Only acts of this type, such as replay or look.")
     ] = None,
     about: Annotated[
-        str | None, typer.Option(help="Only those about this, such as job:ID or dead-letter:7.")
+        str | None, typer.Option(help="Only acts about this, such as job:ID or dead-letter:7.")
     ] = None,
     since: Annotated[
         datetime | None,
-        typer.Option(parser=parse_since, metavar="ISO|AGE", help="Only those from then on."),
+        typer.Option(parser=parse_since, metavar="ISO|AGE", help="Only acts since then."),
     ] = None,
     until: Annotated[
         datetime | None,
-        typer.Option(parser=parse_since, metavar="ISO|AGE", help="Only those before then."),
+        typer.Option(parser=parse_since, metavar="ISO|AGE", help="Only acts before then."),
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, max=jobs.LARGEST_PAGE, help="How many.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=jobs.LARGEST_PAGE, help="Page size.")] = 50,
     after: Annotated[
         int | None,
-        typer.Option(min=1, max=LARGEST_ID, metavar="ID", help="Go on after this one."),
+        typer.Option(min=1, max=LARGEST_ID, metavar="ID", help="Continue after this act."),
     ] = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """List acts, the newest first, each with the first ten things that it was about."""
+    """List acts, newest first, each with the first ten things that it was about."""
     wanted = ActFilter(who=who, act=act, about=about, since=since, until=until)
     with session() as db:
         found = acts.find(db, wanted, limit=limit + 1, before=after)
     show_rows([_view(each, output) for each in found[:limit]], COLUMNS, output)
-    tell_of_more(found, limit)
+    print_continuation(found, limit)
 
 
 @commands.command("show")
@@ -61,7 +61,7 @@ def show_act(
     *,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Show an act with all that it was about."""
+    """Show an act with everything that it was about."""
     with session() as db:
         act = acts.get(db, act_id)
     if act is None:
@@ -70,7 +70,7 @@ def show_act(
 
 
 def _view(act: Act, output: Output) -> dict[str, Any]:
-    """For a person only the first thing, and how many more there are."""
+    """The act. In a table it has only its first thing, and how many more there are."""
     shown = asdict(act)
     if output is Output.TABLE:
         first, *_ = act.about or ["-"]

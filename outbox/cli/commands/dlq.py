@@ -5,9 +5,8 @@ from typing import Annotated
 import typer
 
 from outbox.cli.database import session
-from outbox.cli.errors import Code, Stop
-from outbox.cli.letters import bulk
-from outbox.cli.letters.choice import (
+from outbox.cli.dead_letters import bulk
+from outbox.cli.dead_letters.options import (
     LARGEST_ID,
     AllOption,
     ContinueOption,
@@ -20,11 +19,12 @@ from outbox.cli.letters.choice import (
     ReasonOption,
     SinceOption,
     UntilOption,
-    check,
+    check_selection,
 )
+from outbox.cli.errors import Code, Stop
 from outbox.cli.person import ByOption, WhyOption
 from outbox.cli.terminal.output import Output, OutputOption, show, show_rows
-from outbox.cli.terminal.pages import tell_of_more
+from outbox.cli.terminal.pages import print_continuation
 from outbox.cli.terminal.views import (
     LETTER_COLUMNS,
     PayloadsOption,
@@ -38,9 +38,9 @@ from outbox.operations.dead_letters import DeadLetter, DeadLetterFilter
 commands = typer.Typer(help="List, show, replay and discard dead letters.", no_args_is_help=True)
 
 DryRunOption = Annotated[
-    bool, typer.Option("--dry-run", help="Only print how many match, and some of them.")
+    bool, typer.Option("--dry-run", help="Only print how many match, and the first ten.")
 ]
-YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
 
 
 @commands.command("list")
@@ -53,17 +53,17 @@ def list_letters(
     since: SinceOption = None,
     until: UntilOption = None,
     closed: Annotated[
-        bool, typer.Option("--closed", help="Those replayed or discarded, instead of the open.")
+        bool, typer.Option("--closed", help="List replayed and discarded ones, not open ones.")
     ] = False,
-    limit: Annotated[int, typer.Option(min=1, max=jobs.LARGEST_PAGE, help="How many.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=jobs.LARGEST_PAGE, help="Page size.")] = 50,
     oldest_first: OldestFirstOption = False,
     after: Annotated[
         int | None,
-        typer.Option(min=1, max=LARGEST_ID, metavar="ID", help="Go on after this one."),
+        typer.Option(min=1, max=LARGEST_ID, metavar="ID", help="Continue after this one."),
     ] = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """List dead letters, the newest first unless told otherwise."""
+    """List dead letters, newest first by default."""
     wanted = DeadLetterFilter(None, kind, queue, reason, error, since, until, open=not closed)
     with session() as db:
         found = dead_letters.find(
@@ -71,7 +71,7 @@ def list_letters(
         )
     columns = (*LETTER_COLUMNS, "resolution", "closed_by") if closed else LETTER_COLUMNS
     show_rows([letter_view(each, payloads=False) for each in found[:limit]], columns, output)
-    tell_of_more(found, limit)
+    print_continuation(found, limit)
 
 
 @commands.command("show")
@@ -96,17 +96,17 @@ def show_letter(
             shown["job"] = job_view(job, payloads=payloads)
             shown["attempts"] = attempt_views(jobs.attempts(db, job.id), output)
         if payloads:
-            acts.look(db, _things(letter), who=by, why=why)
+            acts.look(db, _about(letter), who=by, why=why)
     show(shown, output)
 
 
-def _things(letter: DeadLetter) -> list[str]:
+def _about(letter: DeadLetter) -> list[str]:
     job = [f"job:{letter.job_id}"] if letter.job_id else []
     return [f"dead-letter:{letter.id}", *job]
 
 
-def _offer(act: bulk.Act, promise: str) -> None:
-    @commands.command(act, help=promise)
+def _add(act: bulk.Act, summary: str) -> None:
+    @commands.command(act, help=summary)
     def close_letters(
         ids: Ids = None,
         *,
@@ -119,7 +119,7 @@ def _offer(act: bulk.Act, promise: str) -> None:
         everything: AllOption = False,
         limit: LimitOption = None,
         oldest_first: OldestFirstOption = False,
-        rest_of: ContinueOption = None,
+        continued: ContinueOption = None,
         dry_run: DryRunOption = False,
         yes: YesOption = False,
         by: ByOption,
@@ -127,13 +127,13 @@ def _offer(act: bulk.Act, promise: str) -> None:
         output: OutputOption = Output.TABLE,
     ) -> None:
         wanted = DeadLetterFilter(ids or None, kind, queue, reason, error, since, until)
-        check(wanted, limit, rest_of, everything=everything)
-        plan = bulk.Plan(act, wanted, limit, oldest_first, by, why, rest_of)
+        check_selection(wanted, limit, continued, everything=everything)
+        plan = bulk.Plan(act, wanted, limit, oldest_first, by, why, continued)
         if dry_run:
             bulk.preview(plan, output)
         else:
-            bulk.carry_out(plan, output, yes=yes)
+            bulk.execute(plan, output, yes=yes)
 
 
-_offer("replay", "Queue the jobs of dead letters again, each with a fresh budget of attempts.")
-_offer("discard", "Close dead letters without another run; jobs and their history stay.")
+_add("replay", "Queue the jobs of dead letters again, each with a fresh budget of attempts.")
+_add("discard", "Close dead letters without running the jobs again; jobs and their history stay.")

@@ -15,7 +15,7 @@ from outbox.cli.errors import Code, Stop
 from outbox.cli.payloads import work_from
 from outbox.cli.person import ByOption, WhyOption
 from outbox.cli.terminal.output import Output, OutputOption, show, show_rows
-from outbox.cli.terminal.pages import tell_of_more
+from outbox.cli.terminal.pages import print_continuation
 from outbox.cli.terminal.times import moment
 from outbox.cli.terminal.views import PayloadsOption, attempt_views, job_view
 from outbox.operations import acts, jobs
@@ -26,8 +26,8 @@ commands = typer.Typer(help="Submit, list, show, cancel and watch jobs.", no_arg
 
 COLUMNS = ("id", "kind", "queue", "state", "attempt", "run_at", "subject")
 VALUES = ("payload", "result")
-LOOK_SECONDS = 0.5
-"""How often `jobs watch` looks."""
+POLL_SECONDS = 0.5
+"""The poll interval of `jobs watch`."""
 
 State = Literal["queued", "running", "succeeded", "dead", "cancelled"]
 JobId = Annotated[UUID, typer.Argument(metavar="ID", help="The job's id.")]
@@ -37,18 +37,19 @@ JobId = Annotated[UUID, typer.Argument(metavar="ID", help="The job's id.")]
 def submit_job(
     kind: Annotated[str, typer.Argument(help="The kind, such as email.send.")],
     *,
-    payload: Annotated[str, typer.Option(help="JSON, or @FILE with it, or - for stdin.")],
+    payload: Annotated[str, typer.Option(help="JSON, @FILE, or - for stdin.")],
     run_at: Annotated[
-        datetime | None, typer.Option(parser=moment, metavar="ISO", help="Not before then.")
+        datetime | None,
+        typer.Option(parser=moment, metavar="ISO", help="Do not run it before then."),
     ] = None,
     priority: Annotated[
-        Literal["high", "normal", "low"] | None, typer.Option(help="Otherwise the kind's own.")
+        Literal["high", "normal", "low"] | None, typer.Option(help="Default: the kind's own.")
     ] = None,
     by: ByOption,
     why: WhyOption = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Submit a job. Once its id is printed it is committed, and will run."""
+    """Submit a job. Once its id is printed, the job is committed and will run."""
     work = work_from(kind, payload)
     level = None if priority is None else Priority[priority.upper()]
     with session() as db, db.begin():
@@ -60,18 +61,20 @@ def submit_job(
 @commands.command("list")
 def list_jobs(
     *,
-    state: Annotated[State | None, typer.Option(help="Only those in this state.")] = None,
-    kind: Annotated[str | None, typer.Option(help="Only those of this kind.")] = None,
-    queue: Annotated[str | None, typer.Option(help="Only those of this queue.")] = None,
-    subject: Annotated[str | None, typer.Option(help="Only those about this.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=jobs.LARGEST_PAGE, help="How many.")] = 50,
-    after: Annotated[UUID | None, typer.Option(metavar="ID", help="Go on after this job.")] = None,
+    state: Annotated[State | None, typer.Option(help="Only jobs in this state.")] = None,
+    kind: Annotated[str | None, typer.Option(help="Only jobs of this kind.")] = None,
+    queue: Annotated[str | None, typer.Option(help="Only jobs of this queue.")] = None,
+    subject: Annotated[str | None, typer.Option(help="Only jobs about this.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=jobs.LARGEST_PAGE, help="Page size.")] = 50,
+    after: Annotated[
+        UUID | None, typer.Option(metavar="ID", help="Continue after this job.")
+    ] = None,
     payloads: PayloadsOption = False,
     by: ByOption,
     why: WhyOption = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """List jobs, the newest first."""
+    """List jobs, newest first."""
     wanted = JobFilter(state=state, kind=kind, queue=queue, subject=subject)
     with session() as db, db.begin():
         found = jobs.find(db, wanted, limit=limit + 1, before=after)
@@ -81,7 +84,7 @@ def list_jobs(
             acts.look(db, about, who=by, why=why)
     columns = (*COLUMNS, *VALUES) if payloads else COLUMNS
     show_rows([job_view(job, payloads=payloads) for job in page], columns, output)
-    tell_of_more(found, limit)
+    print_continuation(found, limit)
 
 
 @commands.command("show")
@@ -110,7 +113,7 @@ def cancel_jobs(
     why: WhyOption = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Cancel queued jobs at once, and ask that running ones be not run again."""
+    """Cancel queued jobs. Running jobs go on, but are not run again if they fail."""
     with session() as db:
         rows = [{"id": job_id, "outcome": _cancel(db, job_id, by, why)} for job_id in job_ids]
     show_rows(rows, ("id", "outcome"), output)
@@ -119,12 +122,12 @@ def cancel_jobs(
 
 @commands.command("watch")
 def watch_job(job_id: JobId) -> None:
-    """Print each change of a job's state as a line, until it ends: 0 if it succeeded, else 1."""
-    said = ""
-    for job in _looks(job_id):
-        if (line := _line(job)) != said:
+    """Print each change of a job's state until it ends. Exits with 0 if it succeeded, else 1."""
+    printed = ""
+    for job in _polled(job_id):
+        if (line := _state_line(job)) != printed:
             typer.echo(line)
-        said = line
+        printed = line
     if job.state != "succeeded":
         raise Stop(f"job {job_id} is {job.state}")
 
@@ -136,7 +139,7 @@ def _found(job: JobRecord | None, job_id: UUID) -> JobRecord:
 
 
 def _cancel(db: Session, job_id: UUID, by: str, why: str | None) -> str:
-    """What became of it: `cancelled`, `asked` (it runs), `ended` before, or `unknown`."""
+    """Cancel one job: `cancelled`, `asked` (it runs), `ended` (before this) or `unknown`."""
     with db.begin():
         match jobs.cancel(db, job_id, by=by, why=why):
             case "cancelled":
@@ -156,8 +159,8 @@ def _check_outcomes(outcomes: Sequence[str]) -> None:
     raise Stop(f"{missed} of {len(outcomes)} could not be cancelled", code)
 
 
-def _looks(job_id: UUID) -> Iterator[JobRecord]:
-    """The job as it is now, and again after each pause, until it has ended."""
+def _polled(job_id: UUID) -> Iterator[JobRecord]:
+    """Read the job once per poll interval, until it has ended."""
     with session() as db:
         while True:
             with db.begin():
@@ -165,9 +168,9 @@ def _looks(job_id: UUID) -> Iterator[JobRecord]:
             yield job
             if job.finished_at is not None:
                 return
-            time.sleep(LOOK_SECONDS)
+            time.sleep(POLL_SECONDS)
 
 
-def _line(job: JobRecord) -> str:
+def _state_line(job: JobRecord) -> str:
     shown = job_view(job, payloads=False)
     return f"{shown['state']}  attempt {job.attempt} of {job.attempt_limit}  {plain(job.kind)}"

@@ -1,4 +1,4 @@
-"""`duly api`, `relay` and `worker`: the processes. Each imports only what it runs."""
+"""`duly api`, `duly relay` and `duly worker`. Each imports only what it needs."""
 
 import asyncio
 import gc
@@ -11,8 +11,8 @@ import typer
 
 from outbox import Actors
 from outbox.cli.app import app, kinds, settings
-from outbox.cli.ending import leave
 from outbox.cli.errors import Code, Stop
+from outbox.cli.exit import exit_now
 
 commands = typer.Typer()
 
@@ -23,31 +23,31 @@ def api(
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on.")] = 8000,
 ) -> None:
-    """Serve the HTTP API, until SIGTERM or Ctrl-C."""
+    """Serve the HTTP API until SIGTERM or Ctrl-C."""
     from outbox import logs
     from outbox.http.server.serving import Server
 
     logs.configure(settings())
     _check()
     server = Server(app().api(), host, port)
-    # A full collection would walk all that was imported: every request waits some 70 ms meanwhile.
+    # A full collection of all that was imported would stall every request for some 70 ms.
     gc.collect()
     gc.freeze()
-    with suppress(SystemExit):  # with a code of uvicorn's own, where it could not start
+    with suppress(SystemExit):  # uvicorn exits with a code of its own if it cannot start
         server.run()
     if not server.started:
         raise Stop(f"the API could not start on {host}:{port}")
-    leave(Code.INTERRUPTED if server.ended_by == signal.SIGINT else Code.OK)
+    exit_now(Code.INTERRUPTED if server.ended_by == signal.SIGINT else Code.OK)
 
 
 @commands.command()
 def relay() -> None:
-    """Publish what waits, collect dead letters, rescue jobs of dead workers, delete old ones."""
+    """Publish due jobs, collect dead letters, rescue jobs of dead workers, delete old jobs."""
     from outbox import logs
     from outbox.relay import process as relay_process
 
     logs.configure(settings())
-    runner = asyncio.Runner()  # is not closed: that would wait for threads
+    runner = asyncio.Runner()  # never closed: that would wait for threads
     runner.run(
         relay_process.run(
             database_url=settings().database_url,
@@ -60,30 +60,30 @@ def relay() -> None:
             retention=settings().keep_finished,
         )
     )
-    leave(Code.OK)
+    exit_now(Code.OK)
 
 
 @commands.command()
 def worker(
     *,
     queues: Annotated[
-        str | None, typer.Option(metavar="A,B", help="Only these queues, instead of all.")
+        str | None, typer.Option(metavar="A,B", help="Serve only these queues.")
     ] = None,
-    threads: Annotated[int, typer.Option(min=1, max=1000, help="Jobs done at once.")] = 16,
+    threads: Annotated[int, typer.Option(min=1, max=1000, help="Jobs run at once.")] = 16,
     grace: Annotated[
-        float, typer.Option(min=0, max=86400, help="How long what runs may finish, in seconds.")
+        float, typer.Option(min=0, max=86400, help="Seconds that running jobs have to finish.")
     ] = 25,
 ) -> None:
-    """Do jobs, until SIGTERM or Ctrl-C; what runs then is finished or handed back."""
+    """Run jobs until SIGTERM or Ctrl-C; then finish running jobs or hand them back."""
     from outbox import logs
-    from outbox.worker import process as engine
+    from outbox.worker import process as worker_process
     from outbox.worker.thread_shares import TooFewThreads
 
     wanted = None if queues is None else _known(queues.split(","))
     logs.configure(settings())
     _check()
     try:
-        code = engine.run(
+        code = worker_process.run(
             actors=_actors(),
             database_url=settings().database_url,
             amqp_url=settings().amqp_url,
@@ -94,7 +94,7 @@ def worker(
         )
     except TooFewThreads as error:
         raise Stop(str(error), Code.USAGE) from None
-    leave(code)
+    exit_now(code)
 
 
 def _known(queues: list[str]) -> list[str]:
@@ -105,7 +105,7 @@ def _known(queues: list[str]) -> list[str]:
 
 
 def _check() -> None:
-    """See that the app can run here. Raises Stop."""
+    """Check that the app can run here. Raises Stop."""
     try:
         app().check()
     except (OSError, ValueError) as error:

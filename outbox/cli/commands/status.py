@@ -1,4 +1,4 @@
-"""`duly status`: how much waits, who works, and what is down."""
+"""`duly status`: the backlog of each queue, the workers, and what is down."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
@@ -14,8 +14,8 @@ from outbox.operations.status import Status, WorkerStatus, read
 
 commands = typer.Typer()
 
-RELAY_SECONDS = 10
-"""A due event that stays in Postgres for so long, though the broker has room, has no relay."""
+STALLED_SECONDS = 10
+"""If a due event waits longer, although the broker has room, no relay is running."""
 
 QUEUE_COLUMNS = (
     "queue",
@@ -36,7 +36,7 @@ OVERDUE_COLUMNS = ("id", "kind", "queue", "state", "since", "why")
 
 @commands.command("status")
 def show_status(*, output: OutputOption = Output.TABLE) -> None:
-    """Show queues, workers and what is overdue. Exits with 1 where a process is missing."""
+    """Show queues, workers and overdue jobs. Exits with 1 if something is down."""
     with session() as db:
         status = read(db, kinds(), settings().worker_silence)
     in_broker: Mapping[str, int | None] = {}
@@ -53,8 +53,8 @@ def show_status(*, output: OutputOption = Output.TABLE) -> None:
 def _unpublished(status: Status, in_broker: Mapping[str, int | None]) -> Iterator[str]:
     for each in status.queues:
         has_room = (in_broker[each.queue] or 0) < settings().window
-        if has_room and (each.oldest_seconds or 0) > RELAY_SECONDS:
-            yield f"no relay publishes {each.queue}: it has waited {each.oldest_seconds:.0f} s"
+        if has_room and (each.oldest_seconds or 0) > STALLED_SECONDS:
+            yield f"no relay publishes {each.queue}: a job has waited {each.oldest_seconds:.0f} s"
 
 
 def _unserved(status: Status) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""What commands print: data on stdout, talk on stderr, and neither commands the terminal."""
+"""What commands print: data on stdout, messages on stderr. Neither can control the terminal."""
 
 import json
 import os
@@ -17,15 +17,15 @@ from rich.text import Text
 from outbox.values.printable import plain
 
 WIDE = 2000
-"""Columns for what must not be folded or cut."""
+"""The width of a table, in characters: rows up to this width are neither folded nor cut."""
 LONG = ("error", "payload", "result")
-"""Columns that are folded where a row would be wider than `WIDE`: else their end is cut."""
+"""Columns that are folded if a row is wider than `WIDE`. The ends of other columns are cut."""
 WIDEST_NAME = 24
-"""Up to here values stand below each other, however long a name among them is."""
+"""Values are aligned after names of up to this length."""
 
 
 class Output(StrEnum):
-    """How data is printed."""
+    """The format of data."""
 
     TABLE = "table"
     JSON = "json"
@@ -35,7 +35,7 @@ class Output(StrEnum):
 OutputOption = Annotated[
     Output,
     typer.Option(
-        "--output", "-o", help="For people, or for programs: one JSON value, or one a line."
+        "--output", "-o", help="A table for people; one JSON value, or one per line, for programs."
     ),
 ]
 
@@ -48,17 +48,17 @@ STATES = {
 }
 
 
-def talk(message: str) -> None:
-    """Say something on stderr, each line marked as ours."""
+def print_message(message: str) -> None:
+    """Print a message on stderr, each line with the prefix `duly:`."""
     for line in message.splitlines():
         typer.echo(f"duly: {plain(line)}", err=True)
 
 
 def show_rows(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], output: Output) -> None:
-    """Print the rows: as a table these columns of them, as JSON all they hold."""
+    """Print rows: a table of these columns, or JSON of everything they hold."""
     match output:
         case Output.TABLE:
-            # As wide as it must be: a terminal wraps rows, a table would cut ids and numbers.
+            # Wider than a terminal, which wraps rows: a narrow table would cut ids and numbers.
             _print(_table(rows, columns))
         case Output.JSON:
             _write(_json(rows, indent=2))
@@ -67,7 +67,7 @@ def show_rows(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], output:
 
 
 def show(record: Mapping[str, Any], output: Output) -> None:
-    """Print one thing with all it holds; a table leaves out what is not there."""
+    """Print one record with everything it holds. A table leaves out what is None."""
     match output:
         case Output.TABLE:
             lines: list[list[str]] = [[]]
@@ -97,48 +97,48 @@ def _table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> Table:
 
 
 def _cell(value: object) -> Text:
-    return _text(value.partition("\n")[0] if isinstance(value, str) else value)
+    return _rich_text(value.partition("\n")[0] if isinstance(value, str) else value)
 
 
 def _outline(value: object, lines: list[list[str]], *, indent: int) -> None:
-    """Write the value to the end of the last line, and what follows of it below, indented.
+    """Append the value to the last line. What does not fit there follows below, indented.
 
-    Not as tables inside of tables: what these take doubles with each.
+    Nested tables would be simpler, but each level of nesting doubles the time they take.
     """
     if isinstance(value, Mapping) and value:
         shown = [(plain(str(name)), inner) for name, inner in value.items() if inner is not None]
         width = min(max((len(name) for name, _ in shown), default=0), WIDEST_NAME) + 2
         for number, (name, inner) in enumerate(shown):
-            _begin(lines, number, indent)
+            _start_line(lines, number, indent)
             lines[-1] += [typer.style(name, bold=True), " " * max(width - len(name), 2)]
             _outline(inner, lines, indent=indent + width)
     elif isinstance(value, list | tuple) and value:
         for number, inner in enumerate(value):
-            _begin(lines, number, indent)
+            _start_line(lines, number, indent)
             _outline(inner, lines, indent=indent)
     else:
-        words = _words(value)
-        for number, line in enumerate(words.splitlines()):
-            _begin(lines, number, indent)
-            lines[-1].append(_painted(plain(line), STATES.get(words, "")))
+        text = _as_text(value)
+        for number, line in enumerate(text.splitlines()):
+            _start_line(lines, number, indent)
+            lines[-1].append(_styled(plain(line), STATES.get(text, "")))
 
 
-def _begin(lines: list[list[str]], number: int, indent: int) -> None:
-    """A line of its own for all but the first."""
+def _start_line(lines: list[list[str]], number: int, indent: int) -> None:
+    """Start a new line for each item but the first."""
     if number:
         lines.append([" " * indent])
 
 
-def _painted(text: str, style: str) -> str:
+def _styled(text: str, style: str) -> str:
     return Style.parse(style).render(text) if style else text
 
 
-def _text(value: object) -> Text:
-    words = _words(value)
-    return Text("\n".join(map(plain, words.splitlines())), style=STATES.get(words, ""))
+def _rich_text(value: object) -> Text:
+    text = _as_text(value)
+    return Text("\n".join(map(plain, text.splitlines())), style=STATES.get(text, ""))
 
 
-def _words(value: object) -> str:
+def _as_text(value: object) -> str:
     if value is None:
         return "-"
     if isinstance(value, str):

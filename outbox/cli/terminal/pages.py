@@ -1,9 +1,9 @@
-"""Lists that go on: each command lists a page, and says how to get the next one."""
+"""Lists in pages: each command lists one page, and says how to get the next."""
 
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from outbox.cli.terminal.output import talk
+from outbox.cli.terminal.output import print_message
 
 
 class _Identified(Protocol):
@@ -11,7 +11,7 @@ class _Identified(Protocol):
     def id(self) -> Any: ...
 
 
-def tell_of_more(found: Sequence[_Identified], limit: int) -> None:
-    """Say how to go on, where more was found than the `limit` that is listed."""
+def print_continuation(found: Sequence[_Identified], limit: int) -> None:
+    """Say how to list the next page, if more than `limit` were found."""
     if len(found) > limit:
-        talk(f"there are more: go on with --after {found[limit - 1].id}")
+        print_message(f"there are more: go on with --after {found[limit - 1].id}")

@@ -1,4 +1,4 @@
-"""Jobs and dead letters as the commands show them: sensitive values hidden unless asked for."""
+"""Jobs and dead letters as the commands show them, with sensitive values hidden by default."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -22,10 +22,10 @@ PayloadsOption = Annotated[
 
 
 def job_view(job: JobRecord, *, payloads: bool) -> dict[str, Any]:
-    """The job; one that is queued for later reads as scheduled."""
-    waits = job.state == "queued" and job.run_at > datetime.now(UTC)
+    """The job. If it is queued for a later time, its state is shown as scheduled."""
+    is_later = job.state == "queued" and job.run_at > datetime.now(UTC)
     shown = fields(job) | {
-        "state": "scheduled" if waits else job.state,
+        "state": "scheduled" if is_later else job.state,
         "priority": Priority(job.priority).name.lower(),
     }
     if not payloads:
@@ -36,9 +36,9 @@ def job_view(job: JobRecord, *, payloads: bool) -> dict[str, Any]:
 
 
 def attempt_views(attempts: Sequence[AttemptRecord], output: Output) -> list[dict[str, Any]]:
-    """The failed attempts, first to last; workers have removed sensitive values from errors.
+    """The failed attempts, in order. Workers removed sensitive values from their errors.
 
-    For a person each traceback is written once, at the first attempt with it.
+    A table shows each traceback once, at the first attempt that has it.
     """
     views = [fields(attempt) for attempt in attempts]
     if output is Output.TABLE:
@@ -51,9 +51,9 @@ def attempt_views(attempts: Sequence[AttemptRecord], output: Output) -> list[dic
 
 
 def letter_view(letter: DeadLetter, *, payloads: bool) -> dict[str, Any]:
-    """The dead letter; a message's body as text where it is text.
+    """The dead letter, with the message's body as text if it is text.
 
-    What a message of somebody else holds is unknown, so that it counts as sensitive.
+    Body and headers of a message that is no job of ours are hidden: any value may be sensitive.
     """
     foreign = letter.job_id is None
     text = letter.message_text

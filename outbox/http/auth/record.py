@@ -1,4 +1,4 @@
-"""What the API writes into the record of acts: the API key is who, and why is what it says."""
+"""Records what callers see: with which API key, and for what reason."""
 
 from collections.abc import Iterable
 from typing import Annotated
@@ -10,43 +10,44 @@ from outbox.http.requests.database import Tx
 from outbox.operations import acts
 from outbox.operations.api_keys import Caller, Scope
 
-LONGEST = 1000
+LONGEST_REASON = 1000
 
 
 class Why(BaseModel):
-    """Why a person does it, for the record of acts."""
+    """Why the caller does this, for the record of acts."""
 
     model_config = ConfigDict(extra="forbid")
 
-    why: Annotated[str, Field(max_length=LONGEST)] | None = None
+    why: Annotated[str, Field(max_length=LONGEST_REASON)] | None = None
 
 
-NOT_TOLD = Why()
+NO_REASON = Why()
 
 
-# A body that may be left out, and no union with null: generated clients cannot leave that out.
-def _told(body: Why = NOT_TOLD) -> str | None:
+# An optional body, rather than a union with null, which generated clients could not omit.
+def _reason(body: Why = NO_REASON) -> str | None:
     return body.why
 
 
-WhyTold = Annotated[str | None, Depends(_told)]
-"""Why, as an optional body says it."""
-WhyAsked = Annotated[
+WhyInBody = Annotated[str | None, Depends(_reason)]
+"""The reason that an optional body gives."""
+WhyInQuery = Annotated[
     str | None,
     Query(
         alias="why",
-        max_length=LONGEST,
+        max_length=LONGEST_REASON,
         pattern=r"^[^\x00]*$",
-        description="Why you do it, for the record of acts.",
+        description="Why you do this, for the record of acts.",
     ),
 ]
-"""Why, as an optional query parameter says it."""
+"""The reason that an optional query parameter gives."""
 
 
-async def note_look(tx: Tx, by: Caller, about: Iterable[str], why: str | None) -> None:
-    """Record that this caller sees these things unredacted, where its key has the scope for it.
+async def record_look(tx: Tx, by: Caller, about: Iterable[str], why: str | None) -> None:
+    """Record that the caller sees these things unredacted, if its key has the scope `payloads`.
 
-    It is in the transaction that the answer waits for: nobody looks unrecorded.
+    The record is in the request's transaction, which commits before the answer is sent: nobody
+    looks unrecorded.
     """
     if by.may(Scope.PAYLOADS):
         await tx.run_sync(acts.look, about, who=str(by), why=why)

@@ -1,4 +1,4 @@
-"""Who may call what: an API key as bearer token, and the scope that each route asks for."""
+"""Authenticates callers by API key, and checks the scope that each route requires."""
 
 from typing import Annotated
 
@@ -12,65 +12,66 @@ from outbox.http.problems import types
 from outbox.http.problems.problem import Problem
 from outbox.operations.api_keys import Caller, Scope
 
-in_openapi = HTTPBearer(
+api_key_scheme = HTTPBearer(
     auto_error=False,
     scheme_name="ApiKey",
     bearerFormat="duly_<prefix>_<secret>",
-    description="A key made by `duly keys create`. Scopes: `submit` posts invoices and jobs; "
-    "`read` sees them, and dead letters; `operate` cancels, replays and discards; `admin` does "
-    "all this and manages webhook endpoints; `payloads` shows what is redacted otherwise.",
+    description="A key made with `duly keys create`. Scopes: `submit` creates invoices and jobs; "
+    "`read` shows them, and dead letters; `operate` cancels, replays and discards; `admin` allows "
+    "all this and manages webhook endpoints; `payloads` shows what is otherwise redacted.",
 )
 
 
 async def authenticate(request: Request) -> None:
-    """Find out who calls, from the headers alone: nothing of the body is read for it.
+    """Find out who calls from the headers alone, before any of the body is read.
 
-    Raises `Problem`: 401 without a valid key, 503 where that cannot be told.
+    Raises `Problem`: 401 without a valid key, 503 if Postgres does not answer in time. Raises
+    what else `VerifiedKeys.caller` raises.
     """
     given = request.headers.getlist("authorization")
     scheme, _, key = given[0].partition(" ") if len(given) == 1 else ("", "", "")
-    caller = await _holder(request, key.strip()) if scheme.lower() == "bearer" else None
+    caller = await _find_caller(request, key.strip()) if scheme.lower() == "bearer" else None
     if caller is None:
-        detail = "there is no valid API key in the Authorization header"
+        detail = "the Authorization header has no valid API key"
         raise Problem(types.UNAUTHENTICATED, detail, headers={"WWW-Authenticate": "Bearer"})
     structlog.contextvars.bind_contextvars(api_key=caller.prefix)
     request.state.caller = caller
 
 
-async def _holder(request: Request, key: str) -> Caller | None:
+async def _find_caller(request: Request, key: str) -> Caller | None:
     keys: VerifiedKeys = request.app.state.duly.keys
     try:
         return await keys.caller(key)
     except TimeoutError:
-        detail = "the database did not say in time whose key it is"
+        detail = "the database did not look up the API key in time"
         raise Problem(types.UNAVAILABLE, detail, headers={"Retry-After": "2"}) from None
 
 
-async def identified(request: Request) -> Caller:
-    """The caller whom `authenticate` found."""
+async def current_caller(request: Request) -> Caller:
+    """The caller whom `authenticate` has found."""
     caller = getattr(request.state, "caller", None)
     if not isinstance(caller, Caller):
         raise TypeError("a scope needs a router with route_class=TransactionalRoute")
     return caller
 
 
-async def _allowed(
+async def _with_scopes(
     wanted: SecurityScopes,
-    caller: Annotated[Caller, Depends(identified)],
-    _: Annotated[object, Depends(in_openapi)],
+    caller: Annotated[Caller, Depends(current_caller)],
+    _: Annotated[object, Depends(api_key_scheme)],
 ) -> Caller:
     for scope in wanted.scopes:
-        demand(caller, Scope(scope))
+        require_scope(caller, Scope(scope))
     return caller
 
 
-def demand(caller: Caller, scope: Scope) -> None:
-    """Raise `Problem` 403 where the key does not allow it."""
+def require_scope(caller: Caller, scope: Scope) -> None:
+    """Raise `Problem` 403 if the key lacks the scope."""
     if not caller.may(scope):
         raise Problem(types.FORBIDDEN, f"the API key lacks the scope {scope}")
 
 
-Submitter = Annotated[Caller, Security(_allowed, scopes=[Scope.SUBMIT])]
-Reader = Annotated[Caller, Security(_allowed, scopes=[Scope.READ])]
-Operator = Annotated[Caller, Security(_allowed, scopes=[Scope.OPERATE])]
-Admin = Annotated[Caller, Security(_allowed, scopes=[Scope.ADMIN])]
+Submitter = Annotated[Caller, Security(_with_scopes, scopes=[Scope.SUBMIT])]
+Reader = Annotated[Caller, Security(_with_scopes, scopes=[Scope.READ])]
+Operator = Annotated[Caller, Security(_with_scopes, scopes=[Scope.OPERATE])]
+Admin = Annotated[Caller, Security(_with_scopes, scopes=[Scope.ADMIN])]

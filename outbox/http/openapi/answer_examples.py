@@ -1,15 +1,15 @@
-"""Answers of the library's routes, as the API's documentation shows them."""
+"""Example answers of the library's routes, for the API's documentation."""
 
 from typing import Any
 
 _JOB_ID = "01920000-0000-7000-8000-000000000001"
-_ERROR = {"error_type": "SMTPConnectError", "error_message": "the mail server is away"}
+_ERROR = {"error_type": "SMTPConnectError", "error_message": "the mail server is unreachable"}
 
 Answer = dict[str, Any]
 
 
 def page(name: str, example: Answer) -> Answer:
-    """A list of that name, with one row and no next page."""
+    """A page that has one row in the list of that name, and is the last."""
     return {name: [example], "next_cursor": None}
 
 
@@ -126,4 +126,4 @@ ANSWERS = {
     "NotReady": _NOT_READY,
     "ProblemMeaning": _PROBLEM,
 }
-"""By the names that OpenAPI has for them."""
+"""By their names in OpenAPI."""

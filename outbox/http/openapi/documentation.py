@@ -1,4 +1,4 @@
-"""The API's documentation: OpenAPI, a page to try it on, and what each problem means."""
+"""Documents the API: its OpenAPI description, a page to try it on, what each problem means."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,17 +9,17 @@ from fastapi.staticfiles import StaticFiles
 from pydantic import BaseModel
 from starlette.responses import HTMLResponse
 
-from outbox.http.openapi.response_docs import add_headers, answered, complete, documented
+from outbox.http.openapi.response_docs import add_headers, complete, problem_docs, success_doc
 from outbox.http.problems import types
 from outbox.http.problems.problem import Problem
 from outbox.http.problems.types import PROBLEM_TYPES
 from outbox.http.requests.strict_route import StrictRoute
 
 DESCRIPTION = """
-Submits jobs that do not get lost. A 2xx answer means that what it says has been committed.
+Submit jobs that are not lost. A 2xx answer means that everything it says has been committed.
 
 Every POST takes an `Idempotency-Key`, which makes it safe to repeat. Errors are
-`application/problem+json`; their `type` is an address below `/problems` that explains them.
+`application/problem+json`. Their `type` is an address under `/problems` that explains them.
 """
 
 ASSETS = "/docs/assets"
@@ -28,7 +28,7 @@ router = APIRouter(tags=["Documentation"], route_class=StrictRoute)
 
 
 class ProblemMeaning(BaseModel):
-    """What a problem's `type` stands for, and what to do about it."""
+    """What the `type` of a problem means, and what to do about it."""
 
     type: str
     status: int
@@ -37,7 +37,7 @@ class ProblemMeaning(BaseModel):
 
 
 def complete_openapi(app: FastAPI) -> None:
-    """Have the OpenAPI of an app that includes our routers hold what these refer to."""
+    """Complete the OpenAPI description of an app that includes the library's routers."""
     describe = app.openapi
 
     def openapi() -> dict[str, Any]:
@@ -51,9 +51,9 @@ def complete_openapi(app: FastAPI) -> None:
 
 
 class DocumentedApi(FastAPI):
-    """FastAPI whose OpenAPI is complete, and whose page needs no other server.
+    """FastAPI with a complete OpenAPI description, and a page that needs no other server.
 
-    Handlers' names are the operations' ids: clients that were generated have functions of them.
+    Operation ids are the handlers' names: generated clients name their functions after them.
     """
 
     def __init__(self, *, answers: Mapping[str, Any] | None = None, **options: Any) -> None:
@@ -70,7 +70,7 @@ class DocumentedApi(FastAPI):
         self.include_router(router)
 
     def openapi(self) -> dict[str, Any]:
-        """The API as OpenAPI describes it."""
+        """The description of the API in OpenAPI."""
         described = super().openapi()
         if "ProblemBody" not in described["components"]["schemas"]:
             complete(described, self._answers)
@@ -93,11 +93,11 @@ async def try_it(request: Request) -> HTMLResponse:
 @router.get(
     "/problems/{name}",
     summary="What a problem means",
-    responses=answered(200, "ProblemMeaning")
-    | documented(types.NOT_FOUND, types.INVALID, types.INTERNAL),
+    responses=success_doc(200, "ProblemMeaning")
+    | problem_docs(types.NOT_FOUND, types.INVALID, types.INTERNAL),
 )
 async def explain_problem(name: str) -> ProblemMeaning:
-    """The sort of problem that an error's `type` names."""
+    """What the `type` of a problem means, and what to do about it."""
     if name not in PROBLEM_TYPES:
         raise Problem(types.NOT_FOUND, "there is no such problem type")
     type_ = PROBLEM_TYPES[name]

@@ -1,4 +1,4 @@
-"""What OpenAPI says of responses: their headers, and an example of each."""
+"""Describes responses in OpenAPI: their headers, and an example of each."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -20,15 +20,15 @@ Responses = dict[int | str, dict[str, Any]]
 
 HEADERS = {
     "X-Request-Id": {
-        "description": "The request's id, as the service's log has it.",
+        "description": "The id of the request, which is also in the log of the service.",
         "schema": {"type": "string"},
     },
     "Location": {
-        "description": "The path of what was made.",
+        "description": "The path of what the request created.",
         "schema": {"type": "string", "format": "uri-reference"},
     },
     "Retry-After": {
-        "description": "After how many seconds to ask again.",
+        "description": "Seconds to wait before asking again.",
         "schema": {"type": "integer", "minimum": 0},
     },
     "WWW-Authenticate": {
@@ -36,7 +36,7 @@ HEADERS = {
         "schema": {"type": "string", "const": "Bearer"},
     },
     "Idempotent-Replayed": {
-        "description": "There if this is the answer to an earlier request with the same key.",
+        "description": "Present if this repeats the answer to an earlier request with this key.",
         "schema": {"type": "string", "const": "true"},
     },
 }
@@ -49,37 +49,37 @@ HEADER_OF = {
 }
 
 
-def answered(status: int, example: str, *headers: str) -> Responses:
-    """An answer with its example of `ANSWERS` and its headers, as FastAPI's `responses`."""
+def success_doc(status: int, example: str, *headers: str) -> Responses:
+    """An answer for FastAPI's `responses`, with the named example and headers."""
     content = {"application/json": {"examples": _refer("examples", example)}}
     return {status: {"content": content, "headers": _refer("headers", *headers)}}
 
 
-def documented(*problem_types: ProblemType) -> Responses:
-    """The problems as FastAPI's `responses`; those of one status share an entry."""
-    of_status: dict[int | str, list[ProblemType]] = {}
+def problem_docs(*problem_types: ProblemType) -> Responses:
+    """The problems for FastAPI's `responses`; those with the same status share an entry."""
+    by_status: dict[int | str, list[ProblemType]] = {}
     for each in problem_types:
-        of_status.setdefault(each.status, []).append(each)
-    return {status: _one_of(types) for status, types in of_status.items()}
+        by_status.setdefault(each.status, []).append(each)
+    return {status: _one_of(types) for status, types in by_status.items()}
 
 
 def complete(described: dict[str, Any], answers: Mapping[str, Any]) -> None:
-    """Add to an OpenAPI description what the responses refer to.
+    """Add to an OpenAPI description what its responses refer to.
 
-    `answers` are the examples of an app's own routes.
+    `answers` are example answers of the app's own routes.
     """
     schema = ProblemBody.model_json_schema(ref_template="#/components/schemas/{model}")
     components = described["components"]
     components["schemas"].update(schema.pop("$defs"), ProblemBody=schema)
     components["headers"] = HEADERS
-    # Only here: FastAPI takes what is null out of examples.
+    # Added only here, because FastAPI removes null values from examples.
     components["examples"] = {
         name: {"value": value} for name, value in {**ANSWERS, **answers}.items()
     } | {name: _example(type_) for name, type_ in PROBLEM_TYPES.items()}
 
 
 def add_headers(described: dict[str, Any]) -> None:
-    """Add the headers that all answers have where `RequestLog` and Idempotency-Key are."""
+    """Add the headers that `RequestLog` and the Idempotency-Key add to answers."""
     for method, status, response in _responses(described):
         headers = response.setdefault("headers", {})
         headers.update(_refer("headers", "X-Request-Id"))

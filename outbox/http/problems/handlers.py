@@ -1,4 +1,4 @@
-"""Makes a problem of every error that a request can run into."""
+"""Turns every error of a request into a problem."""
 
 from collections.abc import Callable, Coroutine
 from http import HTTPMethod
@@ -20,21 +20,21 @@ from outbox.store.sequences import is_duplicate
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
-OF_STATUS = {404: types.NOT_FOUND, 405: types.METHOD}
-"""For what Starlette and FastAPI raise themselves."""
-TRY_AGAIN = ("57014", "55P03", "40001", "40P01")
-"""SQLSTATEs of statements that took too long, or got in each other's way."""
+TYPE_OF_STATUS = {404: types.NOT_FOUND, 405: types.METHOD}
+"""For errors that Starlette and FastAPI raise themselves."""
+RETRYABLE = ("57014", "55P03", "40001", "40P01")
+"""SQLSTATEs of statements that took too long or conflicted with others."""
 
 
 def handle_problems(app: FastAPI) -> None:
-    """Make every error of the application a problem."""
+    """Make the app answer every error with a problem."""
     for error, handler in _HANDLERS.items():
         app.add_exception_handler(error, handler)
     app.add_exception_handler(Exception, _internal_error)
 
 
-def answering(handle: Handler) -> Handler:
-    """The same handler, which answers with a problem in any app, whatever that does with errors."""
+def with_problem_answers(handle: Handler) -> Handler:
+    """The handler, answering errors with problems, whatever the app's own error handlers do."""
 
     async def handle_or_answer(request: Request) -> Response:
         try:
@@ -52,13 +52,13 @@ async def _http_error(request: Request, error: Exception) -> JSONResponse:
     if isinstance(error, Problem):
         return answer(error)
     http = cast("HTTPException", error)
-    type_ = OF_STATUS.get(http.status_code, types.BAD_REQUEST)
-    headers = {"Allow": _allowed(request)} if type_ is types.METHOD else http.headers
+    type_ = TYPE_OF_STATUS.get(http.status_code, types.BAD_REQUEST)
+    headers = {"Allow": _allowed_methods(request)} if type_ is types.METHOD else http.headers
     return answer(Problem(type_, http.detail, headers=headers))
 
 
-def _allowed(request: Request) -> str:
-    """The methods of all routes of the address; Starlette names those of the first."""
+def _allowed_methods(request: Request) -> str:
+    """The methods of all routes at the address; Starlette names only those of the first."""
 
     def exists(method: str) -> bool:
         asked = {**request.scope, "method": "GET" if method == "HEAD" else method}
@@ -69,19 +69,19 @@ def _allowed(request: Request) -> str:
 
 async def _validation_error(_: Request, error: Exception) -> JSONResponse:
     found = cast("RequestValidationError", error).errors()
-    # A location starts with body, query, path or header, which is no part of the field's name.
+    # A location starts with body, query, path or header, which is not part of the field's name.
     located = ({**each, "loc": each["loc"][1:] or each["loc"]} for each in found)
     return answer(invalid(field_errors(located)))
 
 
 async def _database_error(_: Request, error: Exception) -> JSONResponse:
     if is_unreachable(error):
-        return answer(_busy("the database is away, or has no connection to spare"))
+        return answer(_busy("the database is unreachable, or has no connection to spare"))
     if isinstance(error, DataError):
-        return answer(Problem(types.INVALID, "a value is out of the range that can be stored"))
+        return answer(Problem(types.INVALID, "a value is outside the range that can be stored"))
     if is_duplicate(getattr(error, "orig", error)):
-        return answer(_busy("a number was given out twice; a relay mends that within a minute"))
-    if getattr(getattr(error, "orig", None), "sqlstate", None) in TRY_AGAIN:
+        return answer(_busy("an id was assigned twice; a relay corrects that within a minute"))
+    if getattr(getattr(error, "orig", None), "sqlstate", None) in RETRYABLE:
         return answer(_busy("the database took too long"))
     raise error
 

@@ -1,4 +1,4 @@
-"""Problems: errors as clients see them, in `application/problem+json` (RFC 9457)."""
+"""Problems: errors as clients see them, as `application/problem+json` (RFC 9457)."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
@@ -45,7 +45,7 @@ class FieldError(BaseModel):
 
 
 class ProblemBody(BaseModel):
-    """An error, as RFC 9457 has it; `type` is a stable address that explains it."""
+    """An error as in RFC 9457; `type` is a stable address that explains it."""
 
     type: str
     title: str
@@ -90,14 +90,14 @@ def answer(problem: Problem, request_id: str | None = None) -> JSONResponse:
 
 
 def field_error(path: Iterable[object], message: str) -> FieldError:
-    """What is wrong with the field of that path; names and texts that go on and on are cut."""
+    """What is wrong with the field at that path; long names and messages are truncated."""
     names = (str(part)[:LONGEST_FIELD] for part in path)
     field = ".".join(names)[:LONGEST_FIELD]
     return FieldError(field=field or "body", message=message[:LONGEST_MESSAGE])
 
 
 def field_errors(errors: Iterable[Mapping[str, Any]]) -> list[FieldError]:
-    """Pydantic's errors by field, the first hundred, without the values that were sent."""
+    """Pydantic's first hundred errors by field, without the values that were sent."""
     return [
         field_error(each["loc"], str(each["msg"]).removeprefix("Value error, "))
         for each in islice(errors, MOST_ERRORS)
@@ -105,6 +105,6 @@ def field_errors(errors: Iterable[Mapping[str, Any]]) -> list[FieldError]:
 
 
 def invalid(errors: Sequence[FieldError]) -> Problem:
-    """The problem of fields that are not valid."""
+    """The problem for fields that are not valid."""
     fields = ", ".join(error.field for error in errors[:3])
     return Problem(types.INVALID, f"not valid: {fields}", errors=errors)

@@ -1,11 +1,11 @@
-"""Everything that can be wrong with a request, by the names that clients may rely on."""
+"""The types of problems that answers can have. Clients may rely on their names."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class ProblemType:
-    """One sort of problem; `meaning` says what to do about it."""
+    """A type of problem; `meaning` says what to do about it."""
 
     name: str
     status: int
@@ -14,7 +14,7 @@ class ProblemType:
 
     @property
     def uri(self) -> str:
-        """The problem's `type`, and where the service documents it."""
+        """The `type` of the problem, and the path of its documentation."""
         return f"/problems/{self.name}"
 
 
@@ -25,7 +25,7 @@ BAD_CURSOR = ProblemType(
     "cursor",
     400,
     "The cursor cannot be used",
-    "Use next_cursor of the same list as it was given, within a day; or start from the beginning.",
+    "Use the next_cursor of the same list unchanged, within a day, or start from the beginning.",
 )
 BAD_KEY = ProblemType(
     "idempotency-key",
@@ -33,7 +33,7 @@ BAD_KEY = ProblemType(
     "The Idempotency-Key cannot be used",
     "Send 1 to 255 visible ASCII characters, in quotes or without.",
 )
-BAD_REQUEST = ProblemType("bad-request", 400, "The request cannot be read", "Mend the request.")
+BAD_REQUEST = ProblemType("bad-request", 400, "The request cannot be read", "Correct the request.")
 UNAUTHENTICATED = ProblemType(
     "unauthenticated",
     401,
@@ -41,17 +41,20 @@ UNAUTHENTICATED = ProblemType(
     "Send Authorization: Bearer <key>, with a key that is neither expired nor revoked.",
 )
 FORBIDDEN = ProblemType(
-    "forbidden", 403, "The API key lacks a scope", "Use a key with the scope that is named."
+    "forbidden", 403, "The API key lacks a scope", "Use a key that has the named scope."
 )
 NOT_FOUND = ProblemType("not-found", 404, "There is no such thing", "Check the address.")
 NOT_READY = ProblemType(
     "not-ready", 404, "It is not ready yet", "Ask again after Retry-After seconds."
 )
 METHOD = ProblemType(
-    "method-not-allowed", 405, "It cannot be done here", "Allow names the methods that can."
+    "method-not-allowed",
+    405,
+    "It cannot be done here",
+    "The Allow header lists the methods that can be used.",
 )
 CONFLICT = ProblemType(
-    "conflict", 409, "Its state does not allow that", "Look at it again before trying again."
+    "conflict", 409, "Its state does not allow that", "Check its current state before trying again."
 )
 IN_FLIGHT = ProblemType(
     "in-flight",
@@ -63,24 +66,24 @@ TOO_SLOW = ProblemType("too-slow", 408, "The request came too slowly", "Send it 
 HEAD_TOO_LARGE = ProblemType(
     "head-too-large", 431, "The head of the request is too large", "Send fewer or shorter headers."
 )
-TOO_LARGE = ProblemType("too-large", 413, "The body is too large", "Send less at a time.")
+TOO_LARGE = ProblemType("too-large", 413, "The body is too large", "Send less in one request.")
 NOT_JSON = ProblemType(
     "media-type", 415, "The body is not declared as JSON", "Send Content-Type: application/json."
 )
 INVALID = ProblemType(
-    "validation", 422, "Some fields are not valid", "Mend the fields that `errors` names."
+    "validation", 422, "Some fields are not valid", "Correct the fields that `errors` names."
 )
 KEY_REUSED = ProblemType(
     "key-reused",
     422,
     "The Idempotency-Key was used for another request",
-    "Make a new key for each new request.",
+    "Use a new key for each new request.",
 )
 INTERNAL = ProblemType(
     "internal",
     500,
     "Something went wrong here",
-    "Nothing was changed. Report the request_id; the service's log has it.",
+    "Nothing was changed. Report the request_id, which is in the service's log.",
 )
 UNAVAILABLE = ProblemType(
     "unavailable",
@@ -92,8 +95,8 @@ OUTCOME_UNKNOWN = ProblemType(
     "outcome-unknown",
     503,
     "It is not known whether the request took effect",
-    "The database went away, perhaps while it committed. Look before trying again; a POST that "
-    "is repeated with the same Idempotency-Key takes effect once.",
+    "The database did not answer, perhaps during the commit. Check before trying again. A POST "
+    "repeated with the same Idempotency-Key takes effect only once.",
 )
 
 PROBLEM_TYPES = {

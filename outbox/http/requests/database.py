@@ -1,4 +1,4 @@
-"""How the API reaches Postgres: asynchronously, and never waiting long."""
+"""Connects the API to Postgres, asynchronously and with short timeouts."""
 
 from typing import Annotated
 
@@ -18,21 +18,21 @@ from outbox.postgres.session_settings import configure_engine
 
 CONNECTIONS = 10
 CONNECT_SECONDS = 3
-"""How long a request waits for a connection to be made, or for another request to free one."""
+"""How long a request waits for a new connection, or for one that another request frees."""
 STATEMENT_SECONDS = 10
 
 Sessions = async_sessionmaker[AsyncSession]
 
 
 def create_engine(database_url: str) -> AsyncEngine:
-    """The process's connections; the first is made when the first request needs it.
+    """The process's connection pool; it connects when the first request needs it.
 
-    A server that went silent is noticed by TCP, one that has ended the connection when it is taken;
-    error messages do not quote parameters.
+    TCP timeouts detect a server that went silent. A connection that the server has closed is
+    replaced at checkout. Error messages do not quote parameters.
     """
     engine = create_async_engine(
         sqlalchemy_url(database_url),
-        isolation_level="READ COMMITTED",  # keyed requests wait for each other, then look
+        isolation_level="READ COMMITTED",  # see what requests with the same key have committed
         pool_size=CONNECTIONS,
         max_overflow=0,
         pool_timeout=CONNECT_SECONDS,
@@ -56,7 +56,7 @@ def create_engine(database_url: str) -> AsyncEngine:
 def create_sessions(engine: AsyncEngine) -> Sessions:
     """Sessions that take a connection at their first statement, and keep rows after a commit.
 
-    Their jobs travel with the commit.
+    Jobs submitted in them are sent together with the COMMIT.
     """
     return job_sessions(engine, expire_on_commit=False)
 
@@ -69,4 +69,4 @@ async def _transaction(request: Request) -> AsyncSession:
 
 
 Tx = Annotated[AsyncSession, Depends(_transaction)]
-"""The request's transaction: handlers write in it, and leave the commit to their route."""
+"""The request's transaction. Handlers write in it; their route commits it."""

@@ -1,6 +1,6 @@
-"""Idempotency-Key: a repeated POST gets the first one's answer, and does nothing.
+"""Idempotency-Key: a repeated POST gets the answer to the first, and does nothing else.
 
-The answer is stored in the transaction that it answers for, so both are there or neither is.
+An answer is stored in its request's transaction, so both commit or neither does.
 """
 
 import hashlib
@@ -16,15 +16,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.requests import Request
 from starlette.responses import Response
 
-from outbox.http.auth.scopes import identified
+from outbox.http.auth.scopes import current_caller
 from outbox.http.problems import types
 from outbox.http.problems.problem import Problem
 from outbox.http.requests.database import Tx
 from outbox.operations.api_keys import Caller
 
-# One turn at a time for each key. The snapshot may be older than the lock, so that an answer
-# committed between the two is not seen here: then KEEP_ANSWER finds it.
-TAKE_TURN = text("""
+# One request at a time for each key. The snapshot may be older than the lock. Then an answer
+# committed between the two is not seen here, and KEEP_ANSWER finds it.
+LOCK_KEY = text("""
 SELECT pg_try_advisory_xact_lock(hashtextextended(:caller || ' ' || :key, 0)) AS free,
        stored.fingerprint, stored.status, stored.headers, stored.body
 FROM (SELECT) AS always_one_row
@@ -32,8 +32,8 @@ LEFT JOIN duly.idempotency_keys AS stored
        ON stored.caller = :caller AND stored.key = :key AND stored.expires_at > now()
 """)
 
-# Each answer kept takes two that have expired with it, so that the table needs no other cleaning.
-KEEP_ANSWER = text("""
+# Each stored answer deletes up to two that have expired, so the table needs no other cleanup.
+STORE_ANSWER = text("""
 WITH expired AS (
     SELECT caller, key FROM duly.idempotency_keys
     WHERE expires_at <= now() AND (caller, key) <> (:caller, :key)
@@ -58,7 +58,7 @@ KEY = rf"^({QUOTED}|[!#-~][!-~]{{0,254}})$"
 
 
 class AlreadyAnswered(Exception):
-    """An earlier request with this key was answered; `response` repeats it."""
+    """An earlier request with this key was answered; `response` repeats its answer."""
 
     def __init__(self, response: Response) -> None:
         super().__init__("answered earlier")
@@ -66,70 +66,70 @@ class AlreadyAnswered(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
-    """What a request's answer is stored under."""
+class KeyedRequest:
+    """A request with an Idempotency-Key: its answer is stored under these fields."""
 
     caller: str
     key: str
     fingerprint: bytes
 
 
-async def take_turn(
+async def lock_key(
     request: Request,
     tx: Tx,
-    caller: Annotated[Caller, Depends(identified)],
+    caller: Annotated[Caller, Depends(current_caller)],
     idempotency_key: Annotated[
         str | None,
         Header(
             alias="Idempotency-Key",
             description="Makes the request safe to repeat: the same key with the same body gets "
-            "the first answer again, marked `Idempotent-Replayed: true`. A key such as "
-            "`b1f0e5c2-order-1042`: 1 to 255 visible ASCII characters, in quotes or without.",
+            "the first answer again, marked `Idempotent-Replayed: true`. A key has 1 to 255 "
+            "visible ASCII characters, in quotes or without, such as `b1f0e5c2-order-1042`.",
             json_schema_extra={"pattern": KEY},
         ),
     ] = None,
 ) -> None:
-    """Make sure that nobody answered, or is answering, the same request.
+    """Lock the key until the transaction ends, if no request with it has been answered.
 
     Raises `AlreadyAnswered` with the first answer, or `Problem`: 400 for a bad key, 409 while the
-    first request runs, 422 where the key came with another request.
+    first request runs, 422 if the key was used for another request.
     """
     if idempotency_key is None:
         return
     if len(request.headers.getlist("idempotency-key")) > 1:
         raise Problem(types.BAD_KEY, "there is more than one Idempotency-Key")
     body = await request.body()
-    turn = Turn(caller.prefix, _plain(idempotency_key), _fingerprint(request, body))
-    stored = (await tx.execute(TAKE_TURN, {"caller": turn.caller, "key": turn.key})).one()
+    keyed = KeyedRequest(caller.prefix, _unquoted(idempotency_key), _fingerprint(request, body))
+    stored = (await tx.execute(LOCK_KEY, {"caller": keyed.caller, "key": keyed.key})).one()
     if not stored.free:
         raise _in_flight()
     if stored.fingerprint is None:
-        request.state.turn = turn
-    elif stored.fingerprint != turn.fingerprint:
-        raise Problem(types.KEY_REUSED, "the key came with another method, path or body before")
+        request.state.keyed = keyed
+    elif stored.fingerprint != keyed.fingerprint:
+        raise Problem(types.KEY_REUSED, "the key was used with another method, path or body")
     else:
-        raise AlreadyAnswered(_repeated(stored))
+        raise AlreadyAnswered(_replayed(stored))
 
 
-async def keep_answer(request: Request, session: AsyncSession, response: Response) -> None:
-    """Store a good answer in its own transaction. Raises `Problem` 409 where one is there."""
-    turn: Turn | None = getattr(request.state, "turn", None)
-    if turn is None:
+async def store_answer(request: Request, session: AsyncSession, response: Response) -> None:
+    """Store a successful answer in its transaction. Raises `Problem` 409 if one is stored."""
+    keyed: KeyedRequest | None = getattr(request.state, "keyed", None)
+    if keyed is None:
         return
     row = {
-        "caller": turn.caller,
-        "key": turn.key,
-        "fingerprint": turn.fingerprint,
+        "caller": keyed.caller,
+        "key": keyed.key,
+        "fingerprint": keyed.fingerprint,
         "status": response.status_code,
         "headers": dict(response.headers),
         "body": bytes(response.body),
         "lifetime": timedelta(hours=request.app.state.duly.settings.idempotency_hours),
     }
-    if (await session.execute(KEEP_ANSWER, row)).first() is None:
+    if (await session.execute(STORE_ANSWER, row)).first() is None:
         raise _in_flight()
 
 
-def _plain(given: str) -> str:
+def _unquoted(given: str) -> str:
     """The key without the quotes that RFC 8941 puts around a string."""
     key = re.fullmatch(KEY, given.strip())
     if key is None:
@@ -146,6 +146,6 @@ def _in_flight() -> Problem:
     return Problem(types.IN_FLIGHT, detail, headers={"Retry-After": "1"})
 
 
-def _repeated(stored: Any) -> Response:
+def _replayed(stored: Any) -> Response:
     headers = stored.headers | {"Idempotent-Replayed": "true"}
     return Response(bytes(stored.body), stored.status, headers)

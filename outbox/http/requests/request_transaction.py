@@ -1,4 +1,4 @@
-"""The transaction of a request, whose commit goes on when the request is given up."""
+"""The transaction of a request. Its COMMIT continues if the request is cancelled."""
 
 import asyncio
 from types import TracebackType
@@ -9,16 +9,17 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 log = structlog.get_logger(__name__)
 
-_unanswered: set["asyncio.Task[None]"] = set()
-"""Commits whose requests were given up: a task that nobody refers to may be collected."""
+_detached: set["asyncio.Task[None]"] = set()
+"""Commits of cancelled requests. Without a reference a task may be garbage-collected."""
 
 
 class RequestTransaction:
-    """A session that is closed at the end of the block, and so rolled back unless committed.
+    """A session that the end of the block closes, which rolls it back unless it was committed.
 
-    A COMMIT under way is never cancelled: while it waits for a standby, that would end the wait and
-    commit. Until Postgres answers it keeps its connection, so that there are never more of them
-    than the pool has connections, and its locks, so that a repeated request waits for it.
+    A COMMIT under way is never cancelled: if it waits for a standby, cancelling ends the wait and
+    commits on the primary alone. Until Postgres answers, the COMMIT keeps its connection, so there
+    are never more of them than connections in the pool. It also keeps its locks, so a repeated
+    request cannot run.
     """
 
     def __init__(self, session: AsyncSession) -> None:
@@ -35,16 +36,17 @@ class RequestTransaction:
             await asyncio.shield(asyncio.create_task(self.session.close()))
 
     async def commit(self) -> None:
-        """Commit and close the session. If it is cancelled, both are done all the same.
+        """Commit and close the session. Cancelling this cancels neither.
 
-        Raises what the session's commit raises. If the process dies, Postgres decides alone.
+        Raises what the session's commit raises. If the process dies, it is unknown whether the
+        transaction commits.
         """
         self._commit = asyncio.create_task(self._commit_and_close())
         try:
             await asyncio.shield(self._commit)
         except asyncio.CancelledError:
-            _unanswered.add(self._commit)
-            self._commit.add_done_callback(_tell)
+            _detached.add(self._commit)
+            self._commit.add_done_callback(_log_outcome)
             raise
 
     async def _commit_and_close(self) -> None:
@@ -54,8 +56,8 @@ class RequestTransaction:
             await self.session.close()
 
 
-def _tell(commit: "asyncio.Task[None]") -> None:
-    _unanswered.discard(commit)
+def _log_outcome(commit: "asyncio.Task[None]") -> None:
+    _detached.discard(commit)
     error = None if commit.cancelled() else commit.exception()
     outcome = "unknown" if commit.cancelled() or error else "committed"
-    log.warning("a commit outlived its request", outcome=outcome, error=type(error).__name__)
+    log.warning("a commit ended after its request", outcome=outcome, error=type(error).__name__)

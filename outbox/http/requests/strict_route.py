@@ -1,4 +1,4 @@
-"""Routes that take the query parameters which they describe, and no others."""
+"""Routes that accept only the query parameters that they declare."""
 
 from collections import Counter
 from collections.abc import Callable, Coroutine
@@ -10,18 +10,18 @@ from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
 
-from outbox.http.problems.handlers import answering
+from outbox.http.problems.handlers import with_problem_answers
 from outbox.http.problems.problem import MOST_ERRORS, FieldError, field_error, invalid
 
 
 class StrictRoute(APIRoute):
-    """Answers 422 to a query parameter that is unknown or comes twice, instead of ignoring it.
+    """Answers 422 to an unknown or repeated query parameter, instead of ignoring it.
 
-    A filter that is misspelt would list everything.
+    If a misspelt filter were ignored, the request would list everything.
     """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """FastAPI's handler, behind the look at the parameters' names."""
+        """FastAPI's handler, after a check of the names of the parameters."""
         handle = super().get_route_handler()
         described = get_flat_params(self.dependant)
         known = {field.alias for field in described if isinstance(field.field_info, Query)}
@@ -31,7 +31,7 @@ class StrictRoute(APIRoute):
                 raise invalid(errors)
             return await handle(request)
 
-        return answering(with_known_parameters)
+        return with_problem_answers(with_known_parameters)
 
 
 def _errors(request: Request, known: set[str]) -> list[FieldError]:
@@ -43,5 +43,5 @@ def _errors(request: Request, known: set[str]) -> list[FieldError]:
 def _why(name: str, known: set[str]) -> str:
     if name in known:
         return "is given more than once"
-    there_are = f"there are {', '.join(sorted(known))}" if known else "there are none"
-    return f"is no query parameter of this address: {there_are}"
+    accepted = ", ".join(sorted(known)) if known else "none"
+    return f"is no query parameter of this address, which takes {accepted}"

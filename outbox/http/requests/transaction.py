@@ -1,7 +1,7 @@
-"""One request, one transaction: a 2xx answer means that everything it promises has committed.
+"""One transaction for each request: a 2xx answer means that all it promises has committed.
 
-The commit is in the route and not in a dependency, because FastAPI runs what follows a
-dependency's `yield` after the response was sent.
+The route commits, not a dependency, because FastAPI runs what follows a dependency's `yield` only
+after the response has been sent.
 """
 
 import asyncio
@@ -17,9 +17,9 @@ from starlette.responses import Response
 from outbox.http import base_path
 from outbox.http.auth.scopes import authenticate
 from outbox.http.problems import types
-from outbox.http.problems.handlers import answering
+from outbox.http.problems.handlers import with_problem_answers
 from outbox.http.problems.problem import Problem
-from outbox.http.requests.idempotency import AlreadyAnswered, keep_answer, take_turn
+from outbox.http.requests.idempotency import AlreadyAnswered, lock_key, store_answer
 from outbox.http.requests.request_transaction import RequestTransaction
 from outbox.http.requests.strict_json import StrictRequest
 from outbox.http.requests.strict_route import StrictRoute
@@ -28,36 +28,36 @@ from outbox.postgres.replication import WRITE_WAL
 from outbox.submission.submit import SUBMITTED
 
 LONGEST_SECONDS = 20
-"""After so long a request is given up, even if Postgres neither answers nor goes away."""
+"""A request is cancelled after this time, even if Postgres neither answers nor disconnects."""
 
-MAKE_SURE = text(WRITE_WAL)
-"""Before an answer is repeated: what it promises may have committed without its standby."""
+WAIT_FOR_STANDBY = text(WRITE_WAL)
+"""Run before an answer is repeated: the first commit may not have reached the standby."""
 
 UPLOAD_SECONDS = 60
 
 
 class TransactionalRoute(StrictRoute):
-    """Runs the handler for a caller with an API key, in a transaction; answers after the commit.
+    """Runs the handler in a transaction, for a caller with an API key; answers after the commit.
 
-    A POST takes an Idempotency-Key. An exception or an answer from 400 on rolls back. If the
-    process dies, the transaction has committed with all it holds, the answer under its
-    Idempotency-Key included, or not at all.
+    A POST takes an Idempotency-Key. An exception, or a status of 400 or above, rolls back. If the
+    process dies, either the whole transaction has committed, with the answer stored under its
+    Idempotency-Key, or none of it.
     """
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         if "POST" in (options.get("methods") or ()):
-            options["dependencies"] = [*(options.get("dependencies") or ()), Depends(take_turn)]
+            options["dependencies"] = [*(options.get("dependencies") or ()), Depends(lock_key)]
         super().__init__(path, endpoint, **options)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """FastAPI's handler with the transaction around it."""
+        """FastAPI's handler inside the transaction."""
         handle = super().get_route_handler()
 
         async def in_transaction(request: Request) -> Response:
             request = StrictRequest(request.scope, request.receive)
             base_path.remember(request)
-            await authenticate(request)  # a stranger's body is not read
-            await _receive(request)  # a slow upload holds no connection
+            await authenticate(request)  # so the body of a stranger is not read
+            await _receive(request)  # so a slow upload holds no connection
             if self.body_field:
                 await request.require_json()
             sessions = request.app.state.duly.sessions
@@ -66,15 +66,15 @@ class TransactionalRoute(StrictRoute):
                 try:
                     response = await handle(request)
                     if response.status_code < 400:
-                        await keep_answer(request, tx.session, response)
+                        await store_answer(request, tx.session, response)
                 except AlreadyAnswered as earlier:
                     response = earlier.response
-                    await tx.session.execute(MAKE_SURE)
+                    await tx.session.execute(WAIT_FOR_STANDBY)
                 if response.status_code < 400:
                     await _commit(request, tx)
             return response
 
-        return answering(in_transaction)
+        return with_problem_answers(in_transaction)
 
 
 async def _receive(request: Request) -> None:
@@ -82,9 +82,9 @@ async def _receive(request: Request) -> None:
         async with asyncio.timeout(UPLOAD_SECONDS):
             await request.body()
     except TimeoutError:
-        raise Problem(types.TOO_SLOW, f"the body took over {UPLOAD_SECONDS} s") from None
+        raise Problem(types.TOO_SLOW, f"the body took more than {UPLOAD_SECONDS} s") from None
     except ClientDisconnect:
-        raise Problem(types.BAD_REQUEST, "the body ended early") from None  # nobody reads it
+        raise Problem(types.BAD_REQUEST, "the body ended early") from None  # the client is gone
 
 
 async def _commit(request: Request, tx: RequestTransaction) -> None:

@@ -1,4 +1,4 @@
-"""Cursors: where a list's next page starts, opaque to clients."""
+"""Cursors say where the next page of a list starts. They are opaque to clients."""
 
 import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -23,9 +23,9 @@ class _Identified(Protocol):
 
 Row = TypeVar("Row", bound=_Identified)
 
-Limit = Annotated[int, Query(ge=1, le=200, description="How many to list at most.")]
+Limit = Annotated[int, Query(ge=1, le=200, description="The largest number of entries to list.")]
 Cursor = Annotated[
-    str | None, Query(max_length=500, description="`next_cursor` of the page before.")
+    str | None, Query(max_length=500, description="`next_cursor` of the previous page.")
 ]
 
 
@@ -46,7 +46,7 @@ def read(cursor: str | None, of: str, id_type: type[Id]) -> Id | None:
         position = _Position.model_validate_json(urlsafe_b64decode(cursor))
         last = id_type(position.last)  # type: ignore[call-arg]
     except (ValueError, ValidationError):
-        raise Problem(types.BAD_CURSOR, "the cursor is not one that this service gave") from None
+        raise Problem(types.BAD_CURSOR, "the cursor was not issued by this service") from None
     if position.of != of:
         raise Problem(types.BAD_CURSOR, f"the cursor belongs to the list of {position.of}")
     if time.time() - position.made_at > LIFETIME_SECONDS:
@@ -55,14 +55,14 @@ def read(cursor: str | None, of: str, id_type: type[Id]) -> Id | None:
 
 
 def page(rows: Sequence[Row], of: str, limit: int) -> tuple[Sequence[Row], str | None]:
-    """The page and the next one's cursor, from up to one row more than the page holds."""
+    """The page, and the cursor of the next one. `rows` may have one row more than the limit."""
     if len(rows) <= limit:
         return rows, None
     return rows[:limit], after(rows[limit - 1].id, of)
 
 
 def after(last: Any, of: str) -> str | None:
-    """The cursor of the page that begins after this id; None for no such page."""
+    """The cursor of the page that begins after the id `last`; None if that is None."""
     if last is None:
         return None
     position = _Position(of=of, last=str(last), made_at=int(time.time()))

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
-from outbox.http.base_path import below
+from outbox.http.base_path import with_base_path
 from outbox.http.routes.job_schemas import Attempt, job_path
 from outbox.operations.api_keys import Caller, Scope
 from outbox.operations.dead_letters import DeadLetter
@@ -18,7 +18,10 @@ from outbox.store.records import fields
 
 
 class LetterShown(BaseModel):
-    """A dead letter: open until it is replayed or discarded, by whom and why it says."""
+    """A dead letter. It is open until somebody replays or discards it.
+
+    `closed_by` and `close_reason` then say who did, and why.
+    """
 
     id: int
     job_id: UUID | None
@@ -42,9 +45,9 @@ class LetterShown(BaseModel):
 
 
 class Message(BaseModel):
-    """The message as it was on the broker; one that is not UTF-8 is in `body_base64`.
+    """The message as it was on the broker. A body that is not UTF-8 is in `body_base64`.
 
-    Of one with more than a million bytes only the beginning; `size` is how many it has.
+    Of a body over a million bytes only the beginning is shown; `size` is its full size in bytes.
     """
 
     size: int
@@ -54,7 +57,7 @@ class Message(BaseModel):
 
     @classmethod
     def of(cls, letter: DeadLetter, headers: object) -> "Message":
-        """The letter's message with these of its headers: its text, or its bytes."""
+        """The letter's message, as text or else as bytes, with these headers."""
         text = letter.message_text
         encoded = None if text is not None else b64encode(letter.message_body or b"").decode()
         return cls(size=letter.message_size or 0, body=text, body_base64=encoded, headers=headers)
@@ -63,9 +66,9 @@ class Message(BaseModel):
 class LetterInFull(LetterShown):
     """A dead letter with every failed attempt of its job.
 
-    `message` is absent where it has not come back from the broker; and, for a message that is no
-    job of Duly's and may hold anything, where the key lacks the scope `payloads`. Without it the
-    headers of other messages are hidden, too, but for those that RabbitMQ writes.
+    `message` is null if it has not come back from the broker. It is also null if it belongs to no
+    job of Duly's, and so may hold anything, and the key lacks the scope `payloads`. Without that
+    scope the headers of other messages are hidden too, except those that RabbitMQ writes.
     """
 
     attempts: list[Attempt]
@@ -75,7 +78,7 @@ class LetterInFull(LetterShown):
     def of_attempts(
         cls, letter: DeadLetter, attempts: Sequence[AttemptRecord], by: Caller
     ) -> "LetterInFull":
-        """The letter's whole story as this caller may see it."""
+        """The letter and its attempts as this caller may see them."""
         runs = [fields(attempt) for attempt in attempts]
         return cls.model_validate(
             _shown(letter) | {"attempts": runs, "message": _message(letter, by)}
@@ -83,14 +86,14 @@ class LetterInFull(LetterShown):
 
 
 class LetterPage(BaseModel):
-    """Some dead letters, the newest first."""
+    """A page of dead letters."""
 
     dead_letters: list[LetterShown]
     next_cursor: str | None
 
 
 def _shown(letter: DeadLetter) -> dict[str, Any]:
-    path = below(f"/v1/dead-letters/{letter.id}")
+    path = with_base_path(f"/v1/dead-letters/{letter.id}")
     links = {"self": path, "replay": f"{path}/replay", "discard": f"{path}/discard"}
     if letter.job_id is not None:
         links["job"] = job_path(letter.job_id)

@@ -1,16 +1,16 @@
-"""Handlers for dead letters: find them, understand one, then replay or discard it."""
+"""Handlers for dead letters: list them, look at one, replay or discard it."""
 
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
 
-from outbox.http.auth.record import WhyAsked, WhyTold, note_look
+from outbox.http.auth.record import WhyInBody, WhyInQuery, record_look
 from outbox.http.auth.scopes import Operator, Reader
-from outbox.http.openapi.response_docs import answered, documented
+from outbox.http.openapi.response_docs import problem_docs, success_doc
 from outbox.http.problems import types
 from outbox.http.problems.problem import ANY_REQUEST, POST_REQUEST, Problem
 from outbox.http.requests.database import Tx
-from outbox.http.requests.strict_json import Word
+from outbox.http.requests.strict_json import QueryText
 from outbox.http.requests.transaction import TransactionalRoute
 from outbox.http.routes import cursors
 from outbox.http.routes.cursors import Cursor, Limit
@@ -23,9 +23,9 @@ router = APIRouter(
     prefix="/v1/dead-letters",
     tags=["Dead letters"],
     route_class=TransactionalRoute,
-    responses=documented(*ANY_REQUEST),
+    responses=problem_docs(*ANY_REQUEST),
 )
-ACT = documented(*POST_REQUEST, types.NOT_FOUND, types.CONFLICT)
+ACT = problem_docs(*POST_REQUEST, types.NOT_FOUND, types.CONFLICT)
 
 LetterId = Annotated[int, Path(ge=1, le=2**63 - 1)]
 
@@ -33,20 +33,22 @@ LetterId = Annotated[int, Path(ge=1, le=2**63 - 1)]
 @router.get(
     "",
     summary="List dead letters",
-    responses=answered(200, "LetterPage") | documented(types.BAD_CURSOR),
+    responses=success_doc(200, "LetterPage") | problem_docs(types.BAD_CURSOR),
 )
 async def list_dead_letters(
     *,
     tx: Tx,
     _: Reader,
-    kind: Word | None = None,
-    queue: Word | None = None,
+    kind: QueryText | None = None,
+    queue: QueryText | None = None,
     reason: Reason | None = None,
-    error: Annotated[Word | None, Query(description="Part of the error's type or text.")] = None,
+    error: Annotated[
+        QueryText | None, Query(description="Part of the error's type or message.")
+    ] = None,
     since: Moment | None = None,
-    until: Annotated[Moment | None, Query(description="Those that died before then.")] = None,
+    until: Annotated[Moment | None, Query(description="Only those that died before it.")] = None,
     is_open: Annotated[
-        bool, Query(alias="open", description="False lists those replayed or discarded.")
+        bool, Query(alias="open", description="`false` lists those replayed or discarded.")
     ] = True,
     oldest_first: bool = False,
     limit: Limit = 50,
@@ -54,7 +56,7 @@ async def list_dead_letters(
 ) -> LetterPage:
     """Dead letters, the newest first unless asked otherwise.
 
-    A page may be short, or empty: `next_cursor` says whether more follow.
+    A page may be short or even empty. `next_cursor` says whether more pages follow.
     """
     wanted = DeadLetterFilter(
         kind=kind, queue=queue, reason=reason, error=error, since=since, until=until, open=is_open
@@ -71,14 +73,14 @@ async def list_dead_letters(
 @router.get(
     "/{letter_id}",
     summary="Look at a dead letter",
-    responses=answered(200, "LetterInFull") | documented(types.NOT_FOUND),
+    responses=success_doc(200, "LetterInFull") | problem_docs(types.NOT_FOUND),
 )
 async def get_dead_letter(
-    letter_id: LetterId, tx: Tx, by: Reader, why: WhyAsked = None
+    letter_id: LetterId, tx: Tx, by: Reader, why: WhyInQuery = None
 ) -> LetterInFull:
-    """A dead letter with its message, and with the error and traceback of every attempt."""
+    """A dead letter with its message, and the error and traceback of every attempt."""
     letter = await _get(tx, letter_id)
-    await note_look(tx, by, [f"dead-letter:{letter_id}"], why)
+    await record_look(tx, by, [f"dead-letter:{letter_id}"], why)
     attempts = await tx.run_sync(jobs.attempts, letter.job_id) if letter.job_id else []
     return LetterInFull.of_attempts(letter, attempts, by)
 
@@ -86,12 +88,12 @@ async def get_dead_letter(
 @router.post(
     "/{letter_id}/replay",
     summary="Replay a dead letter",
-    responses=answered(200, "LetterReplayed") | ACT,
+    responses=success_doc(200, "LetterReplayed") | ACT,
 )
 async def replay_dead_letter(
-    letter_id: LetterId, tx: Tx, by: Operator, why: WhyTold
+    letter_id: LetterId, tx: Tx, by: Operator, why: WhyInBody
 ) -> LetterShown:
-    """Queue its job again with a fresh budget of attempts, and close the letter."""
+    """Queue the letter's job again with a fresh budget of attempts, and close the letter."""
     if not await tx.run_sync(dead_letters.replay, [letter_id], by=str(by), why=why):
         raise _refused(await _get(tx, letter_id))
     return LetterShown.of(await _get(tx, letter_id))
@@ -100,12 +102,12 @@ async def replay_dead_letter(
 @router.post(
     "/{letter_id}/discard",
     summary="Discard a dead letter",
-    responses=answered(200, "LetterDiscarded") | ACT,
+    responses=success_doc(200, "LetterDiscarded") | ACT,
 )
 async def discard_dead_letter(
-    letter_id: LetterId, tx: Tx, by: Operator, why: WhyTold
+    letter_id: LetterId, tx: Tx, by: Operator, why: WhyInBody
 ) -> LetterShown:
-    """Close the letter without another run; the job stays dead, and its history stays."""
+    """Close the letter without another run. The job stays dead, and keeps its history."""
     if not await tx.run_sync(dead_letters.discard, [letter_id], by=str(by), why=why):
         raise _refused(await _get(tx, letter_id))
     return LetterShown.of(await _get(tx, letter_id))
@@ -122,6 +124,6 @@ def _refused(letter: DeadLetter) -> Problem:
     if letter.closed_at is not None:
         return Problem(types.CONFLICT, f"{letter.closed_by} has {letter.resolution} it already")
     if letter.job_id is None:
-        detail = "its message is no job of this service: it can be discarded, not replayed"
+        detail = "its message is no job of this service: it can only be discarded"
         return Problem(types.CONFLICT, detail)
-    return Problem(types.CONFLICT, "its job is not dead any more")
+    return Problem(types.CONFLICT, "its job is no longer dead")

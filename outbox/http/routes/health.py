@@ -1,18 +1,18 @@
-"""Is the process alive, and can it work? Both may be asked without a key, and say little."""
+"""Answers whether the process is alive and can work. Needs no API key, and says little."""
 
 from typing import Literal
 
 from fastapi import APIRouter, Response
 from pydantic import BaseModel
 
-from outbox.http.openapi.response_docs import answered, documented
+from outbox.http.openapi.response_docs import problem_docs, success_doc
 from outbox.http.platform import OnPlatform
 from outbox.http.problems import types
 from outbox.http.readiness import Report
 from outbox.http.requests.strict_route import StrictRoute
 
 router = APIRouter(
-    tags=["Health"], route_class=StrictRoute, responses=documented(types.INVALID, types.INTERNAL)
+    tags=["Health"], route_class=StrictRoute, responses=problem_docs(types.INVALID, types.INTERNAL)
 )
 
 
@@ -22,34 +22,34 @@ class Alive(BaseModel):
     status: Literal["alive"] = "alive"
 
 
-@router.get("/healthz", summary="Is the process alive?", responses=answered(200, "Alive"))
+@router.get("/healthz", summary="Is the process alive?", responses=success_doc(200, "Alive"))
 async def is_alive() -> Alive:
-    """Answers as long as the process does; asks no other server."""
+    """Answers as long as the process runs. Contacts no other server."""
     return Alive()
 
 
 @router.get(
     "/readyz",
-    summary="Can it work?",
-    responses=answered(200, "Ready")
+    summary="Is the process ready?",
+    responses=success_doc(200, "Ready")
     | {
         503: {
-            **answered(503, "NotReady", "Retry-After")[503],
+            **success_doc(503, "NotReady", "Retry-After")[503],
             "model": Report,
-            "description": "Postgres takes no writes, or the process stops",
+            "description": "Postgres accepts no writes, or the process is shutting down",
         }
     },
 )
 async def is_ready(platform: OnPlatform, response: Response) -> Report:
-    """Whether Postgres and RabbitMQ can be used, and how far the outbox lags behind.
+    """Whether Postgres and RabbitMQ are usable, and how far the outbox lags behind.
 
-    Requests need a Postgres that takes writes, and nothing else. While just the broker is away they
-    succeed and their jobs wait: that is `degraded` and no 503, which would take the API out of its
-    load balancer for nothing. A process that was told to stop is `stopping`, and answers 503 for
-    the seconds that it has left.
+    Requests need only a Postgres that accepts writes. If just the broker is unreachable, they
+    succeed and their jobs wait. That is `degraded`, with a 200: a 503 would needlessly make load
+    balancers drop the API. A process that is shutting down is `stopping`, and answers 503 for its
+    last seconds.
     """
     report = await platform.readiness.report()
-    if platform.stopping.has_begun:
+    if platform.shutdown.has_begun:
         report = report.model_copy(update={"status": "stopping"})
     if report.status in ("not ready", "stopping"):
         response.status_code = 503

@@ -1,4 +1,4 @@
-"""Jobs as the API shows them. Sensitive payload fields are shown to some keys only."""
+"""Jobs as the API shows them. Only some keys may see sensitive payload fields."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -8,7 +8,7 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from outbox import Priority, SubmittedJob
-from outbox.http.base_path import below
+from outbox.http.base_path import with_base_path
 from outbox.kinds import Kinds
 from outbox.operations.api_keys import Caller, Scope
 from outbox.operations.jobs import AttemptRecord, JobRecord
@@ -17,7 +17,7 @@ from outbox.store.records import fields
 
 
 class JobSummary(BaseModel):
-    """A job in brief. `scheduled` is queued for later, be it by `run_at` or by a retry."""
+    """A job in brief. `scheduled` means queued for later, because of `run_at` or a retry."""
 
     id: UUID
     kind: str
@@ -32,9 +32,10 @@ class JobSummary(BaseModel):
 
 
 class JobShown(JobSummary):
-    """A job with what is known of it.
+    """A job with all its fields.
 
-    `left_out` names what is too large for a list, and null there: `links.self` shows it.
+    `left_out` names fields that are null because they are too large for a list. `links.self` shows
+    them.
     """
 
     created_at: datetime
@@ -60,7 +61,7 @@ class JobShown(JobSummary):
 
 
 class Attempt(BaseModel):
-    """One run of a job, the first being 1."""
+    """One run of a job. The first is attempt 1."""
 
     attempt: int
     outcome: Literal["failed", "timed_out", "crashed", "uncertain", "running", "succeeded"]
@@ -87,28 +88,28 @@ class JobInFull(JobShown):
 
 
 class JobPage(BaseModel):
-    """Some jobs, the newest first."""
+    """A page of jobs, the newest first."""
 
     jobs: list[JobShown]
     next_cursor: str | None
 
 
 def job_path(job_id: UUID) -> str:
-    """Where the job is."""
-    return below(f"/v1/jobs/{job_id}")
+    """The path of the job."""
+    return with_base_path(f"/v1/jobs/{job_id}")
 
 
 def _summary(job: JobRecord | SubmittedJob) -> dict[str, Any]:
     state = job.state if isinstance(job, JobRecord) else "queued"
     now = datetime.now(UTC)
-    later = state == "queued" and (job.run_at or now) > now
+    is_later = state == "queued" and (job.run_at or now) > now
     links = {"self": job_path(job.id), "cancel": f"{job_path(job.id)}/cancel"}
-    return fields(job) | {"state": "scheduled" if later else state, "links": links}
+    return fields(job) | {"state": "scheduled" if is_later else state, "links": links}
 
 
 def _details(job: JobRecord, kinds: Kinds, by: Caller) -> dict[str, Any]:
-    hidden = {} if by.may(Scope.PAYLOADS) else _redacted(job, kinds)
-    return _summary(job) | {"priority": Priority(job.priority).name.lower()} | hidden
+    redacted = {} if by.may(Scope.PAYLOADS) else _redacted(job, kinds)
+    return _summary(job) | {"priority": Priority(job.priority).name.lower()} | redacted
 
 
 def _redacted(job: JobRecord, kinds: Kinds) -> dict[str, Any]:
@@ -118,7 +119,7 @@ def _redacted(job: JobRecord, kinds: Kinds) -> dict[str, Any]:
 
 
 def _current_run(job: JobRecord) -> list[dict[str, Any]]:
-    """The run that the table of failed attempts does not have."""
+    """The running or successful attempt, which the table of failed attempts does not have."""
     if job.state not in ("running", "succeeded"):
         return []
     return [fields(job) | {"outcome": job.state}]

@@ -5,14 +5,14 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query
 
-from outbox.http.auth.record import WhyAsked, WhyTold, note_look
+from outbox.http.auth.record import WhyInBody, WhyInQuery, record_look
 from outbox.http.auth.scopes import Operator, Reader
-from outbox.http.openapi.response_docs import answered, documented
+from outbox.http.openapi.response_docs import problem_docs, success_doc
 from outbox.http.platform import OnPlatform
 from outbox.http.problems import types
 from outbox.http.problems.problem import ANY_REQUEST, POST_REQUEST, Problem
 from outbox.http.requests.database import Tx
-from outbox.http.requests.strict_json import Word
+from outbox.http.requests.strict_json import QueryText
 from outbox.http.requests.transaction import TransactionalRoute
 from outbox.http.routes import cursors
 from outbox.http.routes.cursors import Cursor, Limit
@@ -24,14 +24,14 @@ router = APIRouter(
     prefix="/v1/jobs",
     tags=["Jobs"],
     route_class=TransactionalRoute,
-    responses=documented(*ANY_REQUEST),
+    responses=problem_docs(*ANY_REQUEST),
 )
 
 
 @router.get(
     "",
     summary="List jobs",
-    responses=answered(200, "JobPage") | documented(types.BAD_CURSOR),
+    responses=success_doc(200, "JobPage") | problem_docs(types.BAD_CURSOR),
 )
 async def list_jobs(
     tx: Tx,
@@ -39,23 +39,23 @@ async def list_jobs(
     platform: OnPlatform,
     state: Annotated[
         Literal["queued", "running", "succeeded", "dead", "cancelled"] | None,
-        Query(description="Scheduled jobs are among the queued ones."),
+        Query(description="`queued` includes scheduled jobs."),
     ] = None,
-    kind: Word | None = None,
-    queue: Word | None = None,
-    subject: Word | None = None,
+    kind: QueryText | None = None,
+    queue: QueryText | None = None,
+    subject: QueryText | None = None,
     limit: Limit = 50,
     cursor: Cursor = None,
-    why: WhyAsked = None,
+    why: WhyInQuery = None,
 ) -> JobPage:
     """Jobs, the newest first.
 
-    A page may be short, or empty: `next_cursor` says whether more follow.
+    A page may be short or even empty. `next_cursor` says whether more pages follow.
     """
     wanted = JobFilter(state, kind, queue, subject)
     before = cursors.read(cursor, "jobs", UUID)
     page = await tx.run_sync(jobs.find_page, wanted, limit=limit, before=before)
-    await note_look(tx, by, (f"job:{job.id}" for job in page.rows if job.shows_values), why)
+    await record_look(tx, by, (f"job:{job.id}" for job in page.rows if job.shows_values), why)
     shown = [JobShown.of(job, platform.kinds, by) for job in page.rows]
     return JobPage(jobs=shown, next_cursor=cursors.after(page.after, "jobs"))
 
@@ -63,14 +63,14 @@ async def list_jobs(
 @router.get(
     "/{job_id}",
     summary="Look at a job",
-    responses=answered(200, "JobInFull") | documented(types.NOT_FOUND),
+    responses=success_doc(200, "JobInFull") | problem_docs(types.NOT_FOUND),
 )
 async def get_job(
-    job_id: UUID, tx: Tx, by: Reader, platform: OnPlatform, why: WhyAsked = None
+    job_id: UUID, tx: Tx, by: Reader, platform: OnPlatform, why: WhyInQuery = None
 ) -> JobInFull:
-    """A job with its result and all its attempts, the failed ones with their errors."""
+    """A job with its result, all its attempts, and the errors of those that failed."""
     job = await _get(tx, job_id)
-    await note_look(tx, by, [f"job:{job_id}"], why)
+    await record_look(tx, by, [f"job:{job_id}"], why)
     attempts = await tx.run_sync(jobs.attempts, job_id)
     return JobInFull.of_attempts(job, attempts, platform.kinds, by)
 
@@ -79,18 +79,18 @@ async def get_job(
     "/{job_id}/cancel",
     status_code=202,
     summary="Cancel a job",
-    responses=answered(202, "JobCancelled")
-    | documented(*POST_REQUEST, types.NOT_FOUND, types.CONFLICT),
+    responses=success_doc(202, "JobCancelled")
+    | problem_docs(*POST_REQUEST, types.NOT_FOUND, types.CONFLICT),
 )
 async def cancel_job(
-    job_id: UUID, tx: Tx, by: Operator, platform: OnPlatform, why: WhyTold
+    job_id: UUID, tx: Tx, by: Operator, platform: OnPlatform, why: WhyInBody
 ) -> JobShown:
-    """Cancel a queued job at once; a running one finishes its attempt, and gets no other."""
+    """Cancel a queued job at once. A running one finishes its attempt, and gets no other."""
     cancelled = await tx.run_sync(jobs.cancel, job_id, by=str(by), why=why)
     job = await _get(tx, job_id)
     if cancelled is None:
         raise Problem(types.CONFLICT, f"the job has ended: it is {job.state}")
-    await note_look(tx, by, [f"job:{job_id}"], why)
+    await record_look(tx, by, [f"job:{job_id}"], why)
     return JobShown.of(job, platform.kinds, by)
 
 

@@ -1,4 +1,4 @@
-"""Jobs as the API takes them: each kind with a payload of its own."""
+"""Jobs as the API accepts them, each kind with its own payload."""
 
 from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar, Literal
@@ -31,10 +31,10 @@ def _before_latest(moment: datetime) -> datetime:
 
 
 class AnyNewJob(BaseModel):
-    """A job to submit. A `run_at` in the past means now; `priority` is the kind's own if absent."""
+    """A job to submit. A `run_at` in the past means now; `priority` defaults to the kind's own."""
 
-    # No union of the models of each kind: its errors would have the kind in the paths of their
-    # fields. OpenAPI describes such a union all the same.
+    # Not a union of the models of all kinds: its errors would have the kind in the paths of fields.
+    # OpenAPI describes a union nevertheless.
 
     model_config = ConfigDict(extra="forbid")
     open_kinds: ClassVar[Kinds] = Kinds()
@@ -60,8 +60,8 @@ class AnyNewJob(BaseModel):
             located = [{**each, "loc": ("body", "payload", *each["loc"])} for each in found]
             raise RequestValidationError(located) from None
 
-    def held_back_until(self) -> datetime | None:
-        """When to run it; None for now."""
+    def future_run_at(self) -> datetime | None:
+        """`run_at` if it is in the future, else None."""
         return self.run_at if self.run_at and self.run_at > datetime.now(UTC) else None
 
     def level(self) -> Priority | None:
@@ -70,11 +70,11 @@ class AnyNewJob(BaseModel):
 
 
 def new_job(kinds: Kinds) -> type[AnyNewJob]:
-    """The model of a job that a client may submit, which has to be of one of these kinds."""
+    """The model of a job that clients may submit, which must be of one of these kinds."""
 
     def open_kind(kind: str) -> str:
         if kind not in kinds:
-            raise ValueError(f"is no kind open to clients; these are: {', '.join(kinds)}")
+            raise ValueError(f"is not a kind open to clients; these are: {', '.join(kinds)}")
         return kind
 
     class NewJob(AnyNewJob):
@@ -99,7 +99,7 @@ def _union(kinds: Kinds) -> CoreSchema:
 
 
 def _of_kind(kind: Kind[..., Any]) -> type[AnyNewJob]:
-    """A new job whose payload is the kind's, for OpenAPI."""
+    """The model of a new job of this kind, for OpenAPI."""
     own: dict[str, Any] = {"kind": (Literal[kind.name], ...), "payload": (kind.model, ...)}
     name, doc = f"New{kind.model.__name__}", kind.model.__doc__
     return create_model(name, __base__=AnyNewJob, __doc__=doc, **own)

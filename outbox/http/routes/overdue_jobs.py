@@ -1,4 +1,4 @@
-"""The handler that lists jobs that are late, and says why."""
+"""The handler that lists overdue jobs, and says why each is late."""
 
 from dataclasses import asdict
 from datetime import datetime
@@ -9,7 +9,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel
 
 from outbox.http.auth.scopes import Reader
-from outbox.http.openapi.response_docs import answered, documented
+from outbox.http.openapi.response_docs import problem_docs, success_doc
 from outbox.http.platform import OnPlatform
 from outbox.http.problems.problem import ANY_REQUEST
 from outbox.http.requests.database import Tx
@@ -22,12 +22,16 @@ router = APIRouter(
     prefix="/v1/overdue-jobs",
     tags=["Jobs"],
     route_class=TransactionalRoute,
-    responses=documented(*ANY_REQUEST),
+    responses=problem_docs(*ANY_REQUEST),
 )
 
 
 class OverdueJob(BaseModel):
-    """A job that is late. `since` is when it should have begun; when it began, where it runs."""
+    """A job that is late.
+
+    `since` is when it should have started or workers first refused it; if it is running, when it
+    started.
+    """
 
     id: UUID
     kind: str
@@ -39,16 +43,16 @@ class OverdueJob(BaseModel):
 
 
 class OverdueJobs(BaseModel):
-    """Jobs that are late, the longest overdue first."""
+    """Overdue jobs, the longest overdue first."""
 
     overdue_jobs: list[OverdueJob]
 
 
-@router.get("", summary="List overdue jobs", responses=answered(200, "OverdueJobs"))
+@router.get("", summary="List overdue jobs", responses=success_doc(200, "OverdueJobs"))
 async def list_overdue_jobs(
     tx: Tx, _: Reader, platform: OnPlatform, limit: Limit = 50
 ) -> OverdueJobs:
-    """Jobs queued for minutes after their time, past their time limit, or without their worker."""
+    """Jobs queued minutes past their time, running past their limit, or without a live worker."""
     silence = platform.settings.worker_silence
     found = await tx.run_sync(overdue.find, platform.kinds, silence=silence, limit=limit)
     return OverdueJobs(

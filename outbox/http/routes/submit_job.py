@@ -6,8 +6,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, Response
 from fastapi.openapi.models import Example
 
-from outbox.http.auth.scopes import Submitter, demand
-from outbox.http.openapi.response_docs import answered, documented
+from outbox.http.auth.scopes import Submitter, require_scope
+from outbox.http.openapi.response_docs import problem_docs, success_doc
 from outbox.http.problems.problem import ANY_REQUEST, POST_REQUEST
 from outbox.http.requests.database import Tx
 from outbox.http.requests.transaction import TransactionalRoute
@@ -18,27 +18,27 @@ from outbox.operations.api_keys import Scope
 from outbox.submission.submit import submit
 
 NeededScope = Callable[[Work[Any]], Scope | None]
-"""The scope that a key needs besides `submit`, for this very work."""
+"""Gives the scope that a key needs for this work besides `submit`, or None."""
 
 
 def create_router(
     kinds: Kinds, needed_scope: NeededScope, examples: dict[str, Example]
 ) -> APIRouter:
-    """A router whose one handler takes jobs of these kinds."""
+    """A router whose only handler submits jobs of these kinds."""
     router = APIRouter(
         prefix="/v1/jobs",
         tags=["Jobs"],
         route_class=TransactionalRoute,
-        responses=documented(*ANY_REQUEST),
+        responses=problem_docs(*ANY_REQUEST),
     )
 
     @router.post(
         "",
         status_code=202,
         summary="Submit a job",
-        response_description="The job is stored and will run; Location is where to watch it",
-        responses=answered(202, "JobSummary", "Location", "Retry-After")
-        | documented(*POST_REQUEST),
+        response_description="The job is stored and will run; Location is the path to watch it at",
+        responses=success_doc(202, "JobSummary", "Location", "Retry-After")
+        | problem_docs(*POST_REQUEST),
     )
     async def submit_job(
         new: Annotated[AnyNewJob, Body(openapi_examples=examples)],
@@ -46,15 +46,15 @@ def create_router(
         by: Submitter,
         response: Response,
     ) -> JobSummary:
-        """Store a job of a kind that is open to clients. It runs although this process may die.
+        """Store a job of a kind that is open to clients. It will run even if this process dies.
 
-        Some jobs need another scope besides `submit`: who attaches documents to a mail, say, needs
-        `read`, as for downloading them.
+        Some jobs need another scope besides `submit`. To attach documents to a mail, for example, a
+        key needs `read`, as it does to download them.
         """
         work = new.work()
         if (scope := needed_scope(work)) is not None:
-            demand(by, scope)
-        job = await submit(tx, work, run_at=new.held_back_until(), priority=new.level(), by=str(by))
+            require_scope(by, scope)
+        job = await submit(tx, work, run_at=new.future_run_at(), priority=new.level(), by=str(by))
         response.headers.update({"Location": job_path(job.id), "Retry-After": "1"})
         return JobSummary.brief(job)
 

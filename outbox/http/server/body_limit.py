@@ -1,4 +1,4 @@
-"""Refuses large request bodies before they were read whole."""
+"""Refuses large request bodies before they have been read completely."""
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -8,7 +8,7 @@ from outbox.http.problems.problem import Problem, answer
 
 
 class BodyLimit:
-    """Answers 413 to a body over `largest` bytes: at its declared length, else while it streams.
+    """Answers 413 to a body over `largest` bytes, by its declared length or while it streams.
 
     FastAPI's own limit does the same, but answers in plain text.
     """

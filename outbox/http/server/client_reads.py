@@ -1,4 +1,4 @@
-"""How much is read from a client at once."""
+"""Limits how much one read takes from a client."""
 
 import asyncio
 from typing import Any
@@ -9,13 +9,13 @@ from uvicorn.server import ServerState
 from outbox.http.server.client_connection import Connection
 
 HTTP = f"{__name__}:BoundedReads"
-"""What uvicorn is told to use. It takes a class of another sort by its name alone."""
+"""For uvicorn's `http`: the name, because as a class it takes only an `asyncio.Protocol`."""
 
 
 class BoundedReads(asyncio.BufferedProtocol):
-    """Reads a little for a head and more for a body, and hands it to a `Connection`.
+    """Reads a little of a head or more of a body, and passes it to a `Connection`.
 
-    A plain protocol of asyncio gets up to 256 KB with each read, wanted or not.
+    With a plain asyncio protocol each read takes up to 256 KB, wanted or not.
     """
 
     def __init__(
@@ -29,21 +29,21 @@ class BoundedReads(asyncio.BufferedProtocol):
         self._buffer = bytearray()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Pass it on, like all that follows."""
+        """Pass it on to the `Connection`, like all other calls."""
         self._connection.connection_made(transport)  # type: ignore[arg-type]
 
     def get_buffer(self, sizehint: int) -> bytearray:  # noqa: ARG002 (asyncio passes it by name)
-        """Where the next bytes go. No connection keeps one while it waits."""
+        """A buffer for the next read. A connection that waits keeps none."""
         self._buffer = bytearray(self._connection.read_size)
         return self._buffer
 
     def buffer_updated(self, nbytes: int) -> None:
-        """Take so many of them."""
+        """Pass on the bytes that were read, and drop the buffer."""
         data, self._buffer = bytes(memoryview(self._buffer)[:nbytes]), bytearray()
         self._connection.data_received(data)
 
     def eof_received(self) -> None:
-        """The client sends no more."""
+        """The client has closed its sending side."""
         self._connection.eof_received()
 
     def pause_writing(self) -> None:
@@ -51,9 +51,9 @@ class BoundedReads(asyncio.BufferedProtocol):
         self._connection.pause_writing()
 
     def resume_writing(self) -> None:
-        """It has caught up."""
+        """The client has caught up."""
         self._connection.resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """It is gone."""
+        """The connection is lost."""
         self._connection.connection_lost(exc)

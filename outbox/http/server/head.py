@@ -1,10 +1,10 @@
-"""Answers HEAD wherever GET is answered, as HTTP asks of every server."""
+"""Answers HEAD wherever GET is answered, as HTTP requires."""
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 
 class HeadAsGet:
-    """Has HEAD handled as GET; the HTTP server leaves the answer's body out."""
+    """Handles HEAD as GET; the HTTP server omits the body of the answer."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app

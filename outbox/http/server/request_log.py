@@ -1,4 +1,4 @@
-"""One log line for each request, and an id that ties it to everything else logged meanwhile."""
+"""Logs one line for each request, and gives the request an id that all its lines have."""
 
 import time
 from uuid import uuid4
@@ -13,8 +13,8 @@ log = structlog.stdlib.get_logger(__name__)
 class RequestLog:
     """Logs method, route, status and duration; never addresses, headers or bodies.
 
-    The request's id is in `request.state.request_id`, in the answer's X-Request-Id, and in every
-    line logged for it.
+    The request's id is in `request.state.request_id`, in the X-Request-Id of the answer, and in
+    every line logged for the request.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -26,7 +26,7 @@ class RequestLog:
             return
         request_id = uuid4().hex
         scope.setdefault("state", {})["request_id"] = request_id
-        # Each request is a task of its own, so nothing needs to be unbound afterwards.
+        # Each request has its own task, so nothing needs to be unbound afterwards.
         structlog.contextvars.bind_contextvars(request_id=request_id)
         status, started = 500, time.perf_counter()
 
@@ -41,7 +41,7 @@ class RequestLog:
 
         try:
             await self.app(scope, receive, send_with_id)
-        except Exception:  # answered with 500 and logged with its traceback further out
+        except Exception:  # an outer layer answers 500 and logs the traceback
             _log(scope, status, started)
             raise
 

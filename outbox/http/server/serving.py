@@ -1,4 +1,4 @@
-"""How the HTTP API is served, and how serving ends."""
+"""Serves the HTTP API, and shuts it down within a time limit."""
 
 import asyncio
 import faulthandler
@@ -11,26 +11,27 @@ import uvicorn
 from fastapi import FastAPI
 
 from outbox.http.server.client_reads import HTTP
-from outbox.http.server.stopping import Stopping
+from outbox.http.server.shutdown import Shutdown
 
-# Longer than most clients and proxies keep an idle connection (Google's load balancer: 600 s). Who
-# sends requests should be who hangs up: otherwise one may meet a connection that is closing.
+# Longer than most clients and proxies keep an idle connection (Google's load balancer: 600 s). The
+# client should be the one to close it: otherwise it may send a request while the server closes.
 IDLE_SECONDS = 620
 UNREADY_SECONDS = 3
-"""After SIGTERM, how long connections are still accepted while `/readyz` says 503."""
+"""How long connections are still accepted after SIGTERM, while `/readyz` answers 503."""
 ANSWERING_SECONDS = 20
-"""Then, how long what runs may take, which is as long as any request may take."""
+"""How long running requests may take after that: as long as any request may take."""
 CLOSING_SECONDS = 1
 LONGEST_SECONDS = 25
-"""Within so long after the signal the process has ended, whatever its clients and servers do."""
+"""The process has ended this long after the signal, whatever its clients and servers do."""
 
 
 class Server(uvicorn.Server):
     """uvicorn's server, which ends within LONGEST_SECONDS of SIGTERM or SIGINT.
 
-    After SIGTERM it first gives load balancers UNREADY_SECONDS to notice. Then it accepts nothing
-    more, breaks uploads off, and lets requests that have arrived get their answers. What is left
-    then waits for its client, who does not read, or for a Postgres that does not answer.
+    After SIGTERM it first gives load balancers UNREADY_SECONDS to notice. Then it accepts no more
+    connections, cancels uploads, and answers the requests that have arrived. A request that is
+    still running after ANSWERING_SECONDS waits for a client that does not read, or for a Postgres
+    that does not answer.
     """
 
     def __init__(self, app: FastAPI, host: str, port: int) -> None:
@@ -46,18 +47,18 @@ class Server(uvicorn.Server):
                 timeout_graceful_shutdown=ANSWERING_SECONDS,
             )
         )
-        self._stopping: Stopping = app.state.stopping
+        self._shutdown_state: Shutdown = app.state.shutdown
         self.ended_by: int | None = None
-        """The signal that it was told to end by."""
+        """The signal that started the shutdown."""
 
     def run(self, sockets: list[socket.socket] | None = None) -> None:
-        """Serve until a signal. The event loop is not closed: the process must end now."""
-        # Closing it would wait for its threads, one of which may ask a silent name server.
+        """Serve until a signal. Leaves the event loop open: the process must exit now."""
+        # Closing it would wait for its threads, one of which may wait for a silent name server.
         self._runner = asyncio.Runner(loop_factory=self.config.get_loop_factory())
         self._runner.run(self.serve(sockets))
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's signature
-        """Begin to end; a second SIGINT waits for nothing."""
+        """Start the shutdown. After a second SIGINT it waits for nothing."""
         if self.ended_by is None:
             faulthandler.dump_traceback_later(LONGEST_SECONDS - CLOSING_SECONDS / 2, exit=True)
             self.ended_by = sig
@@ -66,11 +67,11 @@ class Server(uvicorn.Server):
             self.force_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """End in the order that the class describes."""
-        self._stopping.begin()
+        """Shut down in the order that the class describes."""
+        self._shutdown_state.begin()
         if self.ended_by == signal.SIGTERM:
             await asyncio.sleep(UNREADY_SECONDS)
-        self._stopping.break_off_uploads()
+        self._shutdown_state.cancel_uploads()
         with suppress(TimeoutError):
             async with asyncio.timeout(ANSWERING_SECONDS + CLOSING_SECONDS):
                 await super().shutdown(sockets)

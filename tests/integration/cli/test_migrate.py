@@ -9,7 +9,7 @@ from sqlalchemy.exc import ProgrammingError
 
 from dev.servers import Servers
 from migrations.run import upgrade
-from outbox.migrations.turn import NUMBER
+from outbox.migrations.lock import NUMBER
 from outbox.postgres.address import sqlalchemy_url
 from outbox.store.schema import metadata
 from service.models import Base

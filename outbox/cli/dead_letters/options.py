@@ -1,4 +1,4 @@
-"""Which dead letters a command is about: the options by which it is said."""
+"""The options that select the dead letters of a command."""
 
 from datetime import datetime
 from typing import Annotated
@@ -21,7 +21,7 @@ ReasonOption = Annotated[
     Reason | None, typer.Option("--reason", help="Only those that died for this reason.")
 ]
 ErrorOption = Annotated[
-    str | None, typer.Option("--error", help="Only those whose error's type or text has this.")
+    str | None, typer.Option("--error", help="Only those whose error type or text contains this.")
 ]
 SinceOption = Annotated[
     datetime | None,
@@ -29,7 +29,7 @@ SinceOption = Annotated[
         "--since",
         parser=parse_since,
         metavar="ISO|AGE",
-        help="Only those that died since this moment, or in the last 2h, 3d, ...",
+        help="Only those that died at or after this time, or in the last 2h, 3d, ...",
     ),
 ]
 UntilOption = Annotated[
@@ -38,15 +38,15 @@ UntilOption = Annotated[
         "--until",
         parser=parse_since,
         metavar="ISO|AGE",
-        help="Only those that died before this moment, or more than 2h, 3d, ... ago.",
+        help="Only those that died before this time, or more than 2h, 3d, ... ago.",
     ),
 ]
 OldestFirstOption = Annotated[
-    bool, typer.Option("--oldest-first", help="The oldest first, instead of the newest.")
+    bool, typer.Option("--oldest-first", help="Oldest first, not newest first.")
 ]
-AllOption = Annotated[bool, typer.Option("--all", help="Really every one, without a filter.")]
+AllOption = Annotated[bool, typer.Option("--all", help="Every open one, without a filter.")]
 LimitOption = Annotated[
-    int | None, typer.Option("--limit", min=1, help="At most so many, the newest first.")
+    int | None, typer.Option("--limit", min=1, help="At most this many, newest first.")
 ]
 ContinueOption = Annotated[
     int | None,
@@ -55,21 +55,21 @@ ContinueOption = Annotated[
         metavar="ACT",
         min=1,
         max=LARGEST_ID,
-        help="The rest of those that an interrupted command was to act on.",
+        help="Finish an interrupted command: act on the rest of its dead letters.",
     ),
 ]
 
 
-def check(
-    wanted: DeadLetterFilter, limit: int | None, rest_of: int | None, *, everything: bool
+def check_selection(
+    wanted: DeadLetterFilter, limit: int | None, continued: int | None, *, everything: bool
 ) -> None:
-    """Raises Stop where it is not clear which dead letters are meant."""
+    """Raises Stop if the options do not say clearly which dead letters are meant."""
     if "" in (wanted.kind, wanted.queue, wanted.error):
         raise Stop("a filter must not be empty: an unset variable would match all", Code.USAGE)
     filtered = wanted != DeadLetterFilter(ids=wanted.ids) or everything
-    if not (wanted.ids or filtered or rest_of):
-        raise Stop("name dead letters, filter them, or say --all", Code.USAGE)
+    if not (wanted.ids or filtered or continued):
+        raise Stop("which dead letters? Give ids, a filter, or --all", Code.USAGE)
     if wanted.ids and (filtered or limit):
-        raise Stop("name dead letters or filter them, not both", Code.USAGE)
-    if rest_of and (wanted.ids or filtered or limit):
-        raise Stop("--continue knows which dead letters: name and filter none", Code.USAGE)
+        raise Stop("ids cannot be combined with a filter, --all or --limit", Code.USAGE)
+    if continued and (wanted.ids or filtered or limit):
+        raise Stop("--continue cannot be combined with ids, filters, --all or --limit", Code.USAGE)

@@ -1,4 +1,4 @@
-"""What requests are told when their process is about to end."""
+"""What happens to requests while their process shuts down."""
 
 import asyncio
 from typing import Any, cast
@@ -10,27 +10,27 @@ from outbox.http.problems import types
 from outbox.http.problems.problem import Problem
 
 
-class Stopping:
-    """How far the end of the process has come. To be used in its event loop only."""
+class Shutdown:
+    """How far the shutdown of the process has got. Use it in its event loop only."""
 
     def __init__(self) -> None:
         self.has_begun = False
-        """Whether it is to end: it is not ready any more, and keeps no connection alive."""
+        """Whether the process is no longer ready, and closes connections after each answer."""
         self._refuses_uploads = False
         self._uploads: set[asyncio.Task[Any]] = set()
 
     def begin(self) -> None:
-        """From now on each answer is the last one of its connection."""
+        """From now on, close each connection after its next answer."""
         self.has_begun = True
 
-    def break_off_uploads(self) -> None:
-        """Answer 503 to each request whose body is not here yet; none has written anything."""
+    def cancel_uploads(self) -> None:
+        """Answer 503 to each request whose body is incomplete; none has written anything."""
         self._refuses_uploads = True
         for upload in self._uploads:
             upload.cancel()
 
     async def receive(self, receive: Receive) -> Message:
-        """What `receive` returns. Raises Problem where uploads are broken off."""
+        """Return what `receive` returns. Raises `Problem` 503 if uploads are cancelled."""
         request = cast("asyncio.Task[Any]", asyncio.current_task())
         self._uploads.add(request)
         try:
@@ -45,19 +45,19 @@ class Stopping:
             self._uploads.discard(request)
 
 
-class StopRequests:
-    """Lets requests end as `Stopping` says."""
+class ShutdownMiddleware:
+    """Applies the state of the shutdown to each request and its answer."""
 
-    def __init__(self, app: ASGIApp, stopping: Stopping) -> None:
+    def __init__(self, app: ASGIApp, shutdown: Shutdown) -> None:
         self.app = app
-        self.stopping = stopping
+        self.shutdown = shutdown
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def receive_unless_stopped() -> Message:
-            return await self.stopping.receive(receive)
+            return await self.shutdown.receive(receive)
 
         async def send_and_close(message: Message) -> None:
-            if message["type"] == "http.response.start" and self.stopping.has_begun:
+            if message["type"] == "http.response.start" and self.shutdown.has_begun:
                 MutableHeaders(scope=message)["Connection"] = "close"
             await send(message)
 

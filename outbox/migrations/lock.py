@@ -1,0 +1,43 @@
+"""Makes migrating processes take turns: a lock that also works through a pooler."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Engine, text
+
+NUMBER = 0x64756C79
+"""The advisory lock's number ("duly" in ASCII)."""
+POLL_SECONDS = 0.5
+
+
+class MigrationError(Exception):
+    """A migration cannot run on this database. Migrations completed before it stay."""
+
+
+class LockTimeout(MigrationError):
+    """Another process held the lock for as long as this one was willing to wait."""
+
+
+@contextmanager
+def migration_lock(engine: Engine, seconds: float, on_wait: Callable[[], None]) -> Iterator[None]:
+    """Hold the lock inside the block. Raises LockTimeout after `seconds`.
+
+    A pooler may give each transaction another session, so the lock belongs to a transaction. That
+    one stays open on its own connection, so each migration can commit by itself. If this process
+    dies, Postgres releases the lock. `on_wait` is called once, if another process has the lock.
+    """
+    with engine.connect() as connection:
+        deadline, waits = time.monotonic() + seconds, False
+        # A server with this limit would end the transaction, and the lock, during a migration.
+        connection.execute(
+            text("SELECT set_config('idle_in_transaction_session_timeout', '0', true)")
+        )
+        while not connection.scalar(text("SELECT pg_try_advisory_xact_lock(:n)"), {"n": NUMBER}):
+            if time.monotonic() > deadline:
+                raise LockTimeout(f"another process has been migrating for {seconds:.0f} s")
+            if not waits:
+                on_wait()
+                waits = True
+            time.sleep(POLL_SECONDS)
+        yield
