@@ -35,7 +35,7 @@ BEGIN
         FROM pg_class, aclexplode(relacl)
         WHERE oid = 'duly.{table}'::regclass AND grantee NOT IN (0, relowner)
     LOOP
-        EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON public.{table} TO %s', given.role);
+        EXECUTE 'GRANT SELECT, INSERT, UPDATE, DELETE ON public.{table} TO ' || given.role;
     END LOOP;
 END $$
 """

@@ -1,6 +1,7 @@
 """The versions of the library's tables, and which version a database has."""
 
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 
 from sqlalchemy import Connection, text
 
@@ -58,7 +59,7 @@ def upgrade(connection: Connection, to: int = LATEST) -> None:
 
 def apply(connection: Connection, version: int) -> None:
     """Upgrade from the version before to this one, in the caller's transaction."""
-    connection.exec_driver_sql(_UP[version].read_text())
+    connection.exec_driver_sql(_sql(_UP[version]))
     connection.exec_driver_sql(_RECORD)
     connection.execute(
         text(
@@ -69,11 +70,15 @@ def apply(connection: Connection, version: int) -> None:
     )
 
 
+def _sql(file: Traversable) -> str:
+    return file.read_text().replace("%", "%%")  # which the driver reads as a parameter's mark
+
+
 def downgrade(connection: Connection, to: int) -> None:
     """Downgrade the tables to this version, in the caller's transaction; 0 drops them all."""
     for version in range(installed(connection), to, -1):
         forget(connection, version)
-        connection.exec_driver_sql(_DOWN[version].read_text())
+        connection.exec_driver_sql(_sql(_DOWN[version]))
 
 
 def forget(connection: Connection, version: int) -> None:

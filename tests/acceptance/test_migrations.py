@@ -1,5 +1,7 @@
 """The database from nothing, and back."""
 
+import uuid
+
 import psycopg
 
 from migrations.run import downgrade, upgrade
@@ -19,3 +21,65 @@ def test_the_way_back_leaves_nothing(empty_database_url: str) -> None:
         downgrade(empty_database_url, "base")
         assert database.execute(LEFT).fetchall() == []
         upgrade(empty_database_url)
+
+
+KEY = "('0123456789ab', 'shop', '\\x00', '{submit}')"
+OLD_KEEP_ANSWER = """
+WITH expired AS (
+    SELECT caller, key FROM public.idempotency_keys
+    WHERE expires_at <= now() AND (caller, key) <> ('shop', 'second')
+    ORDER BY expires_at LIMIT 2
+    FOR UPDATE SKIP LOCKED
+), pruned AS (
+    DELETE FROM public.idempotency_keys AS old USING expired
+    WHERE old.caller = expired.caller AND old.key = expired.key
+)
+INSERT INTO public.idempotency_keys AS stored
+    (caller, key, fingerprint, status, headers, body, expires_at)
+VALUES ('shop', 'second', '', 202, '{}', '', now() + interval '1 day')
+ON CONFLICT (caller, key) DO UPDATE SET status = excluded.status
+WHERE stored.expires_at <= now()
+RETURNING key
+"""
+"""As a process of the release before 0009 stores an answer."""
+JOBS = """
+INSERT INTO duly.jobs
+    (id, kind, queue, priority, payload, state, run_at, attempt_limit, attempt_budget)
+SELECT gen_random_uuid(), 'email.send', 'email', 1, '{}', state, run_at, 8, 8
+FROM (VALUES ('queued', now()), ('queued', now() + interval '1 day'), ('running', now()),
+             ('dead', now())) AS was (state, run_at)
+"""
+
+
+def test_a_database_of_the_release_before_the_library_had_versions_goes_on(
+    empty_database_url: str,
+) -> None:
+    role = f"test_{uuid.uuid4().hex}"
+    with psycopg.connect(empty_database_url, autocommit=True) as database:
+        upgrade(empty_database_url, "0008")
+        database.execute("DROP TABLE duly.migrations")  # which that release did not have
+        columns = "(prefix, name, secret_hash, scopes)"
+        database.execute(f"INSERT INTO public.api_keys {columns} VALUES {KEY}")
+        database.execute(JOBS)
+        database.execute(
+            "INSERT INTO public.idempotency_keys"
+            " VALUES ('shop', 'first', '', 202, '{}', '', now() - interval '1 day')"
+        )
+        database.execute(f"CREATE ROLE {role}")
+        database.execute(
+            f"GRANT SELECT, INSERT, UPDATE, DELETE ON public.idempotency_keys TO {role}"
+        )
+        before = database.execute("SELECT * FROM duly.jobs ORDER BY id").fetchall()
+        try:
+            upgrade(empty_database_url)
+            assert database.execute("SELECT max(version) FROM duly.migrations").fetchone() == (8,)
+            assert database.execute("SELECT * FROM duly.jobs ORDER BY id").fetchall() == before
+            assert database.execute("SELECT name FROM duly.api_keys").fetchall() == [("shop",)]
+            database.execute(f"SET ROLE {role}")
+            assert database.execute(OLD_KEEP_ANSWER).fetchall() == [("second",)]
+            database.execute("RESET ROLE")
+            kept = database.execute("SELECT key FROM duly.idempotency_keys").fetchall()
+            assert kept == [("second",)]
+            assert database.execute("SELECT name FROM public.api_keys").fetchall() == [("shop",)]
+        finally:
+            database.execute(f"RESET ROLE; DROP OWNED BY {role}; DROP ROLE {role}")

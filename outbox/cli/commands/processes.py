@@ -13,6 +13,7 @@ from outbox import Actors
 from outbox.cli.app import app, kinds, settings
 from outbox.cli.errors import Code, Stop
 from outbox.cli.exit import exit_now
+from outbox.cli.tables import require_tables
 
 commands = typer.Typer()
 
@@ -28,6 +29,7 @@ def api(
     from outbox.http.server.serving import Server
 
     logs.configure(settings())
+    require_tables()
     _check()
     server = Server(app().api(), host, port)
     # A full collection of all that was imported would stall every request for some 70 ms.
@@ -47,6 +49,7 @@ def relay() -> None:
     from outbox.relay import process as relay_process
 
     logs.configure(settings())
+    require_tables()
     runner = asyncio.Runner()  # never closed: that would wait for threads
     runner.run(
         relay_process.run(
@@ -81,6 +84,7 @@ def worker(
 
     wanted = None if queues is None else _known(queues.split(","))
     logs.configure(settings())
+    require_tables()
     _check()
     try:
         code = worker_process.run(

@@ -14,6 +14,7 @@ import pytest
 from sqlalchemy.orm import Session
 
 from dev.ports import free_port
+from migrations.run import upgrade
 from outbox.operations import api_keys
 from outbox.operations.api_keys import Scope
 from tests.faults.name_server import silent_name_server
@@ -189,3 +190,16 @@ def test_a_document_store_that_cannot_be_used_is_found_at_the_start(
     said = duly(command)
     assert (said.returncode, said.stdout) == (2, "")
     assert said.stderr.splitlines()[-1].startswith("duly: setting DULY_DOCUMENTS_URL: ")
+
+
+@pytest.mark.parametrize("process", ["api", "relay", "worker"])
+def test_a_process_says_that_the_tables_are_too_old(
+    empty_database_url: str, amqp_url: str, process: str
+) -> None:
+    upgrade(empty_database_url, "0001")
+    ended = Duly(empty_database_url, amqp_url)(process)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr == (
+        "duly: the database has version 1 of Duly's tables and this release needs 8: "
+        "run `duly migrate`\n"
+    )
