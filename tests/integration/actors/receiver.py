@@ -30,6 +30,8 @@ Answer = Callable[[BaseHTTPRequestHandler], None]
 class Receiver(ThreadingHTTPServer):
     """Answers each POST with `answer`, and keeps it."""
 
+    request_queue_size = 128  # of five, as it is by default, others are reset on a busy machine
+
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.deliveries: list[Delivery] = []

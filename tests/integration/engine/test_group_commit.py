@@ -173,7 +173,7 @@ def test_large_rows_that_were_held_are_written_a_few_at_a_time(
         wait_for("all are held", lambda: str(logs).count("record held") >= len(rows))
     refusing.take()
     assert all(answer.result(10) for answer in answers)
-    assert max(commits_of_letters(by_hand)) == 2
+    assert max(commits_of_letters(by_hand)) <= 2  # three do not fit into one group
 
 
 def test_a_row_that_no_statement_takes_is_refused_and_spoils_no_other(

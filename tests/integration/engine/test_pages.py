@@ -66,7 +66,8 @@ def test_a_filter_that_matches_nothing_reads_a_bounded_number_of_rows(
     sql_now.execute("VACUUM ANALYZE duly.jobs, duly.dead_letters")
 
     assert find(session).rows == []
-    assert session.scalar(text(ROWS_READ)) <= pages.SCAN_LIMIT + 100
+    # Where the plan is parallel, two processes may read as many before the limit stops them.
+    assert session.scalar(text(ROWS_READ)) <= 2 * pages.SCAN_LIMIT + 100
 
 
 @pytest.fixture
