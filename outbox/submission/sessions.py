@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session, SessionTransaction, sessionmaker
 
 from outbox.postgres.pools import roll_back_leftovers
 from outbox.submission.job_connection import JobConnection
-from outbox.submission.statement import Row, submission
+from outbox.submission.statement import Row, submission, submission_for_any_driver
 
 BUFFERS_JOBS = "duly_jobs_wait"
 """Execution option of an engine that buffers jobs until the commit."""
@@ -34,11 +34,13 @@ def job_sessions(engine: AsyncEngine, **options: Any) -> async_sessionmaker[Asyn
     SQLAlchemy for savepoints, commits and rollbacks: written as SQL they bypass this.
 
     From now on the engine opens its connections as `JobConnection`. Jobs are written at once on
-    older connections, on those of an `async_creator`, where each statement commits by itself, and
-    inside a savepoint, so that they roll back with it. The engine's other sessions do not change.
+    older connections, on those of an `async_creator` or of another driver than psycopg, where each
+    statement commits by itself, and inside a savepoint, so that they roll back with it. The
+    engine's other sessions do not change.
     """
     job_engine = engine.execution_options(**{BUFFERS_JOBS: True})
-    event.listen(engine.sync_engine, "do_connect", _use_job_connection)
+    if engine.dialect.driver.startswith("psycopg"):
+        event.listen(engine.sync_engine, "do_connect", _use_job_connection)
     roll_back_leftovers(engine.sync_engine)
     factory = options.pop("sync_session_class", None)
     recording = _recording(factory or options.get("class_", AsyncSession).sync_session_class)
@@ -62,8 +64,10 @@ def write(session: Session, rows: Sequence[Row]) -> None:
         connection.begin()
     if job_connection := _job_connection(connection):
         job_connection.buffer(rows)
-    else:
+    elif connection.dialect.driver.startswith("psycopg"):
         connection.exec_driver_sql(*submission(rows))
+    else:
+        connection.execute(*submission_for_any_driver(rows))
 
 
 def _is_current(session: Session, connection: Connection) -> bool:

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
-from sqlalchemy import Engine
-from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
+from sqlalchemy import Engine, make_url
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import Session
 
-from outbox import Actor, Job, Kind, Priority, submit, submit_all
+from outbox import Actor, Job, Kind, Priority, job_sessions, submit, submit_all
 from outbox.operations import jobs
 from outbox.operations.jobs import JobFilter, JobRecord
 from outbox.postgres.address import sqlalchemy_url
@@ -29,6 +29,7 @@ class Deep(BaseModel):
 
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
+LATER = datetime(2100, 1, 1, tzinfo=UTC)
 YEAR_9999 = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
 
 
@@ -96,6 +97,29 @@ def test_an_async_session_does_the_same(
 
     asyncio.run(use())
     assert counts(sql_now) == ((1, 1) if keep else (0, 0))
+
+
+@pytest.mark.parametrize("sessions", [async_sessionmaker, job_sessions])
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_session_on_asyncpg_does_the_same(
+    database_url: str, sql_now: psycopg.Connection, sessions: Any, jobs: int
+) -> None:
+    address = make_url(database_url).set(drivername="postgresql+asyncpg", query={})
+
+    async def use() -> None:
+        engine = create_async_engine(address)
+        async with sessions(engine)() as session:
+            await submit_all(session, [NOTE(text="rolled back")] * jobs)
+            await session.rollback()
+            submitted = await submit_all(session, [NOTE(text="kept")] * jobs, run_at=LATER)
+            await session.commit()
+        await engine.dispose()
+        assert len({job.id for job in submitted}) == jobs
+
+    asyncio.run(use())
+    assert counts(sql_now) == (jobs, jobs)
+    found = sql_now.execute("SELECT payload->>'text', run_at FROM duly.jobs").fetchall()
+    assert found == [("kept", LATER)] * jobs
 
 
 def test_many_jobs_are_submitted_together_and_answered_in_their_order(
