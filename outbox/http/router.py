@@ -3,7 +3,8 @@
 from fastapi import APIRouter
 from fastapi.openapi.models import Example
 
-from outbox.http.routes import dead_letters, health, jobs, overdue_jobs, submit_job
+from outbox.http.routes import health, jobs, kinds, overdue_jobs, queues, submit_job, workers
+from outbox.http.routes.dead_letters import handlers as dead_letters
 from outbox.http.routes.submit_job import NeededScope
 from outbox.kinds import Kinds
 
@@ -11,10 +12,13 @@ from outbox.kinds import Kinds
 def create_router(
     open_kinds: Kinds, needed_scope: NeededScope, examples: dict[str, Example]
 ) -> APIRouter:
-    """Jobs, dead letters, overdue jobs and health. Clients may submit jobs of `open_kinds`."""
+    """All routes of the library. Clients may submit jobs of `open_kinds`."""
     router = APIRouter()
     if open_kinds:
         router.include_router(submit_job.create_router(open_kinds, needed_scope, examples))
-    for module in (jobs, overdue_jobs, dead_letters, health):
+    for module in (jobs, overdue_jobs, dead_letters):
+        router.include_router(module.router)
+    router.include_router(kinds.create_router(open_kinds))
+    for module in (queues, workers, health):
         router.include_router(module.router)
     return router

@@ -29,7 +29,7 @@ class Scope(StrEnum):
     SUBMIT = "submit"
     """Post invoices and jobs."""
     READ = "read"
-    """See invoices, jobs, dead letters and webhook endpoints."""
+    """See invoices, jobs, dead letters, webhook endpoints, kinds, queues and workers."""
     OPERATE = "operate"
     """Cancel jobs; replay and discard dead letters."""
     ADMIN = "admin"

@@ -68,6 +68,11 @@ class QueueStatus:
     dead: int = 0
     """Open dead letters."""
 
+    @property
+    def due(self) -> int:
+        """The due events of all priorities."""
+        return self.high + self.normal + self.low
+
 
 @dataclass(frozen=True, slots=True)
 class WorkerStatus:
@@ -77,6 +82,10 @@ class WorkerStatus:
     queues: list[str]
     threads: int
     silent_seconds: float
+
+    def is_alive(self, silence: timedelta) -> bool:
+        """Whether it was heard of within `silence`."""
+        return self.silent_seconds < silence.total_seconds()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +105,16 @@ def read(session: Session, kinds: Kinds, silence: timedelta) -> Status:
 
     `silence` is after how long a worker without heartbeat is dead.
     """
+    return Status(
+        queues=queues(session, kinds, silence),
+        workers=workers(session),
+        overdue=overdue.find(session, kinds, silence=silence, limit=LONGEST_OVERDUE),
+        behind=sequences.behind(session.connection(), metadata),
+    )
+
+
+def queues(session: Session, kinds: Kinds, silence: timedelta) -> list[QueueStatus]:
+    """The queues of these kinds, and all others that hold something, by name."""
     found = {queue: QueueStatus(queue) for queue in kinds.queues}
     for query in (EVENTS, PUBLISHED, RUNNING, LETTERS):
         for row in session.execute(text(query)).mappings():
@@ -103,12 +122,12 @@ def read(session: Session, kinds: Kinds, silence: timedelta) -> Status:
             for name, value in row.items():
                 setattr(status, name, value)
     for each in found.values():
-        each.queued += each.high + each.normal + each.low + each.scheduled
+        each.queued += each.due + each.scheduled
     for queue, late in overdue.count(session, kinds, silence=silence).items():
         found.setdefault(queue, QueueStatus(queue)).overdue = late
-    return Status(
-        queues=sorted(found.values(), key=lambda each: each.queue),
-        workers=[WorkerStatus(*row) for row in session.execute(text(WORKERS))],
-        overdue=overdue.find(session, kinds, silence=silence, limit=LONGEST_OVERDUE),
-        behind=sequences.behind(session.connection(), metadata),
-    )
+    return sorted(found.values(), key=lambda each: each.queue)
+
+
+def workers(session: Session) -> list[WorkerStatus]:
+    """The worker processes that have not ended properly, by name."""
+    return [WorkerStatus(*row) for row in session.execute(text(WORKERS))]

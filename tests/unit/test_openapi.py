@@ -29,8 +29,11 @@ OPERATIONS = {
     "list_dead_letters",
     "list_invoices",
     "list_jobs",
+    "list_kinds",
     "list_overdue_jobs",
+    "list_queues",
     "list_webhook_endpoints",
+    "list_workers",
     "replay_dead_letter",
     "submit_job",
 }

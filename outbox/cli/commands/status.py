@@ -70,7 +70,7 @@ def _behind(status: Status) -> Iterator[str]:
 
 
 def _is_alive(worker: WorkerStatus) -> bool:
-    return worker.silent_seconds < settings().worker_silence.total_seconds()
+    return worker.is_alive(settings().worker_silence)
 
 
 def _print(

@@ -101,6 +101,53 @@ _CLOSED: Answer = {"closed_at": "2026-01-31T11:00:00Z", "closed_by": "ops (0f1e2
 _LETTER_REPLAYED: Answer = {**_LETTER, **_CLOSED, "resolution": "replayed"}
 _LETTER_DISCARDED: Answer = {**_LETTER, **_CLOSED, "resolution": "discarded"}
 
+_KINDS: Answer = {
+    "kinds": [
+        {
+            "name": "email.send",
+            "queue": "email",
+            "priority": "normal",
+            "open_to_clients": True,
+            "attempts": 8,
+            "time_limit_seconds": 720.0,
+            "sensitive": ["to", "text"],
+            "payload_schema": {
+                "type": "object",
+                "properties": {"to": {"type": "string"}, "text": {"type": "string"}},
+                "required": ["to", "text"],
+            },
+        }
+    ]
+}
+_QUEUES: Answer = {
+    "queues": [
+        {
+            "name": "email",
+            "due": 3,
+            "high": 1,
+            "normal": 2,
+            "low": 0,
+            "oldest_seconds": 0.2,
+            "scheduled": 4,
+            "queued": 9,
+            "running": 1,
+            "overdue": 0,
+            "dead": 1,
+        }
+    ]
+}
+_WORKERS: Answer = {
+    "workers": [
+        {
+            "name": "worker-1",
+            "queues": ["documents", "email"],
+            "threads": 16,
+            "silent_seconds": 0.4,
+            "alive": True,
+        }
+    ]
+}
+
 _ALIVE: Answer = {"status": "alive"}
 _READY: Answer = {"status": "ready", "postgres": "ok", "broker": "ok", "outbox_lag_seconds": 0.0}
 _NOT_READY: Answer = {**_READY, "status": "not ready", "postgres": "unreachable"}
@@ -121,6 +168,9 @@ ANSWERS = {
     "LetterPage": _LETTERS,
     "LetterReplayed": _LETTER_REPLAYED,
     "LetterDiscarded": _LETTER_DISCARDED,
+    "KindList": _KINDS,
+    "QueueList": _QUEUES,
+    "WorkerList": _WORKERS,
     "Alive": _ALIVE,
     "Ready": _READY,
     "NotReady": _NOT_READY,

@@ -14,7 +14,7 @@ from outbox.http.requests.strict_json import QueryText
 from outbox.http.requests.transaction import TransactionalRoute
 from outbox.http.routes import cursors
 from outbox.http.routes.cursors import Cursor, Limit
-from outbox.http.routes.dead_letter_schemas import LetterInFull, LetterPage, LetterShown
+from outbox.http.routes.dead_letters.schemas import LetterInFull, LetterPage, LetterShown
 from outbox.http.routes.moments import Moment
 from outbox.operations import dead_letters, jobs
 from outbox.operations.dead_letters import DeadLetter, DeadLetterFilter, Reason

@@ -1,0 +1,4 @@
+"""Dead letters: their handlers, and the schemas of what these return.
+
+Reading order: handlers, schemas.
+"""

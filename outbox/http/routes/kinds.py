@@ -1,0 +1,79 @@
+"""The handler that lists the kinds of jobs."""
+
+from functools import cache
+from typing import Any, Literal
+
+from fastapi import APIRouter
+from pydantic import BaseModel, Field
+from pydantic.errors import PydanticInvalidForJsonSchema
+
+from outbox.http.auth.scopes import Reader
+from outbox.http.openapi.response_docs import problem_docs, success_doc
+from outbox.http.platform import OnPlatform
+from outbox.http.problems.problem import ANY_REQUEST
+from outbox.http.requests.transaction import TransactionalRoute
+from outbox.kinds import Kind, Kinds, Priority
+
+
+class KindShown(BaseModel):
+    """A kind of job."""
+
+    name: str
+    queue: str
+    priority: Literal["high", "normal", "low"] = Field(
+        description="Of jobs that are submitted without a priority."
+    )
+    open_to_clients: bool = Field(description="Whether `POST /v1/jobs` accepts it.")
+    attempts: int = Field(description="How often a job runs before it is dead.")
+    time_limit_seconds: float = Field(description="How long one attempt may take.")
+    sensitive: list[str] = Field(description="Fields of the payload that are redacted.")
+    payload_schema: dict[str, Any] | None = Field(
+        description="JSON schema of the payload; null if pydantic cannot describe it."
+    )
+
+    @classmethod
+    def of(cls, kind: Kind[..., Any], *, is_open: bool) -> "KindShown":
+        """The kind as clients see it."""
+        shown = {
+            "name": kind.name,
+            "queue": kind.queue,
+            "priority": Priority(kind.priority).name.lower(),
+            "open_to_clients": is_open,
+            "attempts": kind.retry.attempts,
+            "time_limit_seconds": kind.time_limit.total_seconds(),
+            "sensitive": kind.sensitive,
+            "payload_schema": _schema(kind.model),  # type: ignore[arg-type] # mypy: unhashable
+        }
+        return cls.model_validate(shown)
+
+
+class KindList(BaseModel):
+    """All kinds, in order of their names."""
+
+    kinds: list[KindShown]
+
+
+def create_router(open_kinds: Kinds) -> APIRouter:
+    """A router whose only handler lists the app's kinds. Clients may submit `open_kinds`."""
+    router = APIRouter(
+        prefix="/v1/kinds",
+        tags=["Service"],
+        route_class=TransactionalRoute,
+        responses=problem_docs(*ANY_REQUEST),
+    )
+
+    @router.get("", summary="List kinds of jobs", responses=success_doc(200, "KindList"))
+    async def list_kinds(_: Reader, platform: OnPlatform) -> KindList:
+        """The kinds of jobs that the service knows, each with what its payload has to be."""
+        found = sorted(platform.kinds.values(), key=lambda kind: kind.name)
+        return KindList(kinds=[KindShown.of(k, is_open=k.name in open_kinds) for k in found])
+
+    return router
+
+
+@cache
+def _schema(model: type[BaseModel]) -> dict[str, Any] | None:
+    try:
+        return model.model_json_schema()
+    except PydanticInvalidForJsonSchema:
+        return None
