@@ -9,6 +9,7 @@ from fastapi import Depends, FastAPI
 from starlette.requests import Request
 
 from outbox.http.auth.verified_keys import VerifiedKeys
+from outbox.http.base_path import find_prefix
 from outbox.http.openapi.documentation import complete_openapi
 from outbox.http.readiness import Readiness
 from outbox.http.requests.database import Sessions, create_engine, create_sessions
@@ -39,6 +40,7 @@ async def running(app: FastAPI, kinds: Kinds, settings: Settings) -> AsyncIterat
     `app.state.shutdown` if there is one.
     """
     complete_openapi(app)
+    app.state.duly_prefix = find_prefix(app)
     engine = create_engine(settings.database_url)
     app.state.duly = Platform(
         kinds=kinds,

@@ -3,7 +3,17 @@
 from fastapi import APIRouter
 from fastapi.openapi.models import Example
 
-from outbox.http.routes import health, jobs, kinds, overdue_jobs, queues, submit_job, workers
+from outbox.http.routes import (
+    health,
+    index,
+    jobs,
+    kinds,
+    overdue_jobs,
+    problems,
+    queues,
+    submit_job,
+    workers,
+)
 from outbox.http.routes.dead_letters import handlers as dead_letters
 from outbox.http.routes.submit_job import NeededScope
 from outbox.kinds import Kinds
@@ -19,6 +29,6 @@ def create_router(
     for module in (jobs, overdue_jobs, dead_letters):
         router.include_router(module.router)
     router.include_router(kinds.create_router(open_kinds))
-    for module in (queues, workers, health):
+    for module in (queues, workers, health, index, problems):
         router.include_router(module.router)
     return router

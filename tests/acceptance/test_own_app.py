@@ -133,9 +133,10 @@ def test_a_job_is_submitted_fails_and_is_replayed_by_command_and_over_http(
             wait_for("all are shipped", lambda: states() == ["succeeded"] * 3)
             assert client.get(f"{api}{letter['links']['job']}").json()["state"] == "succeeded"
             bad = client.get(f"{api}/ops/v1/jobs/no-uuid").json()
+            assert client.get(f"{api}{bad['type']}").json()["status"] == 422
             described = client.get(f"{api}/openapi.json").json()
 
-        assert bad["type"] == "/problems/validation"
+        assert bad["type"] == "/ops/problems/validation"
         assert "ProblemBody" in described["components"]["schemas"]
         assert database.execute("SELECT version_num FROM alembic_version").fetchall() == [("a",)]
         assert database.execute("SELECT count(*) FROM orders WHERE shipped").fetchone() == (3,)

@@ -18,7 +18,8 @@ api_key_scheme = HTTPBearer(
     bearerFormat="duly_<prefix>_<secret>",
     description="A key made with `duly keys create`. Scopes: `submit` creates invoices and jobs; "
     "`read` shows them, dead letters, kinds, queues and workers; `operate` cancels, replays and "
-    "discards; `admin` allows all this and manages webhook endpoints; `payloads` shows what is otherwise redacted.",
+    "discards; `admin` allows all this and manages webhook endpoints; `payloads` shows what is "
+    "otherwise redacted.",
 )
 
 

@@ -157,6 +157,16 @@ _PROBLEM: Answer = {
     "title": "There is no such thing",
     "meaning": "Check the address.",
 }
+_PROBLEMS: Answer = {"problems": [_PROBLEM]}
+_INDEX: Answer = {
+    "links": {
+        "docs": "/docs",
+        "openapi": "/openapi.json",
+        "jobs": "/v1/jobs",
+        "dead_letters": "/v1/dead-letters",
+        "health": "/healthz",
+    }
+}
 
 ANSWERS = {
     "JobSummary": JOB_SUMMARY,
@@ -174,6 +184,8 @@ ANSWERS = {
     "Alive": _ALIVE,
     "Ready": _READY,
     "NotReady": _NOT_READY,
+    "Index": _INDEX,
+    "ProblemList": _PROBLEMS,
     "ProblemMeaning": _PROBLEM,
 }
 """By their names in OpenAPI."""

@@ -1,4 +1,4 @@
-"""Documents the API: its OpenAPI description, a page to try it on, what each problem means."""
+"""Documents the API: its OpenAPI description, and a page to try it on."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,34 +6,24 @@ from typing import Any
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.staticfiles import StaticFiles
-from pydantic import BaseModel
 from starlette.responses import HTMLResponse
 
-from outbox.http.openapi.response_docs import add_headers, complete, problem_docs, success_doc
-from outbox.http.problems import types
-from outbox.http.problems.problem import Problem
-from outbox.http.problems.types import PROBLEM_TYPES
+from outbox.http.openapi.response_docs import add_headers, complete
 from outbox.http.requests.strict_route import StrictRoute
+from outbox.http.routes.index import Index, get_index
 
 DESCRIPTION = """
 Submit jobs that are not lost. A 2xx answer means that everything it says has been committed.
 
 Every POST takes an `Idempotency-Key`, which makes it safe to repeat. Errors are
-`application/problem+json`. Their `type` is an address under `/problems` that explains them.
+`application/problem+json`. Their `type` is an address under `/problems`, which lists and
+explains them.
 """
 
+PAGE = "/docs"
 ASSETS = "/docs/assets"
 
 router = APIRouter(tags=["Documentation"], route_class=StrictRoute)
-
-
-class ProblemMeaning(BaseModel):
-    """What the `type` of a problem means, and what to do about it."""
-
-    type: str
-    status: int
-    title: str
-    meaning: str
 
 
 def complete_openapi(app: FastAPI) -> None:
@@ -66,6 +56,7 @@ class DocumentedApi(FastAPI):
             generate_unique_id_function=lambda route: route.name,
             **options,
         )
+        self.docs_url = PAGE
         self.mount(ASSETS, StaticFiles(packages=[("fastapi_offline", "static")]))
         self.include_router(router)
 
@@ -78,7 +69,13 @@ class DocumentedApi(FastAPI):
         return described
 
 
-@router.get("/docs", include_in_schema=False)
+@router.get("/", include_in_schema=False)
+async def get_root(request: Request) -> Index:
+    """The same as `/v1`, for those who know nothing but the address."""
+    return await get_index(request)
+
+
+@router.get(PAGE, include_in_schema=False)
 async def try_it(request: Request) -> HTMLResponse:
     """A page that shows the API and sends requests to it."""
     return get_swagger_ui_html(
@@ -87,20 +84,4 @@ async def try_it(request: Request) -> HTMLResponse:
         swagger_js_url=f"{ASSETS}/swagger-ui-bundle.js",
         swagger_css_url=f"{ASSETS}/swagger-ui.css",
         swagger_favicon_url=f"{ASSETS}/favicon.png",
-    )
-
-
-@router.get(
-    "/problems/{name}",
-    summary="What a problem means",
-    responses=success_doc(200, "ProblemMeaning")
-    | problem_docs(types.NOT_FOUND, types.INVALID, types.INTERNAL),
-)
-async def explain_problem(name: str) -> ProblemMeaning:
-    """What the `type` of a problem means, and what to do about it."""
-    if name not in PROBLEM_TYPES:
-        raise Problem(types.NOT_FOUND, "there is no such problem type")
-    type_ = PROBLEM_TYPES[name]
-    return ProblemMeaning(
-        type=type_.uri, status=type_.status, title=type_.title, meaning=type_.meaning
     )

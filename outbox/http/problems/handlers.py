@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Match
 
+from outbox.http import base_path
 from outbox.http.problems import types
 from outbox.http.problems.problem import Problem, answer, field_errors, invalid
 from outbox.postgres.outages import is_unreachable
@@ -37,6 +38,7 @@ def with_problem_answers(handle: Handler) -> Handler:
     """The handler, answering errors with problems, whatever the app's own error handlers do."""
 
     async def handle_or_answer(request: Request) -> Response:
+        base_path.remember(request)
         try:
             return await handle(request)
         except Exception as error:
@@ -49,6 +51,7 @@ def with_problem_answers(handle: Handler) -> Handler:
 
 
 async def _http_error(request: Request, error: Exception) -> JSONResponse:
+    base_path.remember(request)
     if isinstance(error, Problem):
         return answer(error)
     http = cast("HTTPException", error)

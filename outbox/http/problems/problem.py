@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
+from outbox.http.base_path import with_base_path
 from outbox.http.problems import types
 from outbox.http.problems.types import ProblemType
 
@@ -74,7 +75,7 @@ class Problem(HTTPException):
 def answer(problem: Problem, request_id: str | None = None) -> JSONResponse:
     """The response for a problem."""
     body = ProblemBody(
-        type=problem.type.uri,
+        type=with_base_path(problem.type.uri),
         title=problem.type.title,
         status=problem.type.status,
         detail=problem.detail,

@@ -14,7 +14,10 @@ class ProblemType:
 
     @property
     def uri(self) -> str:
-        """The `type` of the problem, and the path of its documentation."""
+        """The path of its documentation, which is the `type` of the problem.
+
+        In answers it begins with the prefix with which the app included the library's router.
+        """
         return f"/problems/{self.name}"
 
 

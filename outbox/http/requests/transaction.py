@@ -14,7 +14,6 @@ from sqlalchemy.exc import DBAPIError
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from outbox.http import base_path
 from outbox.http.auth.scopes import authenticate
 from outbox.http.problems import types
 from outbox.http.problems.handlers import with_problem_answers
@@ -55,7 +54,6 @@ class TransactionalRoute(StrictRoute):
 
         async def in_transaction(request: Request) -> Response:
             request = StrictRequest(request.scope, request.receive)
-            base_path.remember(request)
             await authenticate(request)  # so the body of a stranger is not read
             await _receive(request)  # so a slow upload holds no connection
             if self.body_field:

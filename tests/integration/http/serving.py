@@ -3,10 +3,12 @@
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Any
 
 import uvicorn
+from fastapi import FastAPI
 
 from outbox.http.server.client_reads import HTTP
 from service.app import create_app
@@ -26,17 +28,21 @@ def settings_for(database_url: str, amqp_url: str, folder: Path) -> Settings:
     )
 
 
-@contextmanager
-def serve(settings: Settings, idle_seconds: int = 5) -> Iterator[str]:
+def serve(settings: Settings, idle_seconds: int = 5) -> AbstractContextManager[str]:
     """Serves the API with uvicorn while the context lasts; gives its address."""
+    return serve_app(create_app(settings), http=HTTP, timeout_keep_alive=idle_seconds)
+
+
+@contextmanager
+def serve_app(app: FastAPI, **options: Any) -> Iterator[str]:
+    """Serves any app, with uvicorn's own protocol unless `options` say otherwise."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         config = uvicorn.Config(
-            create_app(settings),
-            http=HTTP,
+            app,
             ws="none",
             log_config=None,
             lifespan="on",
-            timeout_keep_alive=idle_seconds,
+            **options,
         )
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})

@@ -17,7 +17,7 @@ from service.settings import Settings
 from tests.integration.http.conftest import MakeClient
 
 ID = UUID("01234567-89ab-7cde-8f01-23456789abcd")
-OPEN = {"/healthz", "/readyz", "/problems/{name}"}
+OPEN = {"/healthz", "/readyz", "/v1", "/problems", "/problems/{name}"}
 ROUTES: list[tuple[str, str, Scope, Any]] = [
     ("POST", "/v1/invoices", Scope.SUBMIT, NEW_INVOICES["two lines"]["value"]),
     ("GET", "/v1/invoices", Scope.READ, None),
