@@ -83,7 +83,10 @@ class AttemptRecord:
 
 @dataclass(frozen=True, slots=True)
 class JobFilter:
-    """Which jobs to list; None does not restrict."""
+    """Which jobs to list; None does not restrict.
+
+    The state `scheduled` means queued with `run_at` in the future. `queued` includes those.
+    """
 
     state: str | None = None
     kind: str | None = None
@@ -92,13 +95,15 @@ class JobFilter:
 
     def conditions(self, rows: FromClause) -> list[ColumnElement[bool]]:
         """The filter as SQL on `rows`."""
+        is_scheduled = self.state == "scheduled"
         wanted = {
-            "state": self.state,
+            "state": "queued" if is_scheduled else self.state,
             "kind": self.kind,
             "queue": self.queue,
             "subject": self.subject,
         }
-        return [rows.c[name] == value for name, value in wanted.items() if value is not None]
+        found = [rows.c[name] == value for name, value in wanted.items() if value is not None]
+        return [*found, rows.c.run_at > func.now()] if is_scheduled else found
 
 
 def get(session: Session, job_id: UUID) -> JobRecord | None:

@@ -38,8 +38,11 @@ async def list_jobs(
     by: Reader,
     platform: OnPlatform,
     state: Annotated[
-        Literal["queued", "running", "succeeded", "dead", "cancelled"] | None,
-        Query(description="`queued` includes scheduled jobs."),
+        Literal["scheduled", "queued", "running", "succeeded", "dead", "cancelled"] | None,
+        Query(
+            description="`scheduled` lists queued jobs with `run_at` in the future; `queued` "
+            "includes them."
+        ),
     ] = None,
     kind: QueryText | None = None,
     queue: QueryText | None = None,

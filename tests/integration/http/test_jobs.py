@@ -122,6 +122,19 @@ def test_lists_hold_what_the_filters_name(client: httpx2.Client) -> None:
     assert listed(state="running") == listed(subject="invoice:1") == []
 
 
+def test_scheduled_jobs_are_listed_as_they_are_shown(client: httpx2.Client) -> None:
+    tomorrow = (datetime.now(UTC) + timedelta(days=1)).isoformat()
+    later = client.post("/v1/jobs", json=MAIL | {"run_at": tomorrow}).json()["id"]
+    now = client.post("/v1/jobs", json=MAIL).json()["id"]
+
+    def listed(state: str) -> list[tuple[str, str]]:
+        page = client.get("/v1/jobs", params={"state": state}).json()
+        return [(job["id"], job["state"]) for job in page["jobs"]]
+
+    assert listed("scheduled") == [(later, "scheduled")]
+    assert listed("queued") == [(now, "queued"), (later, "scheduled")]
+
+
 def test_sensitive_fields_are_shown_to_keys_with_the_scope_payloads_only(
     client_with: MakeClient, client: httpx2.Client
 ) -> None:
