@@ -23,6 +23,7 @@ JOB_SUMMARY: Answer = {
 _JOB: Answer = {
     **JOB_SUMMARY,
     "state": "succeeded",
+    "links": {"self": f"/v1/jobs/{_JOB_ID}"},
     "created_at": "2026-01-31T09:00:00Z",
     "run_at": "2026-01-31T09:00:00Z",
     "priority": "normal",
@@ -97,7 +98,11 @@ _LETTER_IN_FULL: Answer = {
     "message": {"size": 2, "body": "{}", "headers": {}},
 }
 _LETTERS: Answer = page("dead_letters", _LETTER)
-_CLOSED: Answer = {"closed_at": "2026-01-31T11:00:00Z", "closed_by": "ops (0f1e2d3c4b5a)"}
+_CLOSED: Answer = {
+    "closed_at": "2026-01-31T11:00:00Z",
+    "closed_by": "ops (0f1e2d3c4b5a)",
+    "links": {"self": "/v1/dead-letters/1042", "job": f"/v1/jobs/{_JOB_ID}"},
+}
 _LETTER_REPLAYED: Answer = {**_LETTER, **_CLOSED, "resolution": "replayed"}
 _LETTER_DISCARDED: Answer = {**_LETTER, **_CLOSED, "resolution": "discarded"}
 

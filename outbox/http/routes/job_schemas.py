@@ -17,7 +17,10 @@ from outbox.store.records import fields
 
 
 class JobSummary(BaseModel):
-    """A job in brief. `scheduled` means queued for later, because of `run_at` or a retry."""
+    """A job in brief. `scheduled` means queued for later, because of `run_at` or a retry.
+
+    `links.cancel` is there while the job can be cancelled: until it has ended.
+    """
 
     id: UUID
     kind: str
@@ -103,7 +106,9 @@ def _summary(job: JobRecord | SubmittedJob) -> dict[str, Any]:
     state = job.state if isinstance(job, JobRecord) else "queued"
     now = datetime.now(UTC)
     is_later = state == "queued" and (job.run_at or now) > now
-    links = {"self": job_path(job.id), "cancel": f"{job_path(job.id)}/cancel"}
+    links = {"self": job_path(job.id)}
+    if state in ("queued", "running"):
+        links["cancel"] = f"{job_path(job.id)}/cancel"
     return fields(job) | {"state": "scheduled" if is_later else state, "links": links}
 
 

@@ -78,10 +78,23 @@ def test_a_closed_letter_stays_closed(client: httpx2.Client, letter: str, action
     assert "has discarded it already" in again.json()["detail"]
 
 
+@pytest.mark.parametrize("action", ["replay", "discard"])
+def test_a_letter_links_to_what_can_be_done_with_it(
+    client: httpx2.Client, letter: str, job_id: str, action: str
+) -> None:
+    always = {"self": letter, "job": f"/v1/jobs/{job_id}"}
+    acts = {"replay": f"{letter}/replay", "discard": f"{letter}/discard"}
+
+    assert client.get(letter).json()["links"] == always | acts
+    assert client.post(acts[action]).json()["links"] == always
+    assert client.get(letter).json()["links"] == always
+
+
 def test_a_message_that_is_no_job_of_ours_can_only_be_discarded(
     client: httpx2.Client, sql_now: psycopg.Connection
 ) -> None:
     letter = f"/v1/dead-letters/{lives.foreign(sql_now, b'x')}"
+    assert client.get(letter).json()["links"] == {"self": letter, "discard": f"{letter}/discard"}
 
     replayed = client.post(f"{letter}/replay")
 

@@ -174,6 +174,25 @@ def test_cancelling_a_running_job_asks_it(
     assert answer.json()["cancel_requested_at"]
 
 
+def test_a_job_links_to_its_cancellation_while_it_can_be_cancelled(
+    client: httpx2.Client, sql_now: psycopg.Connection
+) -> None:
+    tomorrow = (datetime.now(UTC) + timedelta(days=1)).isoformat()
+    made = [client.post("/v1/jobs", json=MAIL | more).json() for more in ({}, {"run_at": tomorrow})]
+    queued, scheduled = made
+
+    def can_be_cancelled(job: dict[str, Any]) -> bool:
+        shown = client.get(job["links"]["self"]).json()["links"]
+        return shown.get("cancel") == f"/v1/jobs/{job['id']}/cancel"
+
+    assert [can_be_cancelled(job) for job in made] == [True, True]
+    run = lives.claim(sql_now, queued["id"])
+    assert can_be_cancelled(queued)
+    lives.succeed(sql_now, run, "null")
+    assert not can_be_cancelled(queued)
+    assert "cancel" not in client.post(scheduled["links"]["cancel"]).json()["links"]
+
+
 @pytest.mark.parametrize(("method", "action"), [("GET", ""), ("POST", "/cancel")])
 def test_a_job_that_does_not_exist_is_not_found(
     lasting_client: httpx2.Client, method: str, action: str

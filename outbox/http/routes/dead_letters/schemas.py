@@ -20,7 +20,8 @@ from outbox.store.records import fields
 class LetterShown(BaseModel):
     """A dead letter. It is open until somebody replays or discards it.
 
-    `closed_by` and `close_reason` then say who did, and why.
+    `closed_by` and `close_reason` then say who did, and why. `links.replay` and `links.discard` are
+    there while it is open; a message that is no job can only be discarded.
     """
 
     id: int
@@ -94,9 +95,13 @@ class LetterPage(BaseModel):
 
 def _shown(letter: DeadLetter) -> dict[str, Any]:
     path = with_base_path(f"/v1/dead-letters/{letter.id}")
-    links = {"self": path, "replay": f"{path}/replay", "discard": f"{path}/discard"}
+    links = {"self": path}
     if letter.job_id is not None:
         links["job"] = job_path(letter.job_id)
+    if letter.closed_at is None:
+        links["discard"] = f"{path}/discard"
+        if letter.job_id is not None:
+            links["replay"] = f"{path}/replay"
     return fields(letter) | {"links": links}
 
 
