@@ -49,6 +49,7 @@ class JobRecord:
     dispatch: int
     attempt: int
     attempt_limit: int
+    replays: int
     worker: str | None
     result: Any
     subject: str | None
@@ -60,6 +61,12 @@ class JobRecord:
     cancel_requested_at: datetime | None
     finished_at: datetime | None
     left_out: tuple[str, ...]
+
+    @property
+    def attempts_left(self) -> int:
+        """How many more attempts there may be; 0 if it has ended, or is to be cancelled."""
+        ends = self.finished_at is not None or self.cancel_requested_at is not None
+        return 0 if ends else max(0, self.attempt_limit - self.attempt)
 
     @property
     def shows_values(self) -> bool:

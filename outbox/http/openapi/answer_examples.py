@@ -33,6 +33,8 @@ _JOB: Answer = {
     "submitted_by": "shop (0f1e2d3c4b5a)",
     "attempt": 1,
     "attempt_limit": 8,
+    "attempts_left": 0,
+    "replays": 0,
     "worker": "worker-1",
     "started_at": "2026-01-31T09:00:01Z",
     "cancel_requested_at": None,

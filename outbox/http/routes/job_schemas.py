@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from outbox import Priority, SubmittedJob
 from outbox.http.base_path import with_base_path
@@ -48,8 +48,19 @@ class JobShown(JobSummary):
     subject: str | None
     parent_id: UUID | None
     submitted_by: str | None
-    attempt: int
-    attempt_limit: int
+    attempt: int = Field(
+        description="The number of its newest attempt, 0 before the first. Counting goes on after "
+        "a replay."
+    )
+    attempt_limit: int = Field(
+        description="The number of the attempt that is its last: if that fails, the job is dead. A "
+        "replay sets it to `attempt` plus as many attempts as the kind allows."
+    )
+    attempts_left: int = Field(
+        description="How many more attempts it may have, besides one that runs: `attempt_limit` "
+        "less `attempt`. 0 once the job has ended, or is to be cancelled."
+    )
+    replays: int = Field(description="How often it was replayed after it died.")
     worker: str | None
     started_at: datetime | None
     cancel_requested_at: datetime | None
@@ -114,7 +125,8 @@ def _summary(job: JobRecord | SubmittedJob) -> dict[str, Any]:
 
 def _details(job: JobRecord, kinds: Kinds, by: Caller) -> dict[str, Any]:
     redacted = {} if by.may(Scope.PAYLOADS) else _redacted(job, kinds)
-    return _summary(job) | {"priority": Priority(job.priority).name.lower()} | redacted
+    shown = {"priority": Priority(job.priority).name.lower(), "attempts_left": job.attempts_left}
+    return _summary(job) | shown | redacted
 
 
 def _redacted(job: JobRecord, kinds: Kinds) -> dict[str, Any]:

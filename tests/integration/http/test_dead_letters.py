@@ -59,6 +59,26 @@ def test_replay_queues_the_job_again_and_records_who_and_why(
     assert client.get(f"/v1/jobs/{job_id}").json()["state"] == "queued"
 
 
+def test_a_replayed_job_says_how_many_attempts_it_has_left(
+    client: httpx2.Client, letter: str, job_id: str, sql_now: psycopg.Connection
+) -> None:
+    def counts() -> list[int]:
+        job = client.get(f"/v1/jobs/{job_id}").json()
+        return [job[name] for name in ("attempt", "attempt_limit", "attempts_left", "replays")]
+
+    assert counts() == [1, 8, 0, 0]  # it is dead
+    client.post(f"{letter}/replay")
+    assert counts() == [1, 9, 8, 1]
+    lives.retry(sql_now, lives.claim(sql_now, job_id, dispatch=2))
+    assert counts() == [2, 9, 7, 1]
+    run = lives.claim(sql_now, job_id, dispatch=3)
+    assert counts() == [3, 9, 6, 1]
+    client.post(f"/v1/jobs/{job_id}/cancel")
+    assert counts() == [3, 9, 0, 1]
+    lives.succeed(sql_now, run, "null")
+    assert counts() == [3, 9, 0, 1]
+
+
 def test_discard_closes_the_letter_and_leaves_the_job_dead(
     client: httpx2.Client, letter: str, job_id: str
 ) -> None:
