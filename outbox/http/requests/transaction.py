@@ -18,6 +18,7 @@ from outbox.http.auth.scopes import authenticate
 from outbox.http.problems import types
 from outbox.http.problems.handlers import with_problem_answers
 from outbox.http.problems.problem import Problem
+from outbox.http.requests.body_size import check_declared, limited
 from outbox.http.requests.idempotency import AlreadyAnswered, lock_key, store_answer
 from outbox.http.requests.request_transaction import RequestTransaction
 from outbox.http.requests.strict_json import StrictRequest
@@ -38,8 +39,9 @@ UPLOAD_SECONDS = 60
 class TransactionalRoute(StrictRoute):
     """Runs the handler in a transaction, for a caller with an API key; answers after the commit.
 
-    A POST takes an Idempotency-Key. An exception, or a status of 400 or above, rolls back. If the
-    process dies, either the whole transaction has committed, with the answer stored under its
+    A POST takes an Idempotency-Key. A body over `Settings.largest_body` is a 413, also in an app
+    without the middleware `BodyLimit`. An exception, or a status of 400 or above, rolls back. If
+    the process dies, either the whole transaction has committed, with the answer stored under its
     Idempotency-Key, or none of it.
     """
 
@@ -53,8 +55,10 @@ class TransactionalRoute(StrictRoute):
         handle = super().get_route_handler()
 
         async def in_transaction(request: Request) -> Response:
-            request = StrictRequest(request.scope, request.receive)
+            largest = request.app.state.duly.settings.largest_body
+            request = StrictRequest(request.scope, limited(request.receive, largest))
             await authenticate(request)  # so the body of a stranger is not read
+            check_declared(request.scope, largest)
             await _receive(request)  # so a slow upload holds no connection
             if self.body_field:
                 await request.require_json()

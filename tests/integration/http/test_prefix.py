@@ -19,7 +19,7 @@ from service.examples import NEW_JOBS
 from service.jobs import duly
 from service.kinds import SEND_EMAIL
 from service.settings import Settings
-from tests.integration.http import lives
+from tests.integration.http import lives, raw
 from tests.integration.http.serving import serve_app
 
 MAIL: Any = NEW_JOBS["a mail"]["value"]
@@ -130,6 +130,35 @@ def test_a_prefix_with_parameters_is_in_the_links(settings: Settings, key: str) 
 
         assert made.headers["location"] == f"/berlin/v1/jobs/{made.json()['id']}"
         assert client.get("/berlin/v1").json()["links"]["jobs"] == "/berlin/v1/jobs"
+
+
+@pytest.mark.parametrize("path", ["/ops/v1/jobs", "/v1/orders"])
+@pytest.mark.parametrize("excess", [0, 1])
+def test_a_body_is_limited_without_the_middleware(
+    ops: httpx2.Client, settings: Settings, path: str, excess: int
+) -> None:
+    body = b" " * (settings.largest_body + excess)
+
+    declared = ops.post(path, content=body)
+    streamed = ops.post(path, content=iter([body[:1000], body[1000:]]))
+
+    for answer in (declared, streamed):
+        assert (answer.status_code == 413) == bool(excess)
+    if excess:
+        assert declared.json()["type"] == streamed.json()["type"] == "/ops/problems/too-large"
+
+
+def test_a_body_without_end_is_refused_when_it_passes_the_limit(
+    ops: httpx2.Client, settings: Settings
+) -> None:
+    key = f"Authorization: {ops.headers['authorization']}"
+    with raw.connect(ops) as connection:
+        connection.sendall(raw.head("POST /ops/v1/jobs", key, "Transfer-Encoding: chunked"))
+        chunk = b" " * 10_000
+        for _ in range(settings.largest_body // len(chunk) + 1):
+            connection.sendall(b"%x\r\n%b\r\n" % (len(chunk), chunk))
+
+        assert raw.status(connection) == 413  # the last chunk was never sent
 
 
 def _client(address: str, key: str) -> httpx2.Client:
