@@ -183,7 +183,7 @@ def test_a_job_links_to_its_cancellation_while_it_can_be_cancelled(
 
     def can_be_cancelled(job: dict[str, Any]) -> bool:
         shown = client.get(job["links"]["self"]).json()["links"]
-        return shown.get("cancel") == f"/v1/jobs/{job['id']}/cancel"
+        return bool(shown.get("cancel") == f"/v1/jobs/{job['id']}/cancel")
 
     assert [can_be_cancelled(job) for job in made] == [True, True]
     run = lives.claim(sql_now, queued["id"])
