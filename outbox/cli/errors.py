@@ -2,9 +2,11 @@
 
 from collections.abc import Callable
 from enum import IntEnum
+from typing import TypeGuard
 
 from pydantic import ValidationError
 from sqlalchemy.exc import ArgumentError, DBAPIError
+from typer import TyperException
 
 from outbox.postgres.outages import is_read_only, is_unreachable
 from outbox.postgres.replication import is_unreplicated
@@ -35,7 +37,14 @@ class Stop(Exception):
         self.code = code
 
 
-EXPECTED = (Stop, DBAPIError, ArgumentError, ValidationError, UnicodeEncodeError)
+EXPECTED = (
+    Stop,
+    TyperException,
+    DBAPIError,
+    ArgumentError,
+    ValidationError,
+    UnicodeEncodeError,
+)
 """Errors that a command may raise. Any other is a bug, and its traceback is shown."""
 
 
@@ -43,6 +52,8 @@ def explain(error: Exception) -> Stop:
     """The message and exit code for one of the `EXPECTED` errors."""
     if isinstance(error, Stop):
         return error
+    if isinstance(error, TyperException):
+        return _usage_error(error)
     if isinstance(error, ValidationError):
         return Stop(field_errors(error, _setting), Code.USAGE)
     if isinstance(error, DBAPIError):
@@ -52,10 +63,24 @@ def explain(error: Exception) -> Stop:
     return Stop("DATABASE_URL is not the address of a database", Code.USAGE)
 
 
+def is_help(error: Exception) -> TypeGuard[TyperException]:
+    """Whether typer raised this to show the help of a group that was called without a command."""
+    return type(error).__name__ == "NoArgsIsHelpError"
+
+
 def field_errors(error: ValidationError, name: Callable[[str], str] = str) -> str:
     """One line for each invalid field, without the values that were given."""
     found = error.errors(include_input=False, include_url=False, include_context=False)
     return "\n".join(f"{name('.'.join(map(str, each['loc'])))}: {each['msg']}" for each in found)
+
+
+def _usage_error(error: TyperException) -> Stop:
+    """What is wrong, in one line, and where help is."""
+    line = " ".join(error.format_message().replace(": Value error, ", ": ").split())
+    context = getattr(error, "ctx", None)
+    where = context.command_path if context else "duly"
+    message = line[:1].lower() + line[1:].removesuffix(".")
+    return Stop(f"{message}\ntry {where} --help", Code.USAGE)
 
 
 def _setting(field: str) -> str:

@@ -8,6 +8,7 @@ import typer
 
 from outbox.cli.database import session
 from outbox.cli.errors import Code, Stop
+from outbox.cli.terminal.ids import row_id
 from outbox.cli.terminal.output import Output, OutputOption, show, show_rows
 from outbox.cli.terminal.pages import print_continuation
 from outbox.cli.terminal.times import since as parse_since
@@ -17,7 +18,6 @@ from outbox.operations.acts import Act, ActFilter
 commands = typer.Typer(help="List and show what people did, and why.", no_args_is_help=True)
 
 COLUMNS = ("id", "at", "who", "act", "about", "why")
-LARGEST_ID = 2**63 - 1
 
 
 @commands.command("list")
@@ -38,10 +38,12 @@ def list_acts(
         datetime | None,
         typer.Option(parser=parse_since, metavar="ISO|AGE", help="Only acts before then."),
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, max=jobs.LARGEST_PAGE, help="Page size.")] = 50,
+    limit: Annotated[
+        int, typer.Option(min=1, max=jobs.LARGEST_PAGE, metavar="N", help="Page size.")
+    ] = 50,
     after: Annotated[
         int | None,
-        typer.Option(min=1, max=LARGEST_ID, metavar="ID", help="Continue after this act."),
+        typer.Option(parser=row_id, metavar="ID", help="Continue after this act."),
     ] = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
@@ -55,9 +57,7 @@ def list_acts(
 
 @commands.command("show")
 def show_act(
-    act_id: Annotated[
-        int, typer.Argument(metavar="ID", min=1, max=LARGEST_ID, help="The act's id.")
-    ],
+    act_id: Annotated[int, typer.Argument(metavar="ID", parser=row_id, help="The act's id.")],
     *,
     output: OutputOption = Output.TABLE,
 ) -> None:

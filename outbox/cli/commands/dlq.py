@@ -7,7 +7,6 @@ import typer
 from outbox.cli.database import session
 from outbox.cli.dead_letters import bulk
 from outbox.cli.dead_letters.options import (
-    LARGEST_ID,
     AllOption,
     ContinueOption,
     ErrorOption,
@@ -23,6 +22,7 @@ from outbox.cli.dead_letters.options import (
 )
 from outbox.cli.errors import Code, Stop
 from outbox.cli.person import ByOption, WhyOption
+from outbox.cli.terminal.ids import row_id
 from outbox.cli.terminal.output import Output, OutputOption, show, show_rows
 from outbox.cli.terminal.pages import print_continuation
 from outbox.cli.terminal.views import (
@@ -55,11 +55,13 @@ def list_letters(
     closed: Annotated[
         bool, typer.Option("--closed", help="List replayed and discarded ones, not open ones.")
     ] = False,
-    limit: Annotated[int, typer.Option(min=1, max=jobs.LARGEST_PAGE, help="Page size.")] = 50,
+    limit: Annotated[
+        int, typer.Option(min=1, max=jobs.LARGEST_PAGE, metavar="N", help="Page size.")
+    ] = 50,
     oldest_first: OldestFirstOption = False,
     after: Annotated[
         int | None,
-        typer.Option(min=1, max=LARGEST_ID, metavar="ID", help="Continue after this one."),
+        typer.Option(parser=row_id, metavar="ID", help="Continue after this one."),
     ] = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
@@ -77,7 +79,7 @@ def list_letters(
 @commands.command("show")
 def show_letter(
     letter_id: Annotated[
-        int, typer.Argument(metavar="ID", min=1, max=LARGEST_ID, help="The dead letter's id.")
+        int, typer.Argument(metavar="ID", parser=row_id, help="The dead letter's id.")
     ],
     *,
     payloads: PayloadsOption = False,

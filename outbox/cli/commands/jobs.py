@@ -35,9 +35,9 @@ JobId = Annotated[UUID, typer.Argument(metavar="ID", help="The job's id.")]
 
 @commands.command("submit")
 def submit_job(
-    kind: Annotated[str, typer.Argument(help="The kind, such as email.send.")],
+    kind: Annotated[str, typer.Argument(metavar="KIND", help="The kind, such as email.send.")],
     *,
-    payload: Annotated[str, typer.Option(help="JSON, @FILE, or - for stdin.")],
+    payload: Annotated[str, typer.Option(metavar="JSON", help="JSON, @FILE, or - for stdin.")],
     run_at: Annotated[
         datetime | None,
         typer.Option(parser=moment, metavar="ISO", help="Do not run it before then."),
@@ -65,7 +65,9 @@ def list_jobs(
     kind: Annotated[str | None, typer.Option(help="Only jobs of this kind.")] = None,
     queue: Annotated[str | None, typer.Option(help="Only jobs of this queue.")] = None,
     subject: Annotated[str | None, typer.Option(help="Only jobs about this.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=jobs.LARGEST_PAGE, help="Page size.")] = 50,
+    limit: Annotated[
+        int, typer.Option(min=1, max=jobs.LARGEST_PAGE, metavar="N", help="Page size.")
+    ] = 50,
     after: Annotated[
         UUID | None, typer.Option(metavar="ID", help="Continue after this job.")
     ] = None,

@@ -22,7 +22,9 @@ commands = typer.Typer()
 def api(
     *,
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on.")] = 8000,
+    port: Annotated[
+        int, typer.Option(min=1, max=65535, metavar="N", help="The port to listen on.")
+    ] = 8000,
 ) -> None:
     """Serve the HTTP API until SIGTERM or Ctrl-C."""
     from outbox import logs
@@ -44,7 +46,7 @@ def api(
 
 @commands.command()
 def relay() -> None:
-    """Publish due jobs, collect dead letters, rescue jobs of dead workers, delete old jobs."""
+    """Publish due jobs, collect dead letters, rescue and delete jobs."""
     from outbox import logs
     from outbox.relay import process as relay_process
 
@@ -72,12 +74,17 @@ def worker(
     queues: Annotated[
         str | None, typer.Option(metavar="A,B", help="Serve only these queues.")
     ] = None,
-    threads: Annotated[int, typer.Option(min=1, max=1000, help="Jobs run at once.")] = 16,
+    threads: Annotated[
+        int, typer.Option(min=1, max=1000, metavar="N", help="Jobs run at once.")
+    ] = 16,
     grace: Annotated[
-        float, typer.Option(min=0, max=86400, help="Seconds that running jobs have to finish.")
+        float,
+        typer.Option(
+            min=0, max=86400, metavar="SECONDS", help="Time that running jobs have to finish."
+        ),
     ] = 25,
 ) -> None:
-    """Run jobs until SIGTERM or Ctrl-C; then finish running jobs or hand them back."""
+    """Run jobs until SIGTERM or Ctrl-C. Running jobs then finish, or are handed back."""
     from outbox import logs
     from outbox.worker import process as worker_process
     from outbox.worker.thread_shares import TooFewThreads

@@ -122,8 +122,17 @@ def _find(db: Session, plan: Plan) -> Letters:
 def _ask(act: Act, count: int) -> None:
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise Stop(f"{count} dead letters match: add --yes to {act} them", Code.USAGE)
-    if not typer.confirm(f"{act.capitalize()} {count} dead letters?", err=True):
+    if not _confirmed(f"{act.capitalize()} {count} dead letters?"):
         raise Stop("nothing was done")
+
+
+def _confirmed(question: str) -> bool:
+    """Whether the person says yes. Ctrl-C and Ctrl-D say no."""
+    try:
+        return typer.confirm(question, err=True)
+    except typer.Abort:
+        typer.echo(err=True)
+        return False
 
 
 def _record(db: Session, plan: Plan, found: Letters) -> Plan:

@@ -1,24 +1,28 @@
 """The options that select the dead letters of a command."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, get_args
 
 import typer
 
 from outbox.cli.errors import Code, Stop
+from outbox.cli.terminal.ids import row_id
 from outbox.cli.terminal.times import since as parse_since
 from outbox.operations.dead_letters import DeadLetterFilter, Reason
 
-LARGEST_ID = 2**63 - 1
-
 Ids = Annotated[
     list[int] | None,
-    typer.Argument(metavar="ID", min=1, max=LARGEST_ID, help="The dead letters' ids."),
+    typer.Argument(metavar="ID", parser=row_id, help="The dead letters' ids."),
 ]
 KindOption = Annotated[str | None, typer.Option("--kind", help="Only those of this kind.")]
 QueueOption = Annotated[str | None, typer.Option("--queue", help="Only those of this queue.")]
 ReasonOption = Annotated[
-    Reason | None, typer.Option("--reason", help="Only those that died for this reason.")
+    Reason | None,
+    typer.Option(
+        "--reason",
+        metavar="REASON",
+        help=f"Only those that died for this reason: {', '.join(get_args(Reason))}.",
+    ),
 ]
 ErrorOption = Annotated[
     str | None, typer.Option("--error", help="Only those whose error type or text contains this.")
@@ -46,15 +50,14 @@ OldestFirstOption = Annotated[
 ]
 AllOption = Annotated[bool, typer.Option("--all", help="Every open one, without a filter.")]
 LimitOption = Annotated[
-    int | None, typer.Option("--limit", min=1, help="At most this many, newest first.")
+    int | None, typer.Option("--limit", min=1, metavar="N", help="At most this many, newest first.")
 ]
 ContinueOption = Annotated[
     int | None,
     typer.Option(
         "--continue",
         metavar="ACT",
-        min=1,
-        max=LARGEST_ID,
+        parser=row_id,
         help="Finish an interrupted command: act on the rest of its dead letters.",
     ),
 ]

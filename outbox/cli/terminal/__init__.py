@@ -1,4 +1,4 @@
 """What commands print, and the times that people type.
 
-Read output, which prints all data; then views (jobs and dead letters), pages and times.
+Read output, which prints all data; then views (jobs and dead letters), pages, ids and times.
 """

@@ -35,7 +35,10 @@ class Output(StrEnum):
 OutputOption = Annotated[
     Output,
     typer.Option(
-        "--output", "-o", help="A table for people; one JSON value, or one per line, for programs."
+        "--output",
+        "-o",
+        metavar="FORMAT",
+        help="table, for people; for programs json, or ndjson with a value on each line.",
     ),
 ]
 
