@@ -14,12 +14,20 @@ from outbox.cli.database import session
 from outbox.cli.errors import Code, Stop
 from outbox.cli.payloads import work_from
 from outbox.cli.person import ByOption, WhyOption
-from outbox.cli.terminal.output import Output, OutputOption, show, show_rows
+from outbox.cli.terminal.output import (
+    Output,
+    OutputOption,
+    as_text,
+    print_message,
+    show,
+    show_rows,
+)
 from outbox.cli.terminal.pages import print_continuation
 from outbox.cli.terminal.times import moment
 from outbox.cli.terminal.views import PayloadsOption, attempt_views, job_view
 from outbox.operations import acts, jobs
 from outbox.operations.jobs import JobFilter, JobRecord
+from outbox.store.records import fields
 from outbox.values.printable import plain
 
 commands = typer.Typer(help="Submit, list, show, cancel and watch jobs.", no_args_is_help=True)
@@ -49,13 +57,18 @@ def submit_job(
     why: WhyOption = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Submit a job. Once its id is printed, the job is committed and will run."""
+    """Submit a job and print its id. Once it is printed, the job is committed and will run."""
     work = work_from(kind, payload)
     level = None if priority is None else Priority[priority.upper()]
     with session() as db, db.begin():
         job = submit(db, work, run_at=run_at, priority=level, by=by)
         acts.record(db, "submit", [f"job:{job.id}"], who=by, why=why)
-    show({"id": job.id, "kind": job.kind, "queue": job.queue, "run_at": job.run_at}, output)
+    if output is not Output.TABLE:
+        show(fields(job), output)
+        return
+    typer.echo(job.id)
+    later = "" if job.run_at is None else f", to run at {as_text(job.run_at)}"
+    print_message(f"submitted {job.kind} to the queue {job.queue}{later}")
 
 
 @commands.command("list")

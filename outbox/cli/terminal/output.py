@@ -120,7 +120,7 @@ def _outline(value: object, lines: list[list[str]], *, indent: int) -> None:
             _start_line(lines, number, indent)
             _outline(inner, lines, indent=indent)
     else:
-        text = _as_text(value)
+        text = as_text(value)
         for number, line in enumerate(text.splitlines()):
             _start_line(lines, number, indent)
             lines[-1].append(_styled(plain(line), STATES.get(text, "")))
@@ -137,11 +137,12 @@ def _styled(text: str, style: str) -> str:
 
 
 def _rich_text(value: object) -> Text:
-    text = _as_text(value)
+    text = as_text(value)
     return Text("\n".join(map(plain, text.splitlines())), style=STATES.get(text, ""))
 
 
-def _as_text(value: object) -> str:
+def as_text(value: object) -> str:
+    """The value as tables show it, its control characters not yet written out."""
     if value is None:
         return "-"
     if isinstance(value, str):

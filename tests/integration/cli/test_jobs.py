@@ -29,6 +29,16 @@ def test_submit_commits_a_job_with_its_event(duly: Duly, sql_now: psycopg.Connec
     assert row == ("Grüße", "anna", 0, datetime(2100, 1, 1, tzinfo=UTC))
 
 
+def test_submit_prints_the_id_alone(duly: Duly) -> None:
+    run_at = "2100-01-01T00:00:00+00:00"
+    done = duly("jobs", "submit", "email.send", "--payload", PAYLOAD, "--run-at", run_at)
+    assert done.stderr == (
+        "duly: submitted email.send to the queue email, to run at 2100-01-01 00:00:00Z\n"
+    )
+    assert duly("jobs", "show", done.stdout.strip()).returncode == 0
+    assert done.stdout == f"{UUID(done.stdout.strip())}\n"
+
+
 def test_submit_names_each_wrong_field_and_writes_nothing(
     duly: Duly, sql_now: psycopg.Connection
 ) -> None:
