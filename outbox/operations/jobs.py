@@ -30,6 +30,12 @@ LARGEST_PAGE = 1000
 LARGEST_IN_LIST = 4_000
 """The largest payload or result, in bytes of JSON, that a list still holds."""
 JSON = ("payload", "result")
+SCHEDULED = "scheduled"
+ID_SLACK = 86_400_000
+"""How far, in milliseconds, the moment in a job's id may be from its `created_at`.
+
+The id has the submitter's clock, and `created_at` is when its transaction began in Postgres.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,25 +98,39 @@ class AttemptRecord:
 class JobFilter:
     """Which jobs to list; None does not restrict.
 
-    The state `scheduled` means queued with `run_at` in the future. `queued` includes those.
+    `state` is a state, or `scheduled`: queued with `run_at` in the future. `queued` includes those.
+    `since` (inclusive) and `until` (exclusive) restrict `created_at`.
     """
 
     state: str | None = None
     kind: str | None = None
     queue: str | None = None
     subject: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
 
     def conditions(self, rows: FromClause) -> list[ColumnElement[bool]]:
         """The filter as SQL on `rows`."""
-        is_scheduled = self.state == "scheduled"
-        wanted = {
-            "state": "queued" if is_scheduled else self.state,
-            "kind": self.kind,
-            "queue": self.queue,
-            "subject": self.subject,
-        }
+        wanted = {"kind": self.kind, "queue": self.queue, "subject": self.subject}
         found = [rows.c[name] == value for name, value in wanted.items() if value is not None]
-        return [*found, rows.c.run_at > func.now()] if is_scheduled else found
+        if self.state == SCHEDULED:
+            found += [rows.c.state == "queued", rows.c.run_at > func.now()]
+        elif self.state is not None:
+            found.append(rows.c.state == self.state)
+        if self.since is not None:
+            found.append(rows.c.created_at >= self.since)
+        if self.until is not None:
+            found.append(rows.c.created_at < self.until)
+        return found
+
+    def id_bounds(self, rows: FromClause) -> list[ColumnElement[bool]]:
+        """Bounds for the ids of jobs created between `since` and `until`, to search no others."""
+        found: list[ColumnElement[bool]] = []
+        if self.since is not None:
+            found.append(rows.c.id >= _first_id(self.since, -ID_SLACK))
+        if self.until is not None:
+            found.append(rows.c.id < _first_id(self.until, ID_SLACK))
+        return found
 
 
 def get(session: Session, job_id: UUID) -> JobRecord | None:
@@ -137,8 +157,11 @@ def find_page(
     def query(rows: FromClause) -> Select[Any]:
         return _brief(rows).where(*wanted.conditions(rows))
 
-    read = pages.read if wanted.subject is None else pages.read_indexed
-    page = read(session, jobs_table, query, Order(before), min(limit, LARGEST_PAGE + 1))
+    order, most = Order(before), min(limit, LARGEST_PAGE + 1)
+    if wanted.subject is not None:
+        page = pages.read_indexed(session, jobs_table, query, order, most)
+    else:
+        page = pages.read(session, jobs_table, query, order, most, *wanted.id_bounds(jobs_table))
     return Page([_record(row) for row in page.rows], page.after)
 
 
@@ -176,6 +199,12 @@ def cancel(session: Session, job_id: UUID, *, by: str, why: str | None = None) -
         session.connection().exec_driver_sql(transitions.CANCEL, parameters).scalar()
     )
     return state
+
+
+def _first_id(moment: datetime, slack: int) -> UUID:
+    """The least UUIDv7 of this moment plus `slack`: its first 48 bits are milliseconds."""
+    milliseconds = int(moment.timestamp() * 1000) + slack
+    return UUID(int=min(max(milliseconds, 0), 2**48 - 1) << 80)
 
 
 def _first(session: Session, query: Select[Any], job_id: UUID) -> JobRecord | None:

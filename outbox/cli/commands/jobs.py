@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 from uuid import UUID
 
 import typer
@@ -24,6 +24,7 @@ from outbox.cli.terminal.output import (
 )
 from outbox.cli.terminal.pages import print_continuation
 from outbox.cli.terminal.times import moment
+from outbox.cli.terminal.times import since as parse_since
 from outbox.cli.terminal.views import PayloadsOption, attempt_views, job_view
 from outbox.operations import acts, jobs
 from outbox.operations.jobs import JobFilter, JobRecord
@@ -37,7 +38,7 @@ VALUES = ("payload", "result")
 POLL_SECONDS = 0.5
 """The poll interval of `jobs watch`."""
 
-State = Literal["queued", "running", "succeeded", "dead", "cancelled"]
+State = Literal["queued", "running", "succeeded", "dead", "cancelled", "scheduled"]
 JobId = Annotated[UUID, typer.Argument(metavar="ID", help="The job's id.")]
 
 
@@ -74,10 +75,32 @@ def submit_job(
 @commands.command("list")
 def list_jobs(
     *,
-    state: Annotated[State | None, typer.Option(help="Only jobs in this state.")] = None,
+    state: Annotated[
+        State | None,
+        typer.Option(
+            metavar="STATE",
+            help=f"Only jobs in this state: {', '.join(get_args(State))} (queued, for later).",
+        ),
+    ] = None,
     kind: Annotated[str | None, typer.Option(help="Only jobs of this kind.")] = None,
     queue: Annotated[str | None, typer.Option(help="Only jobs of this queue.")] = None,
     subject: Annotated[str | None, typer.Option(help="Only jobs about this.")] = None,
+    since: Annotated[
+        datetime | None,
+        typer.Option(
+            parser=parse_since,
+            metavar="ISO|AGE",
+            help="Only jobs created at or after this time, or in the last 2h, 3d, ...",
+        ),
+    ] = None,
+    until: Annotated[
+        datetime | None,
+        typer.Option(
+            parser=parse_since,
+            metavar="ISO|AGE",
+            help="Only jobs created before this time, or more than 2h, 3d, ... ago.",
+        ),
+    ] = None,
     limit: Annotated[
         int, typer.Option(min=1, max=jobs.LARGEST_PAGE, metavar="N", help="Page size.")
     ] = 50,
@@ -90,7 +113,7 @@ def list_jobs(
     output: OutputOption = Output.TABLE,
 ) -> None:
     """List jobs, newest first."""
-    wanted = JobFilter(state=state, kind=kind, queue=queue, subject=subject)
+    wanted = JobFilter(state, kind, queue, subject, since, until)
     with session() as db, db.begin():
         found = jobs.find(db, wanted, limit=limit + 1, before=after)
         page = found[:limit]

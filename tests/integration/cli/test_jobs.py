@@ -85,6 +85,24 @@ def test_list_filters_and_hides_sensitive_fields(duly: Duly, session: Session, j
     assert shown["payload"]["to"] == "anna@example.org"
 
 
+def test_list_filters_by_state_and_creation(
+    duly: Duly, session: Session, job: UUID, sql_now: psycopg.Connection
+) -> None:
+    later = submit(session, email(), run_at=datetime(2100, 1, 1, tzinfo=UTC)).id
+    session.commit()
+    sql_now.execute("UPDATE duly.jobs SET created_at = now() - interval '3 h' WHERE id = %s", [job])
+
+    def listed(*options: str) -> list[str]:
+        return [each["id"] for each in duly.json("jobs", "list", *options)]
+
+    assert listed("--state", "scheduled") == [str(later)]
+    assert listed("--state", "queued") == [str(later), str(job)]
+    assert listed("--since", "2h") == [str(later)]
+    assert listed("--until", "2h") == [str(job)]
+    assert listed("--since", "4h", "--until", "2h", "--state", "queued") == [str(job)]
+    assert listed("--since", "4h", "--state", "running") == []
+
+
 def test_show_prints_every_attempt_and_lets_no_text_command_the_terminal(
     duly: Duly, die: Callable[..., UUID]
 ) -> None:

@@ -1,7 +1,7 @@
 """A list reads a bounded number of rows, and misses none."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
@@ -9,9 +9,11 @@ import pytest
 from sqlalchemy import event, text
 from sqlalchemy.orm import Session
 
+from outbox import submit
 from outbox.operations import dead_letters, jobs, pages
 from outbox.operations.dead_letters import DeadLetterFilter
 from outbox.operations.jobs import JobFilter
+from tests.integration.engine.line import note_kind
 
 MANY = 60_000
 JOBS = """
@@ -46,6 +48,8 @@ ROWS_READ = "SELECT sum(seq_tup_read + idx_tup_fetch) FROM pg_stat_xact_user_tab
                 JobFilter(state="queued"),
                 JobFilter(state="dead", kind="test.note"),
                 JobFilter(subject="none"),
+                JobFilter(since=datetime(2100, 1, 1, tzinfo=UTC)),
+                JobFilter(until=datetime(1970, 1, 1, tzinfo=UTC)),
             )
         ),
         *(
@@ -68,6 +72,19 @@ def test_a_filter_that_matches_nothing_reads_a_bounded_number_of_rows(
     assert find(session).rows == []
     # Where the plan is parallel, two processes may read as many before the limit stops them.
     assert session.scalar(text(ROWS_READ)) <= 2 * pages.SCAN_LIMIT + 100
+
+
+def test_a_list_by_creation_searches_no_older_jobs(
+    session: Session, sql_now: psycopg.Connection
+) -> None:
+    sql_now.execute(JOBS, [MANY])
+    sql_now.execute("UPDATE duly.jobs SET created_at = '2020-01-01'")
+    today = JobFilter(since=datetime.now(UTC) - timedelta(hours=1))
+    assert jobs.find_page(session, today) == pages.Page([], None)
+    submitted = submit(session, note_kind("q")())
+    session.commit()
+    (found,) = jobs.find_page(session, today).rows
+    assert found.id == submitted.id
 
 
 @pytest.fixture
