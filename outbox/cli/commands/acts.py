@@ -51,7 +51,7 @@ def list_acts(
     wanted = ActFilter(who=who, act=act, about=about, since=since, until=until)
     with session() as db:
         found = acts.find(db, wanted, limit=limit + 1, before=after)
-    show_rows([_view(each, output) for each in found[:limit]], COLUMNS, output)
+    show_rows([_view(each, output) for each in found[:limit]], COLUMNS, output, spare=("why",))
     print_continuation(found, limit)
 
 

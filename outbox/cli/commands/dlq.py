@@ -27,6 +27,7 @@ from outbox.cli.terminal.output import Output, OutputOption, show, show_rows
 from outbox.cli.terminal.pages import print_continuation
 from outbox.cli.terminal.views import (
     LETTER_COLUMNS,
+    LETTER_SPARE,
     PayloadsOption,
     attempt_views,
     job_view,
@@ -72,7 +73,12 @@ def list_letters(
             db, wanted, limit=limit + 1, after=after, oldest_first=oldest_first
         )
     columns = (*LETTER_COLUMNS, "resolution", "closed_by") if closed else LETTER_COLUMNS
-    show_rows([letter_view(each, payloads=False) for each in found[:limit]], columns, output)
+    show_rows(
+        [letter_view(each, payloads=False) for each in found[:limit]],
+        columns,
+        output,
+        spare=LETTER_SPARE,
+    )
     print_continuation(found, limit)
 
 

@@ -17,12 +17,12 @@ from outbox.cli.person import ByOption, WhyOption
 from outbox.cli.terminal.output import (
     Output,
     OutputOption,
-    as_text,
     print_message,
     show,
     show_rows,
 )
 from outbox.cli.terminal.pages import print_continuation
+from outbox.cli.terminal.text import as_text
 from outbox.cli.terminal.times import moment
 from outbox.cli.terminal.times import since as parse_since
 from outbox.cli.terminal.views import PayloadsOption, attempt_views, job_view
@@ -34,6 +34,8 @@ from outbox.values.printable import plain
 commands = typer.Typer(help="Submit, list, show, cancel and watch jobs.", no_args_is_help=True)
 
 COLUMNS = ("id", "kind", "queue", "state", "attempt", "run_at", "subject")
+SPARE = ("run_at", "queue", "subject")
+"""What a narrow terminal does without."""
 VALUES = ("payload", "result")
 POLL_SECONDS = 0.5
 """The poll interval of `jobs watch`."""
@@ -121,7 +123,8 @@ def list_jobs(
             about = (f"job:{job.id}" for job in page if job.shows_values)
             acts.look(db, about, who=by, why=why)
     columns = (*COLUMNS, *VALUES) if payloads else COLUMNS
-    show_rows([job_view(job, payloads=payloads) for job in page], columns, output)
+    spare = (*SPARE, "attempt", "state") if payloads else SPARE
+    show_rows([job_view(job, payloads=payloads) for job in page], columns, output, spare=spare)
     print_continuation(found, limit)
 
 

@@ -43,7 +43,9 @@ def list_keys(*, output: OutputOption = Output.TABLE) -> None:
     """List all keys, newest first, without their secrets."""
     with session() as db:
         rows = [{name: getattr(key, name) for name in COLUMNS} for key in api_keys.all_keys(db)]
-    show_rows(rows, COLUMNS, output)
+    if output is Output.TABLE:
+        rows = [row | {"scopes": ", ".join(row["scopes"])} for row in rows]
+    show_rows(rows, COLUMNS, output, spare=("created_at",))
 
 
 @commands.command("revoke")

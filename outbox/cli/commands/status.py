@@ -80,9 +80,12 @@ def _print(
     workers = [asdict(each) | {"alive": _is_alive(each)} for each in status.workers]
     overdue = [asdict(each) for each in status.overdue]
     if output is Output.TABLE:
-        show_rows(queues, QUEUE_COLUMNS, output)
-        show_rows(workers, WORKER_COLUMNS, output)
+        show_rows(queues, QUEUE_COLUMNS, output, spare=("queued", "running"))
+        typer.echo()
+        rows = [each | {"queues": ", ".join(each["queues"])} for each in workers]
+        show_rows(rows, WORKER_COLUMNS, output)
         if overdue:
-            show_rows(overdue, OVERDUE_COLUMNS, output)
+            typer.echo()
+            show_rows(overdue, OVERDUE_COLUMNS, output, spare=("queue", "state", "since"))
     else:
         show({"down": down, "queues": queues, "workers": workers, "overdue": overdue}, output)

@@ -21,7 +21,7 @@ from outbox.cli.dead_letters import outcomes
 from outbox.cli.dead_letters.outcomes import Outcome
 from outbox.cli.errors import Code, Stop, explain
 from outbox.cli.terminal.output import Output, print_message, show, show_rows
-from outbox.cli.terminal.views import LETTER_COLUMNS, letter_view
+from outbox.cli.terminal.views import LETTER_COLUMNS, LETTER_SPARE, letter_view
 from outbox.operations import acts, dead_letters
 from outbox.operations.dead_letters import DeadLetterFilter
 
@@ -64,7 +64,7 @@ def preview(plan: Plan, output: Output) -> None:
     rows = [letter_view(letter, payloads=False) for letter in sample]
     if output is Output.TABLE:
         print_message(f"{len(found)} dead letters match; the first of them:")
-        show_rows(rows, LETTER_COLUMNS, output)
+        show_rows(rows, LETTER_COLUMNS, output, spare=LETTER_SPARE)
     else:
         show({"matched": len(found), "sample": rows}, output)
     if not found:
@@ -187,7 +187,7 @@ def _closed(plan: Plan, closed: Letters) -> list[Outcome]:
 
 
 def _show(done: Sequence[Outcome], output: Output) -> None:
-    show_rows([asdict(each) for each in done], COLUMNS, output)
+    show_rows([asdict(each) for each in done], COLUMNS, output, spare=("closed_by", "job_id"))
 
 
 def _interrupted(plan: Plan, closed: int, count: int) -> Stop:

@@ -1,25 +1,17 @@
 """What commands print: data on stdout, messages on stderr. Neither can control the terminal."""
 
-import json
 import os
-from base64 import b64encode
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.style import Style
-from rich.table import Table
-from rich.text import Text
 
+from outbox.cli.terminal import tables
+from outbox.cli.terminal.text import STATES, as_json, as_text
 from outbox.values.printable import plain
 
-WIDE = 2000
-"""The width of a table, in characters: rows up to this width are neither folded nor cut."""
-LONG = ("error", "payload", "result")
-"""Columns that are folded if a row is wider than `WIDE`. The ends of other columns are cut."""
 WIDEST_NAME = 24
 """Values are aligned after names of up to this length."""
 
@@ -42,14 +34,6 @@ OutputOption = Annotated[
     ),
 ]
 
-STATES = {
-    "succeeded": "green",
-    "running": "cyan",
-    "scheduled": "blue",
-    "dead": "bold red",
-    "cancelled": "dim",
-}
-
 
 def print_message(message: str) -> None:
     """Print a message on stderr, each line with the prefix `duly:`."""
@@ -57,16 +41,24 @@ def print_message(message: str) -> None:
         typer.echo(f"duly: {plain(line)}", err=True)
 
 
-def show_rows(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], output: Output) -> None:
-    """Print rows: a table of these columns, or JSON of everything they hold."""
+def show_rows(
+    rows: Sequence[Mapping[str, Any]],
+    columns: Sequence[str],
+    output: Output,
+    *,
+    spare: Sequence[str] = (),
+) -> None:
+    """Print rows: a table of these columns, or JSON of everything they hold.
+
+    A narrow terminal does without the `spare` columns, the first of them first.
+    """
     match output:
         case Output.TABLE:
-            # Wider than a terminal, which wraps rows: a narrow table would cut ids and numbers.
-            _print(_table(rows, columns))
+            _write(tables.render(rows, columns, spare))
         case Output.JSON:
-            _write(_json(rows, indent=2))
+            _write(as_json(rows, indent=2))
         case Output.NDJSON:
-            _write("\n".join(_json(row) for row in rows))
+            _write("\n".join(as_json(row) for row in rows))
 
 
 def show(record: Mapping[str, Any], output: Output) -> None:
@@ -78,29 +70,9 @@ def show(record: Mapping[str, Any], output: Output) -> None:
             colors = False if os.environ.get("NO_COLOR") else None
             typer.echo("\n".join("".join(line).rstrip() for line in lines), color=colors)
         case Output.JSON:
-            _write(_json(record, indent=2))
+            _write(as_json(record, indent=2))
         case Output.NDJSON:
-            _write(_json(record))
-
-
-def _print(table: Table) -> None:
-    console = Console(width=WIDE, highlight=False, markup=False, emoji=False)
-    with console.capture() as captured:
-        console.print(table)
-    _write("\n".join(line.rstrip() for line in captured.get().splitlines()))
-
-
-def _table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(column.replace("_", " "), no_wrap=column not in LONG, overflow="fold")
-    for row in rows:
-        table.add_row(*(_cell(row[column]) for column in columns))
-    return table
-
-
-def _cell(value: object) -> Text:
-    return _rich_text(value.partition("\n")[0] if isinstance(value, str) else value)
+            _write(as_json(record))
 
 
 def _outline(value: object, lines: list[list[str]], *, indent: int) -> None:
@@ -134,34 +106,6 @@ def _start_line(lines: list[list[str]], number: int, indent: int) -> None:
 
 def _styled(text: str, style: str) -> str:
     return Style.parse(style).render(text) if style else text
-
-
-def _rich_text(value: object) -> Text:
-    text = as_text(value)
-    return Text("\n".join(map(plain, text.splitlines())), style=STATES.get(text, ""))
-
-
-def as_text(value: object) -> str:
-    """The value as tables show it, its control characters not yet written out."""
-    if value is None:
-        return "-"
-    if isinstance(value, str):
-        return value
-    if isinstance(value, datetime):
-        return f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S}Z"
-    return _json(value).strip('"')
-
-
-def _json(value: object, indent: int | None = None) -> str:
-    return json.dumps(value, default=_encode, indent=indent)
-
-
-def _encode(value: object) -> str:
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat()
-    if isinstance(value, bytes):
-        return b64encode(value).decode()
-    return str(value)
 
 
 def _write(text: str) -> None:

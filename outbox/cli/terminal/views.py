@@ -15,6 +15,8 @@ from outbox.redaction.fields import HIDDEN, redact, redact_headers, redact_resul
 from outbox.store.records import fields
 
 LETTER_COLUMNS = ("id", "kind", "queue", "reason", "died_at", "job_id", "error")
+LETTER_SPARE = ("job_id", "queue", "died_at", "reason")
+"""What a narrow terminal does without."""
 
 PayloadsOption = Annotated[
     bool, typer.Option("--payloads", help="Show sensitive values instead of hiding them.")

@@ -1,5 +1,6 @@
 """`duly jobs` on a real database."""
 
+import os
 import signal
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -83,6 +84,18 @@ def test_list_filters_and_hides_sensitive_fields(duly: Duly, session: Session, j
     (shown,) = duly.json("jobs", "list", "--limit", 1, "--payloads")
     assert shown["subject"] == "invoice:2"
     assert shown["payload"]["to"] == "anna@example.org"
+
+
+def test_a_list_fits_a_terminal_of_80_columns(duly: Duly, job: UUID) -> None:
+    master, slave = os.openpty()
+    duly.environment |= {"COLUMNS": "80", "TERM": "dumb"}
+    duly("jobs", "list", stdout=slave)
+    os.close(slave)
+    with os.fdopen(master, "rb", buffering=0) as terminal:
+        header, row = terminal.read(4096).decode().splitlines()
+    assert header.split() == ["id", "kind", "state", "attempt", "subject"]
+    assert row.split() == [str(job), "email.send", "queued", "0", "invoice:1"]
+    assert len(row) <= 80
 
 
 def test_list_filters_by_state_and_creation(
