@@ -1,7 +1,8 @@
 """The command line `duly`: its processes, migrations, and the commands for people.
 
 Read main, then commands (one module per command or group). They use app, database, errors and
-person, print with terminal, and replay or discard dead letters with letters.
+person, print with terminal, replay or discard dead letters with dead_letters, and follow a job with
+watch.
 """
 
 from outbox.cli.exit import exit_on_sigterm

@@ -153,6 +153,14 @@ def get(session: Session, letter_id: int) -> DeadLetter | None:
     return _letter(row) if row else None
 
 
+def find_of(session: Session, job_id: UUID, dispatch: int) -> DeadLetter | None:
+    """The dead letter of a job's dispatch, open or closed, or None. Without its message."""
+    query = _columns(letters, *(null().label(name) for name in MESSAGE))
+    query = query.where(letters.c.job_id == job_id, letters.c.dispatch == dispatch)
+    row = session.execute(query).mappings().first()
+    return _letter(row) if row else None
+
+
 def find_page(
     session: Session,
     wanted: DeadLetterFilter,

@@ -1,9 +1,8 @@
 """`duly jobs`: submit, list, show, cancel and watch jobs."""
 
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal, TypeVar, get_args
 from uuid import UUID
 
 import typer
@@ -26,10 +25,10 @@ from outbox.cli.terminal.text import as_text
 from outbox.cli.terminal.times import moment
 from outbox.cli.terminal.times import since as parse_since
 from outbox.cli.terminal.views import PayloadsOption, attempt_views, job_view
+from outbox.cli.watch import Passage, ending, looks
 from outbox.operations import acts, jobs
-from outbox.operations.jobs import JobFilter, JobRecord
+from outbox.operations.jobs import JobFilter
 from outbox.store.records import fields
-from outbox.values.printable import plain
 
 commands = typer.Typer(help="Submit, list, show, cancel and watch jobs.", no_args_is_help=True)
 
@@ -37,10 +36,9 @@ COLUMNS = ("id", "kind", "queue", "state", "attempt", "run_at", "subject")
 SPARE = ("run_at", "queue", "subject")
 """What a narrow terminal does without."""
 VALUES = ("payload", "result")
-POLL_SECONDS = 0.5
-"""The poll interval of `jobs watch`."""
 
 State = Literal["queued", "running", "succeeded", "dead", "cancelled", "scheduled"]
+T = TypeVar("T")
 JobId = Annotated[UUID, typer.Argument(metavar="ID", help="The job's id.")]
 
 
@@ -163,20 +161,21 @@ def cancel_jobs(
 
 @commands.command("watch")
 def watch_job(job_id: JobId) -> None:
-    """Print each change of a job's state until it ends. Exits with 0 if it succeeded, else 1."""
-    printed = ""
-    for job in _polled(job_id):
-        if (line := _state_line(job)) != printed:
-            typer.echo(line)
-        printed = line
-    if job.state != "succeeded":
-        raise Stop(f"job {job_id} is {job.state}")
+    """Print each state of a job until it ends. Exits with 0 if it succeeded, else 1."""
+    passage = Passage()
+    with session() as db:
+        for look in looks(db, job_id):
+            job, attempts = _found(look, job_id)
+            for line in passage.lines(job, attempts):
+                typer.echo(line)
+        if job.state != "succeeded":
+            raise Stop(ending(db, job))
 
 
-def _found(job: JobRecord | None, job_id: UUID) -> JobRecord:
-    if job is None:
+def _found(found: T | None, job_id: UUID) -> T:
+    if found is None:
         raise Stop(f"there is no job {job_id}", Code.NOTHING)
-    return job
+    return found
 
 
 def _cancel(db: Session, job_id: UUID, by: str, why: str | None) -> str:
@@ -198,20 +197,3 @@ def _check_outcomes(outcomes: Sequence[str]) -> None:
     if set(outcomes) == {"unknown"}:
         code = Code.NOTHING
     raise Stop(f"{missed} of {len(outcomes)} could not be cancelled", code)
-
-
-def _polled(job_id: UUID) -> Iterator[JobRecord]:
-    """Read the job once per poll interval, until it has ended."""
-    with session() as db:
-        while True:
-            with db.begin():
-                job = _found(jobs.get_summary(db, job_id), job_id)
-            yield job
-            if job.finished_at is not None:
-                return
-            time.sleep(POLL_SECONDS)
-
-
-def _state_line(job: JobRecord) -> str:
-    shown = job_view(job, payloads=False)
-    return f"{shown['state']}  attempt {job.attempt} of {job.attempt_limit}  {plain(job.kind)}"

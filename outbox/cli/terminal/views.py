@@ -24,10 +24,9 @@ PayloadsOption = Annotated[
 
 
 def job_view(job: JobRecord, *, payloads: bool) -> dict[str, Any]:
-    """The job. If it is queued for a later time, its state is shown as scheduled."""
-    is_later = job.state == "queued" and job.run_at > datetime.now(UTC)
+    """The job, in the state that `shown_state` names."""
     shown = fields(job) | {
-        "state": "scheduled" if is_later else job.state,
+        "state": shown_state(job),
         "priority": Priority(job.priority).name.lower(),
     }
     if not payloads:
@@ -35,6 +34,12 @@ def job_view(job: JobRecord, *, payloads: bool) -> dict[str, Any]:
         payload = None if job.payload is None else redact(kind, job.payload)
         shown |= {"payload": payload, "result": redact_result(kind, job.result)}
     return shown
+
+
+def shown_state(job: JobRecord) -> str:
+    """The job's state: `scheduled` if it is queued for a later time."""
+    is_later = job.state == "queued" and job.run_at > datetime.now(UTC)
+    return "scheduled" if is_later else job.state
 
 
 def attempt_views(attempts: Sequence[AttemptRecord], output: Output) -> list[dict[str, Any]]:
@@ -60,7 +65,7 @@ def letter_view(letter: DeadLetter, *, payloads: bool) -> dict[str, Any]:
     foreign = letter.job_id is None
     text = letter.message_text
     shown = fields(letter) | {
-        "error": _error(letter),
+        "error": error_text(letter),
         "message_body": letter.message_body if text is None else text,
     }
     if not payloads:
@@ -70,5 +75,6 @@ def letter_view(letter: DeadLetter, *, payloads: bool) -> dict[str, Any]:
     return shown
 
 
-def _error(letter: DeadLetter) -> str:
-    return ": ".join(filter(None, (letter.error_type, letter.error_message)))
+def error_text(failed: AttemptRecord | DeadLetter) -> str:
+    """The error's type and text."""
+    return ": ".join(filter(None, (failed.error_type, failed.error_message)))

@@ -222,14 +222,54 @@ def test_watch_prints_changes_until_the_job_ends(
     assert (watching.returncode, talk) == (0, "")
 
 
-def test_watch_ends_quietly_on_interrupt_and_with_1_for_a_dead_job(
-    duly: Duly, job: UUID, die: Callable[..., UUID]
-) -> None:
+def test_watch_ends_quietly_on_interrupt(duly: Duly, job: UUID) -> None:
     with duly.start("jobs", "watch", job) as watching:
         assert watching.stdout
         watching.stdout.readline()
         watching.send_signal(signal.SIGINT)
         _, talk = watching.communicate(timeout=30)
     assert (watching.returncode, talk) == (130, "")
-    dead = die()
-    assert duly("jobs", "watch", dead).returncode == 1
+
+
+def test_watch_prints_what_was_over_before_and_the_error_of_a_dead_job(
+    duly: Duly, die: Callable[..., UUID]
+) -> None:
+    dead = die(error_message="mailbox\x1b full\nand more")
+    done = duly("jobs", "watch", dead)
+    assert done.stdout.splitlines() == [
+        "queued  attempt 0 of 8  email.send",
+        "running  attempt 1 of 8  email.send",
+        r"failed  attempt 1 of 8  email.send  SMTPError: mailbox\x1b full",
+        "dead  attempt 1 of 8  email.send",
+    ]
+    error = r"SMTPError: mailbox\x1b full"
+    assert done.stderr == f"duly: job {dead} is dead (dead letter 1): {error}\n"
+    assert done.returncode == 1
+
+
+def test_watch_prints_an_attempt_that_began_and_failed_between_two_looks(
+    duly: Duly, job: UUID, sql_now: psycopg.Connection
+) -> None:
+    retried = """
+        WITH attempt AS (
+            INSERT INTO duly.attempts (job_id, attempt, outcome, error_type, error_message)
+            SELECT id, n, 'failed', 'OSError', 'no answer' FROM duly.jobs, generate_series(1, 2) n
+        )
+        UPDATE duly.jobs SET attempt = 3, state = 'succeeded', finished_at = now()
+    """
+    with duly.start("jobs", "watch", job) as watching:
+        assert watching.stdout
+        assert watching.stdout.readline().startswith("queued  attempt 0 of 8")
+        sql_now.execute(retried)
+        rest, talk = watching.communicate(timeout=30)
+    assert [line.split("  ")[:2] for line in rest.splitlines()] == [
+        ["running", "attempt 1 of 8"],
+        ["failed", "attempt 1 of 8"],
+        ["queued", "attempt 1 of 8"],
+        ["running", "attempt 2 of 8"],
+        ["failed", "attempt 2 of 8"],
+        ["queued", "attempt 2 of 8"],
+        ["running", "attempt 3 of 8"],
+        ["succeeded", "attempt 3 of 8"],
+    ]
+    assert (watching.returncode, talk) == (0, "")
