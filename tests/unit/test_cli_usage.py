@@ -28,7 +28,7 @@ def test_the_version_is_that_of_the_installed_package(tmp_path: Path) -> None:
 
 USAGE_ERRORS = {
     ("nope",): ("no such command 'nope'", "duly"),
-    ("jobs", "list", "--nope"): ("no such option: --nope", "duly jobs list"),
+    ("jobs", "list", "--zzz"): ("no such option: --zzz", "duly jobs list"),
     ("jobs", "submit"): ("missing argument 'KIND'", "duly jobs submit"),
     ("jobs", "submit", "email.send"): ("missing option '--payload'", "duly jobs submit"),
     ("dlq", "list", "--since", "2x"): (
