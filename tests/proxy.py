@@ -165,6 +165,9 @@ class Proxy:
         self._listener.close()
         await self._reset(lambda _: True)
         await asyncio.gather(*(link.ended.wait() for link in self._links))
+        others = asyncio.all_tasks() - {asyncio.current_task()}  # that were just refused, say
+        await asyncio.gather(*others, return_exceptions=True)
+        await asyncio.sleep(0)  # the loop closes what was aborted in its next round
 
 
 class _Link:

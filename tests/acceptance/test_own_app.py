@@ -35,9 +35,9 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (wheel,) = folder.glob("*.whl")
     venv.create(folder / "venv", with_pip=False)
     python = folder / "venv" / "bin" / "python"
+    install = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet"]
+    subprocess.run([*install, "--no-deps", "--no-index", str(wheel)], check=True)
     site = next((folder / "venv" / "lib").glob("python*")) / "site-packages"
-    install = [sys.executable, "-m", "pip", "install", "--no-deps", "--no-index", "--quiet"]
-    subprocess.run([*install, "--prefix", folder / "venv", wheel], check=True)
     assert [each.name for each in site.iterdir() if each.suffix != ".dist-info"] == ["outbox"]
     # The packages that it depends on, but not the checkout: that is in a .pth file there.
     (site / "dependencies.pth").write_text(sysconfig.get_path("purelib"))
