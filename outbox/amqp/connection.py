@@ -83,8 +83,19 @@ class BrokerConnection:
             self.pika_connection.close()
 
     async def end(self) -> None:
-        """Close, and wait up to FAREWELL_SECONDS for the broker, so that no socket stays open."""
+        """Close, and wait up to FAREWELL_SECONDS for the broker, so that no socket stays open.
+
+        A task that is cancelled meanwhile waits all the same, and is cancelled then.
+        """
         self.close()
+        farewell = asyncio.create_task(self._wait_for_farewell())
+        try:
+            await asyncio.shield(farewell)
+        except asyncio.CancelledError:
+            await farewell
+            raise
+
+    async def _wait_for_farewell(self) -> None:
         with suppress(TimeoutError):
             async with asyncio.timeout(FAREWELL_SECONDS):
                 await self._ended.wait()
