@@ -1,6 +1,6 @@
 """Move API keys and idempotency keys to the library, in its schema.
 
-Tables of the earlier release move there, replacing the library's empty ones. Views stay at the old
+Tables of the earlier release move there, replacing the library's. Views stay at the old
 place, so that processes of the earlier release can read and write until they are replaced. A later
 release drops them.
 """
@@ -24,9 +24,9 @@ BEGIN
     ) THEN
         RETURN;
     END IF;
-    IF EXISTS (SELECT FROM duly.{table}) THEN
-        RAISE EXCEPTION 'both public.{table} and duly.{table} have rows';
-    END IF;
+    LOCK TABLE public.{table}, duly.{table} IN ACCESS EXCLUSIVE MODE;
+    -- Rows are in both where a process of this release ran before this revision, after a crash.
+    INSERT INTO public.{table} SELECT * FROM duly.{table} ON CONFLICT DO NOTHING;
     DROP TABLE duly.{table};
     ALTER TABLE public.{table} SET SCHEMA duly;
     CREATE VIEW public.{table} AS TABLE duly.{table};

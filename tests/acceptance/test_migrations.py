@@ -5,6 +5,7 @@ import uuid
 import psycopg
 
 from migrations.run import downgrade, upgrade
+from outbox.migrations import run as library
 
 LEFT = """
 SELECT relname FROM pg_class JOIN pg_namespace AS space ON space.oid = relnamespace
@@ -83,3 +84,19 @@ def test_a_database_of_the_release_before_the_library_had_versions_goes_on(
             assert database.execute("SELECT name FROM public.api_keys").fetchall() == [("shop",)]
         finally:
             database.execute(f"RESET ROLE; DROP OWNED BY {role}; DROP ROLE {role}")
+
+
+def test_an_upgrade_that_died_half_way_keeps_what_was_written_meanwhile(
+    empty_database_url: str,
+) -> None:
+    """The library's tables were there already, and a process of the new release wrote to them."""
+    with psycopg.connect(empty_database_url, autocommit=True) as database:
+        upgrade(empty_database_url, "0008")
+        columns = "(prefix, name, secret_hash, scopes)"
+        database.execute(f"INSERT INTO public.api_keys {columns} VALUES {KEY}")
+        library.upgrade(empty_database_url)
+        newer = KEY.replace("0123456789ab", "ba9876543210").replace("shop", "ops")
+        database.execute(f"INSERT INTO duly.api_keys {columns} VALUES {newer}")
+        upgrade(empty_database_url)
+        names = database.execute("SELECT name FROM duly.api_keys ORDER BY name").fetchall()
+        assert names == [("ops",), ("shop",)]
