@@ -5,10 +5,7 @@ from importlib.resources.abc import Traversable
 
 from sqlalchemy import Connection, text
 
-_FILES = sorted(
-    (each for each in files("outbox.migrations").joinpath("sql").iterdir()),
-    key=lambda file: file.name,
-)
+_FILES = list(files("outbox.migrations").joinpath("sql").iterdir())
 _UP = {int(each.name[:4]): each for each in _FILES if each.name.endswith(".up.sql")}
 _DOWN = {int(each.name[:4]): each for each in _FILES if each.name.endswith(".down.sql")}
 

@@ -27,13 +27,13 @@ class Scope(StrEnum):
     """What a key may do. `admin` includes the others, except `payloads`."""
 
     SUBMIT = "submit"
-    """Post invoices and jobs."""
+    """Submit jobs, and create what an app creates with them."""
     READ = "read"
-    """See invoices, jobs, dead letters, webhook endpoints, kinds, queues and workers."""
+    """See jobs, dead letters, kinds, queues, workers, and what else an app shows."""
     OPERATE = "operate"
     """Cancel jobs; replay and discard dead letters."""
     ADMIN = "admin"
-    """All of these, and make and delete webhook endpoints."""
+    """All of these, and what else an app asks it for."""
     PAYLOADS = "payloads"
     """See sensitive payload fields; never implied by another scope."""
 

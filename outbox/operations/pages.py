@@ -66,7 +66,7 @@ def read(
     limit: int,
     *within: ColumnElement[bool],
 ) -> Page[Row]:
-    """What `wanted` selects from the table's next `REACH` rows that satisfy `within`.
+    """What `wanted` selects from the table's next `SCAN_LIMIT` rows that satisfy `within`.
 
     If the page is not full, the same statement also finds the last of these rows. A second
     statement could find a later row, since others close or delete some meanwhile, and rows would be

@@ -22,11 +22,6 @@ class Event(NamedTuple):
     level: int
     available_at: datetime
 
-    @property
-    def is_replayed(self) -> bool:
-        """Whether its job was dead and a person has replayed it."""
-        return self.level >= REPLAYED
-
 
 FROM_THE_START = "-infinity"
 

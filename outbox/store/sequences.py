@@ -86,7 +86,10 @@ def is_duplicate(error: BaseException) -> bool:
 
 
 async def advance_async(database: AsyncConnection[Any]) -> None:
-    """Execute `MEND`; log a warning if Postgres refuses it. Raises psycopg's other errors."""
+    """Execute `ADVANCE_SEQUENCES`; log a warning if Postgres refuses it.
+
+    Raises psycopg's other errors.
+    """
     try:
         await database.execute(ADVANCE_SEQUENCES)
     except psycopg.Error as error:

@@ -7,7 +7,6 @@ from typing import Any
 from uuid import UUID
 
 import psycopg
-import structlog
 from sqlalchemy.orm import Session
 from structlog.contextvars import bound_contextvars
 
@@ -21,8 +20,6 @@ from outbox.worker.claimer import Claimer
 from outbox.worker.in_flight import ClaimedJob, InFlight
 from outbox.worker.records.group_commit import GroupCommit, GroupCommitClosed
 from outbox.worker.time_limit import TimeLimits
-
-log = structlog.get_logger(__name__)
 
 
 class Executor:

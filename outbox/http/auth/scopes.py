@@ -16,10 +16,10 @@ api_key_scheme = HTTPBearer(
     auto_error=False,
     scheme_name="ApiKey",
     bearerFormat="duly_<prefix>_<secret>",
-    description="A key made with `duly keys create`. Scopes: `submit` creates invoices and jobs; "
-    "`read` shows them, dead letters, kinds, queues and workers; `operate` cancels, replays and "
-    "discards; `admin` allows all this and manages webhook endpoints; `payloads` shows what is "
-    "otherwise redacted.",
+    description="A key made with `duly keys create`. Scopes: `submit` creates jobs, and what the "
+    "app creates with them; `read` shows these, dead letters, kinds, queues and workers; `operate` "
+    "cancels, replays and discards; `admin` allows all this and what else the app asks it for; "
+    "`payloads` shows what is otherwise redacted.",
 )
 
 
