@@ -25,7 +25,7 @@ from outbox.store import transitions
 from outbox.submission.statement import Row, submission
 
 GROUP = 100
-"""Jobs with each statement and commit, as `submit_all` and the ledger write them."""
+"""Jobs with each statement and commit, as `submit_all` and the group commit write them."""
 DAYS = 180
 SLICES = 3
 """Of a round, so that what else the machine does hits both of a pair alike."""
@@ -142,7 +142,7 @@ def _submitter(url: str) -> "psycopg.Connection[Any]":
 
 
 def _group_commit(url: str) -> "psycopg.Connection[Any]":
-    """As the ledger connects."""
+    """As the group commit connects."""
     return connect(url, TRANSITION_SETTINGS)
 
 
@@ -156,7 +156,7 @@ def _submit(connection: "psycopg.Connection[Any]") -> list[UUID]:
 
 
 def _claim_and_complete(connection: "psycopg.Connection[Any]", ids: list[UUID]) -> None:
-    """What the ledger does, with a commit for either step."""
+    """What the group commit does, with a commit for either step."""
     which: dict[str, Any] = {"id": ids, "dispatch": [1] * GROUP, "worker": "bench"}
     connection.execute(transitions.CLAIM, which | {"kind": ["bench.nothing"] * GROUP})
     done = {"attempt": [1] * GROUP, "result": ["null"] * GROUP}

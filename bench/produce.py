@@ -36,8 +36,7 @@ def main(system: str, count: str, per_transaction: str, rate: str) -> None:
 def _hand_in(
     contestant: ModuleType, batches: Sequence[Sequence[int]], rate: float = inf
 ) -> list[tuple[int, int]]:
-    """Hand in each at its time, and nudge; returns when each call began and when it returned."""
-    wake_up = getattr(contestant, "nudge", None)
+    """Hand in each at its time, then wake the relay up; returns when each call began and ended."""
     handed_in = []
     start = time.monotonic()
     chance = Random(0)
@@ -48,8 +47,7 @@ def _hand_in(
         called = time.monotonic_ns()
         contestant.hand_in(batch)
         handed_in.append((called, time.monotonic_ns()))
-        if wake_up:
-            wake_up()
+        contestant.wake_up()
     return handed_in
 
 

@@ -1,6 +1,6 @@
 """The systems under comparison, each as its documentation shows it, with a job that does nothing.
 
-Each module has `hand_in(numbers, per_transaction)`, which hands in a job for each number, and a
-worker that marks the tally when such a job starts. Durability is what the documentation recommends.
-One that is to be woken up after a single submission has `nudge()` too.
+Each module has `hand_in(numbers)`, which hands in a job for each number, `wake_up()`, which follows
+each such call, and a worker that marks the tally when such a job starts. Durability is what the
+documentation recommends.
 """

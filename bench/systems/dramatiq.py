@@ -11,6 +11,7 @@ import dramatiq
 from dramatiq.brokers.rabbitmq import RabbitmqBroker
 
 from bench.systems.shop import commit_order
+from bench.systems.shop import wake_up as wake_up
 from bench.tally import mark
 
 QUEUE = "bench.dramatiq"

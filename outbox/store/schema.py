@@ -1,9 +1,8 @@
-"""The engine's tables, in a Postgres schema of their own.
+"""The library's tables, in a Postgres schema of their own; outbox/migrations makes them.
 
-An application adds `metadata` to its Alembic target, or creates the tables with
-`metadata.create_all`. There are no foreign keys between them: each transition writes its rows in
-one statement, and a key check on the hot path would cost every job a lookup and a row lock. `jobs`
-has no CHECK constraints either: Postgres reads them anew for every statement that writes a row.
+There are no foreign keys between them: each transition writes its rows in one statement, and a key
+check on the hot path would cost every job a lookup and a row lock. `jobs` has no CHECK constraints
+either: Postgres reads them anew for every statement that writes a row.
 """
 
 from sqlalchemy import (

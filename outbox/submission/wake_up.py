@@ -197,7 +197,7 @@ async def listen(database_url: str, on_wake_up: Callable[[], None]) -> None:
     """
     async with await connect_async(database_url) as connection:
         if is_pooled(connection):
-            log.info("no nudges through a pooler, so relays poll")
+            log.info("no wake-ups through a pooler, so relays poll")
             await connection.close()
             await asyncio.Future()
         await connection.execute(f"LISTEN {CHANNEL}")

@@ -26,7 +26,7 @@ API = [
         "outbox.http.requests.transaction:store_answer",
     ),
     Moment("answer kept but not committed", "before", "outbox.http.requests.transaction:_commit"),
-    Moment("committed but not nudged", "before", "outbox.submission.wake_up:WakeUp.send"),
+    Moment("committed but no wake-up sent", "before", "outbox.submission.wake_up:WakeUp.send"),
     Moment("committed but not answered", "after", "outbox.http.requests.transaction:_commit"),
 ]
 
@@ -158,15 +158,17 @@ RESCUER = [
     Moment(
         "worker dead but no job rescued", "before", "outbox.maintenance.rescuer:Rescuer._rescue"
     ),
-    Moment("jobs rescued but not nudged", "after", "outbox.maintenance.rescuer:Rescuer._rescue"),
+    Moment(
+        "jobs rescued but relay not woken", "after", "outbox.maintenance.rescuer:Rescuer._rescue"
+    ),
 ]
 
 THREADS = [
     Moment("a worker thread", "instead", "dramatiq.worker:WorkerThread.process_message"),
     Moment("a consumer thread", "instead", "dramatiq.worker:ConsumerThread.handle_message"),
-    Moment("the ledger", "instead", "outbox.worker.records.group_commit:GroupCommit._settle"),
+    Moment("group commit", "instead", "outbox.worker.records.group_commit:GroupCommit._settle"),
     Moment(
-        "the ledger as it nudges",
+        "group commit as it wakes relays",
         "instead",
         "outbox.worker.records.group_commit:GroupCommit._notify",
     ),

@@ -31,7 +31,7 @@ def test_a_worker_without_a_ledger_stops_though_a_job_runs(
     line.receiver.answer = gate = Gate()
     clients.submit(HOLD)
     line.start("relay")
-    worker = line.start_doomed(moments.named("the ledger as it nudges"), "worker")
+    worker = line.start_doomed(moments.named("group commit as it wakes relays"), "worker")
     wait_for("it runs", lambda: len(line.receiver.deliveries) == 1)
     clients.submit(FLAKY)
     assert worker.wait() == 1

@@ -1,4 +1,4 @@
-"""Nudging the relay: best effort, coalesced, and never in anybody's way."""
+"""Waking the relay up: best effort, coalesced, and never in anybody's way."""
 
 import asyncio
 import time
@@ -124,7 +124,7 @@ def test_a_nudge_that_finds_its_connection_broken_is_sent_over_another(
 
 
 async def _hears(listener: psycopg.Connection) -> None:
-    """Until a nudge arrives."""
+    """Until a wake-up arrives."""
 
     await asyncio.to_thread(_hear, listener, 1)
 
@@ -170,7 +170,7 @@ def test_plain_code_that_hears_of_its_connections_end_nudges_over_another(
     listener: psycopg.Connection,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """As the answer to a nudge that was on its way."""
+    """As the answer to a wake-up that was in flight."""
     monkeypatch.setattr(rate_limit, "INTERVAL_SECONDS", 0)
     with closing(BlockingWakeUp(postgres.url(database_url))) as plain:
         plain.send()
@@ -204,7 +204,7 @@ def test_plain_code_rests_from_when_it_nudged_and_not_from_the_answer(
     listener: psycopg.Connection,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A relay counts from when it hears: what is committed after its second look nudges again."""
+    """A relay counts from when it hears: what is committed after its second poll wakes it again."""
     monkeypatch.setattr(rate_limit, "BURST", 1)
     monkeypatch.setattr(rate_limit, "INTERVAL_SECONDS", 0.3)
     with closing(BlockingWakeUp(postgres.url(database_url))) as plain:
@@ -235,7 +235,7 @@ def test_a_listener_hears_each_nudge_and_ends_with_its_connection(
 
 
 def _hear(listener: psycopg.Connection, count: int) -> None:
-    """Until so many nudges have arrived."""
+    """Until so many wake-ups have arrived."""
     assert len(list(listener.notifies(timeout=10, stop_after=count))) == count
 
 

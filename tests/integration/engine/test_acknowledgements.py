@@ -151,4 +151,4 @@ def test_what_is_no_message_is_not_acknowledged_with_younger_ones(
     consumer.settle(first)
     (last,) = read(consumer, 1)
     consumer.settle(last)
-    assert left(consumer, rabbit, queue) == {b"no JSON"}  # the ledger has not written it
+    assert left(consumer, rabbit, queue) == {b"no JSON"}  # the group commit has not written it

@@ -412,7 +412,7 @@ def test_a_ledger_that_died_keeps_nobody_waiting_once_the_worker_stops(
     handed_in(group_commit, threads, transitions.CLAIM, [question(by_hand.submit())])
     (claimed,) = handed_in(group_commit, threads, transitions.CLAIM, [no_row])
     group_commit.start()
-    wait_for("the ledger has died", lambda: not group_commit.is_alive)
+    wait_for("the group commit has died", lambda: not group_commit.is_alive)
     (too_late,) = handed_in(group_commit, threads, transitions.CLAIM, [question(by_hand.submit())])
     assert not claimed.done()
     assert not too_late.done()

@@ -118,4 +118,4 @@ def test_behind_a_pooler_a_relay_listens_for_nothing_and_holds_no_session(
         stop = run_aside(lambda: listen(pooler(database_url), lambda: None))
         wait_for("it says so", lambda: said)
         stop()
-    assert [each["event"] for each in said] == ["no nudges through a pooler, so relays poll"]
+    assert [each["event"] for each in said] == ["no wake-ups through a pooler, so relays poll"]

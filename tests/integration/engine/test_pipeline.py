@@ -35,7 +35,7 @@ def left(by_hand: ByHand) -> int:
 async def moving(
     database_url: str, amqp_url: str, queue: str
 ) -> AsyncIterator[tuple[Pipeline, BrokerConnection]]:
-    """A mover with room for all there is, and its way to RabbitMQ."""
+    """A pipeline with capacity for all there is, and its connection to RabbitMQ."""
     async with (
         event_store.connect(database_url) as one,
         event_store.connect(database_url) as other,

@@ -317,7 +317,7 @@ def test_a_small_window_that_is_filled_is_soon_looked_at_again(
     amqp_url: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """With nothing on its way; nobody has nudged."""
+    """With nothing in flight; nobody has woken it up."""
     rabbit.declare(queue)
     by_hand.submit(queue)
     monkeypatch.setattr(loop, "FULL_POLL_SECONDS", 3600)

@@ -124,7 +124,7 @@ def test_no_attempt_is_spent_and_no_effect_doubled_when_postgres_goes_away(
 def test_connections_that_were_lost_between_two_jobs_cost_no_attempt(
     line: Line, effects: Effects, cut_postgres: Callable[[], int], queue: str
 ) -> None:
-    """The ledger makes its own anew when it claims: so do the actors, whose pool is older."""
+    """The group commit makes its own anew when it claims: so do the actors, whose pool is older."""
     kind = note_kind(queue, retry=Retry(attempts=1))
 
     def do(note: Note, job: Job) -> None:
@@ -142,7 +142,7 @@ def test_connections_that_were_lost_between_two_jobs_cost_no_attempt(
 def test_sessions_that_are_read_only_cost_no_attempt_and_are_replaced(
     line: Line, effects: Effects, sql_now: psycopg.Connection, queue: str
 ) -> None:
-    """The ledger's is none of them: the actors' pool alone has led to a standby."""
+    """The group commit's is none of them: the actors' pool alone has led to a standby."""
     kind, gate = note_kind(queue, retry=Retry(attempts=1)), Gate("a")
 
     def do(note: Note, job: Job) -> None:
