@@ -26,7 +26,7 @@ def program(process: Path) -> str:
 
 def has_variable(process: Path, variable: str) -> bool:
     """Whether the process was started with this NAME=value in its environment."""
-    return variable.encode() in (process / "environ").read_bytes().split(b"\0")
+    return variable.encode() in _environment(process).split(b"\0")
 
 
 def send(pids: Iterable[int], signum: signal.Signals) -> None:
@@ -45,6 +45,13 @@ def kill_all(belongs: Callable[[Path], bool]) -> bool:
         return not left
 
     return wait_until(gone, seconds=10)
+
+
+def _environment(process: Path) -> bytes:
+    # The kernel shows an empty one for a moment while a process becomes another program (exec).
+    # A kernel thread and a zombie have none, and no program either: that is an OSError.
+    program(process)
+    return wait_until((process / "environ").read_bytes, seconds=0.1)
 
 
 def _holds(belongs: Callable[[Path], bool], process: Path) -> bool:

@@ -14,6 +14,9 @@ from dev.processes import kill_all, send
 from dev.say import Failure, shown
 from dev.wait import wait_until
 
+# Of its log, in the error: all that is left where a build machine is gone with its files.
+LINES_SHOWN = 20
+
 
 class PrivateServer(ABC):
     """A server on 127.0.0.1:port with everything it keeps in the folder.
@@ -114,4 +117,6 @@ class PrivateServer(ABC):
         return False
 
     def _failure(self, what: str) -> Failure:
-        return Failure(f"{self.kind}: {what}, see {shown(self.log)}")
+        said = self.log.read_text(errors="replace") if self.log.exists() else ""
+        last = said.splitlines()[-LINES_SHOWN:]
+        return Failure("\n".join([*last, f"{self.kind}: {what}, see {shown(self.log)}"]))

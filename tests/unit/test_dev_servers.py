@@ -11,7 +11,7 @@ import pytest
 from dev import amqp, binaries, ports, processes
 from dev.postgres import PrivatePostgres
 from dev.rabbitmq import PrivateRabbitmq
-from dev.say import CHECKOUT
+from dev.say import CHECKOUT, Failure
 from dev.servers import Servers, up
 
 Start = Callable[..., "subprocess.Popen[bytes]"]
@@ -74,6 +74,30 @@ def test_a_stale_pid_file_is_not_believed(tmp_path: Path, sleeper: Start) -> Non
     server.stop()
     server.kill()
     assert innocent.poll() is None
+
+
+def test_a_process_is_seen_while_it_becomes_another_program(tmp_path: Path) -> None:
+    script = tmp_path / "again"
+    script.write_text('#!/bin/sh\nexec "$0"\n')
+    script.chmod(0o755)
+    restless = subprocess.Popen([script], env=os.environ | {"MARK": str(tmp_path)})
+    try:
+        marked = [_is_marked(restless, tmp_path) for _ in range(2000)]
+    finally:
+        restless.kill()
+        restless.wait()
+    assert all(marked)
+
+
+def _is_marked(process: "subprocess.Popen[bytes]", mark: Path) -> bool:
+    return processes.has_variable(processes.PROC / str(process.pid), f"MARK={mark}")
+
+
+def test_what_a_server_said_last_is_in_the_error(tmp_path: Path) -> None:
+    node = PrivateRabbitmq(tmp_path, ports.free_port())
+    node.log.write_text("".join(f"line {number}\n" for number in range(100)))
+    with pytest.raises(Failure, match=r"(?s)\Aline 80\n.*line 99\nrabbitmq: setsid failed, see "):
+        node._check(Path("setsid"), "false")
 
 
 def test_a_node_is_all_processes_with_its_mark_and_no_other(tmp_path: Path, sleeper: Start) -> None:
