@@ -33,18 +33,20 @@ class PrivateServer(ABC):
         self.data, self.log = self.folder / "data", self.folder / "log"
 
     def start(self) -> None:
-        """Return when it serves clients, on the data of the last time if there is any."""
+        """Return when it serves clients, on the data of the last time if there is any.
+
+        It is started twice if need be: RabbitMQ gives up if the port mapper that it has just
+        started (epmd) is slow to answer.
+        """
         claim(self.folder)
-        if not self._lives():
-            # What a crash left over would keep the new one from starting.
-            self.kill()
-            # A killed process gives its port back a little after it has ceased to be seen.
-            if not wait_until(lambda: is_free(self.port), seconds=5):
-                raise Failure(f"{self.kind}: port {self.port} is taken by another program")
-            self._launch()
-        wait_until(lambda: self.is_up() or not self._lives(), seconds=120)
-        if not self.is_up():
-            raise self._failure("does not serve")
+        for _ in range(2):
+            if not self._lives():
+                self._start_anew()
+            # What lives may also be the end of one that was told to stop.
+            wait_until(lambda: self.is_up() or self._has_ended(), seconds=120)
+            if self.is_up():
+                return
+        raise self._failure("does not serve")
 
     def stop(self) -> None:
         """Shut down in order: everything is on disk, no process is left."""
@@ -95,6 +97,18 @@ class PrivateServer(ABC):
     @abstractmethod
     def _environment(self) -> dict[str, str]:
         """What the server's programs find in their environment, and nothing else."""
+
+    def _start_anew(self) -> None:
+        # What a crash left over would keep the new one from starting.
+        self.kill()
+        # A killed process gives its port back a little after it has ceased to be seen.
+        if not wait_until(lambda: is_free(self.port), seconds=5):
+            raise Failure(f"{self.kind}: port {self.port} is taken by another program")
+        self._launch()
+
+    def _has_ended(self) -> bool:
+        """Whether no process of it is left, not even for the moment between two."""
+        return not wait_until(self._lives, seconds=1)
 
     def _check(self, program: Path, *arguments: str) -> None:
         if not self._run(program, *arguments):

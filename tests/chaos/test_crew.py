@@ -45,6 +45,7 @@ def test_only_an_end_that_nobody_asked_for_is_a_fall(member: Member, log: Path) 
     member.kill()
     wait_for("the second start", lambda: starts(log) == 2)
     assert member.fallen == []
+    wait_for("the crew knows the new process", lambda: member._process.poll() is None)
     os.kill(member._process.pid, signal.SIGKILL)
     wait_for("the third start", lambda: starts(log) == 3)
     assert member.fallen == [-signal.SIGKILL]

@@ -1,8 +1,10 @@
 """The developer environment finds servers, and touches no process that is not its own."""
 
 import os
+import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from dev import amqp, binaries, ports, processes
 from dev.postgres import PrivatePostgres
 from dev.rabbitmq import PrivateRabbitmq
 from dev.say import CHECKOUT, Failure
+from dev.server import PrivateServer
 from dev.servers import Servers, up
 
 Start = Callable[..., "subprocess.Popen[bytes]"]
@@ -91,6 +94,51 @@ def test_a_process_is_seen_while_it_becomes_another_program(tmp_path: Path) -> N
 
 def _is_marked(process: "subprocess.Popen[bytes]", mark: Path) -> bool:
     return processes.has_variable(processes.PROC / str(process.pid), f"MARK={mark}")
+
+
+class Sleeping(PrivateServer):
+    """A server that serves once it sleeps: it needs nothing installed."""
+
+    kind = "sleeping"
+    stop_signal = signal.SIGTERM
+
+    def is_up(self) -> bool:
+        return bool(self.pid())
+
+    def pid(self) -> int | None:
+        found = processes.find(lambda each: self._owns(each) and (each / "cwd").samefile(self.data))
+        return found[0] if found else None
+
+    def url(self, name: str) -> str:
+        return f"sleeping:{name}"
+
+    def ensure(self, name: str) -> None:
+        """Needs nothing."""
+
+    def _launch(self) -> None:
+        self._check(Path("setsid"), "--fork", "sh", "-c", "mkdir data; cd data; exec sleep 60")
+
+    def _lives(self) -> bool:
+        return bool(processes.find(self._owns))
+
+    def _owns(self, process: Path) -> bool:
+        return processes.has_variable(process, f"SLEEPING={self.folder}")
+
+    def _environment(self) -> dict[str, str]:
+        return os.environ | {"SLEEPING": str(self.folder)}
+
+
+def test_a_server_starts_although_a_process_of_the_last_one_is_still_about_to_end() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        server = Sleeping(Path(folder), ports.free_port())
+        left = subprocess.Popen(["sleep", "0.5"], env=server._environment())
+        try:
+            server.start()
+            assert left.wait() == 0
+            assert server.is_up()
+        finally:
+            left.wait()
+            server.kill()
 
 
 def test_what_a_server_said_last_is_in_the_error(tmp_path: Path) -> None:

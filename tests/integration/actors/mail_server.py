@@ -68,8 +68,14 @@ class _Controller(Controller):
     async def _hang_up(self) -> None:
         for each in self._made:
             if isinstance(each.transport, asyncio.WriteTransport):
-                each.transport.abort()
-        await asyncio.sleep(0)  # the loop closes what was aborted in its next round
+                _abort(each.transport)
+        while any(each.transport for each in self._made):  # the loop closes what was aborted
+            await asyncio.sleep(0.01)
+
+
+def _abort(transport: asyncio.WriteTransport) -> None:
+    if not transport.is_closing():  # Python 3.11.2 fails to abort TLS that is about to end
+        transport.abort()
 
 
 @contextmanager
