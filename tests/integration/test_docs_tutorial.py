@@ -20,7 +20,7 @@ from tests.wait import wait_for
 CHECKOUT = Path(__file__).parents[2]
 PAGE = (CHECKOUT / "docs" / "tutorial.md").read_text()
 FILES = re.compile(r"```python\n# (\S+\.py)\n(.*?)```", re.DOTALL)
-DIFFS = re.compile(r"```diff\n--- a/(\S+)\n\+\+\+ b/\1\n@@\n(.*?)```", re.DOTALL)
+DIFFS = re.compile(r"```diff\n(.*?)```", re.DOTALL)
 DULY = [sys.executable, "-m", "outbox.cli"]
 # The queue of the page and no other: those of the service may be in use by other tests.
 RELAY = """
@@ -44,17 +44,17 @@ def copy(tmp_path: Path) -> Path:
         shutil.copytree(CHECKOUT / package, tmp_path / package)
     for name, source in FILES.findall(PAGE):
         (tmp_path / name).write_text(source)
-    for name, hunks in DIFFS.findall(PAGE):
-        for hunk in hunks.split("@@\n"):
-            apply(hunk.splitlines(), tmp_path / name)
+    for diff in DIFFS.findall(PAGE):
+        apply(diff, tmp_path)
     return tmp_path
 
 
-def apply(hunk: list[str], file: Path) -> None:
-    old, new = ("\n".join(line[1:] for line in hunk if line[:1] in kept) for kept in (" -", " +"))
-    source = file.read_text()
-    assert source.count(old) == 1, f"the page does not know {file.name} any more: {old}"
-    file.write_text(source.replace(old, new))
+def apply(diff: str, folder: Path) -> None:
+    """Pipe the diff to `git apply`, as the page says."""
+    done = subprocess.run(
+        ["git", "apply"], cwd=folder, input=diff, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, f"{done.stderr}{diff}"
 
 
 @pytest.fixture
