@@ -5,6 +5,7 @@ PYTHON := $(shell for python in python3.13 python3.12 python3.11 python3; do \
 	&& echo $$python && break; done)
 BIN := .venv/bin
 ARGS :=
+NAME := demo
 
 .PHONY: help venv demo env down test pooled bench mutants chaos faults matrix check format lock clean python
 
@@ -16,9 +17,9 @@ venv: .venv/complete ## Make .venv, again only when what it is made from changed
 demo: venv ## Show Duly at work: servers, processes, jobs
 	@$(BIN)/python -m dev.demo $(ARGS)
 
-env: venv ## Print the demo's settings, for a shell in which `duly status` works
-	@$(BIN)/python -m dev.servers up --name demo | sed 's/^/export /'
-	@echo 'export PATH="$(CURDIR)/.venv/bin:$$PATH"'
+env: venv ## Print settings for a shell in which `duly` works on the demo; NAME=shop: on another database
+	@urls=$$($(BIN)/python -m dev.servers up --name $(NAME)) && echo "$$urls" | sed "s/=\(.*\)/='\1'/; s/^/export /"
+	@echo 'export PATH="$$PATH:$(CURDIR)/.venv/bin"'
 
 down: python ## Stop what demo and test started; data stays
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m dev.demo down; fi

@@ -1,27 +1,34 @@
 """The app of docs/your-app.md, run from an installed wheel outside of the checkout.
 
-The app has packages called `service`, `actors` and `migrations` of its own.
+The app has packages called `service`, `actors` and `migrations` of its own. The page's commands are
+run as they are, and what they print is compared with what the page shows.
 """
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import sysconfig
 import venv
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx2
 import psycopg
 import pytest
 
+from dev.install import install
 from dev.ports import free_port
+from dev.wait import wait_until
 from tests.wait import wait_for
 
 CHECKOUT = Path(__file__).parents[2]
 PAGE = (CHECKOUT / "docs" / "your-app.md").read_text()
 FILES = re.compile(r"```python\n# (shop/\w+\.py)\n(.*?)```", re.DOTALL)
+STEPS = re.compile(r"```(sh|console)\n(.*?)```", re.DOTALL)
+HOST = "127.0.0.1:8000"
+VARYING = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d{4}-\d\d-\d\d [\d:]{8}Z| +")
 OWN = ("service", "actors", "migrations")
 Environment = dict[str, str]
 
@@ -60,15 +67,15 @@ def shop(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def environment(empty_database_url: str, amqp_url: str) -> Environment:
-    """As the page exports it. The database has the app's own tables, and its alembic_version."""
+def environment(installed: Path, empty_database_url: str, amqp_url: str) -> Environment:
+    """As the page exports it. The database has an alembic_version of the app's own."""
     with psycopg.connect(empty_database_url, autocommit=True) as connection:
         connection.execute(
-            "CREATE TABLE orders (id serial PRIMARY KEY, address text, shipped boolean NOT NULL);"
             "CREATE TABLE alembic_version (version_num text);"
             "INSERT INTO alembic_version VALUES ('a')"
         )
     return os.environ | {
+        "PATH": f"{installed.parent}:{os.environ['PATH']}",
         "DATABASE_URL": empty_database_url,
         "AMQP_URL": amqp_url,
         "DULY_APP": "shop.jobs:duly",
@@ -78,7 +85,8 @@ def environment(empty_database_url: str, amqp_url: str) -> Environment:
 @pytest.fixture
 def api(installed: Path, shop: Path, environment: Environment) -> Iterator[str]:
     """The app's address; its relay and worker run, too."""
-    duly(installed, shop, environment, "migrate")
+    for command in (("outbox.cli", "migrate"), ("shop.models",)):
+        subprocess.run([installed, "-m", *command], cwd=shop, env=environment, check=True)
     port = free_port()
     serve = ("-m", "uvicorn", "shop.app:app", "--port", str(port))
     commands = [serve, ("-m", "outbox.cli", "relay"), ("-m", "outbox.cli", "worker")]
@@ -103,43 +111,65 @@ def answers(url: str) -> bool:
         return False
 
 
-def duly(python: Path, folder: Path, environment: Environment, *arguments: str) -> str:
-    command = [str(python), "-m", "outbox.cli", *arguments]
-    return subprocess.check_output(command, cwd=folder, env=environment, text=True)
+@pytest.fixture
+def bash(shop: Path, environment: Environment, api: str) -> Callable[[str], str]:
+    """Runs commands of the page, at the app's address, and returns what they print."""
+
+    if not shutil.which("curl"):
+        install("curl")
+
+    def run(commands: str) -> str:
+        script = commands.replace(f"http://{HOST}", api)
+        call = ["bash", "-euo", "pipefail", "-c", script]
+        return subprocess.check_output(call, cwd=shop, env=environment, text=True)
+
+    return run
 
 
-def test_a_job_is_submitted_fails_and_is_replayed_by_command_and_over_http(
-    installed: Path, shop: Path, environment: Environment, api: str
+def without_varying(text: str) -> str:
+    """The text without ids, moments and the width of columns."""
+    return VARYING.sub(" ", text)
+
+
+def check(bash: Callable[[str], str], transcript: str) -> None:
+    """Fail if the commands of a transcript do not print what it shows, now or a moment later."""
+    commands = [line[2:] for line in transcript.splitlines() if line.startswith("$ ")]
+    shown = without_varying(transcript)
+
+    def printed() -> str:
+        return without_varying("".join(f"$ {each}\n{bash(each)}" for each in commands))
+
+    wait_until(lambda: printed() == shown, 30)
+    assert printed() == shown
+
+
+def test_the_page_submits_jobs_that_fail_and_replays_them_by_command_and_over_http(
+    bash: Callable[[str], str], environment: Environment, api: str
 ) -> None:
-    def command(*arguments: str) -> str:
-        return duly(installed, shop, environment, *arguments)
-
-    def states() -> list[str]:
-        return re.findall(r'"state": "(\w+)"', command("jobs", "list", "--output", "json"))
-
+    steps = STEPS.findall(PAGE.split("\n## 6. ")[1].split("\n## ")[0])
+    assert [sort for sort, _ in steps] == ["sh", "console", "sh", "sh", "console"]
+    for sort, commands in steps:
+        if sort == "sh":
+            bash(commands)
+        else:
+            check(bash, commands)
     with psycopg.connect(environment["DATABASE_URL"], autocommit=True) as database:
-        for address in ("Main Street 1", "", ""):
-            made = httpx2.post(f"{api}/orders", params={"address": address})
-            assert made.status_code == 201
-        wait_for("dead", lambda: sorted(states()) == ["dead", "dead", "succeeded"])
-        assert "NoAddress" in command("dlq", "show", "1")
-
-        database.execute("UPDATE orders SET address = 'Side Street 2'")
-        command("dlq", "replay", "1", "--by", "ada", "--why", "address added", "--yes")
-        key = command("keys", "create", "--name", "ops", "--scopes", "read,operate", "--by", "ada")
-        with httpx2.Client(headers={"Authorization": f"Bearer {key.strip()}"}) as client:
-            (letter,) = client.get(f"{api}/ops/v1/dead-letters?open=true").json()["dead_letters"]
-            assert client.post(f"{api}{letter['links']['replay']}").status_code == 200
-            wait_for("all are shipped", lambda: states() == ["succeeded"] * 3)
-            assert client.get(f"{api}{letter['links']['job']}").json()["state"] == "succeeded"
-            bad = client.get(f"{api}/ops/v1/jobs/no-uuid").json()
-            assert client.get(f"{api}{bad['type']}").json()["status"] == 422
-            described = client.get(f"{api}/openapi.json").json()
-
-        assert bad["type"] == "/ops/problems/validation"
-        assert "ProblemBody" in described["components"]["schemas"]
-        assert database.execute("SELECT version_num FROM alembic_version").fetchall() == [("a",)]
+        closed = database.execute("SELECT closed_by FROM duly.dead_letters ORDER BY id").fetchall()
+        assert [by.split(" ")[0] for (by,) in closed] == ["ada", "ops"]
         assert database.execute("SELECT count(*) FROM orders WHERE shipped").fetchone() == (3,)
+        assert database.execute("SELECT version_num FROM alembic_version").fetchall() == [("a",)]
+
+
+def test_links_and_problems_have_the_prefix(bash: Callable[[str], str], api: str) -> None:
+    job = httpx2.post(f"{api}/orders", params={"address": ""}).json()["job"]
+    key = bash("duly keys create --name ops --scopes read").strip()
+    with httpx2.Client(base_url=api, headers={"Authorization": f"Bearer {key}"}) as client:
+        assert client.get(job).json()["links"]["self"] == job
+        bad = client.get("/ops/v1/jobs/no-uuid").json()
+        assert bad["type"] == "/ops/problems/validation"
+        assert client.get(bad["type"]).json()["status"] == 422
+        described = client.get("/openapi.json").json()
+    assert "ProblemBody" in described["components"]["schemas"]
 
 
 def test_the_command_line_says_which_app_it_wants(installed: Path, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The docs name what there is: every link, command, kind and file in them is looked up."""
 
 import re
+import tomllib
 from pathlib import Path
 from typing import Any, get_args
 
@@ -15,6 +16,7 @@ from service.kinds import KINDS
 CHECKOUT = Path(__file__).parents[2]
 PAGES = [CHECKOUT / "README.md", CHECKOUT / "CHANGELOG.md", *CHECKOUT.glob("docs/**/*.md")]
 TEXTS = {page: page.read_text() for page in PAGES}
+README = TEXTS[CHECKOUT / "README.md"]
 
 LINK = re.compile(r"\]\((?!https?:)([^)#]*)(#[^)]*)?\)")
 COMMAND = re.compile(r"(?:`|\$ |^)duly ([a-z]+)(?: ([a-z]+)\b(?! ?=))?", re.MULTILINE)
@@ -89,6 +91,21 @@ def test_every_step_that_changes_a_state_is_in_the_drawing_of_the_states() -> No
     drawn = set(re.findall(r"\b[A-Z_]+\b", story.split("stateDiagram")[1].split("```")[0]))
     changing = {name for name, sql in vars(transitions).items() if "SET state =" in str(sql)}
     assert drawn == changing | {"SUBMIT"}
+
+
+def test_the_readme_lists_every_module_of_the_library() -> None:
+    listed = README.split("\noutbox/")[1].split("\nservice/")[0]
+    names = re.findall(r"^  ([a-z_]+)(?:/|\.py) ", listed, re.MULTILINE)
+    library = CHECKOUT / "outbox"
+    modules = {path.stem for path in library.glob("*.py")}
+    packages = {path.parent.name for path in library.glob("*/__init__.py")}
+    assert sorted(names) == sorted(packages | modules - {"__init__"})
+
+
+def test_the_readmes_layers_are_those_that_import_linter_enforces() -> None:
+    contracts = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["tool"]["importlinter"]
+    (layers,) = (each["layers"] for each in contracts["contracts"] if "containers" in each)
+    assert "```text\n" + "\n".join(layers) + "\n```" in README
 
 
 def test_the_tutorials_migration_follows_the_newest() -> None:
