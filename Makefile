@@ -17,8 +17,8 @@ venv: .venv/complete ## Make .venv, again only when what it is made from changed
 demo: venv ## Show Duly at work: servers, processes, jobs
 	@$(BIN)/python -m dev.demo $(ARGS)
 
-env: venv ## Print settings for a shell in which `duly` works on the demo; NAME=shop: on another database
-	@urls=$$($(BIN)/python -m dev.servers up --name $(NAME)) && echo "$$urls" | sed "s/=\(.*\)/='\1'/; s/^/export /"
+env: python ## Print settings for a shell in which `duly` works on the demo; NAME=shop: on another database
+	@urls=$$($(PYTHON) -m dev.servers up --name $(NAME)) && echo "$$urls" | sed "s/=\(.*\)/='\1'/; s/^/export /"
 	@echo 'export PATH="$$PATH:$(CURDIR)/.venv/bin"'
 
 down: python ## Stop what demo and test started; data stays

@@ -147,7 +147,6 @@ def test_the_page_submits_jobs_that_fail_and_replays_them_by_command_and_over_ht
     bash: Callable[[str], str], environment: Environment, api: str
 ) -> None:
     steps = STEPS.findall(PAGE.split("\n## 6. ")[1].split("\n## ")[0])
-    assert [sort for sort, _ in steps] == ["sh", "console", "sh", "sh", "console"]
     for sort, commands in steps:
         if sort == "sh":
             bash(commands)

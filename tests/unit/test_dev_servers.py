@@ -166,3 +166,16 @@ def test_a_process_that_has_ended_is_nobodys(sleeper: Start) -> None:
 
 def test_where_nobody_listens_nothing_opens() -> None:
     assert not amqp.opens(f"amqp://duly:secret@127.0.0.1:{ports.free_port()}/duly")
+
+
+def test_make_env_prints_what_a_shell_can_take() -> None:
+    urls = {"DATABASE_URL": "postgresql://h/d?a=1&b=2", "AMQP_URL": "amqp://h/%2F;amqp://i"}
+    take = 'PATH="/first:$PATH"; eval "$(make -s env NAME=shop)"'
+    show = 'echo "$DATABASE_URL $AMQP_URL $PATH"'
+    printed = subprocess.check_output(
+        ["bash", "-c", f"{take}; {show}"], cwd=CHECKOUT, env=os.environ | urls, text=True
+    )
+    database_url, amqp_url, path = printed.split(" ", 2)
+    assert (database_url, amqp_url) == (urls["DATABASE_URL"], urls["AMQP_URL"])
+    assert path.startswith("/first:")
+    assert path.endswith(f":{CHECKOUT}/.venv/bin\n")
