@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import typer
 
+from outbox.cli.app import VARIABLE
 from outbox.cli.errors import Code
 from outbox.cli.main import commands
 from service.settings import Settings
@@ -48,6 +49,10 @@ def test_every_setting_is_in_the_reference_with_its_default(name: str) -> None:
     rows = [line for line in REFERENCE.splitlines() if line.startswith(f"| `{variable}` | ")]
     assert len(rows) == 1
     assert rows[0].split(" | ")[1] == _shown(field.get_default(call_default_factory=True))
+
+
+def test_the_variable_that_names_the_app_is_in_the_reference() -> None:
+    assert f"| `{VARIABLE}` | none | " in REFERENCE
 
 
 def _shown(default: object) -> str:
