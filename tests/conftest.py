@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 
+import hypothesis
 import psycopg
 import pytest
 from psycopg import sql
@@ -28,6 +29,10 @@ from service.models import Base
 
 # A shell starts what runs in the background with SIGINT ignored, and processes inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# On a busy machine the time of one example says nothing. A test has a timeout of its own.
+hypothesis.settings.register_profile("duly", deadline=None)
+hypothesis.settings.load_profile("duly")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

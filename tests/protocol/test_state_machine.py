@@ -42,7 +42,7 @@ workers = st.sampled_from(["w1", "w2", "w3"])
 
 def test_no_order_of_the_steps_breaks_a_promise(stage: Stage) -> None:
     Protocol.stage = stage
-    thorough = settings(max_examples=60, stateful_step_count=40, deadline=None)
+    thorough = settings(max_examples=60, stateful_step_count=40)
     run_state_machine_as_test(Protocol, settings=thorough)
 
 

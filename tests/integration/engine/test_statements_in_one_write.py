@@ -43,7 +43,7 @@ def kept(connection: Connection) -> list[str]:
     return [text for (text,) in connection.execute("SELECT text FROM kept")]
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(TEXTS | st.none(), NUMBERS)))
 def test_arrays_arrive_as_they_are_and_none_as_an_empty_text(
     connection: Connection, sent: list[tuple[str | None, float]]
