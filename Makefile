@@ -46,7 +46,7 @@ faults: venv ## Kill, stop, wipe and cut off all there is; brings servers of its
 bench: venv ## Measure Duly beside its peers; ARGS="relay --rounds 5" for some, --help says more
 	@$(BIN)/python -m bench $(ARGS)
 
-matrix: venv ## Run the same on the installed Postgres and RabbitMQ, then on Postgres 18 and RabbitMQ 4
+matrix: venv ## Run the same with the lowest SQLAlchemy, then on Postgres 18 and RabbitMQ 4
 	@$(BIN)/python -m tests.matrix $(ARGS)
 
 check: venv ## Run what needs no server: format, lint, types, imports, unit tests

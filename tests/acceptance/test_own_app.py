@@ -18,8 +18,10 @@ import httpx2
 import psycopg
 import pytest
 
+from dev import sqlalchemy20
 from dev.install import install
 from dev.ports import free_port
+from dev.private import home
 from dev.wait import wait_until
 from tests.wait import wait_for
 
@@ -33,9 +35,12 @@ OWN = ("service", "actors", "migrations")
 Environment = dict[str, str]
 
 
-@pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A virtual environment with the wheel, and of all else only what the wheel asks for."""
+@pytest.fixture(scope="module", params=["locked", "lowest"])
+def installed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A virtual environment with the wheel, and of all else only what the wheel asks for.
+
+    It has the locked SQLAlchemy, or the lowest that the wheel allows.
+    """
     folder = tmp_path_factory.mktemp("wheel")
     build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
     subprocess.run(build, cwd=CHECKOUT, check=True, capture_output=True)
@@ -47,8 +52,14 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     site = next((folder / "venv" / "lib").glob("python*")) / "site-packages"
     assert [each.name for each in site.iterdir() if each.suffix != ".dist-info"] == ["outbox"]
     # The packages that it depends on, but not the checkout: that is in a .pth file there.
-    (site / "dependencies.pth").write_text(sysconfig.get_path("purelib"))
+    packages = [sysconfig.get_path("purelib")]
+    if request.param == "lowest":
+        packages.insert(0, str(sqlalchemy20.folder(home() / "sqlalchemy20")))
+    (site / "dependencies.pth").write_text("\n".join(packages))
     assert (site / "outbox" / "py.typed").exists()
+    ask = [str(python), "-c", "import sqlalchemy; print(sqlalchemy.__version__)"]
+    has_2_0 = subprocess.check_output(ask, text=True).startswith("2.0.")
+    assert has_2_0 == (request.param == "lowest")
     return python
 
 
