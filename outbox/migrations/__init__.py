@@ -5,9 +5,23 @@
     def upgrade() -> None:
         outbox.migrations.upgrade(op.get_bind(), 8)
 
-The table `duly.migrations` records their version. Reading order: versions, run, turn, grants.
+The table `duly.migrations` records their version. A version is `sql/NNNN_name.up.sql`, which runs
+in one transaction, or `sql/NNNN_name.indexes.sql`, which has only CREATE INDEX CONCURRENTLY and
+runs outside of one; and `sql/NNNN_name.down.sql`.
+
+Reading order: versions, indexes, run, lock, grants; autogenerate.
 """
 
+from outbox.migrations.autogenerate import include_object
+from outbox.migrations.lock import MigrationError
 from outbox.migrations.versions import LATEST, downgrade, forget, installed, upgrade
 
-__all__ = ["LATEST", "downgrade", "forget", "installed", "upgrade"]
+__all__ = [
+    "LATEST",
+    "MigrationError",
+    "downgrade",
+    "forget",
+    "include_object",
+    "installed",
+    "upgrade",
+]

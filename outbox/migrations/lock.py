@@ -29,10 +29,6 @@ def migration_lock(engine: Engine, seconds: float, on_wait: Callable[[], None]) 
     """
     with engine.connect() as connection:
         deadline, waits = time.monotonic() + seconds, False
-        # A server with this limit would end the transaction, and the lock, during a migration.
-        connection.execute(
-            text("SELECT set_config('idle_in_transaction_session_timeout', '0', true)")
-        )
         while not connection.scalar(text("SELECT pg_try_advisory_xact_lock(:n)"), {"n": NUMBER}):
             if time.monotonic() > deadline:
                 raise LockTimeout(f"another process has been migrating for {seconds:.0f} s")
@@ -40,4 +36,8 @@ def migration_lock(engine: Engine, seconds: float, on_wait: Callable[[], None]) 
                 on_wait()
                 waits = True
             time.sleep(POLL_SECONDS)
+        # A server with this limit would end the transaction, and the lock, during a migration. And
+        # a statement without parameters ends the snapshot of the one before, for which a build of
+        # an index would wait.
+        connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
         yield

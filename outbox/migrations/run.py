@@ -11,7 +11,7 @@ from outbox.migrations import versions
 from outbox.migrations.lock import MigrationError, migration_lock
 from outbox.postgres.address import sqlalchemy_url
 from outbox.postgres.replication import watch_commits
-from outbox.postgres.session_settings import configure_engine
+from outbox.postgres.session_settings import Settings, configure_engine
 from outbox.store.schema import metadata
 from outbox.store.sequences import Behind, mend
 
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 SETTINGS = {"lock_timeout": "5s", "search_path": ""}
 """Session settings of each migration. All SQL names its schema, whatever the operator's path."""
+
+INDEX_SETTINGS = SETTINGS | {"lock_timeout": "0", "statement_timeout": "0"}
+"""Settings of a build of indexes. It may take hours; writers go on while it waits for a lock."""
 
 
 def upgrade(
@@ -41,7 +44,7 @@ def upgrade(
     """
     with _engine(database_url) as engine, migration_lock(engine, wait_seconds, on_wait):
         if app_migrations is None or revision == "head":
-            _upgrade_library(engine)
+            _upgrade_library(engine, database_url)
         if app_migrations is not None:
             _alembic(engine, app_migrations, "upgrade", revision)
 
@@ -61,12 +64,20 @@ def advance_sequences(database_url: str, *app_tables: MetaData) -> list[Behind]:
         return mend(connection, metadata, *app_tables)
 
 
-def _upgrade_library(engine: Engine) -> None:
+def _upgrade_library(engine: Engine, database_url: str) -> None:
     with engine.connect() as connection:
         found = versions.installed(connection)
     for version in range(found + 1, versions.LATEST + 1):
-        with engine.begin() as connection:
-            versions.apply(connection, version)
+        if versions.builds_indexes(version):
+            _build_indexes(database_url, version)
+        else:
+            with engine.begin() as connection:
+                versions.apply(connection, version)
+
+
+def _build_indexes(database_url: str, version: int) -> None:
+    with _engine(database_url, INDEX_SETTINGS) as engine, engine.connect() as connection:
+        versions.apply(connection.execution_options(isolation_level="AUTOCOMMIT"), version)
 
 
 def _alembic(engine: Engine, folder: Path, command: str, revision: str) -> None:
@@ -90,11 +101,11 @@ def _config(engine: Engine, folder: Path) -> "Config":
 
 
 @contextmanager
-def _engine(database_url: str) -> Iterator[Engine]:
+def _engine(database_url: str, settings: Settings = SETTINGS) -> Iterator[Engine]:
     engine = create_engine(
         sqlalchemy_url(database_url), poolclass=NullPool, isolation_level="READ COMMITTED"
     )
-    configure_engine(engine, SETTINGS)
+    configure_engine(engine, settings)
     watch_commits(engine)
     _require_utf8(engine)
     yield engine

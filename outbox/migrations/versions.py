@@ -5,11 +5,20 @@ from importlib.resources.abc import Traversable
 
 from sqlalchemy import Connection, text
 
-_FILES = list(files("outbox.migrations").joinpath("sql").iterdir())
-_UP = {int(each.name[:4]): each for each in _FILES if each.name.endswith(".up.sql")}
-_DOWN = {int(each.name[:4]): each for each in _FILES if each.name.endswith(".down.sql")}
+from outbox.migrations import indexes
+from outbox.migrations.lock import MigrationError
 
-LATEST = max(_UP)
+_FILES = list(files("outbox.migrations").joinpath("sql").iterdir())
+
+
+def _ending(end: str) -> dict[int, Traversable]:
+    return {int(each.name[:4]): each for each in _FILES if each.name.endswith(end)}
+
+
+_UP, _INDEXES, _DOWN = _ending(".up.sql"), _ending(".indexes.sql"), _ending(".down.sql")
+"""Of a version: a file that one transaction runs, or the indexes to build outside of one."""
+
+LATEST = max(_UP | _INDEXES)
 """The version that this release needs. It also runs with later ones: changes are additive."""
 
 _RECORD = """
@@ -48,23 +57,43 @@ def installed(connection: Connection) -> int:
 def upgrade(connection: Connection, to: int = LATEST) -> None:
     """Upgrade the tables to this version, in the caller's transaction. Never downgrades.
 
-    `duly migrate` commits each version by itself instead, so it holds no lock for long.
+    Raises MigrationError, before it changes anything, if one of the versions builds indexes and
+    the connection does not commit each statement: in Alembic, call it in an `autocommit_block()`.
+    Each version then commits by itself, as in `duly migrate`, so no lock is held for long.
     """
-    for version in range(installed(connection) + 1, to + 1):
+    missing = range(installed(connection) + 1, to + 1)
+    building = [version for version in missing if builds_indexes(version)]
+    if building and not indexes.commits_each_statement(connection):
+        raise MigrationError(
+            f"version {building[0]} of Duly's tables builds indexes outside of a transaction: "
+            "upgrade to it inside `with op.get_context().autocommit_block():`"
+        )
+    for version in missing:
         apply(connection, version)
 
 
+def builds_indexes(version: int) -> bool:
+    """Whether this version needs a connection that commits each statement."""
+    return version in _INDEXES
+
+
 def apply(connection: Connection, version: int) -> None:
-    """Upgrade from the version before to this one, in the caller's transaction."""
-    connection.exec_driver_sql(_sql(_UP[version]))
-    connection.exec_driver_sql(_RECORD)
-    connection.execute(
-        text(
-            "INSERT INTO duly.migrations (version) SELECT generate_series(1, :version)"
-            " ON CONFLICT DO NOTHING"
-        ),
-        {"version": version},
-    )
+    """Upgrade from the version before to this one.
+
+    In the caller's transaction; in one of its own if the connection commits each statement.
+    """
+    if builds_indexes(version):
+        indexes.build(connection, _INDEXES[version].read_text())
+        connection.exec_driver_sql(_applied(version))
+    else:
+        connection.exec_driver_sql(_sql(_UP[version]) + _applied(version))
+
+
+def _applied(version: int) -> str:
+    """Records the version. What is sent as one is one transaction."""
+    return f"""{_RECORD};
+INSERT INTO duly.migrations (version) SELECT generate_series(1, {version}) ON CONFLICT DO NOTHING
+"""
 
 
 def _sql(file: Traversable) -> str:
