@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from enum import Enum
 
 from outbox.relay.scan_cursor import Event
 from outbox.store.transitions import REPLAYED
@@ -12,6 +13,14 @@ REFILL_DIVISOR = 4
 FRESH_PER_REPLAYED = 9
 """Fresh jobs published for each replayed one while both wait: one job in ten is replayed."""
 PRIORITIES = range(REPLAYED)
+
+
+class Room(Enum):
+    """What the queues take together."""
+
+    ENOUGH = "each takes messages"
+    SHORT = "events may wait for a queue that takes no more, or for their share of it"
+    NONE = "no queue takes any"
 
 
 @dataclass(slots=True)
@@ -73,14 +82,12 @@ class Capacity:
         return self._capacity.items()
 
     @property
-    def is_short(self) -> bool:
-        """Whether events may be waiting for capacity, so that it pays to measure again soon."""
-        return bool(self._replays_wait) or not all(each.messages for _, each in self.items())
-
-    @property
-    def is_full(self) -> bool:
-        """Whether there are queues, and none of them takes any more."""
-        return bool(self._capacity) and not any(each.messages for _, each in self.items())
+    def room(self) -> Room:
+        """Whether there is room; enough as long as no queue is known."""
+        free = [each.messages > 0 for each in self._capacity.values()]
+        if free and not any(free):
+            return Room.NONE
+        return Room.ENOUGH if all(free) and not self._replays_wait else Room.SHORT
 
     def _measured(self, queue: str, depth: int) -> QueueCapacity:
         share = _free(self._replay_share, depth)

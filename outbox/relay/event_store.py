@@ -37,18 +37,11 @@ async def connect(database_url: str) -> AsyncIterator[AsyncConnection[Any]]:
         yield database
 
 
-async def is_any_due(database: AsyncConnection[Any], capacity: Capacity) -> bool:
-    """Whether there is any event to lock. One round trip, which leaves no transaction open."""
-    wanted = _wanted(capacity, 1, ScanCursor())
-    (found,) = await _execute(database, _LOCK.of(database, wanted))
-    return bool(found.ntuples)
-
-
 async def lock(
     database: AsyncConnection[Any], capacity: Capacity, scan_cursor: ScanCursor
 ) -> list[Event]:
     """Begin a transaction and lock what there is capacity for. Raises psycopg's errors."""
-    wanted = _wanted(capacity, LARGEST_BATCH, scan_cursor)
+    wanted = _wanted(capacity, scan_cursor)
     _, locked = await _execute(database, _BEGIN, _LOCK.of(database, wanted))
     return [
         Event(Dispatch(*named), level, available_at)
@@ -76,7 +69,8 @@ async def _execute(database: AsyncConnection[Any], *statements: Ask) -> list[PGr
     return await database.wait(round_trip(database, *statements))
 
 
-def _wanted(capacity: Capacity, limit: int, scan_cursor: ScanCursor) -> dict[str, str]:
+def _wanted(capacity: Capacity, scan_cursor: ScanCursor) -> dict[str, str]:
+    limit = LARGEST_BATCH
     queues = [queue for queue, _ in capacity.items()]
     return {
         "queues": array(queues),

@@ -61,13 +61,6 @@ class Pipeline:
         """Let the next batch begin at the oldest event."""
         self._scan_cursor.reset()
 
-    async def is_any_due(self) -> bool:
-        """Whether there is anything to publish."""
-        is_any_due = await event_store.is_any_due(self._idle[-1], self._capacity)
-        if not is_any_due:
-            self._capacity.spend([])
-        return is_any_due
-
     async def move(self) -> int:
         """Send a batch and settle the previous one; returns how many events were taken.
 

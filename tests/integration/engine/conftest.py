@@ -12,7 +12,7 @@ from sqlalchemy import Engine, make_url
 from dev.servers import Servers
 from outbox.amqp import queue_backoff
 from outbox.maintenance import dead_letter_collector, dead_letter_consumer, pruner, rescuer
-from outbox.relay import loop
+from outbox.relay import poll_policy
 from outbox.store.schema import acts, metadata
 from outbox.worker import attempt, ownership, time_limit
 from outbox.worker.records import group_commit, held_records
@@ -28,7 +28,7 @@ from tests.proxy import Proxy, before
 @pytest.fixture(autouse=True)
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """Poll intervals and delays are short, so that the tests are."""
-    monkeypatch.setattr(loop, "IDLE_POLL_SECONDS", 0.05)
+    monkeypatch.setattr(poll_policy, "IDLE_POLL_SECONDS", 0.05)
     monkeypatch.setattr(dead_letter_collector, "POLL_SECONDS", 0.1)
     monkeypatch.setattr(queue_backoff, "FIRST_SECONDS", 0.1)
     monkeypatch.setattr(dead_letter_consumer, "RETRY_SECONDS", 0.1)

@@ -1,6 +1,5 @@
-"""A relay that looks when it is told to, for what is in its queue and nothing else."""
+"""A relay that polls when it is told to, and publishes what is in its queue and nothing else."""
 
-import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -15,7 +14,7 @@ from outbox.amqp.publisher import Publisher
 from outbox.amqp.queue_backoff import QueueBackoff
 from outbox.amqp.queue_depths import Queues
 from outbox.relay import event_store
-from outbox.relay.capacity import Capacity
+from outbox.relay.capacity import Capacity, Room
 from outbox.relay.loop import Relay, _Resources
 from outbox.relay.pipeline import Pipeline
 
@@ -26,32 +25,28 @@ class Looking:
     """Tells a relay to look."""
 
     def __init__(
-        self, relay: Relay, ways: _Resources, events: Sequence[AsyncConnection[Any]]
+        self, relay: Relay, opened: _Resources, events: Sequence[AsyncConnection[Any]]
     ) -> None:
-        self._relay, self._ways, self._events = relay, ways, events
+        self._relay, self._opened, self._events = relay, opened, events
 
-    async def look(self, *, expects: bool) -> int:
-        """Once; returns how many events it took up."""
-        return await self._relay._poll(self._ways, expects=expects)
+    async def look(self) -> int:
+        """Poll once; returns how many events were taken."""
+        taken = await self._relay._poll(self._opened)
+        self._opened.broker.check()
+        return taken
 
-    async def breathe(self, moved: int, *, expects: bool) -> None:
-        """What it does between a look that took up so many and the next."""
-        await self._relay._wait_for_next_poll(self._ways, moved, expects=expects)
+    def make_sweep_due(self) -> None:
+        """Have the next poll sweep."""
+        self._relay._policy._next_sweep = 0
 
-    def make_due(self, seconds: float) -> None:
-        """Have the look at all there is due for so long."""
-        self._relay._next_sweep = time.monotonic() - seconds
+    def make_measurement_due(self) -> None:
+        """Have the next poll measure the queues, if one takes no more messages."""
+        self._relay._policy._next_measurement = 0
 
-    def fill_queues(self) -> None:
-        """Have no queue take any more."""
-        self._measure(WINDOW)
-
-    def empty_queues(self) -> None:
-        """Have every queue take a thousand."""
-        self._measure(0)
-
-    def _measure(self, depth: int) -> None:
-        self._ways.capacity.measure({queue: depth for queue, _ in self._ways.capacity.items()})
+    def fill(self, *queues: str) -> None:
+        """Have these queues take no more, and others all there is."""
+        full = dict.fromkeys(queues, WINDOW)
+        self._opened.capacity.measure(dict.fromkeys(self._relay.queues, 0) | full)
 
     @property
     def is_idle(self) -> bool:
@@ -60,18 +55,19 @@ class Looking:
 
 
 @asynccontextmanager
-async def looking(database_url: str, amqp_url: str, queue: str) -> AsyncIterator[Looking]:
-    """One that has looked at all there is, and found room for a thousand in its queue."""
-    relay = Relay(database_url, amqp_url, [queue], window=WINDOW, patience=timedelta(seconds=30))
-    relay._next_sweep = inf
+async def looking(
+    database_url: str, amqp_url: str, *queues: str, window: int = WINDOW
+) -> AsyncIterator[Looking]:
+    """One that has swept, and found room for a window in each of its queues."""
+    relay = Relay(database_url, amqp_url, queues, window=window, patience=timedelta(seconds=30))
+    relay._policy._next_sweep = relay._policy._next_measurement = inf
     async with (
         event_store.connect(database_url) as one,
         event_store.connect(database_url) as other,
         connect(amqp_url) as link,
     ):
-        capacity = Capacity(WINDOW)
-        capacity.measure({queue: 0})
+        capacity = Capacity(window)
+        capacity.measure(dict.fromkeys(queues, 0))
         pipeline = Pipeline([one, other], Publisher(link), QueueBackoff(), capacity)
-        yield Looking(
-            relay, _Resources(one, Queues(link, QueueBackoff()), capacity, pipeline), [one, other]
-        )
+        opened = _Resources(one, link, Queues(link, QueueBackoff()), capacity, pipeline)
+        yield Looking(relay, opened, [one, other])

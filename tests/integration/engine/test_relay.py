@@ -12,7 +12,7 @@ from outbox import Priority
 from outbox.amqp import messages, queue_depths
 from outbox.amqp.connection import BrokerGone
 from outbox.amqp.publisher import Outcome, Publisher, Sending
-from outbox.relay import event_store, loop, unpublishable
+from outbox.relay import event_store, poll_policy, unpublishable
 from outbox.relay.loop import Relay
 from outbox.relay.scan_cursor import Event
 from outbox.submission.wake_up import NOTIFY, listen
@@ -186,65 +186,55 @@ def submit_late(by_hand: ByHand, queue: str) -> None:
     by_hand.take(HAS_WAITED, id=late)
 
 
-def test_what_commits_late_behind_others_waits_for_no_look_at_all_there_is(
+def test_what_commits_late_behind_others_is_found_by_the_next_poll(
     rabbit: Rabbit, queue: str, by_hand: ByHand, database_url: str, amqp_url: str
 ) -> None:
     rabbit.declare(queue)
     by_hand.submit(queue)
 
-    async def look_again() -> None:
-        async with looking(database_url, amqp_url, queue) as busy:
-            assert await busy.look(expects=True) == 1
+    async def poll() -> None:
+        async with looking(database_url, amqp_url, queue) as relay:
+            assert await relay.look() == 1
             submit_late(by_hand, queue)
-            assert await busy.look(expects=False) == 1
+            assert await relay.look() == 1
 
-    asyncio.run(look_again())
+    asyncio.run(poll())
 
 
 def test_a_queue_that_was_full_is_gone_on_with_where_the_relay_was(
     rabbit: Rabbit, queue: str, by_hand: ByHand, database_url: str, amqp_url: str
 ) -> None:
-    """What commits late behind it waits for the next look at all there is."""
+    """What commits late behind it waits for the poll after that."""
     rabbit.declare(queue)
     by_hand.submit(queue)
 
-    async def look_again() -> None:
-        async with looking(database_url, amqp_url, queue) as busy:
-            assert await busy.look(expects=True) == 1
+    async def poll() -> None:
+        async with looking(database_url, amqp_url, queue) as relay:
+            assert await relay.look() == 1
             submit_late(by_hand, queue)
-            busy.fill_queues()
-            await busy.breathe(0, expects=True)
-            busy.empty_queues()
-            assert await busy.look(expects=True) == 0
-            busy.make_due(2 * loop.SWEEP_DELAY_SECONDS)
-            assert await busy.look(expects=True) == 1
+            relay.fill(queue)
+            assert await relay.look() == 0
+            relay.fill()
+            assert await relay.look() == 0
+            assert await relay.look() == 1
 
-    asyncio.run(look_again())
+    asyncio.run(poll())
 
 
-@pytest.mark.parametrize(
-    ("due", "expects", "all_there_is"),
-    [(0, False, True), (0, True, False), (2 * loop.SWEEP_DELAY_SECONDS, True, True)],
-)
-def test_an_event_that_is_expected_does_not_wait_for_a_look_at_all_there_is_unless_that_has_waited(
-    by_hand: ByHand,
-    new_queue: Callable[[], str],
-    database_url: str,
-    amqp_url: str,
-    due: float,
-    expects: bool,
-    all_there_is: bool,
+def test_a_sweep_finds_the_events_of_a_queue_that_is_not_known(
+    by_hand: ByHand, new_queue: Callable[[], str], database_url: str, amqp_url: str
 ) -> None:
     known, unknown = new_queue(), new_queue()
-    for queue in (known, unknown):
-        by_hand.submit(queue)
 
-    async def look() -> None:
-        async with looking(database_url, amqp_url, known) as own:
-            own.make_due(due)
-            assert await own.look(expects=expects) == 1 + all_there_is
+    async def poll() -> list[int]:
+        async with looking(database_url, amqp_url, known) as relay:
+            for queue in (known, unknown):
+                by_hand.submit(queue)
+            taken = [await relay.look()]
+            relay.make_sweep_due()
+            return [*taken, await relay.look()]
 
-    asyncio.run(look())
+    assert asyncio.run(poll()) == [1, 1]
 
 
 @pytest.fixture
@@ -258,12 +248,12 @@ def left_to_nudges(
 ) -> Iterator[Relay]:
     """A relay of the queue that has looked once, and does not look again by itself."""
     rabbit.declare(queue)
-    monkeypatch.setattr(loop, "IDLE_POLL_SECONDS", 3600)
+    monkeypatch.setattr(poll_policy, "IDLE_POLL_SECONDS", 3600)
     idle = Relay(database_url, amqp_url, [queue], window=10, patience=timedelta(seconds=30))
     stop = run_aside(idle.run, lambda: listen(database_url, idle.wake_up))
     try:
         wait_for("a relay that listens", lambda: by_hand.take(LISTENERS))
-        wait_for("a relay that has looked", lambda: idle._next_sweep > 0)
+        wait_for("a relay that has looked", lambda: idle._policy._next_sweep > 0)
         yield idle
     finally:
         stop()
@@ -297,6 +287,7 @@ def test_what_is_committed_soon_after_a_nudge_needs_none_of_its_own(
     for _ in range(found_before):
         by_hand.submit(queue)
     monkeypatch.setattr(event_store, "lock", submit_another)
+    monkeypatch.setattr(poll_policy, "WAKE_UP_LASTS_SECONDS", 1)
     by_hand.take(NOTIFY)
     wait_for("its message", lambda: rabbit.depth(queue) == found_before + 1)
 
@@ -309,75 +300,55 @@ def test_nothing_stays_locked_while_the_relay_is_idle(
     wait_for("its end", lambda: not by_hand.take(LEFT))
 
 
-def test_a_small_window_that_is_filled_is_soon_looked_at_again(
-    rabbit: Rabbit,
-    queue: str,
-    by_hand: ByHand,
-    database_url: str,
-    amqp_url: str,
-    monkeypatch: pytest.MonkeyPatch,
+def test_nothing_stays_locked_while_no_queue_takes_any_more(
+    rabbit: Rabbit, queue: str, by_hand: ByHand, database_url: str, amqp_url: str
 ) -> None:
-    """With nothing in flight; nobody has woken it up."""
     rabbit.declare(queue)
     by_hand.submit(queue)
-    monkeypatch.setattr(loop, "FULL_POLL_SECONDS", 3600)
 
     async def fill() -> None:
-        async with looking(database_url, amqp_url, queue) as own:
-            moved = await own.look(expects=False)
-            own.fill_queues()
-            await asyncio.wait_for(own.breathe(moved, expects=False), 10)
-            assert own.is_idle
+        async with looking(database_url, amqp_url, queue, window=1) as relay:
+            assert await relay.look() == 1
+            assert relay.is_idle
 
     asyncio.run(fill())
+    assert by_hand.take(LEFT) == []
 
 
-def test_a_large_window_that_is_filled_is_left_to_the_workers_for_longer(
-    database_url: str, amqp_url: str, queue: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(loop, "LINGER_SECONDS", 3600)
-
-    async def fill() -> None:
-        async with looking(database_url, amqp_url, queue) as own:
-            own.fill_queues()
-            for moved in (loop.SMALL_BATCH, 0):
-                await asyncio.wait_for(own.breathe(moved, expects=True), 10)
-
-    asyncio.run(fill())
-
-
-@pytest.mark.parametrize("why", ["all there is", "no room"])
-def test_what_is_on_its_way_is_settled_before_the_queues_are_looked_at(
+@pytest.mark.parametrize("why", ["a sweep", "a full queue"])
+def test_what_is_in_flight_is_settled_before_the_queues_are_measured(
     why: str,
     rabbit: Rabbit,
-    queue: str,
+    new_queue: Callable[[], str],
     by_hand: ByHand,
     database_url: str,
     amqp_url: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Or it would be neither in the queue nor on its way, and REDISPATCH_LOST wait for its lock."""
+    """Or it would be neither queued nor in flight, and REDISPATCH_LOST would wait for its lock."""
+    queue, other = new_queue(), new_queue()
     rabbit.declare(queue)
     by_hand.submit(queue)
     measure = Relay._measure
     left: list[int] = []
 
-    async def counted(self: Relay, *given: Any, **named: Any) -> None:
+    async def counted(self: Relay, *given: Any) -> None:
         left.append(len(by_hand.take(LEFT)))
-        await measure(self, *given, **named)
+        await measure(self, *given)
 
-    async def look_at_all() -> None:
-        async with looking(database_url, amqp_url, queue) as busy:
-            assert await busy.look(expects=True) == 1
+    async def poll() -> None:
+        async with looking(database_url, amqp_url, queue, other) as relay:
+            assert await relay.look() == 1
             assert len(by_hand.take(LEFT)) == 1
-            if why == "no room":
-                busy.fill_queues()
+            if why == "a sweep":
+                relay.make_sweep_due()
             else:
-                busy.make_due(2 * loop.SWEEP_DELAY_SECONDS)
-            await busy.look(expects=True)
+                relay.fill(other)
+                relay.make_measurement_due()
+            await relay.look()
 
     monkeypatch.setattr(Relay, "_measure", counted)
-    asyncio.run(look_at_all())
+    asyncio.run(poll())
     assert left == [0]
 
 
@@ -387,16 +358,16 @@ def test_a_lost_link_is_noticed_before_the_relay_is_idle(
     rabbit.declare(queue)
 
     async def lose_the_link() -> None:
-        async with looking(database_url, proxy.url(amqp_url), queue) as own:
+        async with looking(database_url, proxy.url(amqp_url), queue) as relay:
             by_hand.submit(queue)
-            assert await own.look(expects=True) == 1  # which opens the channel
-            assert await own.look(expects=False) == 0
+            assert await relay.look() == 1  # which opens the channel
+            assert await relay.look() == 0
             by_hand.submit(queue)
             proxy.swallow()
-            assert await own.look(expects=True) == 1
+            assert await relay.look() == 1
             proxy.cut_swallowed()
             with pytest.raises(BrokerGone):
-                await own.look(expects=False)
+                await relay.look()
 
     asyncio.run(lose_the_link())
     assert len(by_hand.take(LEFT)) == 1
@@ -409,7 +380,7 @@ def test_what_is_on_its_way_is_settled_when_the_relay_is_stopped(
     by_hand: ByHand,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(loop, "WAKE_UP_LASTS_SECONDS", 3600)
+    monkeypatch.setattr(poll_policy, "WAKE_UP_LASTS_SECONDS", 3600)
     submit_and_wake_up(by_hand, rabbit, queue)
     assert len(by_hand.take(LEFT)) == 1
     left_to_nudges._stopping = True
@@ -432,8 +403,8 @@ def test_a_job_does_not_wait_for_the_confirm_of_the_one_before(
         return await outcome(self, sending)
 
     monkeypatch.setattr(Publisher, "outcome", unconfirmed)
-    monkeypatch.setattr(loop, "WAKE_UP_LASTS_SECONDS", 3600)
-    left_to_nudges._next_sweep = inf
+    monkeypatch.setattr(poll_policy, "WAKE_UP_LASTS_SECONDS", 3600)
+    left_to_nudges._policy._next_sweep = inf
     for submitted in (1, 2):
         submit_and_wake_up(by_hand, rabbit, queue, submitted)
     assert len(by_hand.take(LEFT)) == 2
@@ -444,6 +415,6 @@ def test_a_job_does_not_wait_for_the_confirm_of_the_one_before(
 def test_a_job_that_comes_alone_does_not_wait_until_others_have_gathered(
     rabbit: Rabbit, queue: str, by_hand: ByHand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop, "LINGER_SECONDS", 3600)
+    monkeypatch.setattr(poll_policy, "LINGER_SECONDS", 3600)
     for submitted in (1, 2, 3):
         submit_and_wake_up(by_hand, rabbit, queue, submitted)

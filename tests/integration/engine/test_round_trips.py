@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from outbox import submit, submit_all
 from outbox.postgres.address import sqlalchemy_url
-from outbox.relay import loop
+from outbox.relay import poll_policy
 from outbox.relay.loop import Relay
 from outbox.store import transitions
 from outbox.worker.records.group_commit import GroupCommit
@@ -78,7 +78,7 @@ def test_a_step_is_one_round_trip_of_the_ledger(
 
 
 @pytest.mark.parametrize("events", [1, 100])
-def test_a_batch_of_the_relay_is_two_round_trips_and_the_look_after_it_is_one(
+def test_a_batch_of_the_relay_is_two_round_trips_and_the_look_after_it_is_two(
     postgres: Proxy,
     database_url: str,
     amqp_url: str,
@@ -94,10 +94,10 @@ def test_a_batch_of_the_relay_is_two_round_trips_and_the_look_after_it_is_one(
     async def look() -> None:
         async with looking(postgres.url(database_url), amqp_url, queue) as relay:
             before = postgres.round_trips
-            assert await relay.look(expects=True) == events
+            assert await relay.look() == events
             assert postgres.round_trips == before + 1
-            assert await relay.look(expects=False) == 0
-            assert postgres.round_trips == before + 3
+            assert await relay.look() == 0
+            assert postgres.round_trips == before + 4
             assert relay.is_idle
 
     asyncio.run(look())
@@ -117,10 +117,10 @@ def test_while_no_queue_takes_any_more_the_relay_asks_for_no_events(
 
     async def look() -> None:
         async with looking(postgres.url(database_url), amqp_url, queue) as relay:
-            relay.fill_queues()
+            relay.fill(queue)
             before = postgres.round_trips
-            for expects in (True, False):
-                assert await relay.look(expects=expects) == 0
+            for _ in range(2):
+                assert await relay.look() == 0
             assert postgres.round_trips == before
 
     by_hand.submit(queue)
@@ -137,12 +137,12 @@ def test_a_queue_that_was_full_is_filled_again_in_two_round_trips(
     queue: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(loop, "SWEEP_SECONDS", 3600)
-    monkeypatch.setattr(loop, "LONGEST_SWEEP_INTERVAL_SECONDS", 3600)
+    monkeypatch.setattr(poll_policy, "SWEEP_SECONDS", 3600)
+    monkeypatch.setattr(poll_policy, "LONGEST_INTERVAL_SECONDS", 3600)
     own = Relay(
         *(postgres.url(database_url), amqp_url, [queue]), window=1, patience=timedelta(hours=1)
     )
-    own._next_search = math.inf
+    own._policy._next_search = math.inf
     for _ in range(2):
         by_hand.submit(queue)
     stop = run_aside(own.run)
@@ -156,14 +156,14 @@ def test_a_queue_that_was_full_is_filled_again_in_two_round_trips(
         stop()
 
 
-def test_an_idle_look_of_the_relay_is_one_round_trip(
+def test_an_idle_look_of_the_relay_is_two_round_trips(
     postgres: Proxy, database_url: str, amqp_url: str, queue: str
 ) -> None:
     async def look() -> None:
         async with looking(postgres.url(database_url), amqp_url, queue) as relay:
             before = postgres.round_trips
-            assert await relay.look(expects=False) == 0
-            assert postgres.round_trips == before + 1
+            assert await relay.look() == 0
+            assert postgres.round_trips == before + 2
             assert relay.is_idle
 
     asyncio.run(look())
