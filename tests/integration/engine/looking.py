@@ -14,7 +14,7 @@ from outbox.amqp.publisher import Publisher
 from outbox.amqp.queue_backoff import QueueBackoff
 from outbox.amqp.queue_depths import Queues
 from outbox.relay import event_store
-from outbox.relay.capacity import Capacity, Room
+from outbox.relay.capacity import Capacity
 from outbox.relay.loop import Relay, _Resources
 from outbox.relay.pipeline import Pipeline
 
