@@ -51,7 +51,7 @@ class Pipeline:
         self._idle = list(databases)
         self._publisher = publisher
         self._queue_backoff = queue_backoff
-        self._on_its_way: _Batch | None = None
+        self._in_flight: _Batch | None = None
         self._unpublishable: Unpublishable = []
         self._nacking: set[str] = set()
         self._scan_cursor = ScanCursor()
@@ -72,7 +72,7 @@ class Pipeline:
             await self._settle_last()  # the broker may have confirmed all of it
             raise
         await self._settle_last()
-        self._on_its_way = batch
+        self._in_flight = batch
         if self._unpublishable or self._nacking:
             await self.drain()
         return count
@@ -101,7 +101,7 @@ class Pipeline:
         return len(locked), _Batch(database, flawed, await self._publisher.send(dispatches))
 
     async def _settle_last(self) -> None:
-        batch, self._on_its_way = self._on_its_way, None
+        batch, self._in_flight = self._in_flight, None
         if batch is None:
             return
         outcome = await self._publisher.outcome(batch.sending)

@@ -50,6 +50,8 @@ class PollPolicy:
     - A poll begins after each wake-up, and another once the wake-up no longer counts.
     - An idle relay polls every IDLE_POLL_SECONDS.
     - After a large batch it polls again at once; after a smaller one it lingers.
+    - While there probably is more, a poll goes on where the last one was; any other begins at the
+      oldest event, as one may have been committed late.
     - While no queue takes any messages, it only measures.
     - Two polls that find nothing are LINGER_PER_EVENT_SECONDS apart, however many wake-ups come;
       only the second one after a large batch follows at once.
@@ -64,7 +66,7 @@ class PollPolicy:
         """Let the next poll begin at once, and sweep: what was measured is out of date."""
         self._next_sweep = self._next_measurement = -inf
         self._earliest = self._latest = -inf
-        self._is_woken = self._continues = False
+        self._is_woken, self._found = False, 0
 
     @property
     def next_poll(self) -> float:
@@ -81,13 +83,8 @@ class PollPolicy:
         self._began, self._is_woken = now, False
         sweeps = now >= self._next_sweep
         measures = sweeps or (room is not Room.ENOUGH and now >= self._next_measurement)
-        self._continues = self._continues and not sweeps
-        return Poll(
-            sweeps,
-            measures,
-            searches=measures and now >= self._next_search,
-            restarts=not self._continues,
-        )
+        searches = measures and now >= self._next_search
+        return Poll(sweeps, measures, searches, restarts=sweeps or not self._expects_more(now))
 
     def measured(self, poll: Poll, now: float) -> None:
         """The poll has measured the queues, and done what else it does before it publishes."""
@@ -100,11 +97,11 @@ class PollPolicy:
 
     def end(self, now: float, taken: int, room: Room) -> None:
         """The poll has published `taken` events, and left this much room."""
-        at_once = self._continues or taken >= LARGE_BATCH
-        self._continues = taken >= LARGE_BATCH or room is Room.NONE
+        ends_backlog = self._found >= LARGE_BATCH
+        self._found = LARGE_BATCH if room is Room.NONE else taken
         if room is Room.NONE:
             self._wait(max(now, self._next_measurement))
-        elif at_once:
+        elif taken >= LARGE_BATCH or ends_backlog:
             self._wait(now)
         else:
             self._linger(now, taken, room)
@@ -112,6 +109,11 @@ class PollPolicy:
     def blocked(self, now: float) -> None:
         """The broker takes no messages from anyone for now."""
         self._wait(now + IDLE_POLL_SECONDS)
+
+    def _expects_more(self, now: float) -> bool:
+        """Whether there probably are events after the last one taken."""
+        is_woken = now < self._woken_until
+        return self._found >= LARGE_BATCH or (self._found > 0 and is_woken)
 
     def _wait(self, until: float) -> None:
         """Poll then. A wake-up changes nothing."""

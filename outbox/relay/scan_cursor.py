@@ -30,7 +30,7 @@ class ScanCursor:
     """The `available_at` of the last event taken, for each queue and level.
 
     There may be earlier events: from transactions that commit late, or that another relay had
-    locked. So the cursor must be reset now and then.
+    locked. So a scan goes on from it only while more is expected; for others it is reset.
     """
 
     def __init__(self) -> None:

@@ -171,10 +171,32 @@ def test_a_backlog_is_taken_from_where_the_relay_was_and_then_once_from_the_star
     assert relay.wait() == pytest.approx(IDLE_POLL_SECONDS)
 
 
+def test_under_a_steady_load_it_goes_on_where_it_was_until_it_finds_nothing(
+    relay: Clocked,
+) -> None:
+    relay.now += 0.1
+    for _ in range(3):
+        relay.policy.wake_up(relay.now)
+        relay.poll(1)
+        relay.wait()
+    relay.policy.wake_up(relay.now)
+    assert not relay.poll().restarts
+    relay.wait()
+    assert relay.poll().restarts
+
+
+def test_once_a_wake_up_no_longer_counts_it_starts_at_the_oldest_event(relay: Clocked) -> None:
+    relay.now += 0.1
+    relay.policy.wake_up(relay.now)
+    relay.poll(1)
+    assert relay.wait() == pytest.approx(WAKE_UP_LASTS_SECONDS)
+    assert relay.poll().restarts
+
+
 def test_a_sweep_starts_at_the_oldest_event_also_in_a_backlog(relay: Clocked) -> None:
     relay.now += 0.1
     relay.poll(LARGE_BATCH)
-    relay.now += SWEEP_SECONDS
+    relay.now += 2 * SWEEP_SECONDS
     assert relay.poll(LARGE_BATCH) == Poll(
         sweeps=True, measures=True, searches=False, restarts=True
     )
@@ -300,6 +322,7 @@ class AnyRelay(RuleBasedStateMachine):
         self._wait()
         self.policy.blocked(self.now)
         assert self.policy.next_poll == self.now + IDLE_POLL_SECONDS
+        self.taken = 0
         self._wait()
 
     @rule()

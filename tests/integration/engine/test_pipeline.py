@@ -76,8 +76,8 @@ def test_what_was_confirmed_before_the_link_was_lost_is_not_sent_again(
     async def lose_the_link() -> None:
         async with moving(database_url, amqp_url, queue) as (own, link):
             await own.move()
-            assert own._on_its_way
-            await own._on_its_way.sending.end()
+            assert own._in_flight
+            await own._in_flight.sending.end()
             link.lose("it was cut")
             with pytest.raises(BrokerGone):
                 await own.move()
