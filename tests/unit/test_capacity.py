@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from outbox.amqp.messages import Dispatch
-from outbox.relay.capacity import Capacity, QueueCapacity
+from outbox.relay.capacity import Capacity, QueueCapacity, Room
 from outbox.relay.scan_cursor import Event
 
 NORMAL = 1
@@ -16,6 +16,10 @@ NORMAL = 1
 def room_of(capacity: Capacity) -> QueueCapacity:
     ((_, room),) = capacity.items()
     return room
+
+
+def is_short(capacity: Capacity) -> bool:
+    return capacity.room is Room.SHORT
 
 
 def events(*, fresh: int = 0, replayed: int = 0, priority: int = NORMAL) -> list[Event]:
@@ -68,20 +72,37 @@ def test_a_window_of_a_few_lets_a_replayed_job_through_in_the_end() -> None:
     assert room_of(capacity).replays[NORMAL] == 1
 
 
+@pytest.mark.parametrize(
+    ("depths", "room"),
+    [
+        ({}, Room.ENOUGH),
+        ({"q": 0, "other": 750}, Room.ENOUGH),
+        ({"q": 0, "other": 751}, Room.SHORT),
+        ({"q": 1000, "other": 751}, Room.NONE),
+    ],
+)
+def test_there_is_room_as_long_as_a_queue_takes_messages(
+    depths: dict[str, int], room: Room
+) -> None:
+    capacity = Capacity(1000)
+    capacity.measure(depths)
+    assert capacity.room is room
+
+
 def test_replayed_jobs_that_wait_for_room_make_it_worth_to_measure_again() -> None:
     capacity = Capacity(1000)
     capacity.measure({"q": 0})
-    assert not capacity.is_short
+    assert not is_short(capacity)
     capacity.spend(events(fresh=5, replayed=99))
-    assert not capacity.is_short
+    assert not is_short(capacity)
     capacity.spend(events(replayed=1))
-    assert capacity.is_short
+    assert is_short(capacity)
     capacity.measure({"q": 99})
     capacity.spend([])
-    assert capacity.is_short
+    assert is_short(capacity)
     capacity.measure({"q": 0})
     capacity.spend([])
-    assert not capacity.is_short
+    assert not is_short(capacity)
 
 
 @given(
