@@ -54,7 +54,8 @@ def configure(settings: Settings) -> None:
     logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
     for chatty in ("uvicorn.access", "httpx2", "fontTools"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
-    for verbose in ("pika", "psycopg.pipeline"):  # Duly logs an outage itself, in one line
+    # Duly logs an outage and a request itself, in one line.
+    for verbose in ("pika", "psycopg.pipeline", "asgi_correlation_id"):
         logging.getLogger(verbose).setLevel(logging.CRITICAL)
 
 

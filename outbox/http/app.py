@@ -1,8 +1,10 @@
 """Makes a FastAPI app with limits, a log, documentation, and a problem for every error."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
+from asgi_correlation_id import CorrelationIdMiddleware
 from fastapi import APIRouter, FastAPI
 
 from outbox.http.openapi.documentation import DocumentedApi
@@ -11,6 +13,9 @@ from outbox.http.server.body_limit import BodyLimit
 from outbox.http.server.head import HeadAsGet
 from outbox.http.server.request_log import RequestLog
 from outbox.http.server.shutdown import Shutdown, ShutdownMiddleware
+
+REQUEST_ID = re.compile(r"[0-9A-Fa-f]{8}(-?[0-9A-Fa-f]{4}){3}-?[0-9A-Fa-f]{12}").fullmatch
+"""Matches the ids that clients and proxies may give their requests: UUIDs, with hyphens or not."""
 
 
 def create_app(
@@ -34,5 +39,6 @@ def create_app(
     app.add_middleware(BodyLimit, largest=largest_body)
     app.state.shutdown = Shutdown()
     app.add_middleware(ShutdownMiddleware, shutdown=app.state.shutdown)
-    app.add_middleware(RequestLog)  # added last, so outermost: it also logs what BodyLimit refuses
+    app.add_middleware(RequestLog)  # outside of BodyLimit: it also logs what that refuses
+    app.add_middleware(CorrelationIdMiddleware, validator=lambda sent: bool(REQUEST_ID(sent)))
     return app

@@ -20,7 +20,8 @@ Responses = dict[int | str, dict[str, Any]]
 
 HEADERS = {
     "X-Request-Id": {
-        "description": "The id of the request, which is also in the log of the service.",
+        "description": "The id of the request, which is also in the log of the service: the "
+        "request's own X-Request-Id if that is a UUID, else a new one.",
         "schema": {"type": "string"},
     },
     "Location": {
@@ -79,7 +80,7 @@ def complete(described: dict[str, Any], answers: Mapping[str, Any]) -> None:
 
 
 def add_headers(described: dict[str, Any]) -> None:
-    """Add the headers that `RequestLog` and the Idempotency-Key add to answers."""
+    """Add the headers that the request's id and the Idempotency-Key add to answers."""
     for method, status, response in _responses(described):
         headers = response.setdefault("headers", {})
         headers.update(_refer("headers", "X-Request-Id"))

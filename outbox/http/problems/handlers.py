@@ -4,6 +4,7 @@ from collections.abc import Callable, Coroutine
 from http import HTTPMethod
 from typing import Any, cast
 
+from asgi_correlation_id import correlation_id
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import DataError, DBAPIError
@@ -94,8 +95,8 @@ async def _deadline_passed(_: Request, __: Exception) -> JSONResponse:
     return answer(Problem(types.OUTCOME_UNKNOWN, detail, headers={"Retry-After": "2"}))
 
 
-async def _internal_error(request: Request, _: Exception) -> JSONResponse:
-    request_id = request.state.request_id
+async def _internal_error(_: Request, __: Exception) -> JSONResponse:
+    request_id = correlation_id.get() or ""
     problem = Problem(types.INTERNAL, "see the service's log", headers={"X-Request-Id": request_id})
     return answer(problem, request_id)
 

@@ -1,10 +1,9 @@
-"""Logs one line for each request, and gives the request an id that all its lines have."""
+"""Logs one line for each request."""
 
 import time
-from uuid import uuid4
 
 import structlog
-from starlette.datastructures import MutableHeaders
+from asgi_correlation_id import correlation_id
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 log = structlog.stdlib.get_logger(__name__)
@@ -13,8 +12,8 @@ log = structlog.stdlib.get_logger(__name__)
 class RequestLog:
     """Logs method, route, status and duration; never addresses, headers or bodies.
 
-    The request's id is in `request.state.request_id`, in the X-Request-Id of the answer, and in
-    every line logged for the request.
+    Every line logged for the request has its `request_id`. `CorrelationIdMiddleware` has to be
+    outside of this: it sets the id, and adds it to the answer as X-Request-Id.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -24,23 +23,20 @@ class RequestLog:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        request_id = uuid4().hex
-        scope.setdefault("state", {})["request_id"] = request_id
         # Each request has its own task, so nothing needs to be unbound afterwards.
-        structlog.contextvars.bind_contextvars(request_id=request_id)
+        structlog.contextvars.bind_contextvars(request_id=correlation_id.get())
         status, started = 500, time.perf_counter()
 
-        async def send_with_id(message: Message) -> None:
+        async def send_and_log(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                MutableHeaders(scope=message)["X-Request-Id"] = request_id
             await send(message)
             if message["type"] == "http.response.body" and not message.get("more_body"):
                 _log(scope, status, started)
 
         try:
-            await self.app(scope, receive, send_with_id)
+            await self.app(scope, receive, send_and_log)
         except Exception:  # an outer layer answers 500 and logs the traceback
             _log(scope, status, started)
             raise

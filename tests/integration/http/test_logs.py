@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
+from uuid import UUID, uuid4
 
 import httpx2
 import psycopg
@@ -57,6 +58,31 @@ def test_a_request_is_one_line_without_its_content(
     assert first["duration_ms"] > 0
     assert second["route"] == "/v1/jobs/{job_id}"
     assert not any(word in stderr.getvalue() for word in ("private", "ada@", "Bearer"))
+
+
+def test_the_id_that_a_proxy_gave_a_request_is_kept(
+    client: httpx2.Client, configured: Configured
+) -> None:
+    stderr = configured("json")
+    sent = uuid4().hex
+    answer = client.get("/v1/jobs", headers={"X-Request-Id": sent})
+
+    (line,) = _lines(stderr, 1)
+
+    assert line["request_id"] == answer.headers["x-request-id"] == sent
+
+
+@pytest.mark.parametrize("sent", ["mine", "-" * 3000 + "0" * 32, "\xa0" + "0" * 31, "1_" * 15 + "11"])
+def test_an_id_that_is_no_uuid_is_replaced(
+    client: httpx2.Client, configured: Configured, sent: str
+) -> None:
+    stderr = configured("json")
+    answer = client.get("/v1/jobs", headers={b"X-Request-Id": sent.encode("latin-1")})
+
+    (line,) = _lines(stderr, 1)
+
+    assert line["request_id"] == answer.headers["x-request-id"] == UUID(line["request_id"]).hex
+    assert line["request_id"] != sent
 
 
 def test_a_bug_is_logged_with_its_traceback_and_the_request_id(
