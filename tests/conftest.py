@@ -8,13 +8,12 @@ import os
 import signal
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing
 from functools import partial
 
 import hypothesis
 import psycopg
 import pytest
-from psycopg import sql
 from sqlalchemy import Engine, create_engine, make_url
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool
@@ -26,6 +25,8 @@ from migrations.run import upgrade
 from outbox.migrations.grants import grant
 from outbox.postgres.address import sqlalchemy_url
 from service.models import Base
+from tests.support.engine.rabbit import Rabbit
+from tests.support.servers.databases import new_database
 
 # A shell starts what runs in the background with SIGINT ignored, and processes inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -56,6 +57,13 @@ def servers() -> Servers:
 def amqp_url(servers: Servers) -> str:
     """The broker; tests use queues of their own."""
     return servers.amqp_url
+
+
+@pytest.fixture
+def rabbit(amqp_url: str) -> Iterator[Rabbit]:
+    """A bystander at the broker."""
+    with closing(Rabbit(amqp_url)) as rabbit:
+        yield rabbit
 
 
 @pytest.fixture(scope="session")
@@ -130,28 +138,3 @@ def sql_now(database_url: str) -> Iterator[psycopg.Connection]:
     """A connection that commits each statement, to look at the tables from outside."""
     with psycopg.connect(database_url, autocommit=True) as connection:
         yield connection
-
-
-@contextmanager
-def new_database(server_url: str, template: str) -> Iterator[str]:
-    """A copy of the template, dropped afterwards."""
-    name = f"test_{os.getpid()}_{uuid.uuid4().hex[:8]}"
-    create = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
-        sql.Identifier(name), sql.Identifier(template)
-    )
-    drop = sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name))
-    _administer(server_url, create)
-    try:
-        yield (
-            sqlalchemy_url(server_url)
-            .set(drivername="postgresql", database=name)
-            .render_as_string(hide_password=False)
-        )
-    finally:
-        _administer(server_url, drop)
-
-
-def _administer(server_url: str, command: sql.Composed) -> None:
-    # A connection each time: a test in between may restart the server.
-    with psycopg.connect(server_url, autocommit=True) as admin:
-        admin.execute(command)

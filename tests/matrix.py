@@ -15,7 +15,7 @@ from dev.private import home
 from dev.say import CHECKOUT, Failure, say, shown
 from dev.versions import postgres_version, rabbitmq_version
 from outbox.amqp.connection import parameters
-from tests.faults.nodes import Nodes, running_nodes
+from tests.support.servers.nodes import Nodes, running_nodes
 
 LOGS = CHECKOUT / ".servers" / "matrix"
 

@@ -11,9 +11,9 @@ import pytest
 from dev.servers import Servers
 from outbox.amqp.topology import dead_letter_queue
 from service.kinds import KINDS
-from tests.acceptance.line import Line
-from tests.integration.actors.mail_server import Inbox, mail_server
-from tests.integration.actors.receiver import receiver
+from tests.support.outside.mail_server import Inbox, mail_server
+from tests.support.outside.receiver import receiver
+from tests.support.service.line import Line
 
 ALONE = int.from_bytes(b"alone")
 

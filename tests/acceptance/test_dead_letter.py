@@ -1,8 +1,8 @@
 """A job that keeps failing: found, understood and replayed by command."""
 
-from tests.acceptance.line import Line
-from tests.acceptance.outside import webhook_ids
-from tests.integration.actors.receiver import status
+from tests.support.outside.arrivals import webhook_ids
+from tests.support.outside.receiver import status
+from tests.support.service.line import Line
 
 
 def test_a_dead_webhook_is_found_with_every_error_and_replayed(line: Line) -> None:

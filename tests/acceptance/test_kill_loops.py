@@ -7,9 +7,9 @@ from typing import Any
 import httpx2
 import psycopg
 
-from tests.acceptance.line import INVOICE, Line
-from tests.acceptance.outside import message_ids
-from tests.wait import wait_for
+from tests.support.outside.arrivals import message_ids
+from tests.support.service.line import INVOICE, Line
+from tests.support.wait import wait_for
 
 
 def test_a_relay_killed_again_and_again_loses_and_doubles_no_mail(

@@ -23,7 +23,7 @@ from dev.install import install
 from dev.ports import free_port
 from dev.private import home
 from dev.wait import wait_until
-from tests.wait import wait_for
+from tests.support.wait import wait_for
 
 CHECKOUT = Path(__file__).parents[2]
 PAGE = (CHECKOUT / "docs" / "your-app.md").read_text()

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 
 from tests.acceptance import test_whole_line
-from tests.acceptance.line import Line
-from tests.odd_settings import make_odd
+from tests.support.servers.odd_settings import make_odd
+from tests.support.service.line import Line
 
 
 def test_the_whole_line_works_through_a_pooler(

@@ -2,9 +2,9 @@
 
 import psycopg
 
-from tests.acceptance.line import Line
-from tests.acceptance.outside import message_ids
-from tests.wait import wait_for
+from tests.support.outside.arrivals import message_ids
+from tests.support.service.line import Line
+from tests.support.wait import wait_for
 
 DELETING_WAITS = """
 CREATE FUNCTION take_turn() RETURNS trigger LANGUAGE plpgsql AS

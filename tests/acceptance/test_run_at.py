@@ -2,9 +2,9 @@
 
 from datetime import UTC, datetime, timedelta
 
-from tests.acceptance.line import Line
-from tests.acceptance.outside import message_ids
-from tests.wait import wait_for
+from tests.support.outside.arrivals import message_ids
+from tests.support.service.line import Line
+from tests.support.wait import wait_for
 
 
 def test_a_job_runs_at_its_time_and_one_cancelled_before_never(line: Line) -> None:

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.acceptance.line import INVOICE, Line
-from tests.acceptance.outside import Gate, message_ids, webhook_ids
-from tests.proxy import Proxy, before
-from tests.wait import wait_for
+from tests.support.network.proxy import Proxy, before
+from tests.support.outside.arrivals import Gate, message_ids, webhook_ids
+from tests.support.service.line import INVOICE, Line
+from tests.support.wait import wait_for
 
 
 @pytest.fixture

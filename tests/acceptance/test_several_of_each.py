@@ -2,9 +2,9 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
-from tests.acceptance.line import Line
-from tests.acceptance.outside import message_ids
-from tests.wait import wait_for
+from tests.support.outside.arrivals import message_ids
+from tests.support.service.line import Line
+from tests.support.wait import wait_for
 
 
 def test_two_relays_and_two_workers_send_each_mail_once(line: Line) -> None:

@@ -4,9 +4,9 @@ from io import BytesIO
 
 from pypdf import PdfReader
 
-from tests.acceptance.line import INVOICE, Line
-from tests.acceptance.outside import message_ids, webhook_ids
-from tests.wait import wait_for
+from tests.support.outside.arrivals import message_ids, webhook_ids
+from tests.support.service.line import INVOICE, Line
+from tests.support.wait import wait_for
 
 
 def test_a_posted_invoice_is_drawn_mailed_and_announced(line: Line) -> None:

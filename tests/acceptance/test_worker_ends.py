@@ -1,8 +1,8 @@
 """A worker that ends in the middle of its jobs, by SIGKILL or SIGTERM."""
 
-from tests.acceptance.line import Line
-from tests.acceptance.outside import Gate, webhook_ids
-from tests.wait import wait_for
+from tests.support.outside.arrivals import Gate, webhook_ids
+from tests.support.service.line import Line
+from tests.support.wait import wait_for
 
 THREADS = 14
 """Of a worker's sixteen for one queue, as the two others keep one each: so many jobs of it run."""

@@ -5,7 +5,7 @@ from random import Random
 import psycopg
 
 from outbox.amqp.messages import Dispatch, encode
-from tests.integration.engine.rabbit import Rabbit
+from tests.support.engine.rabbit import Rabbit
 
 SOME_JOBS = "SELECT id::text, dispatch, kind, queue FROM duly.jobs ORDER BY random() LIMIT 200"
 

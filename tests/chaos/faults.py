@@ -12,9 +12,9 @@ from random import Random
 import psycopg
 
 from dev.processes import find, send
-from tests.chaos.clock import SteppedPostgres
 from tests.chaos.echo import echo
 from tests.chaos.stage import Stage
+from tests.support.servers.stepped_clock import SteppedPostgres
 
 FROZEN_WORKER_SECONDS = 15
 """Longer than the silence after which a worker counts as dead."""

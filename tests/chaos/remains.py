@@ -8,7 +8,7 @@ import psycopg
 from pika.exceptions import ChannelClosedByBroker, ConnectionClosedByBroker
 
 from dev.say import Failure, say
-from tests.integration.engine.rabbit import Rabbit
+from tests.support.engine.rabbit import Rabbit
 
 TRIES = 20
 KEY = re.compile(rb"order-\d+")

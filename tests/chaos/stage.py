@@ -11,13 +11,13 @@ from random import Random
 from dev.ports import free_port
 from dev.rabbitmq import PrivateRabbitmq
 from dev.server import PrivateServer
-from tests.chaos.clock import SteppedPostgres
 from tests.chaos.contenders import Contender
 from tests.chaos.crew import Member
 from tests.chaos.tables import create_tables
-from tests.faults.nodes import running_nodes
-from tests.faults.standby import Follower, Pair
-from tests.proxy import Proxy
+from tests.support.network.proxy import Proxy
+from tests.support.servers.nodes import running_nodes
+from tests.support.servers.standby import Follower, Pair
+from tests.support.servers.stepped_clock import SteppedPostgres
 
 
 class Server(ABC):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.crew import Member
-from tests.wait import wait_for
+from tests.support.wait import wait_for
 
 HELLO = "import time; print('hello', flush=True); time.sleep(600)"
 

@@ -11,15 +11,15 @@ from sqlalchemy import Engine
 
 from dev.servers import Servers
 from migrations.run import upgrade
-from tests.conftest import new_database
 from tests.faults.actors import QUEUES
 from tests.faults.clients import Clients
 from tests.faults.line import Line
-from tests.faults.nodes import Nodes, running_nodes
 from tests.faults.promises import Promises
-from tests.integration.actors.mail_server import Inbox
-from tests.integration.actors.receiver import Receiver, receiver
-from tests.integration.engine.rabbit import Rabbit
+from tests.support.engine.rabbit import Rabbit
+from tests.support.outside.mail_server import Inbox
+from tests.support.outside.receiver import Receiver, receiver
+from tests.support.servers.databases import new_database
+from tests.support.servers.nodes import Nodes, running_nodes
 
 SILENCE_SECONDS = 3
 """How long a worker may send no heartbeat."""
@@ -62,13 +62,6 @@ def empty_queues(amqp_url: str) -> None:
         for queue in QUEUES:
             rabbit.delete(queue)
             rabbit.declare(queue)
-
-
-@pytest.fixture
-def rabbit(amqp_url: str) -> Iterator[Rabbit]:
-    """A bystander at the broker."""
-    with closing(Rabbit(amqp_url)) as rabbit:
-        yield rabbit
 
 
 @pytest.fixture

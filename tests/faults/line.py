@@ -3,9 +3,9 @@
 import signal
 import sys
 
-from tests.acceptance import line
-from tests.acceptance.process import DULY, Process
 from tests.faults.moments import Moment
+from tests.support.service import line
+from tests.support.service.process import DULY, Process
 
 LAUNCH = (sys.executable, "-m", "tests.faults.launch")
 

@@ -15,9 +15,9 @@ from dev.wait import wait_until
 from outbox.amqp.topology import dead_letter_queue
 from tests.faults.actors import BOOKING, CALLING, QUEUES
 from tests.faults.clients import Clients
-from tests.integration.actors.receiver import Receiver
-from tests.integration.engine.rabbit import Rabbit
-from tests.wait import PATIENCE_SECONDS
+from tests.support.engine.rabbit import Rabbit
+from tests.support.outside.receiver import Receiver
+from tests.support.wait import PATIENCE_SECONDS
 
 QUEUES_AND_INTAKES = [name for queue in QUEUES for name in (queue, dead_letter_queue(queue))]
 

@@ -7,7 +7,6 @@ import httpx2
 import psycopg
 
 from service.kinds import RENDER_INVOICE
-from tests.acceptance.line import INVOICE
 from tests.faults import moments
 from tests.faults.actors import BOOK, DOOMED
 from tests.faults.clients import Clients
@@ -15,7 +14,8 @@ from tests.faults.line import Line, has_crashed
 from tests.faults.moments import Moment
 from tests.faults.points import points
 from tests.faults.promises import Promises
-from tests.wait import wait_for
+from tests.support.service.line import INVOICE
+from tests.support.wait import wait_for
 
 
 @points(moments.API, "committed but not answered")

@@ -14,10 +14,10 @@ from migrations.run import upgrade
 from outbox.maintenance import rescuer
 from outbox.maintenance.rescuer import Rescuer
 from outbox.worker.heartbeat import Heartbeat
-from tests.chaos.clock import SteppedPostgres
-from tests.integration.engine.by_hand import ByHand
-from tests.integration.engine.line import run_aside
-from tests.wait import wait_for
+from tests.support.engine.by_hand import ByHand
+from tests.support.engine.line import run_aside
+from tests.support.servers.stepped_clock import SteppedPostgres
+from tests.support.wait import wait_for
 
 SILENCE = timedelta(seconds=3)
 CLOCK = "SELECT extract(epoch FROM now() - %(since)s) AS seconds"

@@ -9,7 +9,7 @@ from tests.faults.clients import Clients
 from tests.faults.cluster import Cluster, running_cluster
 from tests.faults.line import Line
 from tests.faults.promises import Promises
-from tests.wait import wait_for
+from tests.support.wait import wait_for
 
 UNFINISHED = "SELECT id FROM duly.jobs WHERE state IN ('queued', 'running')"
 

@@ -8,8 +8,8 @@ from tests.faults.actors import BOOK, ELSEWHERE, QUEUE, QUEUES
 from tests.faults.clients import Clients
 from tests.faults.line import Line
 from tests.faults.promises import Promises
-from tests.integration.engine.rabbit import Rabbit
-from tests.wait import wait_for
+from tests.support.engine.rabbit import Rabbit
+from tests.support.wait import wait_for
 
 SPENT = "SELECT DISTINCT attempt FROM duly.jobs"
 

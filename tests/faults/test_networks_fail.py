@@ -4,14 +4,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.acceptance.outside import Gate
 from tests.faults.actors import BOOK, HOLD, ORDER
 from tests.faults.clients import Clients
 from tests.faults.line import Line
-from tests.faults.nodes import Nodes
 from tests.faults.promises import Promises
-from tests.proxy import Proxy
-from tests.wait import wait_for
+from tests.support.network.proxy import Proxy
+from tests.support.outside.arrivals import Gate
+from tests.support.servers.nodes import Nodes
+from tests.support.wait import wait_for
 
 CRASHED = "SELECT DISTINCT attempt FROM duly.attempts WHERE outcome = 'crashed'"
 HALF_OPEN_SECONDS = 60

@@ -8,13 +8,13 @@ from contextlib import contextmanager
 import pytest
 
 from dev.postgres import PrivatePostgres
-from tests.acceptance.outside import Gate
 from tests.faults.actors import HOLD
 from tests.faults.clients import Clients
 from tests.faults.line import Line
-from tests.faults.nodes import Nodes
 from tests.faults.promises import Promises
-from tests.wait import wait_for
+from tests.support.outside.arrivals import Gate
+from tests.support.servers.nodes import Nodes
+from tests.support.wait import wait_for
 
 STATES = "SELECT DISTINCT state, attempt FROM duly.jobs"
 

@@ -4,7 +4,6 @@ import psycopg
 import pytest
 
 from outbox.relay.event_store import LARGEST_BATCH
-from tests.acceptance.process import Process
 from tests.faults import moments
 from tests.faults.actors import BOOK, ELSEWHERE, ORDER, QUEUE, QUEUES
 from tests.faults.clients import Clients
@@ -12,8 +11,9 @@ from tests.faults.line import Line, has_crashed
 from tests.faults.moments import Moment
 from tests.faults.points import points
 from tests.faults.promises import Promises
-from tests.integration.engine.rabbit import Rabbit
-from tests.wait import wait_for
+from tests.support.engine.rabbit import Rabbit
+from tests.support.service.process import Process
+from tests.support.wait import wait_for
 
 HAS_SEEN_QUEUES = """
 SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%overtaken%'

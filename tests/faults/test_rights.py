@@ -8,8 +8,8 @@ import pytest
 
 from tests.faults.clients import Clients
 from tests.faults.line import Line
-from tests.faults.nodes import Nodes
 from tests.faults.promises import Promises
+from tests.support.servers.nodes import Nodes
 
 OPERATIONS = Path(__file__).parents[2] / "docs/operations.md"
 RIGHTS = re.compile(r"^rabbitmqctl set_permissions duly-(\w+) '(.*)' '(.*)' '(.*)'$", re.MULTILINE)

@@ -7,15 +7,15 @@ from uuid import UUID
 import pytest
 
 from service.kinds import RENDER_INVOICE
-from tests.acceptance.line import INVOICE
-from tests.acceptance.outside import Gate
 from tests.faults.actors import BOOK, HOLD, ORDER
 from tests.faults.clients import Clients
 from tests.faults.conftest import SILENCE_SECONDS
 from tests.faults.line import Line
-from tests.faults.nodes import Nodes, frozen
 from tests.faults.promises import Promises
-from tests.wait import wait_for
+from tests.support.outside.arrivals import Gate
+from tests.support.servers.nodes import Nodes, frozen
+from tests.support.service.line import INVOICE
+from tests.support.wait import wait_for
 
 WINDOW = 50
 SPENT = "SELECT DISTINCT attempt FROM duly.jobs"

@@ -2,7 +2,6 @@
 
 import pytest
 
-from tests.acceptance.outside import Gate
 from tests.faults import moments
 from tests.faults.actors import FLAKY, HOLD
 from tests.faults.clients import Clients
@@ -10,7 +9,8 @@ from tests.faults.line import Line
 from tests.faults.moments import Moment
 from tests.faults.points import points
 from tests.faults.promises import Promises
-from tests.wait import wait_for
+from tests.support.outside.arrivals import Gate
+from tests.support.wait import wait_for
 
 
 @points(moments.THREADS)

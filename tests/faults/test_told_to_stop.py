@@ -12,15 +12,15 @@ import psycopg
 import pytest
 
 from dev.servers import Servers
-from tests.acceptance.outside import Gate
-from tests.acceptance.process import Process
 from tests.faults.actors import BOOK, HOLD
 from tests.faults.clients import Clients
 from tests.faults.line import Line
-from tests.faults.name_server import silent_name_server
-from tests.faults.nodes import Nodes, frozen
-from tests.proxy import Proxy, before
-from tests.wait import wait_for
+from tests.support.network.name_server import silent_name_server
+from tests.support.network.proxy import Proxy, before
+from tests.support.outside.arrivals import Gate
+from tests.support.servers.nodes import Nodes, frozen
+from tests.support.service.process import Process
+from tests.support.wait import wait_for
 
 pytestmark = pytest.mark.slow
 

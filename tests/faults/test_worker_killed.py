@@ -1,6 +1,5 @@
 """The worker killed at each moment of a job, and as it stops; then another is started."""
 
-from tests.acceptance.outside import Gate
 from tests.faults import moments
 from tests.faults.actors import HOLD
 from tests.faults.clients import Clients
@@ -8,7 +7,8 @@ from tests.faults.line import Line, has_crashed
 from tests.faults.moments import Moment
 from tests.faults.points import points
 from tests.faults.promises import Promises
-from tests.wait import wait_for
+from tests.support.outside.arrivals import Gate
+from tests.support.wait import wait_for
 
 
 @points(moments.WORKER, "effect elsewhere but not recorded", "succeeded but not committed")

@@ -2,12 +2,12 @@
 
 import pytest
 
-from tests.acceptance.outside import Gate
 from tests.faults.actors import FREEZE, HOLD, SLEEP
 from tests.faults.clients import Clients
 from tests.faults.line import Line
 from tests.faults.promises import Promises
-from tests.wait import wait_for
+from tests.support.outside.arrivals import Gate
+from tests.support.wait import wait_for
 
 OUTCOMES = "SELECT outcome FROM duly.attempts ORDER BY job_id, attempt"
 SPENT = "SELECT DISTINCT attempt FROM duly.jobs"

@@ -8,12 +8,12 @@ from sqlalchemy import Engine, NullPool, create_engine
 
 from dev.servers import Servers
 from outbox.postgres.address import sqlalchemy_url
-from tests.acceptance.process import DULY, Process
-from tests.conftest import new_database
 from tests.hostile.deeds import QUEUE
-from tests.integration.engine.effects import Effects
-from tests.integration.engine.line import Line
-from tests.integration.engine.rabbit import Rabbit
+from tests.support.engine.effects import Effects
+from tests.support.engine.line import Line
+from tests.support.engine.rabbit import Rabbit
+from tests.support.servers.databases import new_database
+from tests.support.service.process import DULY, Process
 
 Start = Callable[..., Process]
 

@@ -20,7 +20,7 @@ from actors.webhooks import deliver
 from outbox import Actor, Actors, Job, Kind, Retry, Work, actor
 from outbox.errors import TimeLimitExceeded
 from service.kinds import DELIVER_WEBHOOK
-from tests.integration.engine.effects import Effects
+from tests.support.engine.effects import Effects
 
 QUEUE = os.environ.setdefault("HOSTILE_QUEUE", f"hostile-{os.getpid()}")
 """The test's own; a worker that it starts inherits the name."""

@@ -5,9 +5,11 @@ import ssl
 import time
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from socketserver import StreamRequestHandler, ThreadingTCPServer
-from threading import Event, Thread
+from threading import Event
+
+from tests.support.network.threaded import serving
 
 HEAD = b"HTTP/1.1 500 No\r\n"
 KILOBYTES = b"x" * 64 * 1024
@@ -46,18 +48,10 @@ class _Handler(StreamRequestHandler):
                 self.server.closing.wait()
 
 
-@contextmanager
-def target(context: ssl.SSLContext | None = None) -> Iterator[Target]:
+def target(context: ssl.SSLContext | None = None) -> AbstractContextManager[Target]:
     """Runs a target, with TLS where a context is given."""
-    with Target() as server:
-        if context:
-            server.socket = context.wrap_socket(server.socket, server_side=True)
-        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        yield server
-        server.closing.set()
-        server.shutdown()
-        thread.join()
+    target = Target()
+    return serving(target, target.closing, context)
 
 
 def _for_ever(beginning: bytes, again: bytes) -> Iterator[bytes]:

@@ -11,12 +11,12 @@ from uuid import UUID
 import pytest
 
 from outbox.operations.dead_letters import DeadLetter
-from tests.acceptance.process import DULY
 from tests.hostile.conftest import Start
 from tests.hostile.deeds import GOOD, hostile
-from tests.integration.engine.effects import Effects
-from tests.integration.engine.line import Line
-from tests.wait import wait_for
+from tests.support.engine.effects import Effects
+from tests.support.engine.line import Line
+from tests.support.service.process import DULY
+from tests.support.wait import wait_for
 
 SUPERVISED = (sys.executable, "-m", "dev.supervise", *DULY)
 CRASHING = ("be_killed", "read_nowhere", "exit_at_once", "exit_from_thread")

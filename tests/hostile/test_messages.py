@@ -9,15 +9,15 @@ import pytest
 
 from outbox.amqp import messages, topology
 from outbox.amqp.messages import Dispatch
-from tests.acceptance.process import Process
 from tests.hostile import messages as hostile
 from tests.hostile.conftest import Start
 from tests.hostile.deeds import GOOD, QUEUE
 from tests.hostile.memory import megabytes
-from tests.integration.engine.effects import Effects
-from tests.integration.engine.line import Line
-from tests.integration.engine.rabbit import Rabbit
-from tests.wait import wait_for
+from tests.support.engine.effects import Effects
+from tests.support.engine.line import Line
+from tests.support.engine.rabbit import Rabbit
+from tests.support.service.process import Process
+from tests.support.wait import wait_for
 
 MESSAGES = 10_000
 MOST_MEGABYTES = 400

@@ -20,8 +20,8 @@ from outbox import submit
 from outbox.operations import api_keys
 from outbox.operations.api_keys import Scope
 from service.kinds import SEND_EMAIL
-from tests.integration.http.lives import claim, die, foreign
-from tests.integration.http.serving import serve, settings_for
+from tests.support.service.lives import claim, die, foreign
+from tests.support.service.serving import serve, settings_for
 
 CONFIG = Path(__file__).with_name("schemathesis.toml")
 EXAMPLES = os.environ.get("DULY_OPENAPI_EXAMPLES", "10")

@@ -16,8 +16,8 @@ from tests.hostile.conftest import Start
 from tests.hostile.deeds import HOOK
 from tests.hostile.memory import megabytes
 from tests.hostile.targets import ANSWERS, target
-from tests.integration.engine.line import Line
-from tests.wait import wait_for
+from tests.support.engine.line import Line
+from tests.support.wait import wait_for
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 MOST_MEGABYTES = 60

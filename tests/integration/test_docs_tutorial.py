@@ -15,7 +15,7 @@ import pytest
 
 from dev.ports import free_port
 from outbox.amqp.topology import dead_letter_queue
-from tests.wait import wait_for
+from tests.support.wait import wait_for
 
 CHECKOUT = Path(__file__).parents[2]
 PAGE = (CHECKOUT / "docs" / "tutorial.md").read_text()

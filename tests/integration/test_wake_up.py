@@ -11,9 +11,9 @@ import pytest
 from outbox.submission import rate_limit
 from outbox.submission.rate_limit import BURST
 from outbox.submission.wake_up import CHANNEL, NOTIFY, BlockingWakeUp, WakeUp, listen
-from tests import proxy
-from tests.proxy import Proxy
-from tests.wait import wait_for
+from tests.support.network import proxy
+from tests.support.network.proxy import Proxy
+from tests.support.wait import wait_for
 
 END_OTHERS = """
 SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity

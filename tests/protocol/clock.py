@@ -1,6 +1,6 @@
 """Time, which the protocol reads from the database only, and tests let pass at once."""
 
-from tests.integration.engine.by_hand import ByHand
+from tests.support.engine.by_hand import ByHand
 
 PASS = """
 WITH jobs AS (

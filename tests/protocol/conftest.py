@@ -7,9 +7,9 @@ import pytest
 from sqlalchemy import make_url
 
 from dev.servers import Servers
-from tests.conftest import new_database
-from tests.integration.engine.by_hand import ByHand
 from tests.protocol.stage import Stage
+from tests.support.engine.by_hand import ByHand
+from tests.support.servers.databases import new_database
 
 
 @pytest.fixture(scope="session")

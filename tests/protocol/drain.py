@@ -1,10 +1,10 @@
 """What the system does when it is left in peace: it ends every job."""
 
-from tests.integration.engine.by_hand import ByHand
 from tests.protocol.clock import an_hour_passes
 from tests.protocol.oracle import Oracle
 from tests.protocol.parts import Actor, Message, Relay, claim, find_lost
 from tests.protocol.stage import Stage
+from tests.support.engine.by_hand import ByHand
 
 ROUNDS = 2
 """One for what was lost or orphaned, one for retries that its rescue put off."""

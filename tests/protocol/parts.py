@@ -4,8 +4,8 @@ from typing import NamedTuple
 from uuid import UUID
 
 from outbox.store import transitions
-from tests.integration.engine.by_hand import KIND, ByHand, wanted
 from tests.protocol.oracle import Hold
+from tests.support.engine.by_hand import KIND, ByHand, wanted
 
 ENDS = ("retry", "snooze", "die", "put off")
 

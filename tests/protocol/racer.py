@@ -10,7 +10,6 @@ from uuid import UUID
 from psycopg.errors import DeadlockDetected
 
 from outbox.store import transitions
-from tests.integration.engine.by_hand import ByHand
 from tests.protocol.oracle import Hold
 from tests.protocol.parts import (
     ENDS,
@@ -23,6 +22,7 @@ from tests.protocol.parts import (
     find_lost,
     refuse,
 )
+from tests.support.engine.by_hand import ByHand
 
 T = TypeVar("T")
 

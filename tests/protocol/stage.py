@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session
 
 from outbox.postgres.address import sqlalchemy_url
 from outbox.store.schema import acts, metadata
-from tests.integration.engine.by_hand import ByHand
 from tests.protocol.facts import EFFECTS
+from tests.support.engine.by_hand import ByHand
 
 AS_THEY_LIE = "SET enable_indexscan = off; SET enable_bitmapscan = off"
 """From now on rows are read in the order in which they lie in their table."""

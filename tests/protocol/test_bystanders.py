@@ -6,8 +6,8 @@ from uuid import UUID
 import pytest
 
 from outbox.store import transitions
-from tests.integration.engine.by_hand import ByHand, Row
 from tests.protocol.parts import Message, collect
+from tests.support.engine.by_hand import ByHand, Row
 
 
 def _published(hand: ByHand) -> UUID:

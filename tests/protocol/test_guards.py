@@ -7,10 +7,10 @@ from uuid import UUID, uuid4
 import pytest
 
 from outbox.store import transitions
-from tests.integration.engine.by_hand import WAITING, ByHand, Row, wanted
 from tests.protocol.parts import Message, collect
 from tests.protocol.stage import AS_THEY_LIE
-from tests.wait import wait_for
+from tests.support.engine.by_hand import WAITING, ByHand, Row, wanted
+from tests.support.wait import wait_for
 
 AGE = """
 UPDATE duly.outbox_events SET available_at = now() - %(age)s * interval '1 s' WHERE job_id = %(id)s

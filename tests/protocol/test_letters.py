@@ -3,8 +3,8 @@
 import pytest
 
 from outbox.store import transitions
-from tests.integration.engine.by_hand import ByHand
 from tests.protocol.parts import Message, collect
+from tests.support.engine.by_hand import ByHand
 
 
 @pytest.mark.parametrize("forged", [{"kind": "another"}, {"queue": "another"}])

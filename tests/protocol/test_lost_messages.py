@@ -5,13 +5,13 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from outbox.store import transitions
-from tests.integration.engine.by_hand import WAITING, ByHand
 from tests.protocol.clock import an_hour_passes
 from tests.protocol.facts import look
 from tests.protocol.invariants import check
 from tests.protocol.parts import Message, collect, find_lost
 from tests.protocol.stage import AS_THEY_LIE, Stage
-from tests.wait import wait_for
+from tests.support.engine.by_hand import WAITING, ByHand
+from tests.support.wait import wait_for
 
 LIE_BACKWARDS = """
 CREATE INDEX backwards ON duly.publications (id DESC);

@@ -5,13 +5,13 @@ from concurrent.futures import ThreadPoolExecutor
 from random import Random
 from uuid import UUID
 
-from tests.integration.engine.by_hand import ByHand
 from tests.protocol.drain import drain
 from tests.protocol.facts import Facts, look
 from tests.protocol.invariants import check
 from tests.protocol.oracle import Hold, Oracle
 from tests.protocol.racer import Racer, Shared
 from tests.protocol.stage import Stage
+from tests.support.engine.by_hand import ByHand
 
 RACES = 10
 STEPS_OF_EACH = 100

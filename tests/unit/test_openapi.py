@@ -10,7 +10,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from outbox.http.problems.types import PROBLEM_TYPES
 from service.app import create_app
-from tests.integration.http.serving import settings_for
+from tests.support.service.serving import settings_for
 
 OPERATIONS = {
     "cancel_job",

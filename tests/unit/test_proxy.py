@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from dev.ports import free_port
-from tests.proxy import Proxy
+from tests.support.network.proxy import Proxy
 
 
 @pytest.fixture

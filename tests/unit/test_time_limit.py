@@ -10,7 +10,7 @@ import pytest
 from outbox.errors import Interrupted, TimeLimitExceeded
 from outbox.worker import time_limit
 from outbox.worker.time_limit import TimeLimits, Watch
-from tests.wait import wait_for
+from tests.support.wait import wait_for
 
 SOON = timedelta(milliseconds=20)
 LATER = timedelta(seconds=60)

@@ -8,9 +8,9 @@ import pytest
 
 from dev.servers import Servers
 from migrations.run import upgrade
-from tests.conftest import new_database
-from tests.faults.nodes import Nodes
-from tests.faults.standby import Pair, running_pair
+from tests.support.servers.databases import new_database
+from tests.support.servers.nodes import Nodes
+from tests.support.servers.standby import Pair, running_pair
 
 
 @pytest.fixture(scope="session")

@@ -24,13 +24,13 @@ from outbox.postgres.replication import Unreplicated, is_unreplicated
 from outbox.store import transitions
 from outbox.worker.records.group_commit import GroupCommit
 from service.examples import NEW_JOBS
-from tests.faults.standby import Pair
 from tests.integration.cli.conftest import Duly, email
-from tests.integration.engine.effects import Effects
-from tests.integration.engine.line import Line, Note, note_kind
-from tests.integration.engine.rabbit import Rabbit
-from tests.integration.http.serving import serve, settings_for
-from tests.wait import wait_for
+from tests.support.engine.effects import Effects
+from tests.support.engine.line import Line, Note, note_kind
+from tests.support.engine.rabbit import Rabbit
+from tests.support.servers.standby import Pair
+from tests.support.service.serving import serve, settings_for
+from tests.support.wait import wait_for
 
 MAIL: Any = NEW_JOBS["a mail"]["value"]
 KEY = {"Idempotency-Key": "order-1"}

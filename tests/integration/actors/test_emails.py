@@ -17,7 +17,7 @@ from outbox import Uncertain
 from service.documents import DocumentMissing, documents
 from service.kinds import SEND_EMAIL, MailRefused, SendEmail
 from tests.integration.actors.conftest import Claim, Configure, next_attempt
-from tests.integration.actors.mail_server import Inbox, mail_server
+from tests.support.outside.mail_server import Inbox, mail_server
 
 TEXT = "Dear Ada,\n\nthe secret is 4711. Grüße\n"
 

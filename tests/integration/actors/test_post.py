@@ -13,7 +13,7 @@ import trustme
 from actors import post as post_module
 from actors.addresses import check
 from actors.post import NoAnswer, post
-from tests.integration.actors.receiver import Receiver, receiver, status
+from tests.support.outside.receiver import Receiver, receiver, status
 
 GIGABYTE = 2**30
 

@@ -2,7 +2,7 @@
 
 import socket
 
-from tests.integration.actors.receiver import receiver
+from tests.support.outside.receiver import receiver
 
 HALF = b"POST / HTTP/1.1\r\nHost: there\r\nContent-Length: 8\r\n\r\nhalf"
 

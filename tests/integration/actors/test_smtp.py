@@ -13,7 +13,7 @@ from aiosmtpd.smtp import SMTP
 from actors.smtp import connected
 from service.kinds import SEND_EMAIL
 from service.mail import server as urls
-from tests.integration.actors.mail_server import PASSWORD, USER, Inbox, mail_server, secured
+from tests.support.outside.mail_server import PASSWORD, USER, Inbox, mail_server, secured
 
 LOGIN = f"{quote(USER)}:{quote(PASSWORD, safe='')}"
 

@@ -21,7 +21,7 @@ from service.kinds import (
 )
 from service.models import WebhookEndpoint
 from tests.integration.actors.conftest import Claim, Configure, next_attempt
-from tests.integration.actors.receiver import Receiver, receiver, status
+from tests.support.outside.receiver import Receiver, receiver, status
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 

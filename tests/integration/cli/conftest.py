@@ -13,8 +13,8 @@ import pytest
 from sqlalchemy.orm import Session
 
 from outbox import Work, submit
-from outbox.store import transitions
 from service.kinds import SEND_EMAIL
+from tests.support.service import lives
 
 COMMAND = [sys.executable, "-m", "outbox.cli"]
 MISSING = UUID(int=0)
@@ -82,17 +82,8 @@ def die(session: Session, sql_now: psycopg.Connection) -> Callable[..., UUID]:
     def dead_job(error_type: str = "SMTPError", error_message: str = "mailbox full") -> UUID:
         submitted = submit(session, email())
         session.commit()
-        run = {"id": [submitted.id], "dispatch": [1], "kind": [submitted.kind], "worker": "w1"}
-        sql_now.execute(transitions.CLAIM, run)
-        error = {
-            "attempt": [1],
-            "reason": ["exhausted"],
-            "outcome": ["failed"],
-            "error_type": [error_type],
-            "error_message": [error_message],
-            "traceback": [f"Traceback:\n  {error_type}: {error_message}"],
-        }
-        assert sql_now.execute(transitions.DIE, run | error).rowcount == 1
+        run = lives.claim(sql_now, str(submitted.id))
+        lives.die(sql_now, run, (error_type, error_message))
         return submitted.id
 
     return dead_job
@@ -101,13 +92,4 @@ def die(session: Session, sql_now: psycopg.Connection) -> Callable[..., UUID]:
 @pytest.fixture
 def foreign(sql_now: psycopg.Connection) -> int:
     """A dead letter that is a message of somebody else; returns its id."""
-    letter = {
-        "queue": ["email"],
-        "error_message": ["no JSON"],
-        "body": [b"\xff password"],
-        "headers": ['{"token": "hunter2"}'],
-    }
-    sql_now.execute(transitions.KEEP_FOREIGN, letter)
-    row = sql_now.execute("SELECT max(id) FROM duly.dead_letters").fetchone()
-    assert row
-    return int(row[0])
+    return lives.foreign(sql_now, b"\xff password", '{"token": "hunter2"}')

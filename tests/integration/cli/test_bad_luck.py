@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy.orm import Session
 
 from outbox import submit
-from tests.deaf import deaf_server
 from tests.integration.cli.conftest import Duly, email
+from tests.support.network.deaf import deaf_server
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ import pytest
 
 from outbox.store import transitions
 from tests.integration.cli.conftest import Duly
-from tests.integration.engine.by_hand import WAITING
-from tests.wait import wait_for
+from tests.support.engine.by_hand import WAITING
+from tests.support.wait import wait_for
 
 MANY = """
 INSERT INTO duly.dead_letters (job_id, dispatch, queue, reason)

@@ -14,8 +14,8 @@ from outbox.postgres.address import sqlalchemy_url
 from outbox.store.schema import metadata
 from service.models import Base
 from tests.integration.cli.conftest import Duly
-from tests.odd_settings import make_odd
-from tests.wait import wait_for
+from tests.support.servers.odd_settings import make_odd
+from tests.support.wait import wait_for
 
 LOCKS = """
 SELECT count(*) FROM pg_locks

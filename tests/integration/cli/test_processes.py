@@ -17,9 +17,9 @@ from dev.ports import free_port
 from migrations.run import upgrade
 from outbox.operations import api_keys
 from outbox.operations.api_keys import Scope
-from tests.faults.name_server import silent_name_server
 from tests.integration.cli.conftest import COMMAND, Duly
-from tests.wait import wait_for
+from tests.support.network.name_server import silent_name_server
+from tests.support.wait import wait_for
 
 HURRIED = """
 from outbox.http.server import serving

@@ -16,13 +16,13 @@ from outbox.relay import poll_policy
 from outbox.store.schema import acts, metadata
 from outbox.worker import attempt, ownership, time_limit
 from outbox.worker.records import group_commit, held_records
-from tests.conftest import new_database
-from tests.integration.engine.by_hand import ByHand
-from tests.integration.engine.effects import Effects
-from tests.integration.engine.line import Line
-from tests.integration.engine.rabbit import Rabbit
 from tests.integration.engine.refusing import Refusing
-from tests.proxy import Proxy, before
+from tests.support.engine.by_hand import ByHand
+from tests.support.engine.effects import Effects
+from tests.support.engine.line import Line
+from tests.support.engine.rabbit import Rabbit
+from tests.support.network.proxy import Proxy, before
+from tests.support.servers.databases import new_database
 
 
 @pytest.fixture(autouse=True)
@@ -62,14 +62,6 @@ def database_url(shared_database_url: str) -> str:
         for table in metadata.tables.keys() - {str(acts)}:
             connection.execute(f"DELETE FROM {table}")
     return shared_database_url
-
-
-@pytest.fixture
-def rabbit(amqp_url: str) -> Iterator[Rabbit]:
-    """A bystander at the broker."""
-    rabbit = Rabbit(amqp_url)
-    yield rabbit
-    rabbit.close()
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import threading
 
 from outbox import Job
-from tests.integration.engine.line import Note
+from tests.support.engine.line import Note
 
 
 class Gate:

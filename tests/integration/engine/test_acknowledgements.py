@@ -12,8 +12,8 @@ from outbox.amqp.messages import Dispatch, encode
 from outbox.worker.broker import Broker, Consumer
 from outbox.worker.records.group_commit import GroupCommit
 from outbox.worker.unusable_messages import PATIENCE, UnusableMessages
-from tests.integration.engine.rabbit import Rabbit
-from tests.wait import wait_for
+from tests.support.engine.rabbit import Rabbit
+from tests.support.wait import wait_for
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from outbox.operations import acts, dead_letters, jobs
 from outbox.operations.acts import ActFilter
 from outbox.store import transitions
-from tests.integration.engine.by_hand import ByHand
+from tests.support.engine.by_hand import ByHand
 
 CHANGES = ["UPDATE duly.acts SET who = 'bob'", "DELETE FROM duly.acts", "TRUNCATE duly.acts"]
 NOBODY = ["", " ", "\t\n", "\u200b", "\0"]

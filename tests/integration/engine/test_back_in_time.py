@@ -9,10 +9,10 @@ from structlog.testing import capture_logs
 
 from outbox import Actor, Job
 from outbox.worker.ownership import Ownership
-from tests.integration.engine.by_hand import ByHand
 from tests.integration.engine.gate import Gate
-from tests.integration.engine.line import Line, Note, note_kind
-from tests.wait import wait_for
+from tests.support.engine.by_hand import ByHand
+from tests.support.engine.line import Line, Note, note_kind
+from tests.support.wait import wait_for
 
 RUNNING_AGAIN = """
 UPDATE duly.jobs SET state = 'running', finished_at = NULL, result = NULL WHERE id = %(job)s

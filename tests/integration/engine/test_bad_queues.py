@@ -7,10 +7,10 @@ import pytest
 
 from outbox import Actor
 from outbox.amqp import topology
-from tests.integration.engine.by_hand import ByHand
-from tests.integration.engine.line import Line, do_nothing, note_kind
-from tests.integration.engine.rabbit import Rabbit
-from tests.wait import wait_for
+from tests.support.engine.by_hand import ByHand
+from tests.support.engine.line import Line, do_nothing, note_kind
+from tests.support.engine.rabbit import Rabbit
+from tests.support.wait import wait_for
 
 LONGEST_WAIT_SECONDS = 0.5
 LEFT_OUT = "queue left out"

@@ -7,11 +7,11 @@ import pytest
 
 from outbox import Actor
 from outbox.worker.process import Worker
-from tests.integration.engine.by_hand import WAITING, ByHand
 from tests.integration.engine.gate import Gate
-from tests.integration.engine.line import Line, do_nothing, note_kind, prefetched
-from tests.integration.engine.rabbit import Rabbit
-from tests.wait import wait_for
+from tests.support.engine.by_hand import WAITING, ByHand
+from tests.support.engine.line import Line, do_nothing, note_kind, prefetched
+from tests.support.engine.rabbit import Rabbit
+from tests.support.wait import wait_for
 
 STATES = "SELECT state, count(*) AS count FROM duly.jobs GROUP BY state"
 

@@ -17,11 +17,11 @@ from outbox.amqp.messages import Dispatch
 from outbox.maintenance.dead_letter_consumer import PREFETCH
 from outbox.operations.dead_letters import DeadLetter
 from outbox.values import depth
-from tests.integration.engine.by_hand import WAITING, ByHand
-from tests.integration.engine.line import Line, Note, do_nothing, note_kind
-from tests.integration.engine.rabbit import Rabbit
-from tests.proxy import Proxy
-from tests.wait import wait_for
+from tests.support.engine.by_hand import WAITING, ByHand
+from tests.support.engine.line import Line, Note, do_nothing, note_kind
+from tests.support.engine.rabbit import Rabbit
+from tests.support.network.proxy import Proxy
+from tests.support.wait import wait_for
 
 
 def fail(note: Note, job: Job) -> None:

@@ -10,7 +10,7 @@ from outbox.amqp.connection import BrokerGone
 from outbox.worker.broker import Broker
 from outbox.worker.records.group_commit import GroupCommit
 from outbox.worker.unusable_messages import PATIENCE, UnusableMessages
-from tests.deaf import deaf_server
+from tests.support.network.deaf import deaf_server
 
 
 def test_a_link_to_a_broker_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:

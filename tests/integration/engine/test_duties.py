@@ -14,12 +14,12 @@ from outbox.maintenance import pruner, upkeep
 from outbox.maintenance.dead_letter_consumer import PREFETCH
 from outbox.maintenance.pruner import Pruner
 from outbox.store import sequences
-from tests.integration.engine.by_hand import WAITING, ByHand
-from tests.integration.engine.line import Line, do_nothing, note_kind, run_aside
-from tests.integration.engine.rabbit import Rabbit
 from tests.integration.engine.refusing import Refusing
 from tests.integration.engine.test_transitions_of_pruning import DAY, count, submitted_long_ago
-from tests.wait import wait_for
+from tests.support.engine.by_hand import WAITING, ByHand
+from tests.support.engine.line import Line, do_nothing, note_kind, run_aside
+from tests.support.engine.rabbit import Rabbit
+from tests.support.wait import wait_for
 
 SECOND = timedelta(seconds=1)
 KEPT_ATTEMPT = """

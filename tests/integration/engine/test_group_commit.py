@@ -13,9 +13,9 @@ from structlog.testing import capture_logs
 from outbox.store import transitions
 from outbox.worker.records import group_size, held_records
 from outbox.worker.records.group_commit import GroupCommit, GroupCommitClosed
-from tests.integration.engine.by_hand import KIND, WAITING, WHAT_WENT_WRONG, ByHand
 from tests.integration.engine.refusing import PRIVILEGE, Refusing
-from tests.wait import PATIENCE_SECONDS, wait_for
+from tests.support.engine.by_hand import KIND, WAITING, WHAT_WENT_WRONG, ByHand
+from tests.support.wait import PATIENCE_SECONDS, wait_for
 
 COMMITS = """
 CREATE TABLE commits (waits text);

@@ -28,10 +28,10 @@ from outbox.postgres.address import sqlalchemy_url
 from outbox.postgres.outages import is_unreachable
 from outbox.store import transitions
 from outbox.submission.submit import SUBMITTED
-from tests import proxy
-from tests.integration.engine.line import note_kind
-from tests.proxy import Proxy
-from tests.wait import wait_for
+from tests.support.engine.line import note_kind
+from tests.support.network import proxy
+from tests.support.network.proxy import Proxy
+from tests.support.wait import wait_for
 
 NOTE = note_kind("q")
 ROW = text("INSERT INTO orders (item) VALUES ('tea')")

@@ -19,11 +19,11 @@ from outbox.postgres.session_settings import (
     is_pooled,
 )
 from outbox.submission.wake_up import listen
-from tests.conftest import new_database
-from tests.integration.engine.by_hand import ByHand
-from tests.integration.engine.line import Line, Note, note_kind, run_aside
-from tests.odd_settings import make_odd
-from tests.wait import wait_for
+from tests.support.engine.by_hand import ByHand
+from tests.support.engine.line import Line, Note, note_kind, run_aside
+from tests.support.servers.databases import new_database
+from tests.support.servers.odd_settings import make_odd
+from tests.support.wait import wait_for
 
 Pooler = Callable[[str], str]
 UNPREPARED, PREPARED = {"max_prepared_statements": "0"}, {"max_prepared_statements": "200"}

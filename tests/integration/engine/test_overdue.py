@@ -8,8 +8,8 @@ from sqlalchemy.orm import Session
 from outbox import Kinds
 from outbox.operations import overdue
 from outbox.operations.overdue import OverdueJob
-from tests.integration.engine.by_hand import KIND, ByHand
-from tests.integration.engine.line import note_kind
+from tests.support.engine.by_hand import KIND, ByHand
+from tests.support.engine.line import note_kind
 
 KINDS = Kinds(note_kind("q", KIND, time_limit=timedelta(minutes=1)))
 SILENCE = timedelta(seconds=10)

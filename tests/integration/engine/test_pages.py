@@ -13,8 +13,8 @@ from outbox import submit
 from outbox.operations import dead_letters, jobs, pages
 from outbox.operations.dead_letters import DeadLetterFilter
 from outbox.operations.jobs import JobFilter
-from tests.integration.engine.line import note_kind
-from tests.wait import wait_for
+from tests.support.engine.line import note_kind
+from tests.support.wait import wait_for
 
 MANY = 60_000
 JOBS = """

@@ -12,8 +12,8 @@ from outbox.amqp.queue_backoff import QueueBackoff
 from outbox.relay import event_store
 from outbox.relay.capacity import Capacity
 from outbox.relay.pipeline import Pipeline
-from tests.integration.engine.by_hand import ByHand
-from tests.integration.engine.rabbit import Rabbit
+from tests.support.engine.by_hand import ByHand
+from tests.support.engine.rabbit import Rabbit
 
 LEFT = "SELECT count(*) AS n FROM duly.outbox_events"
 FULL = 10

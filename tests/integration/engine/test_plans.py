@@ -7,7 +7,7 @@ import pytest
 
 from outbox.postgres.session_settings import TRANSITION_SETTINGS, connect
 from outbox.store import transitions
-from tests.integration.engine.by_hand import KIND, WHAT_WENT_WRONG, ByHand, wanted
+from tests.support.engine.by_hand import KIND, WHAT_WENT_WRONG, ByHand, wanted
 
 FINISHED = """
 INSERT INTO duly.jobs (id, kind, queue, priority, payload, state, attempt_limit, attempt_budget)

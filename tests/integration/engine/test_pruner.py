@@ -8,10 +8,10 @@ import pytest
 
 from outbox.maintenance import pruner
 from outbox.maintenance.pruner import Pruner
-from tests.integration.engine.by_hand import ByHand
-from tests.integration.engine.line import run_aside
 from tests.integration.engine.test_transitions_of_pruning import DAY, count, submitted_long_ago
-from tests.wait import wait_for
+from tests.support.engine.by_hand import ByHand
+from tests.support.engine.line import run_aside
+from tests.support.wait import wait_for
 
 UNDONE = "UPDATE duly.jobs SET state = 'queued', finished_at = NULL WHERE id < %(before)s"
 

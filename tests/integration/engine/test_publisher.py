@@ -9,8 +9,8 @@ import pytest
 from outbox.amqp import connection, messages
 from outbox.amqp.messages import Dispatch
 from outbox.amqp.publisher import Outcome, Publisher
-from tests.integration.engine.rabbit import Rabbit
-from tests.proxy import Proxy
+from tests.support.engine.rabbit import Rabbit
+from tests.support.network.proxy import Proxy
 
 T = TypeVar("T")
 ACK_BYTES = 21

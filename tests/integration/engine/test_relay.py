@@ -16,12 +16,12 @@ from outbox.relay import event_store, poll_policy, unpublishable
 from outbox.relay.loop import Relay
 from outbox.relay.scan_cursor import Event
 from outbox.submission.wake_up import NOTIFY, listen
-from tests.integration.engine.by_hand import ByHand
-from tests.integration.engine.line import Line, note_kind, run_aside
 from tests.integration.engine.looking import looking
-from tests.integration.engine.rabbit import Rabbit
-from tests.proxy import Proxy
-from tests.wait import wait_for
+from tests.support.engine.by_hand import ByHand
+from tests.support.engine.line import Line, note_kind, run_aside
+from tests.support.engine.rabbit import Rabbit
+from tests.support.network.proxy import Proxy
+from tests.support.wait import wait_for
 
 LEFT = "SELECT FROM duly.outbox_events"
 HAS_WAITED = """

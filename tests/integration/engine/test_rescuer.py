@@ -3,9 +3,9 @@
 import time
 from datetime import timedelta
 
-from tests.integration.engine.by_hand import ByHand
-from tests.integration.engine.line import Line
-from tests.wait import wait_for
+from tests.support.engine.by_hand import ByHand
+from tests.support.engine.line import Line
+from tests.support.wait import wait_for
 
 
 def test_workers_may_speak_before_the_first_of_their_jobs_is_rescued(

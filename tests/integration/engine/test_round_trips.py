@@ -15,13 +15,13 @@ from outbox.relay import poll_policy
 from outbox.relay.loop import Relay
 from outbox.store import transitions
 from outbox.worker.records.group_commit import GroupCommit
-from tests import proxy
-from tests.integration.engine.by_hand import KIND, ByHand
-from tests.integration.engine.line import note_kind, run_aside
 from tests.integration.engine.looking import looking
-from tests.integration.engine.rabbit import Rabbit
-from tests.proxy import Proxy
-from tests.wait import wait_for
+from tests.support.engine.by_hand import KIND, ByHand
+from tests.support.engine.line import note_kind, run_aside
+from tests.support.engine.rabbit import Rabbit
+from tests.support.network import proxy
+from tests.support.network.proxy import Proxy
+from tests.support.wait import wait_for
 
 NOTE = note_kind("q")
 LEFT = "SELECT FROM duly.outbox_events"

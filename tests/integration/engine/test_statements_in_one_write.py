@@ -12,7 +12,7 @@ from psycopg.errors import AdminShutdown, DivisionByZero, UniqueViolation
 from psycopg.pq import TransactionStatus
 
 from outbox.postgres.round_trip import Ask, PreparedStatement, array, named_rows, plain, round_trip
-from tests import proxy
+from tests.support.network import proxy
 
 ECHO = PreparedStatement(
     "echo", "SELECT * FROM unnest(%(texts)s::text[], %(numbers)s::float8[]) AS echo (text, number)"

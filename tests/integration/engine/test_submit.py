@@ -19,7 +19,7 @@ from outbox.operations import jobs
 from outbox.operations.jobs import JobFilter, JobRecord
 from outbox.postgres.address import sqlalchemy_url
 from outbox.submission.submit import SUBMITTED
-from tests.integration.engine.line import Line, Note, do_nothing, note_kind
+from tests.support.engine.line import Line, Note, do_nothing, note_kind
 
 NOTE = note_kind("q")
 

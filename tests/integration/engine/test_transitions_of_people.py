@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 
 from outbox.store import transitions
-from tests.integration.engine.by_hand import ByHand
+from tests.support.engine.by_hand import ByHand
 
 
 def test_a_queued_job_is_cancelled_at_once_and_never_published(by_hand: ByHand) -> None:

@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 
 from outbox.store import transitions
-from tests.integration.engine.by_hand import ByHand, Row
+from tests.support.engine.by_hand import ByHand, Row
 
 DAY = timedelta(days=1)
 ALL = timedelta(seconds=-1)

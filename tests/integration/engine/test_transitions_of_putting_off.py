@@ -4,7 +4,7 @@ import psycopg
 import pytest
 
 from outbox.store import transitions
-from tests.integration.engine.by_hand import KIND, ByHand
+from tests.support.engine.by_hand import KIND, ByHand
 
 NOW_DUE = "UPDATE duly.jobs SET run_at = now()"
 AGE = "UPDATE duly.refusals SET since = since - %(age)s * interval '1 s'"

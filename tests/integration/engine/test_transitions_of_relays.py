@@ -8,7 +8,7 @@ import pytest
 
 from outbox.relay.scan_cursor import FROM_THE_START
 from outbox.store import transitions
-from tests.integration.engine.by_hand import KIND, ByHand, wanted
+from tests.support.engine.by_hand import KIND, ByHand, wanted
 
 LATER = "UPDATE duly.outbox_events SET available_at = now() + interval '1 s' WHERE job_id = %(id)s"
 LONG_AGO = "UPDATE duly.publications SET published_at = now() - interval '1 min'"

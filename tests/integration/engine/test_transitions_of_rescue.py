@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from outbox.store import transitions
-from tests.integration.engine.by_hand import ByHand
+from tests.support.engine.by_hand import ByHand
 
 FALL_SILENT = """
 UPDATE duly.workers SET heartbeat_at = now() - %(seconds)s * interval '1 s' WHERE name = %(name)s

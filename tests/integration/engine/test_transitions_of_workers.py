@@ -4,7 +4,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from outbox.store import transitions
-from tests.integration.engine.by_hand import KIND, WHAT_WENT_WRONG, ByHand, Row, wanted
+from tests.support.engine.by_hand import KIND, WHAT_WENT_WRONG, ByHand, Row, wanted
 
 Step = Callable[..., Row | None]
 ENDS = ["succeed", "retry", "snooze", "die"]

@@ -9,11 +9,11 @@ from outbox import Actor, Job, Kind
 from outbox.amqp import messages, topology
 from outbox.amqp.messages import Dispatch
 from outbox.worker import unusable_messages
-from tests.integration.engine.by_hand import ByHand
-from tests.integration.engine.line import Line, Note, do_nothing, note_kind
-from tests.integration.engine.rabbit import Rabbit
 from tests.integration.engine.refusing import DATA, Refusing
-from tests.wait import wait_for
+from tests.support.engine.by_hand import ByHand
+from tests.support.engine.line import Line, Note, do_nothing, note_kind
+from tests.support.engine.rabbit import Rabbit
+from tests.support.wait import wait_for
 
 
 class Strict(BaseModel):

@@ -9,14 +9,14 @@ import pytest
 from sqlalchemy import text
 
 from outbox import Actor, Job, Retry
-from tests.integration.engine.by_hand import ByHand
-from tests.integration.engine.effects import Effects
 from tests.integration.engine.gate import Gate
-from tests.integration.engine.line import Line, Note, note_kind, prefetched
-from tests.integration.engine.rabbit import Rabbit
-from tests.proxy import Proxy
-from tests.read_only import read_only
-from tests.wait import wait_for
+from tests.support.engine.by_hand import ByHand
+from tests.support.engine.effects import Effects
+from tests.support.engine.line import Line, Note, note_kind, prefetched
+from tests.support.engine.rabbit import Rabbit
+from tests.support.network.proxy import Proxy
+from tests.support.servers.read_only import read_only
+from tests.support.wait import wait_for
 
 
 def test_a_running_job_survives_the_loss_of_the_broker(

@@ -6,9 +6,9 @@ from outbox import Actor, Job
 from outbox.amqp import messages
 from outbox.amqp.messages import Dispatch
 from tests.integration.engine.gate import Gate
-from tests.integration.engine.line import Line, Note, note_kind
-from tests.integration.engine.rabbit import Rabbit
-from tests.wait import wait_for
+from tests.support.engine.line import Line, Note, note_kind
+from tests.support.engine.rabbit import Rabbit
+from tests.support.wait import wait_for
 
 
 def test_a_duplicate_of_a_running_job_is_dropped(line: Line, rabbit: Rabbit, queue: str) -> None:

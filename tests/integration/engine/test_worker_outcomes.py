@@ -10,9 +10,9 @@ from pydantic import BaseModel, field_validator
 from outbox import Actor, Job, Kind, Retry, Snooze, Uncertain
 from outbox.worker.broker import Consumer
 from outbox.worker.records.failure_record import FailureRecorder
-from tests.integration.engine.line import AT_ONCE, Line, Note, do_nothing, note_kind
 from tests.integration.engine.refusing import DATA, Refusing
-from tests.wait import PATIENCE_SECONDS, wait_for
+from tests.support.engine.line import AT_ONCE, Line, Note, do_nothing, note_kind
+from tests.support.wait import PATIENCE_SECONDS, wait_for
 
 Failing = Callable[[Note, Job], Any]
 

@@ -6,11 +6,11 @@ import pytest
 from structlog.testing import capture_logs
 
 from outbox import Actor, Job, Retry
-from tests.integration.engine.by_hand import ByHand
 from tests.integration.engine.gate import Gate
-from tests.integration.engine.line import AT_ONCE, Line, Note, note_kind
 from tests.integration.engine.refusing import Refusing
-from tests.wait import wait_for
+from tests.support.engine.by_hand import ByHand
+from tests.support.engine.line import AT_ONCE, Line, Note, note_kind
+from tests.support.wait import wait_for
 
 
 class Failing:

@@ -9,9 +9,9 @@ from pydantic import BaseModel
 from sqlalchemy import text
 
 from outbox import Actor, Job, Snooze
-from tests.integration.engine.by_hand import ByHand
-from tests.integration.engine.line import Line, Note, note_kind
-from tests.wait import wait_for
+from tests.support.engine.by_hand import ByHand
+from tests.support.engine.line import Line, Note, note_kind
+from tests.support.wait import wait_for
 
 SECRET = "hunter2-and-'quotes'\n-and-a-line" + 100 * "-long"
 

@@ -5,9 +5,9 @@ from datetime import timedelta
 
 from outbox import Actor, Retry
 from tests.integration.engine.gate import Gate
-from tests.integration.engine.line import Line, do_nothing, note_kind, prefetched
-from tests.integration.engine.rabbit import Rabbit
-from tests.wait import wait_for
+from tests.support.engine.line import Line, do_nothing, note_kind, prefetched
+from tests.support.engine.rabbit import Rabbit
+from tests.support.wait import wait_for
 
 
 def test_a_worker_that_stops_gives_back_what_it_did_not_begin(

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from outbox import Actor, Job
-from tests.integration.engine.by_hand import ByHand
-from tests.integration.engine.line import Line, Note, note_kind
-from tests.wait import wait_for
+from tests.support.engine.by_hand import ByHand
+from tests.support.engine.line import Line, Note, note_kind
+from tests.support.wait import wait_for
 
 SHORT = timedelta(milliseconds=50)
 WAITING_LONG = """

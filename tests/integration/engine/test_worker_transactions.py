@@ -9,9 +9,9 @@ from sqlalchemy.orm import Session
 from outbox import Actor, Job, Retry, submit
 from outbox.operations import jobs
 from outbox.operations.jobs import JobFilter
-from tests.integration.engine.by_hand import ByHand
-from tests.integration.engine.effects import Effects
-from tests.integration.engine.line import Line, Note, do_nothing, note_kind
+from tests.support.engine.by_hand import ByHand
+from tests.support.engine.effects import Effects
+from tests.support.engine.line import Line, Note, do_nothing, note_kind
 
 
 def test_effect_completion_and_what_follows_are_one_commit(

@@ -14,8 +14,8 @@ from outbox.operations import api_keys
 from outbox.operations.api_keys import Scope
 from outbox.postgres.address import sqlalchemy_url
 from service.settings import Settings
-from tests.conftest import new_database
-from tests.integration.http.serving import serve, settings_for
+from tests.support.servers.databases import new_database
+from tests.support.service.serving import serve, settings_for
 
 MakeClient = Callable[..., httpx2.Client]
 

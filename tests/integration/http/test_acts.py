@@ -8,8 +8,8 @@ import pytest
 
 from outbox.operations.api_keys import Scope
 from service.examples import NEW_ENDPOINTS, NEW_JOBS
-from tests.integration.http import lives
 from tests.integration.http.conftest import MakeClient
+from tests.support.service import lives
 
 MAIL: Any = NEW_JOBS["a mail"]["value"]
 ENDPOINT: Any = NEW_ENDPOINTS["everything"]["value"]

@@ -9,7 +9,7 @@ import pytest
 from outbox.values.value_count import MOST_VALUES
 from service.examples import NEW_JOBS
 from service.settings import Settings
-from tests.integration.http.serving import serve
+from tests.support.service.serving import serve
 
 JSON = {"Content-Type": "application/json"}
 MAIL = json.dumps(NEW_JOBS["a mail"]["value"])

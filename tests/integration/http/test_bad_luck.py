@@ -12,9 +12,9 @@ from sqlalchemy import make_url
 from outbox.http.requests import database, transaction
 from service.examples import NEW_JOBS
 from service.settings import Settings
-from tests.deaf import deaf_server
-from tests.integration.http.serving import serve
-from tests.read_only import read_only
+from tests.support.network.deaf import deaf_server
+from tests.support.servers.read_only import read_only
+from tests.support.service.serving import serve
 
 MAIL: Any = NEW_JOBS["a mail"]["value"]
 KEY = {"Authorization": "Bearer duly_000000000000_" + "x" * 43}

@@ -16,7 +16,7 @@ from outbox.operations.api_keys import Scope
 from tests.integration.http.conftest import MakeClient
 from tests.integration.http.raw import connect, head, status
 from tests.integration.http.test_keys_and_scopes import ROUTES
-from tests.wait import wait_for
+from tests.support.wait import wait_for
 
 POSTS = [path for method, path, _, _ in ROUTES if method == "POST"]
 MANY_FAULTS = json.dumps({"x" * 15_000: ["\0"] * 2_000}).encode()

@@ -9,8 +9,8 @@ import pytest
 from outbox.operations.api_keys import Scope
 from outbox.store import sequences
 from service.examples import NEW_JOBS
-from tests.integration.http import lives
 from tests.integration.http.conftest import MakeClient
+from tests.support.service import lives
 
 MAIL: Any = NEW_JOBS["a mail"]["value"]
 
@@ -33,7 +33,9 @@ def test_a_dead_letter_tells_the_error_of_each_attempt(
     shown = client.get(letter).json()
 
     assert (shown["job_id"], shown["reason"]) == (job_id, "exhausted")
-    assert [run["traceback"] for run in shown["attempts"]] == ["Traceback: mailbox full"]
+    assert [run["traceback"] for run in shown["attempts"]] == [
+        "Traceback:\n  SMTPError: mailbox full"
+    ]
     assert shown["links"]["job"] == f"/v1/jobs/{job_id}"
 
 

@@ -16,7 +16,7 @@ from dev.say import CHECKOUT
 from outbox.operations import api_keys
 from outbox.operations.api_keys import Scope
 from service.examples import NEW_INVOICES, NEW_JOBS
-from tests.integration.http.lives import claim, die, succeed
+from tests.support.service.lives import claim, die, succeed
 
 PACKAGE = "duly_client"
 PAGE = (CHECKOUT / "docs" / "generated-clients.md").read_text()

@@ -13,8 +13,8 @@ from outbox.http.server import client_connection
 from outbox.http.server.client_connection import HEAD_READ, MOST_FIELDS, Connection
 from service.settings import Settings
 from tests.integration.http.raw import all_that_comes, connect, head, status, statuses
-from tests.integration.http.serving import serve
-from tests.wait import wait_for
+from tests.support.service.serving import serve
+from tests.support.wait import wait_for
 
 HALF = b"GET /healthz HTTP/1.1\r\nHost: test\r\n"
 CHUNKED = "Transfer-Encoding: chunked"

@@ -10,8 +10,8 @@ import pytest
 
 from outbox.operations.api_keys import Scope
 from service.examples import NEW_JOBS
-from tests.integration.http import lives
 from tests.integration.http.conftest import MakeClient
+from tests.support.service import lives
 
 MAIL: Any = NEW_JOBS["a mail"]["value"]
 

@@ -18,7 +18,7 @@ import structlog
 from outbox import logs
 from service.examples import NEW_JOBS
 from service.settings import Settings
-from tests.wait import wait_for
+from tests.support.wait import wait_for
 
 MAIL: Any = NEW_JOBS["a mail"]["value"]
 Configured = Callable[[str], io.StringIO]
@@ -72,7 +72,9 @@ def test_the_id_that_a_proxy_gave_a_request_is_kept(
     assert line["request_id"] == answer.headers["x-request-id"] == sent
 
 
-@pytest.mark.parametrize("sent", ["mine", "-" * 3000 + "0" * 32, "\xa0" + "0" * 31, "1_" * 15 + "11"])
+@pytest.mark.parametrize(
+    "sent", ["mine", "-" * 3000 + "0" * 32, "\xa0" + "0" * 31, "1_" * 15 + "11"]
+)
 def test_an_id_that_is_no_uuid_is_replaced(
     client: httpx2.Client, configured: Configured, sent: str
 ) -> None:

@@ -13,8 +13,8 @@ from outbox.operations.jobs import LARGEST_IN_LIST
 from outbox.store import transitions
 from outbox.values.depth import CUT, DEEPEST
 from service.examples import NEW_JOBS
-from tests.integration.http import lives
 from tests.integration.http.conftest import MakeClient
+from tests.support.service import lives
 
 EVENT: Any = NEW_JOBS["an event"]["value"]
 STORE = "UPDATE duly.jobs SET payload = payload || %s::text::jsonb, result = %s::text::jsonb"

@@ -12,7 +12,7 @@ from outbox.operations import api_keys
 from outbox.operations.api_keys import Scope
 from service.examples import NEW_JOBS
 from service.settings import Settings
-from tests.integration.http.serving import serve
+from tests.support.service.serving import serve
 
 MAIL = NEW_JOBS["a mail"]["value"]
 READ_ONLY = "-c default_transaction_read_only=on"

@@ -19,8 +19,9 @@ from service.examples import NEW_JOBS
 from service.jobs import duly
 from service.kinds import SEND_EMAIL
 from service.settings import Settings
-from tests.integration.http import lives, raw
-from tests.integration.http.serving import serve_app
+from tests.integration.http import raw
+from tests.support.service import lives
+from tests.support.service.serving import serve_app
 
 MAIL: Any = NEW_JOBS["a mail"]["value"]
 own = APIRouter(route_class=TransactionalRoute)

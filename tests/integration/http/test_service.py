@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from outbox import Priority, submit
 from outbox.store import transitions
 from service.kinds import KINDS, SEND_EMAIL
-from tests.integration.http import lives
+from tests.support.service import lives
 
 MAIL = SEND_EMAIL(to="ada@example.com", subject="Hello", text="Good morning.")
 

@@ -16,7 +16,7 @@ from outbox.submission.wake_up import CHANNEL
 from service.app import create_app
 from service.examples import NEW_INVOICES, NEW_JOBS
 from service.settings import Settings
-from tests.integration.http.serving import serve
+from tests.support.service.serving import serve
 
 INVOICE: Any = NEW_INVOICES["two lines"]["value"]
 MAIL: Any = NEW_JOBS["a mail"]["value"]

@@ -6,7 +6,7 @@ import pika
 
 from outbox.amqp import topology
 from outbox.amqp.connection import parameters
-from tests.wait import wait_for
+from tests.support.wait import wait_for
 
 
 class Rabbit:

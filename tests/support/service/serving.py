@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from outbox.http.server.client_reads import HTTP
 from service.app import create_app
 from service.settings import Settings
-from tests.wait import wait_for
+from tests.support.wait import wait_for
 
 
 def settings_for(database_url: str, amqp_url: str, folder: Path) -> Settings:

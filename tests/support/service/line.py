@@ -10,10 +10,10 @@ from typing import Any
 import httpx2
 
 from dev.ports import free_port
-from tests.acceptance.process import DULY, Process
-from tests.integration.actors.mail_server import Inbox
-from tests.integration.actors.receiver import Receiver
-from tests.wait import wait_for
+from tests.support.outside.mail_server import Inbox
+from tests.support.outside.receiver import Receiver
+from tests.support.service.process import DULY, Process
+from tests.support.wait import wait_for
 
 INVOICE = {
     "customer": "Ada Lovelace",

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from http.server import BaseHTTPRequestHandler
 from threading import Event
 
-from tests.integration.actors.mail_server import Inbox
-from tests.integration.actors.receiver import Delivery, status
+from tests.support.outside.mail_server import Inbox
+from tests.support.outside.receiver import Delivery, status
 
 
 class Gate:

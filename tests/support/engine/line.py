@@ -22,7 +22,7 @@ from outbox.operations.overdue import OverdueJob
 from outbox.relay import process as relay_process
 from outbox.relay.loop import Relay
 from outbox.worker.process import Worker
-from tests.wait import wait_for
+from tests.support.wait import wait_for
 
 AT_ONCE = Retry(attempts=3, first=timedelta())
 

@@ -1,14 +1,16 @@
 """A real HTTP server that keeps the webhooks it gets and answers as a test tells it to."""
 
 import ssl
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Event, Thread
+from threading import Event
 from typing import Any
 
 from standardwebhooks import Webhook
+
+from tests.support.network.threaded import serving
 
 
 @dataclass(frozen=True)
@@ -43,20 +45,10 @@ class Receiver(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_port}/hooks?tenant=7"
 
 
-@contextmanager
-def receiver(context: ssl.SSLContext | None = None) -> Iterator[Receiver]:
+def receiver(context: ssl.SSLContext | None = None) -> AbstractContextManager[Receiver]:
     """Runs a receiver, with TLS where a context is given."""
-    with Receiver() as server:
-        if context:
-            server.socket = context.wrap_socket(server.socket, server_side=True)
-        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.closing.set()
-            server.shutdown()
-            thread.join()
+    receiver = Receiver()
+    return serving(receiver, receiver.closing, context)
 
 
 def status(code: int, **headers: str) -> Answer:

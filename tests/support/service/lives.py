@@ -6,12 +6,8 @@ import psycopg
 
 from outbox.store import transitions
 
-FAILED = {
-    "outcome": ["failed"],
-    "error_type": ["SMTPError"],
-    "error_message": ["mailbox full"],
-    "traceback": ["Traceback: mailbox full"],
-}
+MAILBOX_FULL = ("SMTPError", "mailbox full")
+"""The type of an error, and its message."""
 
 
 def claim(
@@ -31,28 +27,36 @@ def succeed(database: psycopg.Connection, run: dict[str, Any], result: str) -> N
 
 def retry(database: psycopg.Connection, run: dict[str, Any], delay_seconds: float = 0) -> None:
     """The run fails, and the job waits for its next."""
-    assert (
-        database.execute(
-            transitions.RETRY, {**run, **FAILED, "delay_seconds": [delay_seconds]}
-        ).rowcount
-        == 1
-    )
+    retried = {**run, **_failed(*MAILBOX_FULL), "delay_seconds": [delay_seconds]}
+    assert database.execute(transitions.RETRY, retried).rowcount == 1
 
 
-def die(database: psycopg.Connection, run: dict[str, Any]) -> int:
+def die(
+    database: psycopg.Connection, run: dict[str, Any], error: tuple[str, str] = MAILBOX_FULL
+) -> int:
     """The run fails, and the job is dead; its dead letter's id."""
-    assert (
-        database.execute(transitions.DIE, {**run, **FAILED, "reason": ["exhausted"]}).rowcount == 1
-    )
-    row = database.execute("SELECT max(id) FROM duly.dead_letters").fetchone()
-    assert row
-    return int(row[0])
+    died = {**run, **_failed(*error), "reason": ["exhausted"]}
+    assert database.execute(transitions.DIE, died).rowcount == 1
+    return _newest_letter(database)
 
 
-def foreign(database: psycopg.Connection, body: bytes) -> int:
+def foreign(database: psycopg.Connection, body: bytes, headers: str = "{}") -> int:
     """The relay finds a message that is no job of ours; its dead letter's id."""
-    letter = {"queue": "email", "error_message": "no JSON", "body": body, "headers": "{}"}
+    letter = {"queue": "email", "error_message": "no JSON", "body": body, "headers": headers}
     database.execute(transitions.KEEP_FOREIGN, {name: [value] for name, value in letter.items()})
+    return _newest_letter(database)
+
+
+def _failed(error_type: str, message: str) -> dict[str, list[str]]:
+    return {
+        "outcome": ["failed"],
+        "error_type": [error_type],
+        "error_message": [message],
+        "traceback": [f"Traceback:\n  {error_type}: {message}"],
+    }
+
+
+def _newest_letter(database: psycopg.Connection) -> int:
     row = database.execute("SELECT max(id) FROM duly.dead_letters").fetchone()
     assert row
     return int(row[0])
