@@ -156,13 +156,6 @@ def close_session(job: Job) -> None:
         tx.close()
 
 
-def commit_early(job: Job) -> None:
-    """Commits the effect without the completion."""
-    with job.transaction() as tx:
-        Effects.add(tx, job.id)
-        tx.commit()
-
-
 def roll_back(job: Job) -> None:
     """Rolls the effect back, and lets the job be completed."""
     with job.transaction() as tx:
@@ -206,11 +199,6 @@ def return_much(_: Job) -> str:
     return "x" * 50 * MEGABYTE
 
 
-def return_nan(_: Job) -> float:
-    """A number that JSON does not have."""
-    return float("nan")
-
-
 DEEDS: dict[str, Callable[[Job], Any]] = {
     each.__name__: each
     for each in (
@@ -230,14 +218,12 @@ DEEDS: dict[str, Callable[[Job], Any]] = {
         end_threads,
         raise_unprintable,
         close_session,
-        commit_early,
         roll_back,
         break_transaction,
         end_own_connection,
         fill_the_disk,
         leave_transaction_open,
         return_much,
-        return_nan,
     )
 }
 

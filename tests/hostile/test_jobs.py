@@ -45,14 +45,12 @@ ENDS = {
     "end_threads": End("exhausted", "ValueError"),
     "raise_unprintable": End("exhausted", "ValueError"),
     "close_session": End("exhausted", "InvalidRequestError"),
-    "commit_early": End("exhausted", "RuntimeError"),
     "roll_back": End("exhausted", "InvalidRequestError"),
     "break_transaction": End("exhausted", "InternalError"),
     "end_own_connection": End("exhausted", "OperationalError"),
     "fill_the_disk": End("exhausted", "OperationalError"),
     "leave_transaction_open": End("exhausted", "ValueError"),
     "return_much": End("refused", "UnstorableResult", attempts=1),
-    "return_nan": End("refused", "UnstorableResult", attempts=1),
 }
 
 

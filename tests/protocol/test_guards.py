@@ -109,15 +109,6 @@ def test_a_rescue_takes_only_what_was_running(hands: list[ByHand]) -> None:
     assert hand.job(queued) == before
 
 
-def test_a_rescue_ends_a_job_that_was_to_be_cancelled(hands: list[ByHand]) -> None:
-    hand = hands[0]
-    job = hand.running()
-    hand.cancel(job)
-    hand.rescue()
-    assert hand.job(job)["state"] == "cancelled"
-    assert hand.job(job)["finished_at"]
-
-
 FORGET_CLAIM = """
 UPDATE duly.jobs SET state = 'queued', attempt = 0, worker = NULL, started_at = NULL
 WHERE id = %(id)s

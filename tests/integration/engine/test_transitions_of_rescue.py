@@ -96,6 +96,7 @@ def test_a_job_that_was_to_be_cancelled_is_not_run_again(by_hand: ByHand) -> Non
     by_hand.cancel(job)
     assert by_hand.rescue()[0]["state"] == "cancelled"
     assert by_hand.job(job)["state"] == "cancelled"
+    assert by_hand.job(job)["finished_at"] is not None
     assert by_hand.event(job) is None
     assert by_hand.letters(job) == []
 
