@@ -14,7 +14,7 @@ import pytest
 
 from outbox.migrations import LATEST
 from tests.integration.cli.conftest import Duly
-from tests.wait import wait_for
+from tests.support.wait import wait_for
 
 CHECKOUT = Path(__file__).parents[3]
 INDEXES = """
