@@ -49,12 +49,12 @@ bench: venv ## Measure Duly beside its peers; ARGS="relay --rounds 5" for some, 
 matrix: venv ## Run the same with the lowest SQLAlchemy, then on Postgres 18 and RabbitMQ 4
 	@$(BIN)/python -m tests.matrix $(ARGS)
 
-check: venv ## Run what needs no server: format, lint, types, imports, unit tests
+check: venv ## Run what needs no server: format, lint, types, imports, unit and typing tests
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@$(BIN)/pytest tests/unit
+	@$(BIN)/pytest tests/unit tests/typing
 
 format: venv ## Format the code and mend what ruff can mend
 	@$(BIN)/ruff check --quiet --fix .

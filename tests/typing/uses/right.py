@@ -1,0 +1,85 @@
+"""Right uses of the library's public names: neither checker reports anything here."""
+
+from datetime import timedelta
+from typing import assert_type
+from uuid import UUID
+
+from pydantic import BaseModel
+from sqlalchemy.orm import Session
+
+from outbox import (
+    Actors,
+    Duly,
+    Job,
+    Kind,
+    Kinds,
+    Priority,
+    Retry,
+    Snooze,
+    SubmittedJob,
+    Uncertain,
+    Work,
+    actor,
+    submit,
+    submit_all,
+)
+
+
+class NoAddress(Exception):
+    """Another attempt would not help."""
+
+
+class ShipOrder(BaseModel):
+    """A payload with a default."""
+
+    order_id: int
+    note: str = ""
+
+
+class Remind(BaseModel):
+    """A payload of another kind."""
+
+    customer_id: UUID
+
+
+SHIP_ORDER = Kind(
+    "order.ship",
+    ShipOrder,
+    queue="shipping",
+    priority=Priority.HIGH,
+    time_limit=timedelta(minutes=1),
+    retry=Retry(attempts=3, never=(NoAddress,)),
+    sensitive=("note",),
+)
+REMIND = Kind("customer.remind", Remind)
+
+assert_type(SHIP_ORDER.model, type[ShipOrder])
+assert_type(SHIP_ORDER(order_id=1), Work[ShipOrder])
+assert_type(SHIP_ORDER(order_id=1, note="fragile").payload, ShipOrder)
+assert_type(SHIP_ORDER.parse({"order_id": 1}), Work[ShipOrder])
+
+
+@actor(SHIP_ORDER)
+def ship(work: ShipOrder, job: Job) -> dict[str, int]:
+    """An actor with a result."""
+    if not work.note:
+        raise Snooze(timedelta(minutes=1))
+    with job.transaction() as session:
+        assert_type(session, Session)
+        assert_type(submit(session, REMIND(customer_id=job.id)), SubmittedJob)
+    return {"order": work.order_id}
+
+
+@actor(REMIND)
+def remind(work: Remind, job: Job) -> None:
+    """An actor without a result."""
+    raise Uncertain(f"{work.customer_id}: {job.attempt}")
+
+
+def several(session: Session) -> list[SubmittedJob]:
+    """Jobs of several kinds at once."""
+    return submit_all(session, [SHIP_ORDER(order_id=1), REMIND(customer_id=UUID(int=0))])
+
+
+KINDS = Kinds(SHIP_ORDER, REMIND)
+duly = Duly(KINDS, actors=Actors([ship, remind]))
