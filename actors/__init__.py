@@ -1,9 +1,11 @@
-"""The work of the service's jobs, one module for each kind of job.
+"""The work of the service's jobs, one module for each subject.
 
-Read invoices; emails with mail_message and smtp; webhooks with addresses, post and retry_after.
+Read invoices with pdf; mail with mail_message and smtp; webhooks with addresses, post, retry_after.
 """
 
-from actors import emails, invoices, webhooks
-from outbox import Actors
+from importlib import import_module
 
-ACTORS = Actors([invoices.render, emails.send, webhooks.deliver])
+from outbox import Actors
+from service.subjects import SUBJECTS
+
+ACTORS = Actors(actor for each in SUBJECTS for actor in import_module(each.actors).ACTORS)

@@ -17,7 +17,7 @@ from ipaddress import (
 import httpx2
 
 from outbox.resolver import Resolver
-from service.kinds import AddressRefused
+from service.webhooks.kinds import AddressRefused
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network

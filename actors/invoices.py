@@ -8,14 +8,11 @@ from sqlalchemy.orm import Session, selectinload
 from actors.pdf import draw
 from outbox import Job, actor, submit
 from service.documents import documents
-from service.kinds import (
-    DELIVER_WEBHOOK,
-    RENDER_INVOICE,
-    SEND_EMAIL,
-    InvoiceGone,
-    RenderInvoice,
-)
-from service.models import Invoice, WebhookEndpoint
+from service.invoices.kinds import RENDER_INVOICE, InvoiceGone, RenderInvoice
+from service.invoices.models import Invoice
+from service.mail.kinds import SEND_EMAIL
+from service.webhooks.kinds import DELIVER_WEBHOOK
+from service.webhooks.models import WebhookEndpoint
 
 RENDERED = "invoice.rendered"
 """The event for endpoints that subscribed to it, or to `*` for all events."""
@@ -68,3 +65,6 @@ def _submit_webhooks(session: Session, invoice: Invoice, pdf: str) -> None:
     )
     for endpoint_id in session.scalars(subscribed):
         submit(session, DELIVER_WEBHOOK(endpoint_id=endpoint_id, event=RENDERED, data=data))
+
+
+ACTORS = (render,)

@@ -19,8 +19,8 @@ from typing import Any
 from uuid import UUID
 
 from service.documents import documents
-from service.kinds import SendEmail
 from service.mail.addresses import Sender
+from service.mail.kinds import SendEmail
 
 NEVER_BASE64 = ("message", "multipart")
 """Types that must not be in base64 (RFC 2045, 6.4), as attachments are here."""

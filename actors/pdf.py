@@ -7,7 +7,7 @@ from fpdf import FPDF
 from fpdf.enums import TableBordersLayout
 from ttf_opensans import opensans
 
-from service.models import Invoice
+from service.invoices.models import Invoice
 
 FONT = "Open Sans"
 """Covers Latin, Greek and Cyrillic; a character of another script is drawn as an empty box."""

@@ -14,9 +14,9 @@ from actors.addresses import check
 from actors.post import Answer, post
 from actors.retry_after import retry_in
 from outbox import Job, actor
-from service.kinds import DELIVER_WEBHOOK, DeliverWebhook, EndpointGone, EndpointMoved
-from service.models import WebhookEndpoint
 from service.settings import settings
+from service.webhooks.kinds import DELIVER_WEBHOOK, DeliverWebhook, EndpointGone, EndpointMoved
+from service.webhooks.models import WebhookEndpoint
 
 GONE = 410
 MOVED_FOR_GOOD = (301, 308)
@@ -101,3 +101,6 @@ def _headers(secret: str, job_id: UUID, body: str) -> dict[str, str]:
         "webhook-timestamp": str(int(now.timestamp())),
         "webhook-signature": Webhook(secret).sign(str(job_id), now, body),
     }
+
+
+ACTORS = (deliver,)

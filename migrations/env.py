@@ -3,12 +3,12 @@
 from alembic import context
 
 from outbox.store.schema import metadata
-from service.models import Base
+from service.subjects import TABLES
 
 with context.config.attributes["engine"].connect() as connection:
     context.configure(
         connection=connection,
-        target_metadata=[metadata, Base.metadata],
+        target_metadata=[metadata, TABLES],
         include_schemas=True,
         transaction_per_migration=True,
         version_table_schema="public",

@@ -1,5 +1,7 @@
 """The reference application: a billing back office that makes invoices, mails and webhooks.
 
-Read kinds (its jobs) and models (its tables), then invoices and webhooks (its routes), mail and
-documents (what jobs need), then jobs and app, which put it all together. The work is in actors.
+Each subject has a folder: invoices, mail, webhooks. Read its kinds (jobs), models (tables), schemas
+and routes (its HTTP API), then subject, which names them all. subjects lists the subjects; jobs and
+app make the service from that list. documents and settings are what all of them need. The work is
+in actors.
 """

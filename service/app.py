@@ -2,17 +2,17 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from importlib import import_module
+from itertools import chain
 
 from fastapi import FastAPI
 
 from outbox.http.app import create_app as create_open_app
 from outbox.http.platform import running
-from service.answer_examples import ANSWERS
 from service.documents import Documents
-from service.invoices.routes import router as invoices
 from service.jobs import duly
 from service.settings import Settings, settings
-from service.webhooks.routes import router as webhook_endpoints
+from service.subjects import SUBJECTS
 
 
 def create_app(given: Settings | None = None) -> FastAPI:
@@ -25,9 +25,12 @@ def create_app(given: Settings | None = None) -> FastAPI:
         async with running(app, duly.kinds, own):
             yield
 
+    routes = [import_module(each.routes) for each in SUBJECTS if each.routes]
+    answers = [getattr(each, "ANSWERS", {}) for each in routes]
     return create_open_app(
-        *(invoices, webhook_endpoints, duly.router()),
+        *(each.router for each in routes),
+        duly.router(),
         lifespan=lifespan,
         largest_body=own.largest_body,
-        answers=ANSWERS,
+        answers=dict(chain.from_iterable(each.items() for each in answers)),
     )

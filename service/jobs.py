@@ -5,10 +5,8 @@ from typing import Any
 from outbox import Duly, Work
 from outbox.operations.api_keys import Scope
 from service.documents import check
-from service.examples import NEW_JOBS
-from service.kinds import KINDS, OPEN_TO_CLIENTS
-from service.models import Base
 from service.settings import settings
+from service.subjects import KINDS, NEW_JOBS, OPEN_TO_CLIENTS, TABLES
 
 
 def _needed_scope(work: Work[Any]) -> Scope | None:
@@ -26,5 +24,5 @@ duly = Duly(
     check=check,
     api="service.app:create_app",
     migrations="migrations",
-    tables=Base.metadata,
+    tables=TABLES,
 )

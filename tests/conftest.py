@@ -24,7 +24,7 @@ from dev.servers import Servers, from_environment, up
 from migrations.run import upgrade
 from outbox.migrations.grants import grant
 from outbox.postgres.address import sqlalchemy_url
-from service.models import Base
+from service.subjects import TABLES
 from tests.support.engine.rabbit import Rabbit
 from tests.support.servers.databases import new_database
 
@@ -110,7 +110,7 @@ def app_database_url(database_url: str) -> Iterator[str]:
     role, password = f"test_{uuid.uuid4().hex}", uuid.uuid4().hex
     with psycopg.connect(database_url, autocommit=True) as owner:
         owner.execute(f"CREATE ROLE {role} LOGIN PASSWORD '{password}'")
-        grant(database_url, role, Base.metadata.tables.keys())
+        grant(database_url, role, TABLES.tables.keys())
         url = make_url(database_url).set(username=role, password=password)
         yield url.render_as_string(hide_password=False)
     with psycopg.connect(database_url, autocommit=True) as owner:  # a test may cut the other one

@@ -1,1 +1,1 @@
-"""Invoices over HTTP. Read routes, then schemas."""
+"""Invoices. Read subject, kinds, models, then routes and schemas."""

@@ -19,7 +19,10 @@ from outbox.http.routes import cursors
 from outbox.http.routes.cursors import Cursor, Limit
 from outbox.operations import jobs
 from outbox.operations.jobs import JobFilter
-from service.examples import NEW_INVOICES
+from service.invoices.answer_examples import ANSWERS as ANSWERS
+from service.invoices.examples import NEW_INVOICES
+from service.invoices.kinds import RENDER_INVOICE
+from service.invoices.models import Invoice
 from service.invoices.schemas import (
     InvoicePage,
     InvoiceShown,
@@ -27,8 +30,6 @@ from service.invoices.schemas import (
     NewInvoice,
     invoice_path,
 )
-from service.kinds import RENDER_INVOICE
-from service.models import Invoice
 
 router = APIRouter(
     prefix="/v1/invoices",

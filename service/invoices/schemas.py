@@ -12,9 +12,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSche
 from outbox import SubmittedJob
 from outbox.http.routes.job_schemas import JobSummary
 from outbox.operations.jobs import JobRecord
+from service.invoices.models import Invoice, InvoiceLine
 from service.mail.addresses import MailAddress
 from service.mail.one_line import OneLine
-from service.models import Invoice, InvoiceLine
 
 Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$", description="As in ISO 4217.")]
 

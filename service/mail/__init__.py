@@ -1,4 +1,4 @@
-"""The mail settings and addresses that handlers and actors share.
+"""Mail: its job, and the settings and addresses that handlers and actors share.
 
-Read server, addresses, then one_line. actors/emails.py sends the mail.
+Read kinds, server, addresses, then one_line. actors/mail.py sends the mail.
 """

@@ -1,1 +1,4 @@
-"""Webhook endpoints over HTTP: addresses that receive events. Read routes."""
+"""Webhook endpoints: addresses that receive events.
+
+Read subject, kinds, models, then routes and schemas.
+"""

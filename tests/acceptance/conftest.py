@@ -10,7 +10,7 @@ import pytest
 
 from dev.servers import Servers
 from outbox.amqp.topology import dead_letter_queue
-from service.kinds import KINDS
+from service.subjects import KINDS
 from tests.support.outside.mail_server import Inbox, mail_server
 from tests.support.outside.receiver import receiver
 from tests.support.service.line import Line

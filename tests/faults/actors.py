@@ -14,8 +14,8 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from outbox import Actors, Job, Kind, Retry, Snooze, actor, submit
-from service.kinds import RENDER_INVOICE, RenderInvoice
-from service.models import Invoice
+from service.invoices.kinds import RENDER_INVOICE, RenderInvoice
+from service.invoices.models import Invoice
 
 QUEUE = RENDER_INVOICE.queue
 PATIENT = Retry(attempts=6, first=timedelta())

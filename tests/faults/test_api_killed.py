@@ -6,7 +6,7 @@ from uuid import UUID
 import httpx2
 import psycopg
 
-from service.kinds import RENDER_INVOICE
+from service.invoices.kinds import RENDER_INVOICE
 from tests.faults import moments
 from tests.faults.actors import BOOK, DOOMED
 from tests.faults.clients import Clients

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from service.kinds import RENDER_INVOICE
+from service.invoices.kinds import RENDER_INVOICE
 from tests.faults.actors import BOOK, HOLD, ORDER
 from tests.faults.clients import Clients
 from tests.faults.conftest import SILENCE_SECONDS

@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 from actors.webhooks import deliver
 from outbox import Actor, Actors, Job, Kind, Retry, Work, actor
 from outbox.errors import TimeLimitExceeded
-from service.kinds import DELIVER_WEBHOOK
+from service.webhooks.kinds import DELIVER_WEBHOOK
 from tests.support.engine.effects import Effects
 
 QUEUE = os.environ.setdefault("HOSTILE_QUEUE", f"hostile-{os.getpid()}")

@@ -19,7 +19,7 @@ from dev.say import CHECKOUT
 from outbox import submit
 from outbox.operations import api_keys
 from outbox.operations.api_keys import Scope
-from service.kinds import SEND_EMAIL
+from service.mail.kinds import SEND_EMAIL
 from tests.support.service.lives import claim, die, foreign
 from tests.support.service.serving import serve, settings_for
 

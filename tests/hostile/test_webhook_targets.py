@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from actors.post import DEADLINE_SECONDS
 from dev.ports import free_port
-from service.models import WebhookEndpoint
+from service.webhooks.models import WebhookEndpoint
 from tests.hostile.conftest import Start
 from tests.hostile.deeds import HOOK
 from tests.hostile.memory import megabytes

@@ -43,6 +43,7 @@ def copy(tmp_path: Path) -> Path:
     for package in ("actors", "migrations", "outbox", "service"):
         shutil.copytree(CHECKOUT / package, tmp_path / package)
     for name, source in FILES.findall(PAGE):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(source)
     for diff in DIFFS.findall(PAGE):
         apply(diff, tmp_path)
@@ -119,7 +120,7 @@ def test_the_report_is_made_and_its_total_is_what_was_invoiced(
 
 
 def test_the_check_that_the_page_names_holds_for_its_kind(copy: Path) -> None:
-    check = CHECKOUT / "tests" / "unit" / "test_kinds_have_actors.py"
+    check = CHECKOUT / "tests" / "unit" / "test_subjects.py"
     shutil.copy(check, copy)
     # `-m` puts the copy before the checkout on the path.
     subprocess.run([sys.executable, "-m", "pytest", check.name], cwd=copy, check=True, timeout=60)

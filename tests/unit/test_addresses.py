@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.addresses import check, is_public
-from service.kinds import AddressRefused
+from service.webhooks.kinds import AddressRefused
 
 PUBLIC = "93.184.216.34"
 

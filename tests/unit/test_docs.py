@@ -11,7 +11,7 @@ import typer
 from outbox.cli.main import commands
 from outbox.operations.dead_letters import Reason
 from outbox.store import transitions
-from service.kinds import KINDS
+from service.subjects import KINDS
 
 CHECKOUT = Path(__file__).parents[2]
 PAGES = [CHECKOUT / "README.md", CHECKOUT / "CHANGELOG.md", *CHECKOUT.glob("docs/**/*.md")]

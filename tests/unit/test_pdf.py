@@ -9,7 +9,7 @@ import pytest
 from pypdf import PdfReader
 
 from actors.pdf import draw
-from service.models import Invoice, InvoiceLine
+from service.invoices.models import Invoice, InvoiceLine
 
 NUMBER = UUID("01890000-0000-7000-8000-000000000001")
 CREATED_AT = datetime(2026, 3, 1, 23, 30, tzinfo=UTC)

@@ -23,7 +23,7 @@ from outbox.operations.api_keys import Scope
 from outbox.postgres.replication import Unreplicated, is_unreplicated
 from outbox.store import transitions
 from outbox.worker.records.group_commit import GroupCommit
-from service.examples import NEW_JOBS
+from service.subjects import NEW_JOBS
 from tests.integration.cli.conftest import Duly, email
 from tests.support.engine.effects import Effects
 from tests.support.engine.line import Line, Note, note_kind

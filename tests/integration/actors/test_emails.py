@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from actors import ACTORS, emails, smtp
-from actors.emails import MailDeferred, MailUncertain
+from actors import ACTORS, mail, smtp
+from actors.mail import MailDeferred, MailUncertain
 from outbox import Uncertain
 from service.documents import DocumentMissing, documents
-from service.kinds import SEND_EMAIL, MailRefused, SendEmail
+from service.mail.kinds import SEND_EMAIL, MailRefused, SendEmail
 from tests.integration.actors.conftest import Claim, Configure, next_attempt
 from tests.support.outside.mail_server import Inbox, mail_server
 
@@ -169,7 +169,7 @@ def test_a_server_may_think_for_longer_than_a_step_may_take(
 def test_a_mail_whose_answer_is_lost_is_uncertain(
     claim: Claim, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(emails, "ANSWER_SECONDS", 0.1)
+    monkeypatch.setattr(mail, "ANSWER_SECONDS", 0.1)
     inbox.thinks_seconds = 0.5
     with pytest.raises(MailUncertain, match="its answer is lost") as failure:
         _send(claim)
@@ -179,7 +179,7 @@ def test_a_mail_whose_answer_is_lost_is_uncertain(
 
 def test_the_time_limit_leaves_the_server_its_time() -> None:
     steps_before = timedelta(seconds=6 * smtp.TIMEOUT_SECONDS)
-    assert SEND_EMAIL.time_limit > steps_before + timedelta(seconds=emails.ANSWER_SECONDS)
+    assert SEND_EMAIL.time_limit > steps_before + timedelta(seconds=mail.ANSWER_SECONDS)
 
 
 def test_a_server_that_is_away_is_tried_again(claim: Claim, configure: Configure) -> None:

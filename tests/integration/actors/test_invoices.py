@@ -13,8 +13,9 @@ from outbox import Superseded
 from outbox.operations import jobs
 from outbox.operations.jobs import JobFilter
 from service.documents import documents
-from service.kinds import RENDER_INVOICE, InvoiceGone, RenderInvoice
-from service.models import Invoice, InvoiceLine, WebhookEndpoint
+from service.invoices.kinds import RENDER_INVOICE, InvoiceGone, RenderInvoice
+from service.invoices.models import Invoice, InvoiceLine
+from service.webhooks.models import WebhookEndpoint
 from tests.integration.actors.conftest import Claim
 
 Write = Callable[..., UUID]

@@ -11,8 +11,8 @@ import trustme
 from aiosmtpd.smtp import SMTP
 
 from actors.smtp import connected
-from service.kinds import SEND_EMAIL
 from service.mail import server as urls
+from service.mail.kinds import SEND_EMAIL
 from tests.support.outside.mail_server import PASSWORD, USER, Inbox, mail_server, secured
 
 LOGIN = f"{quote(USER)}:{quote(PASSWORD, safe='')}"

@@ -12,14 +12,14 @@ from sqlalchemy.orm import Session
 from actors import ACTORS
 from actors.post import NoAnswer
 from actors.webhooks import DeliveryFailed
-from service.kinds import (
+from service.webhooks.kinds import (
     DELIVER_WEBHOOK,
     AddressRefused,
     DeliverWebhook,
     EndpointGone,
     EndpointMoved,
 )
-from service.models import WebhookEndpoint
+from service.webhooks.models import WebhookEndpoint
 from tests.integration.actors.conftest import Claim, Configure, next_attempt
 from tests.support.outside.receiver import Receiver, receiver, status
 

@@ -13,7 +13,8 @@ import pytest
 from sqlalchemy.orm import Session
 
 from outbox import Work, submit
-from service.kinds import SEND_EMAIL
+from outbox.store import transitions
+from service.mail.kinds import SEND_EMAIL
 from tests.support.service import lives
 
 COMMAND = [sys.executable, "-m", "outbox.cli"]

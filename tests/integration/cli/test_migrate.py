@@ -12,7 +12,7 @@ from migrations.run import upgrade
 from outbox.migrations.lock import NUMBER
 from outbox.postgres.address import sqlalchemy_url
 from outbox.store.schema import metadata
-from service.models import Base
+from service.subjects import TABLES
 from tests.integration.cli.conftest import Duly
 from tests.support.servers.odd_settings import make_odd
 from tests.support.wait import wait_for
@@ -33,7 +33,7 @@ def tables(database: psycopg.Connection) -> set[str]:
     return {name for (name,) in found}
 
 
-EXPECTED = {*metadata.tables, *Base.metadata.tables, "public.alembic_version"}
+EXPECTED = {*metadata.tables, *TABLES.tables, "public.alembic_version"}
 
 
 @pytest.fixture

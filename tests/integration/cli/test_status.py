@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from outbox import Priority, submit
 from outbox.store import transitions
-from service.kinds import KINDS
+from service.subjects import KINDS
 from tests.integration.cli.conftest import Duly, email
 
 

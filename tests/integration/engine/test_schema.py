@@ -11,7 +11,7 @@ from sqlalchemy import NullPool, create_engine, text
 from migrations.run import upgrade
 from outbox.postgres.address import sqlalchemy_url
 from outbox.store.schema import SCHEMA, metadata
-from service.models import Base
+from service.subjects import TABLES
 
 OURS = "relnamespace IN ('public'::regnamespace, 'duly'::regnamespace)"
 DESCRIPTION = f"""
@@ -56,7 +56,7 @@ def test_the_migrated_database_has_what_the_models_declare(
     with engine.begin() as connection:
         connection.execute(text(f"CREATE SCHEMA {SCHEMA}"))
         metadata.create_all(connection)
-        Base.metadata.create_all(connection)
+        TABLES.create_all(connection)
     assert described(template) == described(empty_database_url)
 
 

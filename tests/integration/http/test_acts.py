@@ -7,7 +7,8 @@ import psycopg
 import pytest
 
 from outbox.operations.api_keys import Scope
-from service.examples import NEW_ENDPOINTS, NEW_JOBS
+from service.subjects import NEW_JOBS
+from service.webhooks.examples import NEW_ENDPOINTS
 from tests.integration.http.conftest import MakeClient
 from tests.support.service import lives
 

@@ -7,8 +7,8 @@ import httpx2
 import pytest
 
 from outbox.values.value_count import MOST_VALUES
-from service.examples import NEW_JOBS
 from service.settings import Settings
+from service.subjects import NEW_JOBS
 from tests.support.service.serving import serve
 
 JSON = {"Content-Type": "application/json"}

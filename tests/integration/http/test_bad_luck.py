@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy import make_url
 
 from outbox.http.requests import database, transaction
-from service.examples import NEW_JOBS
 from service.settings import Settings
+from service.subjects import NEW_JOBS
 from tests.support.network.deaf import deaf_server
 from tests.support.servers.read_only import read_only
 from tests.support.service.serving import serve

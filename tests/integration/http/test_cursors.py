@@ -8,7 +8,7 @@ import httpx2
 import pytest
 
 from outbox.http.routes.cursors import LIFETIME_SECONDS
-from service.examples import NEW_JOBS
+from service.subjects import NEW_JOBS
 
 MAIL: Any = NEW_JOBS["a mail"]["value"]
 LISTS = ["/v1/jobs", "/v1/invoices", "/v1/webhook-endpoints", "/v1/dead-letters"]

@@ -8,7 +8,7 @@ import pytest
 
 from outbox.operations.api_keys import Scope
 from outbox.store import sequences
-from service.examples import NEW_JOBS
+from service.subjects import NEW_JOBS
 from tests.integration.http.conftest import MakeClient
 from tests.support.service import lives
 

@@ -15,7 +15,8 @@ from sqlalchemy.orm import Session
 from dev.say import CHECKOUT
 from outbox.operations import api_keys
 from outbox.operations.api_keys import Scope
-from service.examples import NEW_INVOICES, NEW_JOBS
+from service.invoices.examples import NEW_INVOICES
+from service.subjects import NEW_JOBS
 from tests.support.service.lives import claim, die, succeed
 
 PACKAGE = "duly_client"

@@ -9,7 +9,8 @@ import psycopg
 import pytest
 
 from outbox.operations.api_keys import Scope
-from service.examples import NEW_INVOICES, NEW_JOBS
+from service.invoices.examples import NEW_INVOICES
+from service.subjects import NEW_JOBS
 from tests.integration.http.conftest import MakeClient
 
 INVOICE: Any = NEW_INVOICES["two lines"]["value"]

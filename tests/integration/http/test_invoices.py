@@ -8,7 +8,7 @@ import httpx2
 import psycopg
 import pytest
 
-from service.examples import NEW_INVOICES
+from service.invoices.examples import NEW_INVOICES
 
 INVOICE: Any = NEW_INVOICES["two lines"]["value"]
 

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from outbox.operations.api_keys import Scope
-from service.examples import NEW_JOBS
+from service.subjects import NEW_JOBS
 from tests.integration.http.conftest import MakeClient
 from tests.support.service import lives
 

@@ -12,8 +12,10 @@ from sqlalchemy.orm import Session
 from outbox.operations import api_keys
 from outbox.operations.api_keys import Scope
 from service.app import create_app
-from service.examples import NEW_ENDPOINTS, NEW_INVOICES, NEW_JOBS
+from service.invoices.examples import NEW_INVOICES
 from service.settings import Settings
+from service.subjects import NEW_JOBS
+from service.webhooks.examples import NEW_ENDPOINTS
 from tests.integration.http.conftest import MakeClient
 
 ID = UUID("01234567-89ab-7cde-8f01-23456789abcd")

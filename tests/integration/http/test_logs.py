@@ -16,8 +16,8 @@ import pytest
 import structlog
 
 from outbox import logs
-from service.examples import NEW_JOBS
 from service.settings import Settings
+from service.subjects import NEW_JOBS
 from tests.support.wait import wait_for
 
 MAIL: Any = NEW_JOBS["a mail"]["value"]

@@ -12,7 +12,7 @@ from outbox.operations.dead_letters import LARGEST_SHOWN
 from outbox.operations.jobs import LARGEST_IN_LIST
 from outbox.store import transitions
 from outbox.values.depth import CUT, DEEPEST
-from service.examples import NEW_JOBS
+from service.subjects import NEW_JOBS
 from tests.integration.http.conftest import MakeClient
 from tests.support.service import lives
 

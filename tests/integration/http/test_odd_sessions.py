@@ -10,8 +10,8 @@ from sqlalchemy.orm import Session
 
 from outbox.operations import api_keys
 from outbox.operations.api_keys import Scope
-from service.examples import NEW_JOBS
 from service.settings import Settings
+from service.subjects import NEW_JOBS
 from tests.support.service.serving import serve
 
 MAIL = NEW_JOBS["a mail"]["value"]

@@ -6,7 +6,7 @@ import httpx2
 from sqlalchemy.orm import Session
 
 from outbox import submit
-from service.kinds import SEND_EMAIL
+from service.mail.kinds import SEND_EMAIL
 
 MAIL = SEND_EMAIL(to="ada@example.com", subject="Hello", text="Good morning.")
 

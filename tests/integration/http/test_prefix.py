@@ -15,10 +15,10 @@ from outbox.http import JobSummary, Submitter, TransactionalRoute, Tx
 from outbox.http.platform import running
 from outbox.operations import api_keys
 from outbox.operations.api_keys import Scope
-from service.examples import NEW_JOBS
 from service.jobs import duly
-from service.kinds import SEND_EMAIL
+from service.mail.kinds import SEND_EMAIL
 from service.settings import Settings
+from service.subjects import NEW_JOBS
 from tests.integration.http import raw
 from tests.support.service import lives
 from tests.support.service.serving import serve_app

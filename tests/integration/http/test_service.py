@@ -10,7 +10,8 @@ from sqlalchemy.orm import Session
 
 from outbox import Priority, submit
 from outbox.store import transitions
-from service.kinds import KINDS, SEND_EMAIL
+from service.mail.kinds import SEND_EMAIL
+from service.subjects import KINDS
 from tests.support.service import lives
 
 MAIL = SEND_EMAIL(to="ada@example.com", subject="Hello", text="Good morning.")

@@ -14,8 +14,9 @@ from outbox.http.requests.database import Tx
 from outbox.http.requests.transaction import TransactionalRoute
 from outbox.submission.wake_up import CHANNEL
 from service.app import create_app
-from service.examples import NEW_INVOICES, NEW_JOBS
+from service.invoices.examples import NEW_INVOICES
 from service.settings import Settings
+from service.subjects import NEW_JOBS
 from tests.support.service.serving import serve
 
 INVOICE: Any = NEW_INVOICES["two lines"]["value"]

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from outbox.operations.api_keys import Scope
-from service.examples import NEW_ENDPOINTS
+from service.webhooks.examples import NEW_ENDPOINTS
 from tests.integration.http.conftest import MakeClient
 
 ENDPOINT: Any = NEW_ENDPOINTS["rendered invoices"]["value"]

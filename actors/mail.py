@@ -6,8 +6,8 @@ import smtplib
 from actors import mail_message
 from actors.smtp import connected
 from outbox import Job, Uncertain, actor
-from service.kinds import SEND_EMAIL, MailRefused, SendEmail
 from service.mail.addresses import to_ascii
+from service.mail.kinds import SEND_EMAIL, MailRefused, SendEmail
 from service.settings import settings
 
 ANSWER_SECONDS = 600.0
@@ -70,3 +70,6 @@ def _expect(answer: tuple[int, bytes], *good: int) -> None:
         return
     said = f"the mail server answered {code} {text.decode(errors='replace')}"
     raise MailRefused(said) if 500 <= code < 600 else MailDeferred(said)
+
+
+ACTORS = (send,)

@@ -1,9 +1,8 @@
-"""Example responses of the service's own routes, for the API's documentation."""
+"""Example responses for the API's documentation."""
 
 from outbox.http.openapi.answer_examples import JOB_SUMMARY, Answer, page
 
 _INVOICE_ID = "01920000-0000-7000-8000-000000000002"
-_ENDPOINT_ID = "01920000-0000-7000-8000-000000000003"
 
 _INVOICE_SUMMARY: Answer = {
     "id": _INVOICE_ID,
@@ -28,25 +27,8 @@ _INVOICE: Answer = {
 }
 _INVOICES: Answer = page("invoices", _INVOICE_SUMMARY)
 
-_ENDPOINT: Answer = {
-    "id": _ENDPOINT_ID,
-    "url": "https://example.com/hooks",
-    "events": ["invoice.rendered"],
-    "created_at": "2026-01-31T09:00:00Z",
-    "disabled_at": None,
-    "links": {
-        "enable": f"/v1/webhook-endpoints/{_ENDPOINT_ID}/enable",
-        "missed": f"/v1/dead-letters?kind=webhook.deliver&error={_ENDPOINT_ID}",
-    },
-}
-_ENDPOINT_MADE: Answer = {**_ENDPOINT, "secret": "whsec_b25seSBhbiBleGFtcGxl"}
-_ENDPOINTS: Answer = page("webhook_endpoints", _ENDPOINT)
-
 ANSWERS = {
     "Invoice": _INVOICE,
     "InvoicePage": _INVOICES,
-    "Endpoint": _ENDPOINT,
-    "EndpointMade": _ENDPOINT_MADE,
-    "EndpointPage": _ENDPOINTS,
 }
 """Examples by the name of their OpenAPI schema."""

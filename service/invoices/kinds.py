@@ -1,0 +1,26 @@
+"""The jobs of invoices."""
+
+from datetime import timedelta
+from uuid import UUID
+
+from outbox import Kind, Retry
+from service.payload import Payload
+
+
+class RenderInvoice(Payload):
+    """Render the invoice's PDF, then mail it and notify the webhook endpoints."""
+
+    invoice_id: UUID
+
+
+class InvoiceGone(Exception):
+    """The invoice does not exist, or was deleted."""
+
+
+RENDER_INVOICE = Kind(
+    "invoice.render",
+    RenderInvoice,
+    queue="documents",
+    time_limit=timedelta(minutes=1),
+    retry=Retry(attempts=8, never=(InvoiceGone,)),
+)

@@ -1,0 +1,29 @@
+"""What the service has for one subject."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from fastapi.openapi.models import Example
+
+from outbox import Kinds
+from service.base import Base
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """A subject such as invoices: its jobs, its tables, and where its code is.
+
+    `actors` and `routes` are names, so that the API does not import what actors need, and a worker
+    does not import what handlers need.
+    """
+
+    kinds: Kinds
+    open_kinds: Kinds = field(default_factory=Kinds)
+    """The kinds that clients may submit over HTTP."""
+    examples: Mapping[str, Example] = field(default_factory=dict)
+    """Examples of such jobs, for the API's documentation."""
+    models: tuple[type[Base], ...] = ()
+    actors: str
+    """The module in which `ACTORS` are the actors of these kinds."""
+    routes: str | None = None
+    """The module in which `router` has the subject's routes, and `ANSWERS` examples, if any."""
