@@ -10,6 +10,7 @@ import psycopg
 import structlog
 from psycopg import AsyncConnection
 
+from outbox.events import Cancelled, Died, JobEvent, Rescued, emit
 from outbox.maintenance.failure_detector import FailureDetector
 from outbox.postgres.refused_records import first_line, is_about_one
 from outbox.postgres.session_settings import connect_async
@@ -66,8 +67,8 @@ class Rescuer:
             if not is_about_one(error):
                 raise
             rescued = await self._take_one_by_one(database, silent)
-        for job_id, kind, worker, state in rescued:
-            log.warning("job rescued", job=str(job_id), kind=kind, worker=worker, state=state)
+        for row in rescued:
+            emit(_event(*row))
         if rescued:
             self._on_rescue()
 
@@ -97,3 +98,16 @@ class Rescuer:
         if job not in self._reported:
             self._reported.add(job)
             log.error("job cannot be rescued", job=str(job), why=first_line(error))
+
+
+def _event(
+    job_id: UUID, kind: str, queue: str, worker: str, attempt: int, state: str, error: str
+) -> JobEvent:
+    """What RESCUE has made of a job."""
+    if state == "cancelled":
+        return Cancelled(job_id=job_id, kind=kind)
+    if state == "queued":
+        return Rescued(job_id=job_id, kind=kind, queue=queue, worker=worker, attempt=attempt)
+    return Died(
+        job_id=job_id, kind=kind, queue=queue, reason="crashed", error=error, attempt=attempt
+    )

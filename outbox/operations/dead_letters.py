@@ -2,7 +2,7 @@
 
 from codecs import getincrementaldecoder
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
@@ -23,8 +23,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
+from outbox.events import Discarded, Replayed
 from outbox.operations import acts, pages
 from outbox.operations.pages import Order, Page, Row, collect
+from outbox.postgres.after_commit import announce
 from outbox.store import transitions
 from outbox.store.schema import dead_letters as letters
 from outbox.submission.submit import SUBMITTED
@@ -135,10 +137,11 @@ class DeadLetterFilter:
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """A dead letter that this call closed, and its job's id."""
+    """A dead letter that this call closed, and its job."""
 
     id: int
     job_id: UUID | None
+    kind: str | None
 
 
 def get(session: Session, letter_id: int) -> DeadLetter | None:
@@ -228,6 +231,9 @@ def replay(
     """
     closed = _close(session, transitions.REPLAY, ids, by, why)
     session.info[SUBMITTED] = bool(closed) or session.info.get(SUBMITTED, False)
+    for letter, job, kind in map(astuple, closed):
+        replayed = Replayed(job_id=job, kind=kind, dead_letter=letter, by=by, why=why)
+        announce(session, replayed)
     return closed
 
 
@@ -238,7 +244,11 @@ def discard(
 
     Returns the letters that it closed. Records who and why, as `replay` does.
     """
-    return _close(session, transitions.DISCARD, ids, by, why)
+    closed = _close(session, transitions.DISCARD, ids, by, why)
+    for letter, job, kind in map(astuple, closed):
+        discarded = Discarded(job_id=job, kind=kind, dead_letter=letter, by=by, why=why)
+        announce(session, discarded)
+    return closed
 
 
 def _close(

@@ -18,8 +18,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
+from outbox.events import Cancelled
 from outbox.operations import acts, pages
 from outbox.operations.pages import Order, Page, Row, collect
+from outbox.postgres.after_commit import announce
 from outbox.store import transitions
 from outbox.store.schema import attempts as attempts_table
 from outbox.store.schema import jobs as jobs_table
@@ -195,9 +197,12 @@ def cancel(session: Session, job_id: UUID, *, by: str, why: str | None = None) -
     ValueError if `by` names nobody.
     """
     parameters = {"id": job_id, "by": acts.named(by), "why": why or None}
-    state: str | None = (
-        session.connection().exec_driver_sql(transitions.CANCEL, parameters).scalar()
-    )
+    row = session.connection().exec_driver_sql(transitions.CANCEL, parameters).first()
+    if row is None:
+        return None
+    state: str = row.state
+    if state == "cancelled":
+        announce(session, Cancelled(job_id=job_id, kind=row.kind, by=by, why=why))
     return state
 
 

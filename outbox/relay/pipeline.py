@@ -8,6 +8,7 @@ each holds the transaction of one batch.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 import structlog
 from psycopg import AsyncConnection
@@ -16,6 +17,7 @@ from outbox.amqp.connection import BrokerGone
 from outbox.amqp.messages import Dispatch
 from outbox.amqp.publisher import Publisher, Sending
 from outbox.amqp.queue_backoff import QueueBackoff
+from outbox.events import Published, emit, is_wanted
 from outbox.relay import event_store, unpublishable
 from outbox.relay.capacity import Capacity
 from outbox.relay.scan_cursor import ScanCursor
@@ -110,6 +112,7 @@ class Pipeline:
             log.warning("messages refused", count=len(refused), first=refused[0].message_id)
         self._unpublishable += await event_store.settle(batch.database, outcome.confirmed, refused)
         self._idle.append(batch.database)
+        _emit_published(outcome.confirmed)
         for queue in {each.queue for each in outcome.confirmed}:
             self._queue_backoff.forget(queue)
         self._nacking.update(each.queue for each in outcome.nacked)
@@ -120,3 +123,9 @@ class Pipeline:
             self._queue_backoff.leave_out(queue, "it takes no messages")
             self._capacity.exclude(queue)
         self._nacking.clear()
+
+
+def _emit_published(dispatches: Sequence[Dispatch]) -> None:
+    if is_wanted(Published):
+        for job, number, kind, queue in dispatches:
+            emit(Published(job_id=UUID(job), kind=kind, queue=queue, dispatch=number))

@@ -14,6 +14,7 @@ from datetime import timedelta
 import psycopg
 import structlog
 
+from outbox import event_log
 from outbox.backoff import Backoff
 from outbox.maintenance import upkeep
 from outbox.maintenance.dead_letter_collector import DeadLetterCollector
@@ -62,6 +63,7 @@ async def run(
     still wait: the caller ends the process without waiting for them. The process ends itself
     LONGEST_SECONDS after the signal at the latest.
     """
+    event_log.subscribe()
     relay = Relay(database_url, amqp_url, queues, window=window, patience=patience)
     collector = DeadLetterCollector(database_url, amqp_url, relay.queues)
     rescuer = Rescuer(database_url, silence, on_rescue=relay.wake_up)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from typing import Any
+from uuid import UUID
 
 import psycopg
 import structlog
@@ -9,11 +10,13 @@ from psycopg import AsyncConnection
 
 from outbox.amqp import messages
 from outbox.amqp.messages import Dispatch
+from outbox.events import Died, emit
 from outbox.postgres.refused_records import first_line, is_about_one
 from outbox.store import sequences, transitions
 
 log = structlog.get_logger(__name__)
 
+REASON = "unpublishable"
 FAILURES_ALLOWED = 10
 """How often the broker refuses an event before its job becomes dead."""
 
@@ -46,7 +49,7 @@ async def bury(database: AsyncConnection[Any], dispatch: Dispatch, why: str) -> 
         "dispatch": [dispatch.dispatch],
         "kind": [dispatch.kind],
         "queue": [dispatch.queue],
-        "reason": ["unpublishable"],
+        "reason": [REASON],
         "error_type": [""],
         "error_message": [why],
     }
@@ -59,7 +62,12 @@ async def bury(database: AsyncConnection[Any], dispatch: Dispatch, why: str) -> 
         log.error("job not buried", job=dispatch.job_id, why=first_line(error))  # noqa: TRY400 - a traceback quotes the row
         return
     if died:
-        log.warning("job dead: it cannot be published", job=dispatch.job_id, why=why)
+        emit(_death(dispatch, why))
+
+
+def _death(dispatch: Dispatch, why: str) -> Died:
+    job_id, _, kind, queue = dispatch
+    return Died(job_id=UUID(job_id), kind=kind, queue=queue, reason=REASON, error=why)
 
 
 def _too_often(failures: int) -> str | None:

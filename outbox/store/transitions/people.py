@@ -11,14 +11,14 @@ WITH cancelled AS (
         finished_at = CASE state WHEN 'queued' THEN now() END,
         cancel_requested_at = coalesce(cancel_requested_at, now())
     WHERE id = %(id)s AND state IN ('queued', 'running')
-    RETURNING id, state
+    RETURNING id, state, kind
 ), event AS (
     DELETE FROM duly.outbox_events USING cancelled WHERE job_id = cancelled.id
 ), record AS (
     INSERT INTO duly.acts (who, why, act, about)
     SELECT %(by)s::text, %(why)s::text, 'cancel', ARRAY['job:' || id] FROM cancelled
 )
-SELECT state FROM cancelled
+SELECT state, kind FROM cancelled
 """
 
 # dead -> queued with a fresh budget of attempts. Closes the dead letter, which keeps who and why.
@@ -49,7 +49,7 @@ WITH letter AS (
         close_reason = %(why)s::text
     FROM replayed
     WHERE old.id = replayed.letter_id
-    RETURNING old.id, old.job_id
+    RETURNING old.id, old.job_id, old.kind
 ), record AS (
     INSERT INTO duly.acts (who, why, act, about)
     SELECT %(by)s::text, %(why)s::text, 'replay',
@@ -57,7 +57,7 @@ WITH letter AS (
     FROM closed
     HAVING count(*) > 0
 )
-SELECT id, job_id FROM closed
+SELECT id, job_id, kind FROM closed
 """
 
 # Closes dead letters; their jobs stay dead and keep their history. Letters are locked in the same
@@ -74,7 +74,7 @@ WITH letter AS (
         close_reason = %(why)s::text
     FROM letter
     WHERE old.id = letter.id
-    RETURNING old.id, old.job_id
+    RETURNING old.id, old.job_id, old.kind
 ), record AS (
     INSERT INTO duly.acts (who, why, act, about)
     SELECT %(by)s::text, %(why)s::text, 'discard',
@@ -82,5 +82,5 @@ WITH letter AS (
     FROM closed
     HAVING count(*) > 0
 )
-SELECT id, job_id FROM closed
+SELECT id, job_id, kind FROM closed
 """

@@ -48,7 +48,7 @@ WITH orphan AS (
     SELECT id, dispatch, kind, queue, 'crashed', 'WorkerGone', error_message
     FROM rescued WHERE state = 'dead'
 )
-SELECT id, kind, worker, state FROM rescued
+SELECT id, kind, queue, worker, attempt, state, error_message FROM rescued
 """
 
 # Worker: sends a heartbeat. It waits for neither disk nor standby: while it waits it seems silent.

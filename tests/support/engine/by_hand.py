@@ -188,7 +188,8 @@ class ByHand:
 
     def cancel(self, job: UUID) -> list[Row]:
         """Queued to cancelled; a running job is asked."""
-        return self.take(transitions.CANCEL, id=job, by="ann", why="mended")
+        cancelled = self.take(transitions.CANCEL, id=job, by="ann", why="mended")
+        return [{"state": row["state"]} for row in cancelled]
 
     def close(self, step: str, *letters: int) -> list[UUID]:
         """Replay or discard the letters; returns the jobs whose letters it closed."""
