@@ -52,34 +52,41 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="DULY_")
 
-    database_url: PostgresAddress = Field(validation_alias="DATABASE_URL")
+    # `default=` by name, also of what must be set: pyright takes a setting without for an argument.
+    database_url: PostgresAddress = Field(default=..., validation_alias="DATABASE_URL")
     """Postgres, as libpq reads it: `postgresql://…`, `key=value` pairs, or `service=name`."""
     listen_url: PostgresAddress | None = None
     """The same Postgres, past a pooler, for relays to LISTEN for new jobs."""
-    amqp_url: Annotated[str, parsed_by(server_addresses.amqp)] = Field(validation_alias="AMQP_URL")
+    amqp_url: Annotated[str, parsed_by(server_addresses.amqp)] = Field(
+        default=..., validation_alias="AMQP_URL"
+    )
     """`amqp://…`, as pika reads it. For a cluster, the URLs of its nodes, separated by `;`."""
 
-    actors: str | None = Field(None, pattern=r"^[A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_][A-Za-z0-9_]*$")
+    actors: str | None = Field(
+        default=None, pattern=r"^[A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_][A-Za-z0-9_]*$"
+    )
     """Where `duly worker` finds the actors, as `module:name`. Overrides the app's own."""
 
-    window: int = Field(1000, ge=1, le=1_000_000_000)
+    window: int = Field(default=1000, ge=1, le=1_000_000_000)
     """How many messages the relay keeps in each broker queue. The rest waits in Postgres."""
-    worker_silence: Duration = Field(timedelta(seconds=10), ge=timedelta(seconds=3), le=DAY)
+    worker_silence: Duration = Field(default=timedelta(seconds=10), ge=timedelta(seconds=3), le=DAY)
     """A worker without a heartbeat for this long counts as dead, and its jobs are rescued.
 
     Workers send a heartbeat each second: with less than 3 s, live workers would count as dead.
     """
-    redispatch_after: Duration = Field(timedelta(seconds=30), ge=timedelta(seconds=1), le=DAY)
+    redispatch_after: Duration = Field(
+        default=timedelta(seconds=30), ge=timedelta(seconds=1), le=DAY
+    )
     """The age at which a published but unclaimed job is checked, in case the broker lost it."""
     unknown_after: Duration = timedelta(hours=1)
     """How long a job whose kind or payload no worker knows waits for one, before it is dead."""
     keep_finished: Retention = timedelta(days=30)
     """How long succeeded and cancelled jobs are kept. `forever` deletes none."""
-    largest_body: int = Field(1_000_000, ge=1000, le=1_000_000_000)
+    largest_body: int = Field(default=1_000_000, ge=1000, le=1_000_000_000)
     """The largest request body, in bytes. Larger ones are rejected with 413."""
-    idempotency_hours: int = Field(24, ge=1, le=10 * 365 * 24)
+    idempotency_hours: int = Field(default=24, ge=1, le=10 * 365 * 24)
     """For how many hours the first response to an Idempotency-Key is kept."""
-    log_format: str = Field("console", pattern="^(console|json)$")
+    log_format: str = Field(default="console", pattern="^(console|json)$")
 
 
 @lru_cache

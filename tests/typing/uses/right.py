@@ -20,9 +20,11 @@ from outbox import (
     Uncertain,
     Work,
     actor,
+    events,
     submit,
     submit_all,
 )
+from outbox.settings import Settings
 
 
 class NoAddress(Exception):
@@ -81,5 +83,21 @@ def several(session: Session) -> list[SubmittedJob]:
     return submit_all(session, [SHIP_ORDER(order_id=1), REMIND(customer_id=UUID(int=0))])
 
 
-KINDS = Kinds(SHIP_ORDER, REMIND)
-duly = Duly(KINDS, actors=Actors([ship, remind]))
+class ShopSettings(Settings):
+    """The library's settings, and one more."""
+
+    pager: str = ""
+
+
+def settings() -> ShopSettings:
+    """All arguments come from the environment."""
+    return ShopSettings()
+
+
+def tell(event: events.Died) -> None:
+    """A subscriber."""
+    assert_type(event.job_id, UUID)
+
+
+events.on(events.Died, tell)
+duly = Duly(Kinds(SHIP_ORDER, REMIND), actors=Actors([ship, remind]), settings=settings)

@@ -5,7 +5,7 @@ from uuid import UUID
 from pydantic import BaseModel
 from sqlalchemy.orm import Session
 
-from outbox import Actors, Job, Kind, Kinds, Retry, actor, submit, submit_all
+from outbox import Actors, Job, Kind, Kinds, Retry, actor, events, submit, submit_all
 
 
 class ShipOrder(BaseModel):
@@ -56,8 +56,13 @@ def right(work: Remind, job: Job) -> None:
 Actors(right)  # arg-type, reportArgumentType
 
 
+def about_replays(event: events.Replayed) -> None:
+    pass
+
+
 def handler(session: Session) -> None:
     submit(session, ShipOrder(order_id=1))  # call-overload, reportArgumentType
     submit(session, SHIP_ORDER)  # call-overload, reportArgumentType
     submit_all(session, SHIP_ORDER(order_id=1))  # call-overload, reportArgumentType
+    events.on(events.Died, about_replays)  # arg-type, reportArgumentType
     submit("postgresql://", SHIP_ORDER(order_id=1))  # call-overload, reportArgumentType
