@@ -13,7 +13,6 @@ import pytest
 from sqlalchemy.orm import Session
 
 from outbox import Work, submit
-from outbox.store import transitions
 from service.mail.kinds import SEND_EMAIL
 from tests.support.service import lives
 

@@ -17,9 +17,9 @@ from outbox.events import Cancelled, Died, Discarded, Event, Published, Replayed
 from outbox.operations import dead_letters, jobs
 from outbox.postgres.address import sqlalchemy_url
 from outbox.postgres.after_commit import ANNOUNCED, announce
-from tests.integration.engine.by_hand import KIND, ByHand
-from tests.integration.engine.line import Line
-from tests.wait import wait_for
+from tests.support.engine.by_hand import KIND, ByHand
+from tests.support.engine.line import Line
+from tests.support.wait import wait_for
 
 
 @pytest.fixture
