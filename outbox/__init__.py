@@ -29,12 +29,10 @@ if TYPE_CHECKING:
     from outbox.retry import Retry
     from outbox.submission.sessions import job_sessions
     from outbox.submission.submit import SubmittedJob, submit, submit_all
-    from outbox.submission.wake_up import BlockingWakeUp, WakeUp
 
 __all__ = [
     "Actor",
     "Actors",
-    "BlockingWakeUp",
     "Duly",
     "Job",
     "Kind",
@@ -45,7 +43,6 @@ __all__ = [
     "SubmittedJob",
     "Superseded",
     "Uncertain",
-    "WakeUp",
     "Work",
     "actor",
     "job_sessions",
@@ -62,7 +59,6 @@ _MODULES = {
     "outbox.retry": ("Retry",),
     "outbox.submission.sessions": ("job_sessions",),
     "outbox.submission.submit": ("SubmittedJob", "submit", "submit_all"),
-    "outbox.submission.wake_up": ("BlockingWakeUp", "WakeUp"),
 }
 _WHERE = {name: module for module, names in _MODULES.items() for name in names}
 

@@ -13,7 +13,8 @@ from sqlalchemy.orm import Session
 from outbox.errors import Superseded
 from outbox.postgres.replication import is_unreplicated
 from outbox.store import transitions
-from outbox.submission.submit import PARENT, SUBMITTED
+from outbox.submission.pending import WAKE_UP
+from outbox.submission.submit import PARENT
 from outbox.values.result import storable
 
 _NO_COMMIT: set[Connection] = set()
@@ -53,7 +54,7 @@ class Job:
             raise RuntimeError("a job completes once: put all its effects into one transaction")
         try:
             with self.sessions() as session, session.begin():
-                session.info[PARENT] = self
+                session.info[PARENT], session.info[WAKE_UP] = self, self.wake_up
                 with _refusing_commit(session.connection()):
                     yield session
                 self._succeed(session, result)
@@ -64,8 +65,6 @@ class Job:
         finally:
             self.is_committing = False
         self.completed = True
-        if session.info.get(SUBMITTED):
-            self.wake_up()
 
     def _succeed(self, session: Session, result: Any) -> None:
         session.flush()

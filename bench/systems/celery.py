@@ -13,7 +13,6 @@ from celery import Celery, group
 from kombu.entity import Queue
 
 from bench.systems.shop import commit_order
-from bench.systems.shop import wake_up as wake_up
 from bench.tally import mark
 
 QUEUE = "bench.celery"

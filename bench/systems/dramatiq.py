@@ -11,7 +11,6 @@ import dramatiq
 from dramatiq.brokers.rabbitmq import RabbitmqBroker
 
 from bench.systems.shop import commit_order
-from bench.systems.shop import wake_up as wake_up
 from bench.tally import mark
 
 QUEUE = "bench.dramatiq"

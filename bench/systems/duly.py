@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Sequence
 from datetime import timedelta
-from functools import cache, partial
+from functools import partial
 
 import structlog
 from pydantic import BaseModel
@@ -20,7 +20,6 @@ from bench.systems.shop import engine, keep_order
 from bench.tally import mark
 from outbox import Actors, Job, Kind, actor, logs, submit, submit_all
 from outbox.relay import process as relay_process
-from outbox.submission.wake_up import BlockingWakeUp
 from outbox.worker import process as worker_process
 from service.settings import settings
 
@@ -55,16 +54,6 @@ def hand_in(numbers: Sequence[int]) -> None:
             submit(session, works[0])
         else:
             submit_all(session, works)
-
-
-@cache
-def _wake_up() -> BlockingWakeUp:
-    return BlockingWakeUp(DATABASE_URL)
-
-
-def wake_up() -> None:
-    """Wake the relay up after a commit, as plain code does."""
-    _wake_up().send()
 
 
 def run_relay() -> None:

@@ -7,11 +7,9 @@ from bench.systems.duly import DATABASE_URL, NOTHING
 from bench.systems.shop import CONNECTIONS, KEEP, Order
 from outbox import job_sessions, submit
 from outbox.postgres.address import sqlalchemy_url
-from outbox.submission.wake_up import WakeUp
 
 engine = create_async_engine(sqlalchemy_url(DATABASE_URL), pool_size=CONNECTIONS)
 sessions = job_sessions(engine)
-relays = WakeUp(DATABASE_URL)
 app = FastAPI()
 
 
@@ -28,6 +26,5 @@ async def place(order: Order) -> dict[str, int]:
     """The row and its job."""
     async with sessions.begin() as session:
         number: int = (await session.scalars(KEEP, {"item": order.item})).one()
-        await submit(session, NOTHING(number=number))
-    relays.send()
+        submit(session, NOTHING(number=number))
     return {"order": number}

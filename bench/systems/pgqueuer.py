@@ -19,7 +19,6 @@ from pgqueuer.models import Job
 from pgqueuer.queries import Queries, SyncQueries
 
 from bench.systems.shop import INSERT_ORDER, WITH_ORDER
-from bench.systems.shop import wake_up as wake_up
 from bench.tally import mark
 
 ENTRYPOINT = "nothing"

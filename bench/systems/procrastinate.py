@@ -15,7 +15,6 @@ from procrastinate.jobs import JobDeferrer
 from procrastinate.types import JSONDict
 
 from bench.systems.shop import INSERT_ORDER, WITH_ORDER
-from bench.systems.shop import wake_up as wake_up
 from bench.tally import mark
 
 QUEUE = "bench.procrastinate"

@@ -44,7 +44,3 @@ def commit_order() -> None:
     if WITH_ORDER:
         with Session(engine()) as session, session.begin():
             keep_order(session)
-
-
-def wake_up() -> None:
-    """Nothing: for systems that are not to be woken up."""

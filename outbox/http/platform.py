@@ -16,7 +16,6 @@ from outbox.http.requests.database import Sessions, create_engine, create_sessio
 from outbox.http.server.shutdown import Shutdown
 from outbox.kinds import Kinds
 from outbox.settings import Settings
-from outbox.submission.wake_up import WakeUp
 
 
 @dataclass(slots=True)
@@ -27,7 +26,6 @@ class Platform:
     settings: Settings
     sessions: Sessions
     keys: VerifiedKeys
-    wake_up: WakeUp
     readiness: Readiness
     shutdown: Shutdown = field(default_factory=Shutdown)
 
@@ -47,12 +45,10 @@ async def running(app: FastAPI, kinds: Kinds, settings: Settings) -> AsyncIterat
         settings=settings,
         sessions=create_sessions(engine),
         keys=VerifiedKeys(engine),
-        wake_up=WakeUp(settings.database_url),
         readiness=Readiness(engine, settings.amqp_url, kinds.queues),
         shutdown=getattr(app.state, "shutdown", None) or Shutdown(),
     )
     yield
-    await app.state.duly.wake_up.close()
     await engine.dispose()
 
 

@@ -29,7 +29,7 @@ from outbox.operations.pages import Order, Page, Row, collect
 from outbox.postgres.after_commit import announce
 from outbox.store import transitions
 from outbox.store.schema import dead_letters as letters
-from outbox.submission.submit import SUBMITTED
+from outbox.submission.pending import wake_up_after_commit
 from outbox.values import depth
 
 Reason = Literal[
@@ -230,7 +230,8 @@ def replay(
     why. Raises ValueError if `by` names nobody.
     """
     closed = _close(session, transitions.REPLAY, ids, by, why)
-    session.info[SUBMITTED] = bool(closed) or session.info.get(SUBMITTED, False)
+    if closed:
+        wake_up_after_commit(session)
     for letter, job, kind in map(astuple, closed):
         replayed = Replayed(job_id=job, kind=kind, dead_letter=letter, by=by, why=why)
         announce(session, replayed)

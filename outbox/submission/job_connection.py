@@ -1,7 +1,7 @@
 """A psycopg connection that sends the transaction's jobs with its COMMIT."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sized
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -14,6 +14,8 @@ from outbox.submission.statement import Row, submission
 
 POLL_SECONDS = 0.1
 """How often psycopg polls for a missed event while it waits for the socket; its own default."""
+
+REFUSAL = "jobs wait for the session's commit: call session.commit(), not the connection's"
 
 T = TypeVar("T")
 
@@ -32,6 +34,8 @@ class JobConnection(AsyncConnection[Any]):
         self._jobs: list[Row] = []
         self._watch = CommitWatch(self)
         self._is_committing = False
+        self.waiting: Sized = ()
+        """What waits for the session's commit. While there is any, `commit` is refused."""
 
     def buffer(self, jobs: Iterable[Row]) -> None:
         """Submit these jobs with the commit."""
@@ -40,7 +44,8 @@ class JobConnection(AsyncConnection[Any]):
     async def commit(self) -> None:
         """Commit with the buffered jobs: all or nothing, see `submit_and_commit`.
 
-        Raises Unreplicated if everything was committed, but without waiting for the standby.
+        Raises Unreplicated if everything was committed, but without waiting for the standby, and
+        RuntimeError while jobs wait for their session.
         """
         jobs, self._jobs = self._jobs, []
         self._is_committing = True
@@ -73,6 +78,8 @@ class JobConnection(AsyncConnection[Any]):
             raise
 
     async def _commit(self, jobs: list[Row]) -> None:
+        if self.waiting:
+            raise RuntimeError(REFUSAL)
         if jobs:
             await submit_and_commit(self, *submission(jobs))
         else:

@@ -1,9 +1,9 @@
 """Submits jobs in the caller's transaction: the beginning of a job's life."""
 
-from collections.abc import Awaitable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypedDict, Unpack, overload
+from typing import Any, TypedDict, Unpack
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -11,12 +11,9 @@ from sqlalchemy.orm import Session
 from uuid_utils.compat import uuid7
 
 from outbox.kinds import Priority, Work
-from outbox.submission.sessions import buffer, write
+from outbox.submission.pending import add
 from outbox.submission.statement import Row
 from outbox.values import depth, nul
-
-SUBMITTED = "duly.submitted"
-"""Set in `Session.info` once the transaction holds an event to wake the relays up for."""
 
 PARENT = "duly.parent"
 """In `Session.info` of an actor's transaction: the running job, parent of the jobs it submits."""
@@ -42,75 +39,36 @@ class Options(TypedDict, total=False):
     by: str | None
 
 
-@overload
-def submit(session: Session, work: Work[Any], **options: Unpack[Options]) -> SubmittedJob: ...
-@overload
-def submit(
-    session: AsyncSession, work: Work[Any], **options: Unpack[Options]
-) -> Awaitable[SubmittedJob]: ...
 def submit(
     session: Session | AsyncSession, work: Work[Any], **options: Unpack[Options]
-) -> SubmittedJob | Awaitable[SubmittedJob]:
-    """Write a job and its outbox event in the session's transaction, in one round trip.
+) -> SubmittedJob:
+    """Have a job and its outbox event written by the commit of the session's transaction.
 
-    A session of `job_sessions` writes them with its commit, in no round trip of their own.
+    Nothing is awaited, and nothing written yet: a query of the transaction does not find the job.
+    It belongs to the transaction as an added row does. If that rolls back, or the savepoint in
+    which it was submitted, or if the process dies before the commit, there is no job. Once it has
+    committed, the job runs. Several jobs of one transaction are written in one round trip.
 
     `run_at` (with a time zone) holds the job back, however long. `subject` says what the job is
     about, such as `invoice:<id>`, so that it can be found again. `by` says who asked for it. In an
     actor's transaction the running job becomes the parent, and its subject is the default.
 
     Raises ValueError for a `run_at` without time zone, an unknown `priority`, a payload nested
-    deeper than `depth.DEEPEST`, and text that Postgres cannot store (a NUL, a lone surrogate).
-
-    Nothing is published here. If the transaction rolls back, or the process dies before the commit,
-    there is no job. Once it has committed, the job runs. With an AsyncSession, await the result.
+    deeper than `depth.DEEPEST`, and text that Postgres cannot store (a NUL, a lone surrogate), and
+    what a statement would raise if the session can run none. While jobs wait, its connection's own
+    `commit()` raises RuntimeError and rolls back: it would forget them.
     """
-    if isinstance(session, AsyncSession):
-        return _submit_one(session, work, options)
-    return _submit(session, [work], **options)[0]
+    return submit_all(session, [work], **options)[0]
 
 
-@overload
-def submit_all(
-    session: Session, works: Iterable[Work[Any]], **options: Unpack[Options]
-) -> list[SubmittedJob]: ...
-@overload
-def submit_all(
-    session: AsyncSession, works: Iterable[Work[Any]], **options: Unpack[Options]
-) -> Awaitable[list[SubmittedJob]]: ...
 def submit_all(
     session: Session | AsyncSession, works: Iterable[Work[Any]], **options: Unpack[Options]
-) -> list[SubmittedJob] | Awaitable[list[SubmittedJob]]:
-    """Submit many jobs of any kinds, still in one round trip; the results are in their order."""
-    if isinstance(session, AsyncSession):
-        return _submit_async(session, works, options)
-    return _submit(session, works, **options)
-
-
-async def _submit_one(session: AsyncSession, work: Work[Any], options: Options) -> SubmittedJob:
-    (job,) = await _submit_async(session, [work], options)
-    return job
-
-
-async def _submit_async(
-    session: AsyncSession, works: Iterable[Work[Any]], options: Options
 ) -> list[SubmittedJob]:
-    """Buffer the jobs if that needs no I/O: a greenlet would cost as much as all the rest."""
-    jobs, rows = _jobs(session.sync_session, works, **options)
+    """Submit many jobs of any kinds, as `submit` does; the results are in their order."""
+    own = session.sync_session if isinstance(session, AsyncSession) else session
+    jobs, rows = _jobs(own, works, **options)
     if rows:
-        if not buffer(session.sync_session, rows):
-            await session.run_sync(write, rows)
-        session.info[SUBMITTED] = True
-    return jobs
-
-
-def _submit(
-    session: Session, works: Iterable[Work[Any]], **options: Unpack[Options]
-) -> list[SubmittedJob]:
-    jobs, rows = _jobs(session, works, **options)
-    if rows:
-        write(session, rows)
-        session.info[SUBMITTED] = True
+        add(own, rows, may_write=own is session)
     return jobs
 
 

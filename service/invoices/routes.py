@@ -57,7 +57,7 @@ async def create_invoice(
     tx.add(invoice)
     await tx.flush()
     work = RENDER_INVOICE(invoice_id=invoice.id)
-    job = await submit(tx, work, subject=invoice.subject, by=str(by))
+    job = submit(tx, work, subject=invoice.subject, by=str(by))
     response.headers["Location"] = invoice_path(invoice.id)
     return InvoiceShown.of(invoice, [job])
 

@@ -1,24 +1,61 @@
 """Waking the relay up: best effort, coalesced, and never in anybody's way."""
 
 import asyncio
+import subprocess
+import sys
+import threading
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, closing
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import psycopg
 import pytest
+from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 
+from outbox import submit
+from outbox.postgres.address import sqlalchemy_url
 from outbox.submission import rate_limit
 from outbox.submission.rate_limit import BURST
-from outbox.submission.wake_up import CHANNEL, NOTIFY, BlockingWakeUp, WakeUp, listen
+from outbox.submission.wake_up import CHANNEL, NOTIFY, listen
+from outbox.submission.wake_up_sender import THREAD, WakeUpSender
 from tests.support.network import proxy
+from tests.support.engine.line import note_kind
 from tests.support.network.proxy import Proxy
 from tests.support.wait import wait_for
 
-END_OTHERS = """
-SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
-WHERE datname = current_database() AND pid <> pg_backend_pid()
+NOTE = note_kind("q")
+DRIVERS: dict[str, dict[str, Any]] = {
+    "psycopg": {},
+    "asyncpg": {"drivername": "postgresql+asyncpg", "query": {}},
+}
+SCRIPT = """
+import os
+from pydantic import BaseModel
+from sqlalchemy import NullPool, create_engine
+from sqlalchemy.orm import Session
+from outbox import Kind, submit
+NOTE = Kind("test.note", type("Note", (BaseModel,), {{}}), queue="q")
+engine = create_engine("{url}", poolclass=NullPool)
+def work():
+    with Session(engine) as session, session.begin():
+        submit(session, NOTE())
+work()
 """
+FORK = """
+child = os.fork()
+if not child:
+    engine.dispose(close=False)
+    work()
+    raise SystemExit
+assert os.waitpid(child, 0)[1] == 0
+"""
+
+OTHERS = """
+SELECT pid FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'
+"""
+END_OTHERS = OTHERS.replace("SELECT pid", "SELECT pg_terminate_backend(pid, 5000)")
 
 
 @pytest.fixture
@@ -35,186 +72,117 @@ def postgres(database_url: str) -> Iterator[Proxy]:
         yield way
 
 
-@asynccontextmanager
-async def _wake_up(database_url: str) -> AsyncIterator[WakeUp]:
-    opened = WakeUp(database_url)
+@pytest.fixture
+def sender(database_url: str) -> Iterator[WakeUpSender]:
+    yield from _sender(database_url)
+
+
+def _sender(address: str) -> Iterator[WakeUpSender]:
+    opened = WakeUpSender(address)
     yield opened
-    await opened.close()
+    opened.close()
+    assert opened.join(10)
 
 
-def test_of_many_nudges_few_are_sent_and_the_last_that_asks_is_heard(
-    database_url: str, listener: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+def test_of_many_wake_ups_few_are_sent_and_the_last_that_asks_is_heard(
+    sender: WakeUpSender, listener: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def send() -> None:
-        async with _wake_up(database_url) as opened:
-            for _ in range(BURST):
-                opened.send()
-                await _hears(listener)
-            for _ in range(100):
-                opened.send()
-            assert _heard(listener) == []
-            await _hears(listener)
-
     monkeypatch.setattr(rate_limit, "INTERVAL_SECONDS", 2)
-    asyncio.run(send())
+    for _ in range(BURST):
+        sender.send()
+        _hear(listener, 1)
+    for _ in range(100):
+        sender.send()
+    assert _heard(listener) == []
+    _hear(listener, 1)
+    sender.close()
+    sender.join(10)
     assert _heard(listener) == []
 
 
-def test_what_is_asked_while_it_connects_is_sent_before_it_closes(
-    database_url: str, listener: psycopg.Connection
+def test_what_is_asked_just_before_it_closes_is_sent(
+    sender: WakeUpSender, listener: psycopg.Connection
 ) -> None:
-    async def send() -> None:
-        async with _wake_up(database_url) as opened:
-            opened.send()
-            await asyncio.sleep(0)  # it begins to connect
-            opened.send()
-        await _hears(listener)
-
-    asyncio.run(send())
-    assert _heard(listener) == []
+    sender.send()
+    sender.close()
+    sender.join(10)
+    assert len(_heard(listener)) == 1
 
 
-def test_a_nudge_waits_while_postgres_has_not_answered_the_last_one(
+def test_nobody_waits_for_a_silent_postgres(
     postgres: Proxy, database_url: str, listener: psycopg.Connection
 ) -> None:
-    async def send() -> None:
-        async with _wake_up(postgres.url(database_url)) as opened:
-            opened.send()
-            await _hears(listener)
-            connection = opened._connection
-            postgres.delay = 0.2
-            for _ in range(2):
-                opened.send()
-                await _hears(listener)
-            assert opened._connection is connection
-
-    asyncio.run(send())
-    assert _heard(listener) == []
+    with contextmanager(_sender)(postgres.url(database_url)) as sender:
+        sender.send()
+        _hear(listener, 1)
+        postgres.delay = 0.5
+        began = time.monotonic()
+        for _ in range(100):
+            sender.send()
+        assert time.monotonic() - began < 0.5
+        assert _heard(listener) == []
+        _hear(listener, 1)
 
 
 def test_after_its_connection_broke_it_makes_another(
+    sender: WakeUpSender, listener: psycopg.Connection
+) -> None:
+    for _ in range(3):
+        sender.send()
+        _hear(listener, 1)
+        listener.execute(END_OTHERS)
+    assert _heard(listener) == []
+
+
+def test_with_postgres_away_a_wake_up_fails_quietly() -> None:
+    for sender in _sender("postgresql://127.0.0.1:1/duly"):
+        sender.send()
+
+
+@pytest.mark.parametrize("driver", ["psycopg", "asyncpg"])
+def test_an_engines_sender_ends_when_it_is_disposed(
+    database_url: str, listener: psycopg.Connection, driver: str
+) -> None:
+    async def use() -> None:
+        engine = create_async_engine(sqlalchemy_url(database_url).set(**DRIVERS[driver]))
+        for _ in range(2):
+            async with AsyncSession(engine) as session:
+                submit(session, NOTE())
+                await session.commit()
+            await asyncio.to_thread(_hear, listener, 1)
+            assert _threads()
+            await engine.dispose()
+            await asyncio.to_thread(wait_for, "its end", lambda: not _threads())
+        assert not listener.execute(OTHERS).fetchall()
+
+    asyncio.run(use())
+
+
+def test_a_process_that_ends_sends_its_last_wake_up_first(
     database_url: str, listener: psycopg.Connection
 ) -> None:
-    async def send() -> None:
-        async with _wake_up(database_url) as opened:
-            for _ in range(3):
-                opened.send()
-                await _hears(listener)
-                listener.execute(END_OTHERS)
-                await asyncio.to_thread(wait_for, "its end", lambda: opened._connection is None)
-
-    asyncio.run(send())
-    assert _heard(listener) == []
+    code = SCRIPT.format(url=sqlalchemy_url(database_url).render_as_string(hide_password=False))
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True
+    )
+    assert (done.stdout, done.stderr) == ("", "")
+    assert len(_heard(listener)) == 1
 
 
-def test_a_nudge_that_finds_its_connection_broken_is_sent_over_another(
-    database_url: str, listener: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+def test_a_forked_child_has_a_sender_of_its_own(
+    database_url: str, listener: psycopg.Connection
 ) -> None:
-    async def send() -> None:
-        async with _wake_up(database_url) as opened:
-            for _ in range(3):
-                opened.send()
-                await _hears(listener)
-                await asyncio.to_thread(wait_for, "its rest", lambda: opened._interval is None)
-                listener.execute(END_OTHERS)  # in the loop's thread, which notices nothing yet
-
-    monkeypatch.setattr(rate_limit, "INTERVAL_SECONDS", 0.05)
-    asyncio.run(send())
-    assert _heard(listener) == []
+    url = sqlalchemy_url(database_url).render_as_string(hide_password=False)
+    code = SCRIPT.format(url=url) + FORK
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True
+    )
+    assert done.stderr == ""
+    assert len(_heard(listener)) == 2
 
 
-async def _hears(listener: psycopg.Connection) -> None:
-    """Until a wake-up arrives."""
-
-    await asyncio.to_thread(_hear, listener, 1)
-
-
-def test_with_postgres_away_a_nudge_fails_quietly() -> None:
-    async def send() -> None:
-        async with _wake_up("postgresql://127.0.0.1:1/duly") as opened:
-            opened.send()
-            assert opened._connecting
-            await opened._connecting
-
-    asyncio.run(send())
-
-
-def test_plain_code_nudges_a_few_times_and_leaves_out_what_follows_at_once(
-    database_url: str, listener: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(rate_limit, "INTERVAL_SECONDS", 60)
-    with closing(BlockingWakeUp(database_url)) as plain:
-        for _ in range(100):
-            plain.send()
-    _hear(listener, BURST)
-    assert _heard(listener) == []
-
-
-def test_plain_code_nudges_again_after_a_while_and_after_its_connection_broke(
-    database_url: str, listener: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(rate_limit, "INTERVAL_SECONDS", 0)
-    with closing(BlockingWakeUp(database_url)) as plain:
-        plain.send()
-        plain.send()
-        _hear(listener, 2)
-        listener.execute(END_OTHERS)
-        plain.send()  # may find nothing of it, and be lost
-        plain.send()
-    _hear(listener, 1)
-
-
-def test_plain_code_that_hears_of_its_connections_end_nudges_over_another(
-    postgres: Proxy,
-    database_url: str,
-    listener: psycopg.Connection,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """As the answer to a wake-up that was in flight."""
-    monkeypatch.setattr(rate_limit, "INTERVAL_SECONDS", 0)
-    with closing(BlockingWakeUp(postgres.url(database_url))) as plain:
-        plain.send()
-        _hear(listener, 1)
-        postgres.delay = 0.2
-        listener.execute(END_OTHERS)
-        plain.send()  # is lost
-        plain.send()
-        _hear(listener, 1)
-
-
-def test_with_postgres_away_plain_code_is_told_nothing() -> None:
-    with closing(BlockingWakeUp("postgresql://127.0.0.1:1/duly")) as plain:
-        plain.send()
-
-
-def test_plain_code_does_not_wait_for_the_answer_to_its_nudge(
-    postgres: Proxy, database_url: str, listener: psycopg.Connection
-) -> None:
-    with closing(BlockingWakeUp(postgres.url(database_url))) as plain:
-        plain.send()
-        _hear(listener, 1)
-        postgres.delay = 5
-        plain.send()
-        assert _heard(listener) == []
-
-
-def test_plain_code_rests_from_when_it_nudged_and_not_from_the_answer(
-    postgres: Proxy,
-    database_url: str,
-    listener: psycopg.Connection,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """A relay counts from when it hears: what is committed after its second poll wakes it again."""
-    monkeypatch.setattr(rate_limit, "BURST", 1)
-    monkeypatch.setattr(rate_limit, "INTERVAL_SECONDS", 0.3)
-    with closing(BlockingWakeUp(postgres.url(database_url))) as plain:
-        plain.send()
-        postgres.delay = 0.4
-        for _ in range(2):
-            wait_for("its rest is over", lambda: time.monotonic() >= plain._next_at)
-            plain.send()
-        plain.send()  # after one that waited for the answer to the one before
-        _hear(listener, 4)
+def _threads() -> list[threading.Thread]:
+    return [each for each in threading.enumerate() if each.name == THREAD]
 
 
 def test_a_listener_hears_each_nudge_and_ends_with_its_connection(

@@ -25,7 +25,6 @@ from outbox.http.requests.strict_json import StrictRequest
 from outbox.http.requests.strict_route import StrictRoute
 from outbox.postgres.outages import may_have_committed
 from outbox.postgres.replication import WRITE_WAL
-from outbox.submission.submit import SUBMITTED
 
 LONGEST_SECONDS = 20
 """A request is cancelled after this time, even if Postgres neither answers nor disconnects."""
@@ -73,7 +72,7 @@ class TransactionalRoute(StrictRoute):
                     response = earlier.response
                     await tx.session.execute(WAIT_FOR_STANDBY)
                 if response.status_code < 400:
-                    await _commit(request, tx)
+                    await _commit(tx)
             return response
 
         return with_problem_answers(in_transaction)
@@ -89,7 +88,7 @@ async def _receive(request: Request) -> None:
         raise Problem(types.BAD_REQUEST, "the body ended early") from None  # the client is gone
 
 
-async def _commit(request: Request, tx: RequestTransaction) -> None:
+async def _commit(tx: RequestTransaction) -> None:
     try:
         await tx.commit()
     except DBAPIError as error:
@@ -97,5 +96,3 @@ async def _commit(request: Request, tx: RequestTransaction) -> None:
             detail = "the database did not confirm the commit"
             raise Problem(types.OUTCOME_UNKNOWN, detail, headers={"Retry-After": "2"}) from error
         raise
-    if tx.session.info.get(SUBMITTED):
-        request.app.state.duly.wake_up.send()

@@ -1,4 +1,4 @@
-"""Jobs that travel with the COMMIT: they are there exactly if it was made, whoever made it."""
+"""Jobs that travel with the COMMIT: they are there exactly if it was made."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
@@ -27,9 +27,9 @@ from outbox import Kind, job_sessions, submit, submit_all
 from outbox.postgres.address import sqlalchemy_url
 from outbox.postgres.outages import is_unreachable
 from outbox.store import transitions
-from outbox.submission.submit import SUBMITTED
-from tests.support.engine.line import note_kind
+from outbox.submission.pending import WAKE_UP
 from tests.support.network import proxy
+from tests.support.engine.line import note_kind
 from tests.support.network.proxy import Proxy
 from tests.support.wait import wait_for
 
@@ -50,6 +50,8 @@ SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event =
 """
 TEXTS = ASLEEP.replace("SELECT FROM", "SELECT query FROM")
 SUICIDE = "PERFORM pg_terminate_backend(pg_backend_pid());"
+NOBODY_WAKES = {WAKE_UP: lambda: None}
+"""`info` of sessions whose statements are counted."""
 WHERE = [("orders", "DEFERRED"), ("duly.jobs", "DEFERRED"), ("duly.jobs", "IMMEDIATE")]
 
 Sessions = async_sessionmaker[AsyncSession]
@@ -82,7 +84,9 @@ def is_prepared(request: pytest.FixtureRequest) -> bool:
 async def prepare(connection: AsyncConnection) -> None:
     """Have psycopg meet both steps, and leave nothing."""
     await connection.exec_driver_sql(transitions.SUBMIT_ALL, {"jobs": "[]"})
-    await submit(AsyncSession(connection), NOTE())
+    async with AsyncSession(connection) as session:
+        submit(session, NOTE())
+        await session.commit()
     await connection.execute(text("DELETE FROM duly.jobs"))
     await connection.execute(text("DELETE FROM duly.outbox_events"))
 
@@ -113,7 +117,7 @@ def run(is_prepared: bool, sql_now: psycopg.Connection) -> Run:
 async def order(session: AsyncSession) -> None:
     """A row and a job."""
     await session.execute(ROW)
-    await submit(session, NOTE(text="hello"))
+    submit(session, NOTE(text="hello"))
 
 
 def left(sql_now: psycopg.Connection) -> tuple[int, int, int]:
@@ -129,8 +133,7 @@ def test_a_block_that_ends_has_committed_rows_and_jobs(
     async def use(sessions: Sessions) -> None:
         async with sessions.begin() as session:
             await order(session)
-            assert session.info[SUBMITTED]
-            await submit_all(session, [NOTE(), NOTE()], subject="invoice:1", by="ann")
+            submit_all(session, [NOTE(), NOTE()], subject="invoice:1", by="ann")
             assert left(sql_now) == (0, 0, 0)
         assert left(sql_now) == (1, 3, 3)
 
@@ -155,7 +158,7 @@ def test_what_psycopg_has_prepared_needs_none_of_its_pipelines(
     async def use(sessions: Sessions) -> None:
         async with sessions.begin() as session:
             await session.execute(ROW)
-            await submit_all(session, [NOTE()] * jobs)
+            submit_all(session, [NOTE()] * jobs)
 
     def count(connection: psycopg.AsyncConnection) -> Any:
         entered.append(connection)
@@ -173,10 +176,10 @@ def test_jobs_cost_no_round_trip_of_their_own(run: Run, postgres: Proxy, databas
     async def use(sessions: Sessions) -> None:
         for jobs in (1, 0, 1, 2, 100):  # the first one connects
             before = postgres.round_trips
-            async with sessions.begin() as session:
+            async with sessions(info=NOBODY_WAKES) as session, session.begin():
                 await session.execute(ROW)
                 for _ in range(jobs):
-                    await submit(session, NOTE())
+                    submit(session, NOTE())
             counted.append(postgres.round_trips - before)
 
     counted: list[int] = []
@@ -266,7 +269,7 @@ def test_what_is_no_text_to_postgres_is_refused_before_the_commit(
         async with sessions() as session:
             await session.execute(ROW)
             with pytest.raises(ValueError, match=r"NUL|surrogates"):
-                await submit(session, NOTE(), **{option: text})  # type: ignore[call-overload]
+                submit(session, NOTE(), **{option: text})  # type: ignore[arg-type]
         async with sessions() as session:
             await session.commit()
 
@@ -365,8 +368,8 @@ def test_a_commit_that_is_given_up_before_it_was_sent_commits_no_row_without_its
             await order(session)
             async with driver.lock:
                 with pytest.raises(TimeoutError):
-                    await asyncio.wait_for(driver.commit(), 0.1)
-            with pytest.raises(DBAPIError):
+                    await asyncio.wait_for(session.commit(), 0.1)
+            with pytest.raises(InvalidRequestError):
                 await session.commit()
 
     run(database_url, use)
@@ -411,20 +414,20 @@ def test_a_savepoint_that_is_rolled_back_takes_only_its_own_job(
         async with sessions.begin() as session:
             await order(session)
             outer = await session.begin_nested()
-            await submit(session, NOTE(text="rolled back"))
+            submit(session, NOTE(text="rolled back"))
             async with session.begin_nested():
-                await submit(session, NOTE(text="rolled back"))
+                submit(session, NOTE(text="rolled back"))
             await outer.rollback()
             async with session.begin_nested():
-                await submit(session, NOTE(text="kept"))
+                submit(session, NOTE(text="kept"))
 
     run(database_url, use)
     stored = sql_now.execute("SELECT payload->>'text' FROM duly.jobs").fetchall()
     assert sorted(stored) == [("hello",), ("kept",)]
 
 
-@pytest.mark.parametrize("whose", ["session", "connection", "driver"])
-def test_a_commit_of_the_handlers_own_takes_its_jobs_along(
+@pytest.mark.parametrize("whose", ["connection", "driver"])
+def test_a_commit_that_passes_the_session_by_is_refused_and_leaves_nothing(
     run: Run, database_url: str, sql_now: psycopg.Connection, whose: str
 ) -> None:
     async def use(sessions: Sessions) -> None:
@@ -432,11 +435,13 @@ def test_a_commit_of_the_handlers_own_takes_its_jobs_along(
             connection = await session.connection()
             driver: Any = (await connection.get_raw_connection()).driver_connection
             await order(session)
-            await {"session": session, "connection": connection, "driver": driver}[whose].commit()
-            assert left(sql_now) == (1, 1, 1)
+            with pytest.raises(RuntimeError, match=r"call session.commit\(\)"):
+                await {"connection": connection, "driver": driver}[whose].commit()
+        async with sessions.begin() as session:
+            await session.execute(ROW)
 
     run(database_url, use)
-    assert left(sql_now) == (1, 1, 1)
+    assert left(sql_now) == (1, 0, 0)
 
 
 class Own(Session):
@@ -491,20 +496,6 @@ def test_a_session_that_has_another_engine_for_jobs_writes_them_there(
     assert left(sql_now) == (1, 1, 1)
 
 
-def test_to_submit_needs_no_greenlet_where_the_transaction_has_begun(
-    run: Run, database_url: str, sql_now: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def use(sessions: Sessions) -> None:
-        async with sessions.begin() as session:
-            await session.execute(ROW)
-            monkeypatch.delattr(AsyncSession, "run_sync")
-            await submit(session, NOTE())
-            await submit_all(session, [NOTE()])
-
-    run(database_url, use)
-    assert left(sql_now) == (1, 2, 2)
-
-
 @pytest.mark.parametrize("options", [{"isolation_level": "AUTOCOMMIT"}, {}])
 def test_a_transaction_of_nothing_but_a_job_commits_it(
     run: Run, database_url: str, sql_now: psycopg.Connection, options: dict[str, str]
@@ -512,7 +503,7 @@ def test_a_transaction_of_nothing_but_a_job_commits_it(
     async def use(sessions: Sessions) -> None:
         async with sessions() as session:
             _ = await session.connection(execution_options=options)
-            await submit(session, NOTE())
+            submit(session, NOTE())
             await session.commit()
 
     run(database_url, use)
@@ -533,7 +524,7 @@ def test_a_session_that_is_closed_leaves_no_jobs_to_the_next_on_its_connection(
 
 
 @pytest.mark.parametrize("is_older", [True, False], ids=["older", "the application's own"])
-def test_jobs_are_written_at_once_on_connections_that_are_not_ours(
+def test_jobs_are_written_just_before_the_commit_on_connections_that_are_not_ours(
     database_url: str, sql_now: psycopg.Connection, is_older: bool
 ) -> None:
     async def connect() -> psycopg.AsyncConnection[Any]:
@@ -546,7 +537,6 @@ def test_jobs_are_written_at_once_on_connections_that_are_not_ours(
             await connection.execute(ROW)
         async with job_sessions(engine).begin() as session:
             await order(session)
-            assert await session.scalar(text("SELECT count(*) FROM duly.jobs")) == 1
         await engine.dispose()
 
     asyncio.run(use())
@@ -569,7 +559,7 @@ def test_a_commit_that_a_listener_refused_leaves_nothing_to_the_next_transaction
         async with sessions() as session:
             if writes:
                 await session.execute(ROW)
-            await submit(session, NOTE())
+            submit(session, NOTE())
             with pytest.raises(ValueError, match="not now"):
                 await session.commit()
         event.remove(engine.sync_engine, "commit", refuse)
@@ -581,51 +571,63 @@ def test_a_commit_that_a_listener_refused_leaves_nothing_to_the_next_transaction
     assert left(sql_now) == (1, 0, 0)
 
 
-def test_other_sessions_of_the_engine_write_at_once(
-    database_url: str, sql_now: psycopg.Connection
+def test_other_sessions_of_the_engine_are_as_fast(
+    postgres: Proxy, database_url: str, sql_now: psycopg.Connection
 ) -> None:
     async def use() -> None:
-        engine = create_async_engine(sqlalchemy_url(database_url))
+        engine = create_async_engine(sqlalchemy_url(postgres.url(database_url)))
         job_sessions(engine)
-        async with AsyncSession(engine) as session, session.begin():
-            await submit(session, NOTE())
-            assert await session.scalar(text("SELECT count(*) FROM duly.jobs")) == 1
+        for _ in range(3):  # the first one connects, and the second one prepares
+            before = postgres.round_trips
+            async with AsyncSession(engine, info=NOBODY_WAKES) as session, session.begin():
+                await session.execute(ROW)
+                submit(session, NOTE())
+        assert postgres.round_trips == before + 3
         await engine.dispose()
 
     asyncio.run(use())
-    assert left(sql_now) == (0, 1, 1)
+    assert left(sql_now) == (3, 3, 3)
 
 
-def test_a_rollback_of_the_connection_forgets_the_jobs(
-    run: Run, database_url: str, sql_now: psycopg.Connection
+@pytest.mark.parametrize("mode", ["rollback_only", "create_savepoint"])
+def test_in_a_transaction_of_somebody_elses_they_are_written_by_the_sessions_commit(
+    database_url: str, sql_now: psycopg.Connection, mode: Any
+) -> None:
+    """So that what the connection reads next finds them, and its rollback takes them back."""
+
+    async def use() -> None:
+        engine = create_async_engine(sqlalchemy_url(database_url))
+        sessions = job_sessions(engine)
+        async with engine.connect() as connection:
+            outer = await connection.begin()
+            async with sessions(bind=connection, join_transaction_mode=mode) as session:
+                await order(session)
+                await session.commit()
+            assert await connection.scalar(text("SELECT count(*) FROM duly.jobs")) == 1
+            await outer.rollback()
+        await engine.dispose()
+
+    asyncio.run(use())
+    assert left(sql_now) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("end", ["commit", "rollback"])
+def test_a_session_whose_connection_was_ended_by_itself_cannot_commit(
+    run: Run, database_url: str, sql_now: psycopg.Connection, end: str
 ) -> None:
     async def use(sessions: Sessions) -> None:
         async with sessions() as session:
-            await order(session)
             connection = await session.connection()
-            await connection.rollback()
-            await connection.execute(ROW)
-            await connection.commit()
-            await session.invalidate()
+            await session.execute(ROW)
+            await getattr(connection, end)()
+            submit(session, NOTE())
+            with pytest.raises(InvalidRequestError):
+                await session.commit()
+        async with sessions.begin() as session:
+            await session.execute(ROW)
 
     run(database_url, use)
-    assert left(sql_now) == (1, 0, 0)
-
-
-def test_a_job_after_the_connections_own_commit_is_of_a_transaction_of_its_own(
-    run: Run, database_url: str, sql_now: psycopg.Connection
-) -> None:
-    async def use(sessions: Sessions) -> None:
-        async with sessions() as session:
-            connection = await session.connection()
-            await order(session)
-            await connection.commit()
-            await submit(session, NOTE())
-            assert left(sql_now) == (1, 1, 1)
-            await connection.commit()
-
-    run(database_url, use)
-    assert left(sql_now) == (1, 2, 2)
+    assert left(sql_now) == ((2, 0, 0) if end == "commit" else (1, 0, 0))
 
 
 @pytest.mark.parametrize("reset", [None, "commit"])
@@ -639,7 +641,9 @@ def test_a_job_that_nobody_commits_is_no_part_of_the_next_transaction(
         async with job_sessions(engine)() as session:
             connection = await session.connection()
             await connection.rollback()
-            await submit(session, NOTE())
+            submit(session, NOTE())
+            with pytest.raises(InvalidRequestError):
+                await session.commit()
         async with engine.begin() as connection:
             await connection.execute(ROW)
         await engine.dispose()
@@ -657,12 +661,12 @@ def test_a_job_submitted_in_the_midst_of_a_commit_is_refused(
     async def use(sessions: Sessions) -> None:
         async with sessions() as session:
             await session.execute(ROW)
-            await submit_all(session, [NOTE()] * jobs)
+            submit_all(session, [NOTE()] * jobs)
             commit = asyncio.create_task(session.commit())
             asleep = lambda: sql_now.execute(ASLEEP).rowcount  # noqa: E731
             await asyncio.to_thread(wait_for, "a slow commit", asleep)
             with pytest.raises(InvalidRequestError):
-                await submit(session, NOTE())
+                submit(session, NOTE())
             await commit
             await session.commit()
 
@@ -681,7 +685,7 @@ def test_texts_are_stored_whatever_the_client_encoding_is(
         for _ in range(3):
             async with sessions.begin() as session:
                 await session.execute(ROW)
-                await submit_all(session, [NOTE(text="caf\u00e9 \u20ac")] * jobs, by="Ren\u00e9")
+                submit_all(session, [NOTE(text="caf\u00e9 \u20ac")] * jobs, by="Ren\u00e9")
         await engine.dispose()
 
     asyncio.run(use())
@@ -697,7 +701,7 @@ def test_no_text_is_cut_at_a_nul(run: Run, database_url: str, sql_now: psycopg.C
     async def use(sessions: Sessions) -> None:
         async with sessions() as session:
             await session.execute(ROW)
-            await submit(session, Kind("test.odd", Odd, queue="q")())
+            submit(session, Kind("test.odd", Odd, queue="q")())
             with pytest.raises(DataError):
                 await session.commit()
 
@@ -705,7 +709,7 @@ def test_no_text_is_cut_at_a_nul(run: Run, database_url: str, sql_now: psycopg.C
     assert left(sql_now) == (0, 0, 0)
 
 
-def test_where_each_statement_commits_a_job_is_written_at_once(
+def test_where_each_statement_commits_a_job_is_written_by_the_sessions_commit_all_the_same(
     database_url: str, sql_now: psycopg.Connection
 ) -> None:
     async def use() -> None:
@@ -713,7 +717,9 @@ def test_where_each_statement_commits_a_job_is_written_at_once(
         engine = create_async_engine(url, isolation_level="AUTOCOMMIT")
         async with job_sessions(engine)() as session:
             await session.execute(ROW)
-            await submit(session, NOTE())
+            submit(session, NOTE())
+            assert left(sql_now) == (1, 0, 0)
+            await session.commit()
             assert left(sql_now) == (1, 1, 1)
         await engine.dispose()
 
@@ -730,7 +736,7 @@ def test_no_payload_is_in_a_statements_text_where_the_applications_cursors_put_i
         engine = create_async_engine(sqlalchemy_url(database_url), connect_args=cursors)
         async with job_sessions(engine)() as session:
             await session.execute(ROW)
-            await submit(session, NOTE(secret="hunter2"))
+            submit(session, NOTE(secret="hunter2"))
             commit = asyncio.create_task(session.commit())
             await asyncio.to_thread(wait_for, "SUBMIT", lambda: sql_now.execute(TEXTS).rowcount)
             texts = str(sql_now.execute(TEXTS).fetchall())

@@ -31,7 +31,7 @@ own = APIRouter(route_class=TransactionalRoute)
 async def create_order(tx: Tx, _: Submitter) -> JobSummary:
     """A route of the app's own, whose path has a version too."""
     work = SEND_EMAIL(to="ada@example.com", subject="Order", text="Thank you.")
-    return JobSummary.brief(await submit(tx, work))
+    return JobSummary.brief(submit(tx, work))
 
 
 def plain_app(settings: Settings, prefix: str) -> FastAPI:

@@ -1,0 +1,148 @@
+"""The jobs of a session that wait for its COMMIT, each in the transaction that it was submitted in.
+
+What a job's fate is, SQLAlchemy's events say: a savepoint that is released hands its jobs to the
+transaction around it, one that ends otherwise drops them, and the commit of the outermost one
+writes them. A flush does not: `flush()` skips a session without changed rows, and an autoflush
+would cost each SELECT a round trip.
+
+The listeners are those of the class Session, registered at import. Listeners of single sessions
+would change SQLAlchemy's registry while other threads use it.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection, event
+from sqlalchemy.orm import Session, SessionTransaction
+
+from outbox.submission.own_commits import Jobs, refuse_own_commits
+from outbox.submission.statement import Row
+from outbox.submission.wake_up_sender import wake_up
+from outbox.submission.write import write
+
+PENDING = "duly.pending"
+"""In `Session.info`: the `Pending` of the outermost transaction."""
+
+WAKE_UP = "duly.wake_up"
+"""In `Session.info`: a function that wakes the relays up, if the session should not do it."""
+
+
+@dataclass(slots=True)
+class Pending:
+    """What a session's outermost transaction has to do for its jobs. It ends with it."""
+
+    jobs: Jobs = field(default_factory=list)
+    commits: int = 0
+    """How many commits, of savepoints or of the whole, have begun and not succeeded."""
+    released: SessionTransaction | None = None
+    """The savepoint that was released last."""
+    connection: Connection | None = None
+    """Where something was written that the relays wait for."""
+
+    def write(self, session: Session) -> None:
+        """Write the jobs that wait. If it raises, they go on waiting."""
+        if self.jobs:
+            self.connection = write(session, [row for _, row in self.jobs])
+            self.jobs.clear()
+
+    def release(self, savepoint: SessionTransaction) -> None:
+        """Hand the savepoint's jobs to the transaction around it."""
+        self.released, outer = savepoint, _boundary(savepoint.parent or savepoint)
+        self.jobs[:] = [(outer if of is savepoint else of, row) for of, row in self.jobs]
+
+    def drop(self, ended: SessionTransaction) -> None:
+        """Drop the jobs that an ended savepoint still has."""
+        self.jobs[:] = [(of, row) for of, row in self.jobs if of is not ended]
+
+
+def add(session: Session, rows: Sequence[Row], *, may_write: bool) -> None:
+    """Have these jobs wait for the session's commit; begin a transaction as `session.add` does.
+
+    In the midst of a commit (a listener of the application's submits) they are written at once, if
+    the caller says that it may. Raises what a statement would if the session can run none.
+    """
+    if not session.is_active or not (session.autobegin or session.in_transaction()):
+        session.connection()  # has SQLAlchemy raise
+    root = session.get_transaction() or session.begin()
+    pending = _pending(session)
+    if may_write and pending.commits:
+        pending.connection = write(session, rows)
+        return
+    if not pending.jobs:
+        for connection in root.connections:
+            refuse_own_commits(connection, pending.jobs)
+    owner = session.get_nested_transaction() or root
+    pending.jobs.extend((owner, row) for row in rows)
+
+
+def wake_up_after_commit(session: Session) -> None:
+    """Wake the relays up once the session has committed: a statement of it wrote events."""
+    _pending(session).connection = session.connection()
+
+
+def _pending(session: Session) -> Pending:
+    found: Pending | None = session.info.get(PENDING)
+    if found is None:
+        found = session.info[PENDING] = Pending()
+    return found
+
+
+def _boundary(transaction: SessionTransaction) -> SessionTransaction:
+    """The savepoint or outermost transaction that this, which may be a flush's, is part of."""
+    while transaction.parent is not None and not transaction.nested:
+        transaction = transaction.parent
+    return transaction
+
+
+@event.listens_for(Session, "after_begin")
+def _after_begin(session: Session, _: SessionTransaction, connection: Connection) -> None:
+    pending: Pending | None = session.info.get(PENDING)
+    if pending and pending.jobs:
+        refuse_own_commits(connection, pending.jobs)
+
+
+@event.listens_for(Session, "before_commit")
+def _before_commit(session: Session) -> None:
+    """Write the jobs if the whole commits. In a savepoint nobody says which of them does."""
+    pending = _pending(session)
+    pending.commits += 1
+    if not session.in_nested_transaction():
+        pending.write(session)
+
+
+@event.listens_for(Session, "after_commit")
+def _after_commit(session: Session) -> None:
+    pending = _pending(session)
+    pending.commits -= 1
+    if savepoint := session.get_nested_transaction():
+        pending.release(savepoint)
+    elif pending.connection and not pending.connection.in_transaction():  # it may be part of one
+        _wake_up(session, pending.connection)
+
+
+@event.listens_for(Session, "after_transaction_end")
+def _after_transaction_end(session: Session, transaction: SessionTransaction) -> None:
+    """Drop what was not committed.
+
+    A commit of the whole first releases the savepoints that are still open. Then there are commits
+    under way when the last one has ended, and `_before_commit` has not written.
+    """
+    pending: Pending | None = session.info.get(PENDING)
+    if pending is None:
+        return
+    if transaction.parent is None:
+        pending.jobs.clear()
+        del session.info[PENDING]
+    elif transaction.nested:
+        pending.drop(transaction)
+        is_whole = pending.commits > 0 and not session.in_nested_transaction()
+        if is_whole and transaction is pending.released:
+            pending.write(session)
+
+
+def _wake_up(session: Session, connection: Connection) -> None:
+    own: Callable[[], None] | None = session.info.get(WAKE_UP)
+    if own:
+        own()
+    else:
+        wake_up(connection)

@@ -1,0 +1,151 @@
+"""Sends wake-ups from a thread for each pool of connections, so that no commit waits for one."""
+
+import atexit
+import os
+import threading
+import time
+from typing import Any
+from weakref import WeakKeyDictionary, finalize
+
+import psycopg
+import sqlalchemy
+import structlog
+from psycopg.conninfo import make_conninfo
+from sqlalchemy import Pool
+
+from outbox.postgres.address import conninfo
+from outbox.submission.rate_limit import RateLimit
+from outbox.submission.wake_up import NOTIFY
+
+log = structlog.get_logger(__name__)
+
+Connection = psycopg.Connection[Any]
+
+THREAD = "duly-wake-up"
+"""The name of the thread."""
+TIMEOUT_SECONDS = 5
+TIMEOUTS = {"connect_timeout": TIMEOUT_SECONDS, "tcp_user_timeout": TIMEOUT_SECONDS * 1000}
+END_SECONDS = 1
+"""How long a process that ends waits for its last wake-ups."""
+
+
+class WakeUpSender:
+    """Wakes the relays up from a thread of its own, which keeps no process from ending.
+
+    However many commits ask for it, wake-ups go out only as often as a `RateLimit` allows. While
+    Postgres is reachable, a wake-up follows the last commit; while it is not, they are dropped.
+    """
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+        self._rate_limit = RateLimit()
+        self._is_wanted = self._is_closed = False
+        self._asked = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=THREAD, daemon=True)
+        self._thread.start()
+
+    def send(self) -> None:
+        """Ask for a wake-up."""
+        self._is_wanted = True
+        self._asked.set()
+
+    def close(self) -> None:
+        """Have a wanted wake-up sent, and then the thread disconnect and end."""
+        self._is_closed = True
+        self._asked.set()
+
+    def join(self, seconds: float) -> bool:
+        """Wait until a closed one has ended, up to so long; return whether it has."""
+        self._thread.join(seconds)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        # No attribute: in a forked child it would be finalized, and warn of not being closed.
+        connection: Connection | None = None
+        while not self._is_closed or self._is_wanted:
+            self._asked.wait()
+            self._asked.clear()
+            if self._is_wanted:
+                self._is_wanted = False
+                next_at = self._rate_limit.spend(time.monotonic())
+                connection = self._notify(connection)
+                time.sleep(max(0.0, next_at - time.monotonic()))
+        if connection:
+            connection.close()
+
+    def _notify(self, connection: Connection | None) -> Connection | None:
+        """Send a wake-up, over a new connection if the last one is lost; return what is left."""
+        for opened in (connection, None):
+            try:
+                opened = opened or psycopg.connect(self._address, autocommit=True)
+                opened.execute(NOTIFY)
+            except (psycopg.Error, OSError):
+                if opened:
+                    opened.close()
+            else:
+                return opened
+        return None
+
+
+class _Senders:
+    """The senders of a process, one for each pool: for each engine until it is disposed."""
+
+    def __init__(self) -> None:
+        self._forget()
+        os.register_at_fork(after_in_child=self._forget)
+        atexit.register(self._end)
+
+    def _forget(self) -> None:
+        """Forget all: threads do not survive a fork."""
+        self._by_pool: WeakKeyDictionary[Pool, WakeUpSender] = WeakKeyDictionary()
+        self._lock = threading.Lock()
+
+    def find(self, connection: sqlalchemy.Connection) -> WakeUpSender:
+        """The sender for this connection's pool; it ends with the pool."""
+        pool = connection.engine.pool
+        with self._lock:
+            found = self._by_pool.get(pool)
+            if found is None:
+                found = self._by_pool[pool] = WakeUpSender(address_of(connection))
+                finalize(pool, found.close).atexit = False
+        return found
+
+    def _end(self) -> None:
+        """Send what is wanted, within a second, and disconnect."""
+        senders = list(self._by_pool.values())
+        for each in senders:
+            each.close()
+        deadline = time.monotonic() + END_SECONDS
+        for each in senders:
+            each.join(max(0.0, deadline - time.monotonic()))
+
+
+_senders = _Senders()
+
+
+def wake_up(connection: sqlalchemy.Connection) -> None:
+    """Wake the relays of this connection's Postgres up, soon. Never raises."""
+    try:
+        _senders.find(connection).send()
+    except Exception:
+        log.exception("cannot wake the relays up")
+
+
+def address_of(connection: sqlalchemy.Connection) -> str:
+    """Where the connection leads, for psycopg.
+
+    psycopg knows what it has connected to, whoever made the connection. Of another driver's
+    options, which psycopg does not know, none is taken over.
+    """
+    driver = connection.connection.driver_connection
+    if isinstance(driver, psycopg.Connection | psycopg.AsyncConnection):
+        return make_conninfo(driver.info.dsn, **{"password": driver.info.password, **TIMEOUTS})
+    url = connection.engine.url
+    known: dict[str, str | int | None] = {
+        "host": url.host,
+        "port": url.port,
+        "dbname": url.database,
+        "user": url.username,
+        "password": url.password,
+    }
+    return make_conninfo(conninfo(""), **known, **TIMEOUTS)
