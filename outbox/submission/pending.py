@@ -32,8 +32,10 @@ class Pending:
     """What a session's outermost transaction has to do for its jobs. It ends with it."""
 
     jobs: Jobs = field(default_factory=list)
-    commits: int = 0
-    """How many commits, of savepoints or of the whole, have begun and not succeeded."""
+    is_committing: bool = False
+    """Whether the commit of the whole has begun, and written the jobs."""
+    commits_in_savepoint: int = 0
+    """How many commits have begun while a savepoint was open, less the savepoints released."""
     released: SessionTransaction | None = None
     """The savepoint that was released last."""
     connection: Connection | None = None
@@ -65,7 +67,7 @@ def add(session: Session, rows: Sequence[Row], *, may_write: bool) -> None:
         session.connection()  # has SQLAlchemy raise
     root = session.get_transaction() or session.begin()
     pending = _pending(session)
-    if may_write and pending.commits:
+    if may_write and (pending.is_committing or pending.commits_in_savepoint):
         pending.connection = write(session, rows)
         return
     if not pending.jobs:
@@ -103,18 +105,20 @@ def _after_begin(session: Session, _: SessionTransaction, connection: Connection
 
 @event.listens_for(Session, "before_commit")
 def _before_commit(session: Session) -> None:
-    """Write the jobs if the whole commits. In a savepoint nobody says which of them does."""
+    """Write the jobs if the whole commits. While a savepoint is open, nobody says which does."""
     pending = _pending(session)
-    pending.commits += 1
-    if not session.in_nested_transaction():
+    if session.in_nested_transaction():
+        pending.commits_in_savepoint += 1
+    else:
+        pending.is_committing = True
         pending.write(session)
 
 
 @event.listens_for(Session, "after_commit")
 def _after_commit(session: Session) -> None:
     pending = _pending(session)
-    pending.commits -= 1
     if savepoint := session.get_nested_transaction():
+        pending.commits_in_savepoint -= 1
         pending.release(savepoint)
     elif pending.connection and not pending.connection.in_transaction():  # it may be part of one
         _wake_up(session, pending.connection)
@@ -124,8 +128,8 @@ def _after_commit(session: Session) -> None:
 def _after_transaction_end(session: Session, transaction: SessionTransaction) -> None:
     """Drop what was not committed.
 
-    A commit of the whole first releases the savepoints that are still open. Then there are commits
-    under way when the last one has ended, and `_before_commit` has not written.
+    A commit of the whole first releases the savepoints that are still open. When the last one has
+    ended, that commit is still counted, and nothing else will write the jobs.
     """
     pending: Pending | None = session.info.get(PENDING)
     if pending is None:
@@ -135,8 +139,8 @@ def _after_transaction_end(session: Session, transaction: SessionTransaction) ->
         del session.info[PENDING]
     elif transaction.nested:
         pending.drop(transaction)
-        is_whole = pending.commits > 0 and not session.in_nested_transaction()
-        if is_whole and transaction is pending.released:
+        is_last = transaction is pending.released and not session.in_nested_transaction()
+        if is_last and pending.commits_in_savepoint:
             pending.write(session)
 
 

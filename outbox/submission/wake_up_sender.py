@@ -139,9 +139,10 @@ def address_of(connection: sqlalchemy.Connection) -> str:
     """
     driver = connection.connection.driver_connection
     if isinstance(driver, psycopg.Connection | psycopg.AsyncConnection):
-        return make_conninfo(driver.info.dsn, **{"password": driver.info.password, **TIMEOUTS})
+        known: dict[str, Any] = {"password": driver.info.password}
+        return make_conninfo(driver.info.dsn, **known, **TIMEOUTS)
     url = connection.engine.url
-    known: dict[str, str | int | None] = {
+    known = {
         "host": url.host,
         "port": url.port,
         "dbname": url.database,

@@ -26,7 +26,11 @@ API = [
         "outbox.http.requests.transaction:store_answer",
     ),
     Moment("answer kept but not committed", "before", "outbox.http.requests.transaction:_commit"),
-    Moment("committed but no wake-up sent", "before", "outbox.submission.wake_up_sender:WakeUpSender.send"),
+    Moment(
+        "committed but no wake-up sent",
+        "before",
+        "outbox.submission.wake_up_sender:WakeUpSender.send",
+    ),
     Moment("committed but not answered", "after", "outbox.http.requests.transaction:_commit"),
 ]
 
