@@ -49,6 +49,7 @@ class PrivatePostgres(PrivateServer):
             # None: their paths may be no longer than 107 bytes, and nothing here needs one.
             "unix_socket_directories": "",
             "max_connections": 200,
+            "max_prepared_transactions": 8,
         }
         options = " ".join(f"-c {name}={value}" for name, value in settings.items())
         arguments = ("start", "-D", str(self.data), "-l", str(self.log), "-o", options)

@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import BaseModel
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from outbox.amqp.connection import BrokerGone, look
@@ -29,15 +30,17 @@ CROSS JOIN LATERAL (
 ) AS oldest
 """)
 
-State = Literal["ok", "unreachable", "read-only"]
+BrokerState = Literal["ok", "unreachable"]
+PostgresState = Literal["ok", "unreachable", "read-only", "busy"]
+"""Busy: all connections of this process to Postgres are in use, which says nothing of Postgres."""
 
 
 class Report(BaseModel):
     """Whether requests can be served; `outbox_lag_seconds` is the age of the oldest due event."""
 
     status: Literal["ready", "degraded", "not ready", "stopping"]
-    postgres: State
-    broker: State
+    postgres: PostgresState
+    broker: BrokerState
     outbox_lag_seconds: float | None
 
 
@@ -71,17 +74,19 @@ class Readiness:
             outbox_lag_seconds=lag,
         )
 
-    async def _check_postgres(self) -> tuple[State, float | None]:
+    async def _check_postgres(self) -> tuple[PostgresState, float | None]:
         try:
             async with asyncio.timeout(TIMEOUT_SECONDS), self._engine.connect() as connection:
                 found = (await connection.execute(OLDEST_DUE, {"queues": self._queues})).one()
+        except PoolTimeout:
+            return "busy", None
         except (SQLAlchemyError, TimeoutError):
             return "unreachable", None
         if found.is_read_only:
             await self._engine.dispose()  # a new connection may lead to the primary
         return "read-only" if found.is_read_only else "ok", found.lag or 0.0
 
-    def _check_broker(self) -> State:
+    def _check_broker(self) -> BrokerState:
         try:
             with look(self._amqp_url, TIMEOUT_SECONDS):
                 return "ok"

@@ -2,7 +2,6 @@
 
 import psycopg
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from outbox.postgres.causes import causes
 from outbox.postgres.stale_plans import is_stale
@@ -49,13 +48,11 @@ def is_own_conflict(error: BaseException) -> bool:
 def is_unreachable(error: BaseException | None) -> bool:
     """Whether Postgres is away, full or read-only, rather than refusing the statement.
 
-    Includes a refusal by this session only, because of what was prepared in it. Searches the
-    chain of causes, as applications wrap errors in their own.
+    Includes a refusal by this session only, because of what was prepared in it. To wait in vain
+    for a connection of one's own pool says nothing of Postgres. Searches the chain of causes, as
+    applications wrap errors in their own.
     """
-    return any(
-        isinstance(each, PoolTimeout) or _state(each).startswith(UNAVAILABLE) or is_stale(each)
-        for each in causes(error)
-    )
+    return any(_state(each).startswith(UNAVAILABLE) or is_stale(each) for each in causes(error))
 
 
 def may_have_committed(error: DBAPIError) -> bool:

@@ -90,6 +90,10 @@ async def _database_error(_: Request, error: Exception) -> JSONResponse:
     raise error
 
 
+async def _pool_exhausted(_: Request, __: Exception) -> JSONResponse:
+    return answer(_busy("all of this process's connections to the database are in use"))
+
+
 async def _deadline_passed(_: Request, __: Exception) -> JSONResponse:
     detail = "the database did not answer in time"
     return answer(Problem(types.OUTCOME_UNKNOWN, detail, headers={"Retry-After": "2"}))
@@ -109,6 +113,6 @@ _HANDLERS: dict[type[Exception], Callable[[Request, Exception], Coroutine[Any, A
     HTTPException: _http_error,
     RequestValidationError: _validation_error,
     DBAPIError: _database_error,
-    PoolTimeout: _database_error,
+    PoolTimeout: _pool_exhausted,
     TimeoutError: _deadline_passed,
 }

@@ -15,10 +15,14 @@ from service.subjects import NEW_JOBS
 from tests.support.network.deaf import deaf_server
 from tests.support.servers.read_only import read_only
 from tests.support.service.serving import serve
+from tests.support.wait import wait_for
 
 MAIL: Any = NEW_JOBS["a mail"]["value"]
 KEY = {"Authorization": "Bearer duly_000000000000_" + "x" * 43}
 NOBODY = "127.0.0.1:1"
+BLOCKED = """
+SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
+"""
 
 
 def test_with_postgres_down_requests_are_told_to_try_again_at_once(settings: Settings) -> None:
@@ -106,6 +110,32 @@ def test_a_request_waits_for_a_silent_postgres_no_longer_than_its_deadline(
 
     assert (answer.status_code, answer.json()["type"]) == (503, "/problems/outcome-unknown")
     assert again.status_code == 202
+
+
+def test_a_request_that_gets_no_connection_of_the_pool_is_not_told_that_postgres_is_away(
+    settings: Settings, client: httpx2.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "CONNECTIONS", 1)
+    monkeypatch.setattr(database, "CONNECT_SECONDS", 1)
+    with (
+        serve(settings) as address,
+        psycopg.connect(settings.database_url, autocommit=True) as sql_now,
+        psycopg.connect(settings.database_url) as blocker,
+        ThreadPoolExecutor(1) as thread,
+    ):
+        blocker.execute("LOCK TABLE duly.jobs IN EXCLUSIVE MODE")
+        post = thread.submit(httpx2.post, f"{address}/v1/jobs", headers=client.headers, json=MAIL)
+        wait_for("a blocked request", lambda: sql_now.execute(BLOCKED).rowcount)
+        answer = httpx2.get(f"{address}/v1/jobs", headers=client.headers)
+        ready = httpx2.get(f"{address}/readyz")
+        blocker.rollback()
+        assert post.result().status_code == 202
+
+    assert (answer.status_code, answer.json()["type"]) == (503, "/problems/unavailable")
+    assert "connections" in answer.json()["detail"]
+    assert "unreachable" not in answer.json()["detail"]
+    assert answer.headers["retry-after"]
+    assert (ready.status_code, ready.json()["postgres"]) == (503, "busy")
 
 
 def test_with_rabbitmq_down_a_post_succeeds_and_readiness_says_so(
