@@ -19,8 +19,8 @@ from outbox.submission import rate_limit
 from outbox.submission.rate_limit import BURST
 from outbox.submission.wake_up import CHANNEL, NOTIFY, listen
 from outbox.submission.wake_up_sender import THREAD, WakeUpSender
-from tests.support.network import proxy
 from tests.support.engine.line import note_kind
+from tests.support.network import proxy
 from tests.support.network.proxy import Proxy
 from tests.support.wait import wait_for
 

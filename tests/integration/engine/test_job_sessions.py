@@ -28,8 +28,8 @@ from outbox.postgres.address import sqlalchemy_url
 from outbox.postgres.outages import is_unreachable
 from outbox.store import transitions
 from outbox.submission.pending import WAKE_UP
-from tests.support.network import proxy
 from tests.support.engine.line import note_kind
+from tests.support.network import proxy
 from tests.support.network.proxy import Proxy
 from tests.support.wait import wait_for
 

@@ -19,7 +19,7 @@ from outbox import job_sessions, submit_all
 from outbox.postgres.address import sqlalchemy_url
 from outbox.submission.pending import PENDING, WAKE_UP
 from outbox.submission.wake_up import CHANNEL
-from tests.integration.engine.line import note_kind
+from tests.support.engine.line import note_kind
 
 NOTE = note_kind("q")
 DRIVERS: dict[str, dict[str, Any]] = {
