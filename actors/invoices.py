@@ -28,7 +28,8 @@ def render(work: RenderInvoice, job: Job) -> None:
         invoice = _invoice(session, work.invoice_id)
     name, pdf = f"invoices/{invoice.id}.pdf", draw(invoice)
     documents().put(name, pdf)
-    with job.transaction(result={"pdf": name, "bytes": len(pdf)}) as session:
+    with job.transaction() as session:
+        job.result = {"pdf": name, "bytes": len(pdf)}
         _invoice(session, work.invoice_id).pdf = name
         _submit_mail(session, invoice, name)
         _submit_webhooks(session, invoice, name)

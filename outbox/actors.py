@@ -1,8 +1,9 @@
 """An actor: the function that runs the jobs of one kind."""
 
+import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel
 
@@ -10,35 +11,49 @@ from outbox.job import Job
 from outbox.kinds import Kind
 
 M = TypeVar("M", bound=BaseModel)
+R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True)
-class Actor:
-    """A kind and the function that runs its jobs."""
+class Actor(Generic[M, R]):
+    """A kind and the function that runs its jobs. Calling it calls the function.
 
-    kind: Kind[..., Any]
-    function: Callable[[Any, Job], Any]
+    Await the call if the function is `async def`.
+    """
+
+    kind: Kind[..., M]
+    function: Callable[[M, Job], R]
+
+    def __call__(self, payload: M, job: Job) -> R:
+        return self.function(payload, job)
+
+    @property
+    def is_async(self) -> bool:
+        """Whether it runs on the worker's event loop, and not on one of its threads."""
+        call = getattr(self.function, "__call__", None)  # noqa: B004 - its type is asked for
+        return inspect.iscoroutinefunction(self.function) or inspect.iscoroutinefunction(call)
 
 
-def actor(kind: Kind[..., M]) -> Callable[[Callable[[M, Job], Any]], Actor]:
+def actor(kind: Kind[..., M]) -> Callable[[Callable[[M, Job], R]], Actor[M, R]]:
     """Make a function of (payload, job) the actor of `kind`.
 
-    The function may return any JSON value: it is the job's result. An effect in Postgres belongs in
-    `job.transaction()`. An effect elsewhere carries `job.id` as its idempotency key.
+    A `def` function runs on a thread of the worker; an `async def` one on its event loop, which it
+    must not block. It may return any JSON value: it is the job's result. An effect in Postgres
+    belongs in `job.transaction()`. An effect elsewhere carries `job.id` as its idempotency key.
     """
     return lambda function: Actor(kind, function)
 
 
-class Actors(Mapping[str, Actor]):
+class Actors(Mapping[str, Actor[Any, Any]]):
     """A worker's actors by kind. Raises ValueError if two have the same kind."""
 
-    def __init__(self, actors: Iterable[Actor]) -> None:
+    def __init__(self, actors: Iterable[Actor[Any, Any]]) -> None:
         given = list(actors)
         self._by_kind = {actor.kind.name: actor for actor in given}
         if len(self._by_kind) != len(given):
             raise ValueError("two actors have the same kind")
 
-    def __getitem__(self, kind: str) -> Actor:
+    def __getitem__(self, kind: str) -> Actor[Any, Any]:
         return self._by_kind[kind]
 
     def __iter__(self) -> Iterator[str]:

@@ -1,26 +1,27 @@
-"""One attempt at a job: validate the payload, run the actor, record the outcome.
+"""One attempt at a job, and the rules by which its end becomes a transition, without any I/O.
 
-Everything is written inside the call that Dramatiq makes, never in its after-hooks, which swallow
-exceptions and then acknowledge. So once the message is acknowledged, Postgres knows the outcome. If
-the process dies before that, the job is still running in Postgres and will be rescued.
+`Attempt.failed` is a generator: it yields the steps that it wants taken, each a row to write or a
+pause, and is sent the answers. A thread blocks for them, the event loop awaits them, so both follow
+the same rules. Everything is written before the message is answered. So once the message is
+acknowledged, Postgres knows the outcome. If the process dies before that, the job is still running
+in Postgres and will be rescued.
 
 While the process lives and owns the job, only a record ends an attempt. If making that record
 fails, a plain one is made that consults neither the error nor the retry policy.
 """
 
 import math
-import os
-import sys
-import threading
 import time
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Generator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, NoReturn
+from typing import Any, Protocol, TypeVar
 
 import psycopg
 import structlog
+from pydantic import BaseModel
 
 from outbox.actors import Actor
 from outbox.errors import Interrupted, Snooze, Superseded, TimeLimitExceeded, Uncertain
@@ -30,10 +31,8 @@ from outbox.postgres.outages import is_own_conflict, is_own_demotion, is_own_out
 from outbox.retry import Retry
 from outbox.store import transitions
 from outbox.values.result import UnstorableResult, storable
-from outbox.worker.broker import Dead
-from outbox.worker.records.failure_record import UNKNOWN_FAILURE, FailureRecorder
-from outbox.worker.records.group_commit import GroupCommit, GroupCommitClosed
-from outbox.worker.time_limit import TimeLimits, Watch
+from outbox.worker.records.failure_record import UNKNOWN_FAILURE, Failure, FailureRecorder
+from outbox.worker.records.group_commit import PROBE, GroupCommitClosed
 
 log = structlog.get_logger(__name__)
 
@@ -43,74 +42,106 @@ OUTAGE_SPREADS_SECONDS = 1.0
 """How long an outage may take to end all of the worker's connections."""
 NOT_OURS = "this worker no longer owns the job"
 
+Row = dict[str, Any]
+T = TypeVar("T")
+
+
+class Claim(Protocol):
+    """The row that CLAIM returns."""
+
+    attempt: int
+    attempt_limit: int
+    attempt_budget: int
+    subject: str | None
+    payload: Mapping[str, Any]
+
+
+class GroupCommitState(Protocol):
+    """What an attempt asks the group commit without waiting."""
+
+    lost_at: float
+
+    def wake_up(self) -> None:
+        """Tell the relays that there is work."""
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """The step of writing a row. Its answer is the group commit's: a row, None or an error."""
+
+    statement: str
+    row: Row
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """The step of waiting. Its answer is None."""
+
+    seconds: float
+
+
+Steps = Generator[Write | Pause, Any, T]
+"""Steps to take. In the end it returns, or raises GroupCommitClosed with nothing recorded."""
+
 
 class Attempt:
-    """One run of one job, and the record of how it ended."""
+    """One run of one job, and what is to be recorded of how it ended."""
 
     def __init__(
         self,
-        actor: Actor,
-        group_commit: GroupCommit,
-        limits: TimeLimits,
+        actor: Actor[Any, Any],
         job: Job,
-        claim: Any,
+        claim: Claim,
+        group_commit: GroupCommitState,
         patience: timedelta,
     ) -> None:
-        self._actor = actor
-        self._kind = actor.kind
-        self._group_commit = group_commit
-        self._limits = limits
+        self.actor = actor
+        self.kind = actor.kind
         self.job = job
-        self.dispatch_id = str(job.id), job.dispatch
         self._claim = claim
+        self._group_commit = group_commit
         self._patience = patience
         self._spent = claim.attempt - claim.attempt_limit + claim.attempt_budget
-        self._fence = {"id": str(job.id), "dispatch": job.dispatch, "attempt": claim.attempt}
+        self._fence: Row = {"id": str(job.id), "dispatch": job.dispatch, "attempt": claim.attempt}
         self._failure_recorder = FailureRecorder(actor.kind, claim.payload)
-        self._process = os.getpid()
-        self._thread: int | None = None
         self._is_valid = False
-        self._is_lost = False
-        self._watch: Watch | None = None
-        self._rejection: psycopg.Error | None = None
         self._began = -math.inf
-        self._busy_since: float | None = None
         self._seconds = 0.0
-
-    @property
-    def has_begun(self) -> bool:
-        """Whether a thread has started it."""
-        return self._thread is not None
 
     @property
     def fence(self) -> tuple[str, int, int]:
         """Job id, dispatch and attempt."""
-        return (*self.dispatch_id, self.job.attempt)
+        return str(self.job.id), self.job.dispatch, self.job.attempt
 
     @property
     def is_open(self) -> bool:
         """Whether no transaction has completed the job or is committing its completion."""
         return not (self.job.completed or self.job.is_committing)
 
-    def run(self) -> dict[str, Any] | None:
-        """Run the actor; return the row of SUCCEED still to be written, or None.
+    def begin(self) -> None:
+        """Note that it starts now."""
+        self._began = time.monotonic()
+        log.debug("started", attempt=self.job.attempt)
 
-        None means that the outcome is on record. Raises Dead if the job is now dead, and
-        GroupCommitClosed if the worker is stopping with nothing recorded.
+    def payload(self) -> BaseModel:
+        """The payload for the actor. Raises what its validation raises."""
+        payload: BaseModel = self.kind.parse(self._claim.payload).payload
+        self._is_valid = True
+        return payload
+
+    def succeeded(self, returned: Any) -> Row | None:
+        """The row of SUCCEED to write after the actor returned. Raises UnstorableResult.
+
+        None if the actor's transaction has completed the job: then that is logged.
         """
-        self._thread = threading.get_ident()
-        self._began = self._busy_since = time.monotonic()
-        try:
-            return self._run()
-        except (Dead, GroupCommitClosed):
-            raise
-        except BaseException as error:  # noqa: BLE001 - whatever it is, the attempt has ended
-            self._record_unknown_failure(error)
-            return None
-
-    def reject_result(self, why: psycopg.Error) -> None:
-        """Make the next `run` record that Postgres cannot store the result, and run nothing."""
-        self._rejection = why
+        self._seconds = round(time.monotonic() - self._began, 3)
+        if not self.job.completed:
+            result = self.job.result if returned is None else returned
+            return self._fence | {"result": storable(result)}
+        if returned is not None:
+            log.error("returned a result after its transaction had completed the job")
+        self.log_success(is_ours=True)
+        return None
 
     def log_success(self, *, is_ours: bool) -> None:
         """Log whether the success was recorded, or fenced off because the job is not ours."""
@@ -120,82 +151,34 @@ class Attempt:
         else:
             log.warning("superseded", why=NOT_OURS, **fields)
 
-    def interrupt(self) -> None:
-        """Stop the run, or keep it from starting: this worker no longer owns the job.
+    def failed(self, error: BaseException) -> Steps[bool]:
+        """Record what the actor, or what runs it, raised. Returns whether the job is now dead."""
+        try:
+            return (yield from self._record(error))
+        except (GroupCommitClosed, GeneratorExit):
+            raise
+        except BaseException as raised:  # noqa: BLE001 - whatever it is, the attempt has ended
+            error_type = type(raised).__qualname__
+        with suppress(Exception):
+            log.error("cannot record how it ended", error_type=error_type)
+        return (yield from self._retry_while_left(Retry().backoff(self._spent), UNKNOWN_FAILURE))
 
-        Records nothing. A call into C is not interrupted, but whatever the actor does afterwards is
-        fenced.
-        """
-        log.warning("interrupted", job=str(self.job.id), why=NOT_OURS)
-        self._is_lost = True
-        if self._watch is not None:
-            self._limits.interrupt(self._watch)
-
-    def hand_back(self) -> None:
+    def hand_back(self) -> Steps[None]:
         """Requeue the job for another worker at once, without spending the attempt.
 
         For a worker that stops while the actor still runs: what the actor does from now on is
         fenced.
         """
-        self._snooze(0, "its worker is stopping")
+        yield from self._snooze(0, "its worker is stopping")
 
-    def give_up(self) -> None:
+    def give_up(self) -> Steps[bool]:
         """Record a timeout, because the attempt did not respond to its time limit.
 
         For a worker that is about to be replaced because of it.
         """
-        with suppress(Dead):
-            self._retry_or_die(TimeLimitExceeded("it did not respond to its time limit"))
+        return self._retry_or_die(TimeLimitExceeded("it did not respond to its time limit"))
 
-    def is_stuck(self, margin: timedelta) -> bool:
-        """Whether it still runs `margin` past its time limit, for example in a call into C.
-
-        Waiting for the group commit or for its own COMMIT does not count. Either may take as long
-        as Postgres, or a standby that Postgres waits for, is unavailable.
-        """
-        busy_since = self._busy_since
-        if busy_since is None or self.job.is_committing:
-            return False
-        return time.monotonic() > busy_since + (self._kind.time_limit + margin).total_seconds()
-
-    def where(self) -> str:
-        """The stack of the actor's thread, for the log."""
-        frames = sys._current_frames()  # noqa: SLF001 - documented, despite its name
-        frame = frames.get(self._thread) if self._thread else None
-        return "".join(traceback.format_stack(frame)) if frame else ""
-
-    def _run(self) -> dict[str, Any] | None:
-        if self._rejection:
-            self._record_failure(UnstorableResult(str(self._rejection)))
-            return None
-        log.debug("started", attempt=self.job.attempt)
-        try:
-            result = self._act()
-        except BaseException as error:  # noqa: BLE001 - an attempt can end in SystemExit, too
-            self._record_failure(error)
-            return None
-        self._busy_since = None
-        self._seconds = round(time.monotonic() - self._began, 3)
-        if self.job.completed:
-            log.info("succeeded", attempt=self.job.attempt, seconds=self._seconds)
-            return None
-        return self._fence | {"result": result}
-
-    def _act(self) -> str | None:
-        """Run the actor within its time limit; return its result as text."""
-        with self._limits.limit(self._kind.time_limit) as self._watch:
-            if self._is_lost:
-                raise Interrupted
-            payload = self._kind.parse(self._claim.payload).payload
-            self._is_valid = True
-            try:
-                result = self._actor.function(payload, self.job)
-            finally:
-                if os.getpid() != self._process:
-                    os._exit(1)  # a child that the actor forked: the attempt is its parent's
-            return None if self.job.completed else storable(result)
-
-    def _record_failure(self, error: BaseException) -> None:
+    def _record(self, error: BaseException) -> Steps[bool]:
         for each in causes(error):
             # The actor's frames may hold all the memory there is, and the record needs some.
             traceback.clear_frames(each.__traceback__)
@@ -203,120 +186,129 @@ class Attempt:
             text = self._failure_recorder.text(error)
             log.error("failed after its transaction had completed the job", error=text)
         elif isinstance(error, Exception) and not self._is_valid:
-            self._put_off_or_die(self._failure_recorder.record("failed", error))
+            return (yield from self._put_off_or_die(self._describe("failed", error)))
         elif isinstance(error, Snooze):
-            self._snooze(error.delay.total_seconds(), self._failure_recorder.text(error))
+            delay = error.delay.total_seconds()
+            yield from self._snooze(delay, self._failure_recorder.text(error))
         elif isinstance(error, Superseded | Interrupted):
             log.warning("superseded", why=str(error) or NOT_OURS)
         elif is_own_conflict(error):
-            self._snooze(OUTAGE_DELAY_SECONDS, "its transaction conflicted with another")
-        elif is_own_demotion(error) or self._is_outage(error):
-            self._snooze(OUTAGE_DELAY_SECONDS, "Postgres is unavailable")
+            why = "its transaction conflicted with another"
+            yield from self._snooze(OUTAGE_DELAY_SECONDS, why)
+        elif is_own_demotion(error) or (yield from self._is_outage(error)):
+            yield from self._snooze(OUTAGE_DELAY_SECONDS, "Postgres is unavailable")
         else:
-            self._retry_or_die(error)
+            return (yield from self._retry_or_die(error))
+        return False
 
-    def _is_outage(self, error: BaseException) -> bool:
+    def _is_outage(self, error: BaseException) -> Steps[bool]:
         """Whether Postgres was unavailable: the group commit must have lost its connection too.
 
         The actor's connection alone proves nothing, because a job can end its own.
         """
         if not is_own_outage(error):
             return False
-        with self._waiting():
-            # An outage ends connections one by one, and perhaps the group commit's after this one.
-            time.sleep(OUTAGE_SPREADS_SECONDS)
-            return self._group_commit.has_lost_postgres_since(self._began)
+        # An outage ends connections one by one, and perhaps the group commit's after this one.
+        yield Pause(OUTAGE_SPREADS_SECONDS)
+        yield from _write(PROBE, {})
+        return self._group_commit.lost_at >= self._began
 
-    def _retry_or_die(self, error: BaseException) -> None:
-        failure = self._failure_recorder.record(_outcome(error), error)
-        policy = self._kind.retry
-        if isinstance(error, UnstorableResult) or not policy.allows(error):
-            self._die("refused", failure)
-        if isinstance(error, Uncertain) and self._count_uncertain() >= policy.uncertain:
-            self._die("uncertain", failure)
-        self._retry_while_left(policy.delay(self._spent, error), failure)
+    def _retry_or_die(self, error: BaseException) -> Steps[bool]:
+        failure = self._describe(_outcome(error), error)
+        policy = self.kind.retry
+        if _is_unstorable(error) or not policy.allows(error):
+            return (yield from self._die("refused", failure))
+        if isinstance(error, Uncertain):
+            earlier = yield from self._count_uncertain()
+            if earlier >= policy.uncertain:
+                return (yield from self._die("uncertain", failure))
+        return (yield from self._retry_while_left(policy.delay(self._spent, error), failure))
 
-    def _count_uncertain(self) -> int:
+    def _count_uncertain(self) -> Steps[int]:
         """How many earlier attempts ended uncertain since the job was submitted or replayed."""
         forgiven = self._claim.attempt_limit - self._claim.attempt_budget
-        with self._waiting():
-            row = self._group_commit.write(
-                transitions.COUNT_UNCERTAIN, {"id": self._fence["id"], "forgiven": forgiven}
-            )
+        asked = {"id": self._fence["id"], "forgiven": forgiven}
+        row = yield from _write(transitions.COUNT_UNCERTAIN, asked)
         count: int = row.uncertain
         return count
 
-    def _put_off_or_die(self, failure: dict[str, Any]) -> None:
+    def _put_off_or_die(self, failure: Failure) -> Steps[bool]:
         """Leave a payload that is invalid here to other workers: another release may accept it.
 
         The job dies once workers have refused it for `patience`.
         """
         error = failure["error_message"]
-        why = f"worker {self.job.worker} does not understand its payload: {error}"
         refusal = {
             "kind": "",
             "queue": "",
-            "why": why,
+            "why": f"worker {self.job.worker} does not understand its payload: {error}",
             "patience_seconds": self._patience.total_seconds(),
         }
-        with self._waiting():
-            is_put_off = (
-                self._group_commit.write(transitions.POSTPONE, self._fence | refusal) is not None
-            )
-        if not is_put_off:
-            self._die("invalid_payload", failure)
+        if (yield from _write(transitions.POSTPONE, self._fence | refusal)) is None:
+            return (yield from self._die("invalid_payload", failure))
         log.warning("put off: invalid payload", error=error)
+        return False
 
-    def _record_unknown_failure(self, error: BaseException) -> None:
-        with suppress(Exception):
-            log.error("cannot record how it ended", error_type=type(error).__qualname__)
-        self._retry_while_left(Retry().backoff(self._spent), UNKNOWN_FAILURE)
-
-    def _retry_while_left(self, delay: timedelta, failure: dict[str, Any]) -> None:
+    def _retry_while_left(self, delay: timedelta, failure: Failure) -> Steps[bool]:
         if self._claim.attempt >= self._claim.attempt_limit:
-            self._die("exhausted", failure)
+            return (yield from self._die("exhausted", failure))
         seconds = delay.total_seconds()
-        log.warning(
-            "failed, will retry", error=failure["error_message"], delay_seconds=round(seconds, 1)
-        )
-        self._write(transitions.RETRY, {"delay_seconds": seconds}, failure)
+        error = failure["error_message"]
+        log.warning("failed, will retry", error=error, delay_seconds=round(seconds, 1))
+        yield from self._write(transitions.RETRY, {"delay_seconds": seconds}, failure)
         self._group_commit.wake_up()
+        return False
 
-    def _die(self, reason: str, failure: dict[str, Any]) -> NoReturn:
+    def _die(self, reason: str, failure: Failure) -> Steps[bool]:
         log.error("dead", reason=reason, attempt=self.job.attempt, error=failure["error_message"])
-        self._write(transitions.DIE, {"reason": reason}, failure)
-        raise Dead(reason)
+        yield from self._write(transitions.DIE, {"reason": reason}, failure)
+        return True
 
-    def _snooze(self, seconds: float, why: str) -> None:
+    def _snooze(self, seconds: float, why: str) -> Steps[None]:
         log.info("snoozed", delay_seconds=seconds, why=why)
-        self._write(transitions.SNOOZE, {"delay_seconds": seconds}, {})
+        yield from self._write(transitions.SNOOZE, {"delay_seconds": seconds}, {})
 
-    def _write(self, transition: str, row: dict[str, Any], failure: dict[str, Any]) -> None:
+    def _write(self, transition: str, row: Row, failure: Failure) -> Steps[None]:
         """Write the transition, without the failure's text if Postgres cannot store that."""
         row = self._fence | row
-        with self._waiting():
-            try:
-                written = self._group_commit.write(transition, row | failure)
-            except psycopg.Error:
-                if not failure:
-                    raise
-                written = self._group_commit.write(
-                    transition, row | UNKNOWN_FAILURE | {"outcome": failure["outcome"]}
-                )
+        try:
+            written = yield from _write(transition, row | failure)
+        except psycopg.Error:
+            if not failure:
+                raise
+            unknown = UNKNOWN_FAILURE | {"outcome": failure["outcome"]}
+            written = yield from _write(transition, row | unknown)
         if written is None:
             log.warning("superseded", why=NOT_OURS)
 
-    @contextmanager
-    def _waiting(self) -> Iterator[None]:
-        """Pause the clock of `is_stuck` during a wait for the group commit, then reset it."""
-        self._busy_since = None
-        try:
-            yield
-        finally:
-            self._busy_since = time.monotonic()
+    def _describe(self, outcome: str, error: BaseException) -> Failure:
+        return self._failure_recorder.record(outcome, error)
+
+
+def take(steps: Steps[T], answer: Callable[[Write | Pause], Any]) -> T:
+    """Take the steps one by one, and return what they lead to."""
+    try:
+        step = next(steps)
+        while True:
+            step = steps.send(answer(step))
+    except StopIteration as end:
+        result: T = end.value
+        return result
+
+
+def _write(statement: str, row: Row) -> Steps[Any]:
+    """Write a row; returns the statement's row, or None if it was fenced off. Raises errors."""
+    answer = yield Write(statement, row)
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
 
 
 def _outcome(error: BaseException) -> str:
     if isinstance(error, TimeLimitExceeded):
         return "timed_out"
     return "uncertain" if isinstance(error, Uncertain) else "failed"
+
+
+def _is_unstorable(error: BaseException) -> bool:
+    return isinstance(error, UnstorableResult)

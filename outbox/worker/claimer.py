@@ -1,26 +1,25 @@
-"""Claims jobs for free threads: the stage between the consumers and the worker threads.
+"""Claims jobs for free slots: the stage between the consumers and what runs the actors.
 
-A message waits here until a thread is free for its queue. Then its job is claimed, together with
-the jobs of other messages, and handed to a thread once this worker owns it. So no thread waits for
-Postgres before it can start, and no job is claimed that could not start at once.
+A message waits here until its queue gets a free slot: a thread for a `def` actor, the place of a
+task for an `async def` one. Then its job is claimed, together with the jobs of other messages, and
+started once this worker owns it. So no thread waits for Postgres before it can start, and no job is
+claimed that could not start at once.
 """
 
-import queue
 import threading
-from collections.abc import Callable, Collection
-from contextlib import suppress
-from dataclasses import replace
+from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 
 from outbox.amqp.messages import Dispatch
 from outbox.store import transitions
 from outbox.worker.attempt import Attempt
-from outbox.worker.in_flight import ClaimedJob, InFlight
+from outbox.worker.delivery import Delivery
+from outbox.worker.in_flight import InFlight, JobInFlight, State
 from outbox.worker.records.group_commit import GroupCommit
-from outbox.worker.thread_shares import ThreadShares
+from outbox.worker.slots import Slots
 
 log = structlog.get_logger(__name__)
 
@@ -28,8 +27,17 @@ Prepare = Callable[[Dispatch, Any], Attempt]
 """Makes an attempt from a dispatch and the row that its claim returned."""
 
 
+class Runner(Protocol):
+    """What runs the actors of some kinds."""
+
+    slots: Slots[Delivery]
+
+    def start(self, job: JobInFlight) -> None:
+        """Run the claimed job, then `release` it. From any thread."""
+
+
 class Claimer:
-    """Takes the place of the work queue in Dramatiq's worker.
+    """Claims the jobs of the messages that the consumers receive.
 
     If the process dies, the broker gives the messages to other workers. A job that was claimed but
     had not started is rescued like one that was running.
@@ -40,118 +48,97 @@ class Claimer:
         group_commit: GroupCommit,
         in_flight: InFlight,
         prepare: Prepare,
-        *,
-        threads: int,
-        queues: Collection[str],
+        put_off: Callable[[Delivery], None],
     ) -> None:
-        """Raises TooFewThreads if there are fewer threads than queues."""
         self._group_commit = group_commit
         self._in_flight = in_flight
         self._prepare = prepare
-        self._threads = threads
+        self._put_off = put_off
+        self._runners: dict[str, Runner] = {}
         self._stopped = False
         self._lock = threading.Lock()
-        self._shares: ThreadShares[Any] = ThreadShares(threads, queues)
-        self._current = threading.local()
-        self._claimed: queue.SimpleQueue[Any] = queue.SimpleQueue()
 
-    def put(self, item: Any) -> None:
+    def serve(self, kind: str, runner: Runner) -> None:
+        """Claim the jobs of this kind, for that runner."""
+        self._runners[kind] = runner
+
+    def receive(self, delivery: Delivery) -> None:
         """Take a message from a consumer."""
+        runner = self._runners.get(delivery.dispatch.kind)
+        if runner is None:
+            return self._put_off(delivery)
         with self._lock:
-            self._shares.add(_queue_of(item), item)
-        self._claim_for_free_threads()
+            runner.slots.add(delivery.dispatch.queue, delivery)
+        return self._claim_for_free_slots(runner)
 
-    def get(self, timeout: float) -> Any:  # noqa: ARG002 - the signature is Dramatiq's
-        """Wait for a claimed job and return its message. Raises queue.Empty once stopped.
+    def release(self, job: JobInFlight) -> None:
+        """Free the job's slot, and claim a job for it."""
+        self._release(job.delivery)
 
-        Ignores `timeout`: with several threads waiting, CPython's SimpleQueue may wait forever
-        (up to 3.12: the remaining time can be negative, which it takes for no timeout).
-        """
-        item = self._claimed.get()
-        if item is None:
-            raise queue.Empty
-        self._current.queue = _queue_of(item)
-        return item
-
-    def task_done(self) -> None:
-        """Mark the calling thread free again, done with what it got."""
-        self._release(self._current.queue)
-
-    def run_again(self, claimed: ClaimedJob) -> None:
-        """Give a job that has already run to a thread once more.
-
-        Its message is a fresh copy: the thread of the first run may not be done with the old one.
-        """
-        message = claimed.item.message
-        item = replace(claimed.item, message=message.consumer.fresh_copy(message))
-        again = ClaimedJob(item, claimed.attempt)
-        self._in_flight.add(again)
+    def run_again(self, job: JobInFlight) -> None:
+        """Start a job that has already run once more."""
+        runner = self._runners[job.delivery.dispatch.kind]
         with self._lock:
-            self._shares.occupy(_queue_of(item))
-        self._hand_out(again)
+            runner.slots.occupy(job.delivery.dispatch.queue)
+        self._start(runner, job)
 
     def stop(self) -> None:
-        """Claim and start nothing more. What is claimed stays in flight.
-
-        Each thread is woken up once, so the threads must have been told to stop before.
-        """
+        """Claim and start nothing more. What is claimed stays in flight."""
         with self._lock:
             self._stopped = True
-            self._shares.clear()
-            with suppress(queue.Empty):
-                while True:
-                    self._claimed.get_nowait()
-            for _ in range(self._threads):
-                self._claimed.put(None)
+            for runner in self._runners.values():
+                runner.slots.clear()
 
-    def _claim_for_free_threads(self) -> None:
+    @property
+    def waiting(self) -> int:
+        """How many messages wait for a slot."""
+        return sum(len(runner.slots) for runner in set(self._runners.values()))
+
+    def _claim_for_free_slots(self, runner: Runner) -> None:
         while True:
             with self._lock:
-                item = None if self._stopped else self._shares.take()
-            if item is None:
+                delivery = None if self._stopped else runner.slots.take()
+            if delivery is None:
                 return
-            self._claim(item)
+            self._claim(delivery)
 
-    def _release(self, queue: str) -> None:
+    def _release(self, delivery: Delivery) -> None:
+        runner = self._runners[delivery.dispatch.kind]
         with self._lock:
-            self._shares.release(queue)
-        self._claim_for_free_threads()
+            runner.slots.release(delivery.dispatch.queue)
+        self._claim_for_free_slots(runner)
 
-    def _claim(self, item: Any) -> None:
-        dispatch: Dispatch = item.message.dispatch
-        if not self._in_flight.reserve(dispatch):
-            item.message.consumer.settle(item.message)  # a duplicate of one in flight
+    def _claim(self, delivery: Delivery) -> None:
+        job = self._in_flight.reserve(delivery)
+        if job is None:
+            delivery.settle()  # a duplicate of one in flight
             with self._lock:
-                self._shares.release(dispatch.queue)
+                self._runners[delivery.dispatch.kind].slots.release(delivery.dispatch.queue)
             return
-        row = {"id": dispatch.job_id, "dispatch": dispatch.dispatch, "kind": dispatch.kind}
-        self._group_commit.post(transitions.CLAIM, row, partial(self._on_claim, item))
+        id_, number, kind, _ = delivery.dispatch
+        row = {"id": id_, "dispatch": number, "kind": kind}
+        self._group_commit.post(transitions.CLAIM, row, partial(self._on_claim, job))
 
-    def _on_claim(self, item: Any, answer: Any) -> None:
+    def _on_claim(self, job: JobInFlight, answer: Any) -> None:
         """Take the claim's row, None if the message is stale, or an error.
 
         Runs on the group-commit thread.
         """
-        message, dispatch = item.message, item.message.dispatch
+        dispatch = job.delivery.dispatch
         if answer is not None and not isinstance(answer, Exception):
-            claimed = ClaimedJob(item, self._prepare(dispatch, answer))
-            self._in_flight.add(claimed)
-            return self._hand_out(claimed)
-        self._in_flight.remove((dispatch.job_id, dispatch.dispatch))
+            job.attempt = self._prepare(dispatch, answer)
+            return self._start(self._runners[dispatch.kind], job)
+        self._in_flight.remove(job)
         if answer is None:
             log.debug("message is stale", job=dispatch.job_id, dispatch=dispatch.dispatch)
-            message.consumer.settle(message)
+            job.delivery.settle()
         else:
             log.warning("message given back", job=dispatch.job_id, why=str(answer))
-            message.consumer.give_back(message)
-        return self._release(dispatch.queue)
+            job.delivery.give_back()
+        return self._release(job.delivery)
 
-    def _hand_out(self, claimed: ClaimedJob) -> None:
+    def _start(self, runner: Runner, job: JobInFlight) -> None:
         with self._lock:
+            job.enter(State.CLAIMED)
             if not self._stopped:
-                self._claimed.put(claimed.item)
-
-
-def _queue_of(item: Any) -> str:
-    queue: str = item.message.dispatch.queue
-    return queue
+                runner.start(job)

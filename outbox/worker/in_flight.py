@@ -1,53 +1,127 @@
-"""The jobs that a worker process has in flight."""
+"""The jobs that a worker process has in flight, and the state that each is in."""
 
-from dataclasses import dataclass
-from typing import Any
+import time
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import Protocol
+
+import psycopg
 
 from outbox.amqp.messages import Dispatch
 from outbox.worker.attempt import Attempt
+from outbox.worker.delivery import Delivery
 
 DispatchId = tuple[str, int]
 """Job id and dispatch. A job taken from this process may come back under a later dispatch."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class ClaimedJob:
-    """A claimed job: Dramatiq's work item with its message, and its attempt."""
+class State(Enum):
+    """Where a job in flight is: each state follows the one before it.
 
-    item: Any
-    attempt: Attempt
+    From RECORDING a job returns to RUNNING until its outcome is settled, and to CLAIMED if Postgres
+    cannot store its result.
+    """
+
+    RESERVED = auto()
+    """Its claim is handed in."""
+    CLAIMED = auto()
+    """Postgres says that it is this worker's. It is about to start."""
+    RUNNING = auto()
+    """Its actor runs, or our code that finds out what the actor's error means."""
+    RECORDING = auto()
+    """It waits for Postgres to record something, however long Postgres is unavailable."""
+
+
+class Run(Protocol):
+    """The thread or task in which an actor runs."""
+
+    def interrupt(self) -> None:
+        """Raise Interrupted in it, unless its actor has ended. From any thread."""
+
+    def where(self) -> str:
+        """Its stack, for the log."""
+
+
+@dataclass(slots=True, eq=False)
+class JobInFlight:
+    """One dispatch of a job, from before its claim until its outcome is on record."""
+
+    delivery: Delivery
+    state: State = State.RESERVED
+    since: float = field(default_factory=time.monotonic)
+    """When the state began, on the monotonic clock."""
+    attempt: Attempt = field(init=False)
+    """Set by the claim."""
+    run: Run | None = None
+    """Set once it runs."""
+    rejection: psycopg.Error | None = None
+    """Why Postgres cannot store its result: this is then to be recorded, and nothing to be run."""
+    is_lost: bool = False
+    """Whether this worker no longer owns it: then it must not start."""
+
+    def enter(self, state: State) -> None:
+        """Change the state."""
+        self.state, self.since = state, time.monotonic()
+
+    @property
+    def dispatch_id(self) -> DispatchId:
+        """Job id and dispatch."""
+        return _id(self.delivery.dispatch)
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether its actor has started."""
+        return self.run is not None
+
+    def interrupt(self) -> None:
+        """Stop the run, or keep it from starting: this worker no longer owns the job.
+
+        Records nothing. A call into C is not interrupted, but whatever the actor does afterwards is
+        fenced.
+        """
+        self.is_lost = True
+        if self.run is not None:
+            self.run.interrupt()
+
+    def runs_longer_than(self, seconds: float) -> bool:
+        """Whether it has been RUNNING for so long, its own COMMIT apart.
+
+        That may take as long as Postgres, or a standby that it waits for, is unavailable.
+        """
+        if self.state is not State.RUNNING or self.attempt.job.is_committing:
+            return False
+        return time.monotonic() > self.since + seconds
 
 
 class InFlight:
-    """The dispatches of a process, each at most once, from before the claim to the record."""
+    """The dispatches of a process, each at most once."""
 
     def __init__(self) -> None:
-        self._reserved: dict[DispatchId, object] = {}
-        self._claimed: dict[DispatchId, ClaimedJob] = {}
+        self._jobs: dict[DispatchId, JobInFlight] = {}
 
-    def reserve(self, dispatch: Dispatch) -> bool:
-        """Reserve the dispatch. False if this process has it in flight already."""
-        mine = object()
-        return self._reserved.setdefault((dispatch.job_id, dispatch.dispatch), mine) is mine
+    def reserve(self, delivery: Delivery) -> JobInFlight | None:
+        """Take the message's dispatch in. None if this process has it in flight already."""
+        job = JobInFlight(delivery)
+        mine = self._jobs.setdefault(job.dispatch_id, job)
+        return job if mine is job else None
 
-    def add(self, claimed: ClaimedJob) -> None:
-        """Add the claimed job of a reserved dispatch."""
-        self._claimed[claimed.attempt.dispatch_id] = claimed
-
-    def find(self, job_id: str, dispatch: int) -> ClaimedJob:
-        """The claimed job of that dispatch."""
-        return self._claimed[job_id, dispatch]
+    def find(self, job_id: str, dispatch: int) -> JobInFlight:
+        """The job of that dispatch."""
+        return self._jobs[job_id, dispatch]
 
     def has(self, dispatch_id: DispatchId) -> bool:
-        """Whether the dispatch is reserved."""
-        return dispatch_id in self._reserved
+        """Whether the dispatch is in flight."""
+        return dispatch_id in self._jobs
 
-    def remove(self, dispatch_id: DispatchId) -> None:
-        """Release the dispatch: its attempt is on record, or there is none."""
-        self._claimed.pop(dispatch_id, None)
-        self._reserved.pop(dispatch_id, None)
+    def remove(self, job: JobInFlight) -> None:
+        """Let the job go: its outcome is on record, or there is none."""
+        self._jobs.pop(job.dispatch_id, None)
 
     @property
-    def attempts(self) -> list[Attempt]:
-        """All attempts in flight, including those about to start or to be recorded."""
-        return [each.attempt for each in list(self._claimed.values())]
+    def claimed(self) -> list[JobInFlight]:
+        """All jobs that this worker has claimed and not yet let go."""
+        return [each for each in list(self._jobs.values()) if each.state is not State.RESERVED]
+
+
+def _id(dispatch: Dispatch) -> DispatchId:
+    return dispatch.job_id, dispatch.dispatch

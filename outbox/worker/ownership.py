@@ -11,8 +11,8 @@ from contextlib import suppress
 import structlog
 
 from outbox.store import transitions
-from outbox.worker.attempt import Attempt
-from outbox.worker.in_flight import InFlight
+from outbox.worker.attempt import NOT_OURS
+from outbox.worker.in_flight import InFlight, JobInFlight
 from outbox.worker.records.group_commit import RUNNING, GroupCommit, GroupCommitClosed
 
 log = structlog.get_logger(__name__)
@@ -36,7 +36,7 @@ class Ownership:
         self._group_commit = group_commit
         self._in_flight = in_flight
         self._unknown: set[Fence] = set()
-        self._lost: set[Attempt] = set()
+        self._lost: set[JobInFlight] = set()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="ownership", daemon=True)
 
@@ -63,12 +63,15 @@ class Ownership:
         running = {(job, dispatch, attempt) for job, dispatch, attempt in answer.running}
         unknown = {each for each in running if not self._in_flight.has(each[:2])}
         lost = {
-            each for each in self._in_flight.attempts if each.is_open and each.fence not in running
+            each
+            for each in self._in_flight.claimed
+            if each.attempt.is_open and each.attempt.fence not in running
         }
         for fence in unknown & self._unknown:
             self._hand_back(fence)
-        for attempt in lost & self._lost:
-            attempt.interrupt()
+        for job in lost & self._lost:
+            log.warning("interrupted", job=str(job.attempt.job.id), why=NOT_OURS)
+            job.interrupt()
         self._unknown, self._lost = unknown, lost
 
     def _hand_back(self, fence: Fence) -> None:

@@ -188,7 +188,7 @@ def fill_the_disk(job: Job) -> None:
 
 def leave_transaction_open(job: Job) -> NoReturn:
     """Holds a connection, a transaction and its locks, for ever."""
-    session = job.sessions()
+    session = job.sessions().__enter__()
     Effects.add(session, job.id)
     LEFT_OPEN.append(session)
     raise ValueError("left it open")

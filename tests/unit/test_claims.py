@@ -3,21 +3,13 @@ from threading import Thread
 
 import pytest
 
-from outbox.worker.claimer import Claimer
-from outbox.worker.in_flight import InFlight
-from outbox.worker.records.group_commit import GroupCommit
+from outbox.worker.threads import ThreadQueue
 
 THREADS = 32
 
 
 def test_all_threads_that_wait_for_a_job_are_woken_up_when_it_stops() -> None:
-    claims = Claimer(
-        GroupCommit("", "w"),
-        InFlight(),
-        lambda *_: pytest.fail("nothing is claimed"),
-        threads=THREADS,
-        queues=["q"],
-    )
+    claims = ThreadQueue(THREADS, lambda _: pytest.fail("nothing is claimed"))
 
     def wait() -> None:
         with pytest.raises(queue.Empty):

@@ -87,7 +87,7 @@ def worker(
     """Run jobs until SIGTERM or Ctrl-C. Running jobs then finish, or are handed back."""
     from outbox import logs
     from outbox.worker import process as worker_process
-    from outbox.worker.thread_shares import TooFewThreads
+    from outbox.worker.slots import TooFewSlots
 
     wanted = None if queues is None else _known(queues.split(","))
     logs.configure(settings())
@@ -103,7 +103,7 @@ def worker(
             patience=settings().unknown_after,
             grace=timedelta(seconds=grace),
         )
-    except TooFewThreads as error:
+    except TooFewSlots as error:
         raise Stop(str(error), Code.USAGE) from None
     exit_now(code)
 

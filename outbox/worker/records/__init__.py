@@ -1,4 +1,4 @@
 """How claims and outcomes reach Postgres, and how a failure is described there.
 
-Reading order: group_commit, group_size, held_records, failure_record.
+Reading order: failure_record, outcomes, group_commit, group_size, held_records, unusable_messages.
 """

@@ -13,7 +13,13 @@ from outbox.redaction.scrub import scrub
 LONGEST_MESSAGE = 10_000
 LONGEST_TRACEBACK = 50_000
 
-UNKNOWN_FAILURE = {
+Failure = dict[str, Any]
+"""The columns that describe a failure in `duly.attempts`."""
+
+RUNNERS = ("outbox.worker.threads", "outbox.worker.event_loop", "outbox.actors")
+"""The modules whose frames come before the actor's own."""
+
+UNKNOWN_FAILURE: Failure = {
     "outcome": "failed",
     "error_type": "Unknown",
     "error_message": "how it ended cannot be told",
@@ -29,9 +35,9 @@ class FailureRecorder:
         self._kind = kind
         self._payload = payload
 
-    def record(self, outcome: str, error: BaseException) -> dict[str, Any]:
+    def record(self, outcome: str, error: BaseException) -> Failure:
         """The failure as columns of the attempt's record."""
-        failure = {"outcome": outcome, "error_type": self._clean(type(error).__qualname__)}
+        failure: Failure = {"outcome": outcome, "error_type": self._clean(type(error).__qualname__)}
         try:
             trace = _truncated(self._clean(_traceback(error)), LONGEST_TRACEBACK)
             return failure | {"error_message": self.text(error), "traceback": trace}
@@ -65,9 +71,9 @@ def _truncated(text: str, longest: int) -> str:
 
 
 def _traceback(error: BaseException) -> str:
-    """The traceback without the leading frames of attempt.py."""
+    """The traceback without the leading frames of what runs the actor."""
     frames = error.__traceback__
-    while frames and frames.tb_frame.f_globals.get("__name__") == "outbox.worker.attempt":
+    while frames and frames.tb_frame.f_globals.get("__name__") in RUNNERS:
         frames = frames.tb_next
     text = "".join(traceback.format_exception(type(error), error, frames))
     for each in causes(error):

@@ -140,12 +140,16 @@ class GroupCommit:
         GroupCommitClosed instead, as it does if Postgres has not answered by `give_up_at`. Raises
         psycopg's errors for a row with data that Postgres cannot store.
         """
-        answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self.post(statement, row, answers.put)
-        answer = self._await_answer(answers)
+        answer = self.ask(statement, row)
         if isinstance(answer, Exception):
             raise answer
         return answer
+
+    def ask(self, statement: str, row: Mapping[str, Any]) -> Any:
+        """As `write`, but return what `write` would raise."""
+        answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self.post(statement, row, answers.put)
+        return self._await_answer(answers)
 
     def post(
         self, statement: str, row: Mapping[str, Any], on_answer: Callable[[Any], None]
@@ -156,14 +160,6 @@ class GroupCommit:
         and must neither block nor raise. It is never called if the thread has ended.
         """
         self._entries.put(_Entry(statement, row, on_answer))
-
-    def has_lost_postgres_since(self, moment: float) -> bool:
-        """Whether Postgres has been unavailable since that moment of the monotonic clock.
-
-        Being unavailable now counts. Waits and raises as `write` does.
-        """
-        self.write(PROBE, {})
-        return self.lost_at >= moment
 
     def wake_up(self) -> None:
         """Tell the relays that there is work. Best effort; does not block."""

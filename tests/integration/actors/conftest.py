@@ -53,8 +53,7 @@ def claim(engine: Engine, configure: Configure) -> Claim:
             worker="test",
             attempt_limit=row.attempt_limit,
             subject=row.subject,
-            sessions=lambda: Session(engine),
-            wake_up=lambda: None,
+            open_session=lambda: Session(engine),
         )
 
     return claim

@@ -6,7 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from outbox import Actor
-from outbox.worker.process import Worker
+from outbox.worker.broker import Consumer
+from outbox.worker.worker import Worker
+from tests.support.engine.by_hand import WAITING, ByHand
 from tests.integration.engine.gate import Gate
 from tests.support.engine.by_hand import WAITING, ByHand
 from tests.support.engine.line import Line, do_nothing, note_kind, prefetched
@@ -31,7 +33,7 @@ def states(by_hand: ByHand) -> dict[str, int]:
 def unsettled(worker: Worker, queue: str) -> int:
     """How many messages the worker holds that it has not acknowledged."""
     consumer = worker._worker.consumers[queue].consumer
-    return len(consumer.known_tags) if consumer else 0  # type: ignore[attr-defined]
+    return len(consumer.answers.unanswered) if isinstance(consumer, Consumer) else 0
 
 
 def test_no_more_jobs_are_claimed_than_threads_can_begin(
@@ -79,7 +81,7 @@ def test_a_job_claimed_but_not_begun_is_handed_back_at_once_by_a_worker_that_sto
     wait_for("one to begin", lambda: gate.came)
     for thread in worker._worker.workers:
         thread.stop()
-    worker._claimer._claimed.put(None)  # the idle one waits for a job, however long
+    worker._threads.queue._claimed.put(None)  # the idle one waits for a job, however long
     wait_for("the other thread to end", lambda: _living(worker) == 1)
     job = line.submit(kind(text="b"))
     line.wait_for(job, "running")

@@ -8,8 +8,6 @@ from dramatiq.errors import BrokerConnectionError
 from outbox.amqp import connection
 from outbox.amqp.connection import BrokerGone
 from outbox.worker.broker import Broker
-from outbox.worker.records.group_commit import GroupCommit
-from outbox.worker.unusable_messages import PATIENCE, UnusableMessages
 from tests.support.network.deaf import deaf_server
 
 
@@ -24,11 +22,14 @@ def test_a_link_to_a_broker_that_never_answers_is_given_up(monkeypatch: pytest.M
         asyncio.run(connect(port))
 
 
+def nothing_comes(*_: object) -> None:
+    """Take no message, as there is none."""
+    pytest.fail("a message")
+
+
 def test_a_worker_takes_it_for_a_lost_connection() -> None:
     with deaf_server() as port:
-        broker = Broker(
-            f"amqp://127.0.0.1:{port}/?stack_timeout=0.1&connection_attempts=1",
-            UnusableMessages(GroupCommit("", "w1"), PATIENCE),
-        )
+        url = f"amqp://127.0.0.1:{port}/?stack_timeout=0.1&connection_attempts=1"
+        broker = Broker(url, {"mail": 1}, nothing_comes, nothing_comes)
         with pytest.raises(BrokerConnectionError):
             broker.consume("mail", timeout=1)

@@ -4,17 +4,24 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from dramatiq.worker import ConsumerThread
 from pydantic import BaseModel, field_validator
 
 from outbox import Actor, Job, Kind, Retry, Snooze, Uncertain
 from outbox.worker.broker import Consumer
 from outbox.worker.records.failure_record import FailureRecorder
-from tests.integration.engine.refusing import DATA, Refusing
+from outbox.worker.worker import Worker
 from tests.support.engine.line import AT_ONCE, Line, Note, do_nothing, note_kind
-from tests.support.wait import PATIENCE_SECONDS, wait_for
+from tests.integration.engine.refusing import DATA, Refusing
+from tests.support.wait import wait_for
 
 Failing = Callable[[Note, Job], Any]
+
+
+def consumer_of(worker: Worker, queue: str) -> Consumer:
+    """The worker's consumer of the queue, as it is now."""
+    consumer = worker._worker.consumers[queue].consumer
+    assert isinstance(consumer, Consumer)
+    return consumer
 
 
 def test_what_the_actor_returns_is_the_result(line: Line, queue: str) -> None:
@@ -348,41 +355,21 @@ def test_a_result_that_only_postgres_refuses_is_death_at_once(
     assert (letter.reason, letter.error_type, job.attempt) == ("refused", "UnstorableResult", 1)
 
 
-def test_a_thread_late_to_end_does_not_answer_for_a_job_that_has_run_again_since(
-    line: Line,
-    queue: str,
-    refusing: Refusing,
-    monkeypatch: pytest.MonkeyPatch,
+def test_a_job_whose_result_is_refused_answers_its_message_once(
+    line: Line, queue: str, refusing: Refusing
 ) -> None:
-    """Postgres refused its result, so the job has died meanwhile, and its message was refused."""
-    refused, late = threading.Event(), threading.Event()
-    end, nack = ConsumerThread.post_process_message, Consumer.nack
-
-    def note_refusal(consumer: Consumer, message: Any) -> None:
-        nack(consumer, message)
-        refused.set()
-
-    def be_late(thread: ConsumerThread, message: Any) -> None:
-        if message.failed:
-            return end(thread, message)
-        refused.wait(PATIENCE_SECONDS)
-        end(thread, message)
-        return late.set()
-
-    monkeypatch.setattr(Consumer, "nack", note_refusal)
-    monkeypatch.setattr(ConsumerThread, "post_process_message", be_late)
+    """Twice, and RabbitMQ would close the channel: the consumer would be another."""
     kind = note_kind(queue)
     refusing.refuse("jobs", "new.result = '7'", DATA)
     line.start_relay(queue)
     worker = line.start_worker(Actor(kind, lambda note, _: 7 if note.text == "seven" else 8))
+    line.wait_for(line.submit(kind(text="eight")), "succeeded")
+    consumer = consumer_of(worker, queue)
     line.wait_for(line.submit(kind(text="seven")), "dead")
-    assert late.wait(PATIENCE_SECONDS)
-    consumer = worker._worker.consumers[queue].consumer
     line.wait_for(line.submit(kind(text="eight")), "succeeded")
     wait_for("the message's bytes", lambda: line.letters()[0].message_body)
-    assert consumer is not None
-    wait_for("its answers", lambda: not consumer.known_tags)  # type: ignore[attr-defined]
-    assert worker._worker.consumers[queue].consumer is consumer
+    wait_for("its answers", lambda: not consumer.answers.unanswered)
+    assert consumer_of(worker, queue) is consumer
 
 
 def test_a_job_that_is_retried_since_its_refused_result_cannot_be_told_has_its_message_acknowledged(
@@ -397,8 +384,8 @@ def test_a_job_that_is_retried_since_its_refused_result_cannot_be_told_has_its_m
     line.start_relay(queue)
     worker = line.start_worker(Actor(kind, lambda *_: 7))
     assert line.wait_for(line.submit(kind()), "dead").attempt == 2
-    consumer: Any = worker._worker.consumers[queue].consumer
-    wait_for("the answers to both", lambda: not consumer.known_tags)
+    consumer = consumer_of(worker, queue)
+    wait_for("the answers to both", lambda: not consumer.answers.unanswered)
 
 
 @pytest.mark.parametrize("result", [object(), float("nan"), "nul \0", "half a pair \ud800", {1, 2}])
@@ -409,8 +396,9 @@ def test_a_result_that_cannot_be_kept_is_death_at_once(
     def do(note: Note, job: Job) -> Any:
         if way == "returned":
             return result
-        with job.transaction(result):
-            return None
+        with job.transaction():
+            job.result = result
+        return None
 
     kind = note_kind(queue, retry=AT_ONCE)
     line.start_relay(queue)

@@ -38,8 +38,9 @@ def test_code_of_the_actors_that_runs_after_it_has_failed_is_seen(line: Line, qu
     worker = line.start_worker(Actor(kind, do))
     job = line.submit(kind())
     (stuck,) = wait_for("a stuck attempt", lambda: worker.stuck(timedelta()))
-    assert stuck.job.id == job
-    assert "go_on.wait" in stuck.where()
+    assert stuck.attempt.job.id == job
+    assert stuck.run
+    assert "go_on.wait" in stuck.run.where()
     go_on.set()
     line.wait_for(job, "succeeded")
 

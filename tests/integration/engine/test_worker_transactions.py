@@ -20,11 +20,11 @@ def test_effect_completion_and_what_follows_are_one_commit(
     """They carry the same transaction id."""
     first, second = note_kind(queue), note_kind(new_queue(), "test.second")
 
-    def do(note: Note, job: Job) -> str:
-        with job.transaction({"said": note.text}) as tx:
+    def do(note: Note, job: Job) -> None:
+        with job.transaction() as tx:
             effects.add(tx, job.id)
             submit(tx, second())
-        return "ignored"
+            job.result = {"said": note.text}
 
     line.start_worker(Actor(first, do))
     line.start_relay(queue)

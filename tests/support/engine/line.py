@@ -21,7 +21,7 @@ from outbox.operations.jobs import AttemptRecord, JobRecord
 from outbox.operations.overdue import OverdueJob
 from outbox.relay import process as relay_process
 from outbox.relay.loop import Relay
-from outbox.worker.process import Worker
+from outbox.worker.worker import Worker
 from tests.support.wait import wait_for
 
 AT_ONCE = Retry(attempts=3, first=timedelta())
@@ -39,13 +39,13 @@ def note_kind(queue: str, name: str = "test.note", **options: Any) -> Kind[..., 
     return Kind(name, Note, queue=queue, **({"retry": AT_ONCE} | options))
 
 
-def do_nothing(_note: Note, _job: Job) -> None:
+def do_nothing(_payload: BaseModel, _job: Job) -> None:
     """An actor without a care."""
 
 
 def prefetched(worker: Worker) -> int:
     """How many messages wait inside the worker."""
-    return len(worker._claimer._shares)
+    return worker._claimer.waiting
 
 
 class Line:
@@ -60,7 +60,7 @@ class Line:
 
     def start_worker(
         self,
-        *actors: Actor,
+        *actors: Actor[Any, Any],
         threads: int = 4,
         amqp_url: str | None = None,
         patience: timedelta = timedelta(hours=1),

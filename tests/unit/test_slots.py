@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outbox.worker.thread_shares import ThreadShares
+from outbox.worker.slots import Slots
 
 SLOW, URGENT = "slow", "urgent"
 
 
 def test_a_queue_that_takes_all_it_gets_leaves_one_thread_to_each_other() -> None:
-    shares = ThreadShares[str](4, [SLOW, URGENT, "third"])
+    shares = Slots[str](4, [SLOW, URGENT, "third"])
     for number in range(10):
         shares.add(SLOW, f"s{number}")
     assert [shares.take() for _ in range(3)] == ["s0", "s1", None]
@@ -24,7 +24,7 @@ def test_a_queue_that_takes_all_it_gets_leaves_one_thread_to_each_other() -> Non
 
 
 def test_a_single_queue_has_all_threads() -> None:
-    shares = ThreadShares[int](3, [SLOW])
+    shares = Slots[int](3, [SLOW])
     for number in range(4):
         shares.add(SLOW, number)
     assert [shares.take() for _ in range(4)] == [0, 1, 2, None]
@@ -33,7 +33,7 @@ def test_a_single_queue_has_all_threads() -> None:
 
 
 def test_queues_that_all_wait_get_the_shared_threads_in_turns() -> None:
-    shares = ThreadShares[str](6, [SLOW, URGENT])
+    shares = Slots[str](6, [SLOW, URGENT])
     for _ in range(6):
         shares.add(SLOW, SLOW)
     for _ in range(6):
@@ -43,7 +43,7 @@ def test_queues_that_all_wait_get_the_shared_threads_in_turns() -> None:
 
 def test_fewer_threads_than_queues_are_refused() -> None:
     with pytest.raises(ValueError, match="2 threads are too few: each of the 3 queues"):
-        ThreadShares[str](2, ["a", "b", "c"])
+        Slots[str](2, ["a", "b", "c"])
 
 
 @given(
@@ -53,7 +53,7 @@ def test_fewer_threads_than_queues_are_refused() -> None:
 def test_no_thread_idles_that_could_work_and_none_is_given_twice(
     shared: int, events: list[tuple[str, str]]
 ) -> None:
-    shares = ThreadShares[str](3 + shared, "abc")
+    shares = Slots[str](3 + shared, "abc")
     waiting, busy = Counter[str](), Counter[str]()
     for queue, event in events:
         if event == "add":

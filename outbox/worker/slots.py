@@ -1,4 +1,4 @@
-"""Decides which queue's message gets a worker's next free thread."""
+"""Decides which queue's message gets a worker's next free slot: a thread, or a task's place."""
 
 from collections import Counter, OrderedDict, deque
 from collections.abc import Collection
@@ -7,24 +7,24 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 
-class TooFewThreads(ValueError):
-    """A worker serves more queues than it has threads."""
+class TooFewSlots(ValueError):
+    """A worker serves more queues than it has slots for."""
 
 
-class ThreadShares(Generic[T]):
-    """Reserves one thread for each queue and shares the rest among all queues, in turns.
+class Slots(Generic[T]):
+    """Reserves one slot for each queue and shares the rest among all queues, in turns.
 
-    So long jobs of one queue never keep another queue's jobs waiting for a thread. Not thread-safe:
+    So long jobs of one queue never keep another queue's jobs waiting for a slot. Not thread-safe:
     the caller must serialize the calls.
     """
 
-    def __init__(self, threads: int, queues: Collection[str]) -> None:
-        """Raises TooFewThreads if there are fewer threads than queues."""
-        if threads < len(queues):
-            raise TooFewThreads(
-                f"{threads} threads are too few: each of the {len(queues)} queues needs its own"
+    def __init__(self, count: int, queues: Collection[str], unit: str = "threads") -> None:
+        """Raises TooFewSlots if there are fewer slots than queues."""
+        if count < len(queues):
+            raise TooFewSlots(
+                f"{count} {unit} are too few: each of the {len(queues)} queues needs its own"
             )
-        self._shared = threads - len(queues)
+        self._shared = count - len(queues)
         self._waiting: OrderedDict[str, deque[T]] = OrderedDict((each, deque()) for each in queues)
         self._busy: Counter[str] = Counter()
 
@@ -32,12 +32,16 @@ class ThreadShares(Generic[T]):
         """How many messages wait."""
         return sum(map(len, self._waiting.values()))
 
+    def most_of(self, queue: str) -> int:
+        """How many slots the queue can have at once."""
+        return self._shared + 1 if queue in self._waiting else 0
+
     def add(self, queue: str, message: T) -> None:
-        """Add a message that waits for a thread."""
+        """Add a message that waits for a slot."""
         self._waiting[queue].append(message)
 
     def take(self) -> T | None:
-        """Take the next message that may have a thread, and mark one busy; None if none may."""
+        """Take the next message that may have a slot, and mark one busy; None if none may."""
         for queue, messages in self._waiting.items():
             if messages and self._may_begin(queue):
                 self._waiting.move_to_end(queue)
@@ -46,11 +50,11 @@ class ThreadShares(Generic[T]):
         return None
 
     def occupy(self, queue: str) -> None:
-        """Mark one more thread busy with this queue."""
+        """Mark one more slot busy with this queue."""
         self._busy[queue] += 1
 
     def release(self, queue: str) -> None:
-        """Mark one thread of this queue free again."""
+        """Mark one slot of this queue free again."""
         self._busy[queue] -= 1
 
     def clear(self) -> None:

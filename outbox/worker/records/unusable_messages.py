@@ -9,7 +9,6 @@ before the acknowledgement, a foreign message becomes two dead letters.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -18,6 +17,7 @@ import structlog
 
 from outbox.amqp import foreign_headers
 from outbox.store import transitions
+from outbox.worker.delivery import Delivery, Foreign, Received
 from outbox.worker.records.group_commit import GroupCommit, GroupCommitClosed
 
 log = structlog.get_logger(__name__)
@@ -28,17 +28,6 @@ LARGEST_BODY_BYTES = 64 * 1024
 larger one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Unreadable:
-    """A foreign message as its consumer received it."""
-
-    consumer: Any
-    _tag: int
-    queue: str
-    body: bytes
-    headers: Mapping[str, Any]
-
-
 class UnusableMessages:
     """Records the messages that a worker's consumers refuse, or sends them to the `.XQ`."""
 
@@ -46,11 +35,11 @@ class UnusableMessages:
         self._group_commit = group_commit
         self._patience_seconds = patience.total_seconds()
 
-    def keep_foreign(self, message: Unreadable, why: str) -> None:
+    def keep_foreign(self, message: Foreign, why: str) -> None:
         """Make the message a dead letter. A large one is left to the collector."""
         log.warning("malformed message refused", queue=message.queue, why=why)
         if len(message.body) > LARGEST_BODY_BYTES:
-            message.consumer.nack(message)
+            message.reject()
             return
         row = {
             "queue": message.queue,
@@ -60,7 +49,7 @@ class UnusableMessages:
         }
         self._group_commit.post(transitions.KEEP_FOREIGN, row, partial(self._on_answer, message))
 
-    def put_off(self, message: Any) -> None:
+    def put_off(self, message: Delivery) -> None:
         """Requeue the message's job for another worker, some seconds later, or let it die."""
         dispatch = message.dispatch
         why = f"worker {self._group_commit.name} does not know its kind"
@@ -73,7 +62,7 @@ class UnusableMessages:
         row = job | {"attempt": 0, "why": why, "patience_seconds": self._patience_seconds}
         self._group_commit.post(transitions.POSTPONE, row, partial(self._on_put_off, message, job))
 
-    def _on_put_off(self, message: Any, job: dict[str, Any], answer: Any) -> None:
+    def _on_put_off(self, message: Delivery, job: dict[str, Any], answer: Any) -> None:
         """Try DIE_UNCLAIMED where POSTPONE did nothing.
 
         Then `patience` is over, or the message is stale or forged. Runs on the group-commit thread.
@@ -92,18 +81,18 @@ class UnusableMessages:
             transitions.DIE_UNCLAIMED, row, partial(self._on_death, message, job)
         )
 
-    def _on_death(self, message: Any, job: dict[str, Any], answer: Any) -> None:
+    def _on_death(self, message: Delivery, job: dict[str, Any], answer: Any) -> None:
         if answer is not None and not isinstance(answer, Exception):
             log.error("dead", reason="unknown_kind", **_log_fields(job))
         self._on_answer(message, answer)
 
-    def _on_answer(self, message: Any, answer: Any) -> None:
+    def _on_answer(self, message: Received, answer: Any) -> None:
         if isinstance(answer, GroupCommitClosed):
-            message.consumer.give_back(message)
+            message.give_back()
         elif answer is None or isinstance(answer, Exception):
-            message.consumer.nack(message)  # the collector finds out what it is
+            message.reject()  # the collector finds out what it is
         else:
-            message.consumer.settle(message)
+            message.settle()
 
 
 def _log_fields(job: Mapping[str, Any]) -> dict[str, Any]:

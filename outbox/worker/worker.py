@@ -1,0 +1,242 @@
+"""The threads of one worker process and what they share: how they start, and how they stop."""
+
+import threading
+import time
+from collections.abc import Callable, Collection, Iterable
+from contextlib import suppress
+from datetime import timedelta
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+import dramatiq
+import structlog
+from sqlalchemy.orm import sessionmaker
+
+from outbox.actors import Actor, Actors
+from outbox.amqp.messages import Dispatch
+from outbox.job import Job
+from outbox.worker.attempt import Attempt, Claim
+from outbox.worker.broker import Broker
+from outbox.worker.claimer import Claimer
+from outbox.worker.engines import engine_for_threads
+from outbox.worker.heartbeat import Heartbeat, worker_name
+from outbox.worker.in_flight import InFlight, JobInFlight
+from outbox.worker.ownership import Ownership
+from outbox.worker.records.group_commit import PROBE, GroupCommit, GroupCommitClosed
+from outbox.worker.records.outcomes import Outcomes
+from outbox.worker.records.unusable_messages import PATIENCE, UnusableMessages
+from outbox.worker.threads import Threads, take_steps
+from outbox.worker.time_limit import TimeLimits
+
+log = structlog.get_logger(__name__)
+
+CLOSE_TIMEOUT_SECONDS = 2.0
+"""How long to wait for RabbitMQ to close consumers. The process's end requeues their messages."""
+RECORD_TIMEOUT = timedelta(seconds=2.5)
+"""How long after the grace period to wait for Postgres to record what is handed back."""
+LEAVE_TIMEOUT_SECONDS = 1.0
+"""How long to wait for Postgres to learn that the worker leaves."""
+
+
+class Worker:
+    """The threads of one worker process and what they share."""
+
+    def __init__(
+        self,
+        actors: Actors,
+        database_url: str,
+        amqp_url: str,
+        queues: Collection[str] | None,
+        threads: int,
+        patience: timedelta = PATIENCE,
+    ) -> None:
+        """Raises TooFewSlots if there are fewer threads than queues."""
+        self.name = worker_name()
+        self._patience = patience
+        self._actors = {
+            each.kind.name: each
+            for each in actors.values()
+            if not queues or each.kind.queue in queues
+        }
+        served = {each.kind.queue for each in self._actors.values()}
+        self._group_commit = GroupCommit(database_url, self.name)
+        self._engine = engine_for_threads(database_url, threads, lambda: self._group_commit.lost_at)
+        self._sessions = sessionmaker(
+            self._engine, expire_on_commit=False, info={WAKE_UP: self._group_commit.wake_up}
+        )
+        self._limits = TimeLimits()
+        self._in_flight = InFlight()
+        self._ownership = Ownership(self._group_commit, self._in_flight)
+        unusable = UnusableMessages(self._group_commit, patience)
+        self._claimer = Claimer(
+            self._group_commit, self._in_flight, self._prepare, unusable.put_off
+        )
+        outcomes = Outcomes(self._group_commit, self._in_flight, self._claimer.run_again)
+        self._threads = Threads(
+            threads,
+            served,
+            self._group_commit,
+            self._in_flight,
+            outcomes,
+            self._limits,
+            self._claimer.release,
+        )
+        prefetch = {each: 2 * self._threads.slots.most_of(each) for each in served}
+        self._broker = Broker(amqp_url, prefetch, self._claimer.receive, unusable.keep_foreign)
+        for actor in self._actors.values():
+            self._register(actor)
+        self._heartbeat = Heartbeat(database_url, self.name, served, threads)
+        self._worker = dramatiq.Worker(self._broker, worker_threads=threads)
+        self._worker.work_queue = self._threads.queue  # type: ignore[assignment]
+
+    def register(self) -> None:
+        """Start the heartbeat, which registers this worker once Postgres is available."""
+        self._heartbeat.start()
+
+    def is_registered(self, seconds: float) -> bool:
+        """Whether Postgres knows this worker. Waits up to that many seconds for it."""
+        return self._heartbeat.registered.wait(seconds)
+
+    def start(self) -> None:
+        """Start working. Only once registered: jobs claimed by an unknown worker are rescued."""
+        self._group_commit.start()
+        self._limits.start()
+        self._ownership.start()
+        self._worker.start()
+        log.info("worker ready", worker=self.name, queues=sorted(self._broker.queues))
+
+    @property
+    def has_heartbeat(self) -> bool:
+        """Whether its heartbeat thread runs, even if that still waits for Postgres."""
+        return self._heartbeat.is_alive
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every thread is alive."""
+        threads: list[threading.Thread] = [*self._worker.workers, *self._worker.consumers.values()]
+        return (
+            all(thread.is_alive() for thread in threads)
+            and self._group_commit.is_alive
+            and self.has_heartbeat
+            and self._limits.is_alive
+            and self._ownership.is_alive
+        )
+
+    def stuck(self, margin: timedelta) -> list[JobInFlight]:
+        """The jobs whose attempts still run `margin` past their time limit.
+
+        In a call into C, for example. Waiting for Postgres does not count.
+        """
+        return [
+            each
+            for each in self._in_flight.claimed
+            if each.runs_longer_than((each.attempt.kind.time_limit + margin).total_seconds())
+        ]
+
+    def replace(self, stuck: Collection[JobInFlight]) -> None:
+        """Give up the stuck attempts and hand back all others.
+
+        The process must end after that, because its stuck threads cannot be ended.
+        """
+        for job in stuck:
+            where = job.run.where() if job.run else ""
+            log.critical("stuck past its time limit", job=str(job.attempt.job.id), stack=where)
+            with suppress(GroupCommitClosed):
+                take_steps(job, job.attempt.give_up(), self._group_commit)
+        self._stop_taking()
+        self._hand_back(set(self._in_flight.claimed) - set(stuck))
+        self._leave()
+
+    def stop(self, grace: timedelta) -> None:
+        """Take no new jobs, let running ones finish within `grace`, and hand back the rest."""
+        log.info("worker stopping", worker=self.name)
+        deadline = time.monotonic() + grace.total_seconds()
+        self._group_commit.give_up_at(deadline + RECORD_TIMEOUT.total_seconds())
+        self._stop_taking()
+        self._hand_back(each for each in self._in_flight.claimed if not each.has_begun)
+        self._group_commit.wake_up()
+        for thread in self._worker.workers:
+            thread.join(max(0, deadline - time.monotonic()))
+        self._await_group_commit()
+        self._hand_back(self._in_flight.claimed)
+        self._leave()
+
+    def _stop_taking(self) -> None:
+        """Stop claiming, and close the consumers so that others get prefetched messages at once.
+
+        This requeues the messages of running jobs too. A worker that gets one finds its job
+        running, and drops the message.
+        """
+        self._ownership.close()
+        self._group_commit.stop_waiting()
+        consumers = self._worker.consumers.values()
+        for worker in self._worker.workers:
+            worker.stop()
+        self._claimer.stop()
+        self._threads.queue.stop()
+        for consumer in consumers:
+            consumer.stop()
+        _all_within(CLOSE_TIMEOUT_SECONDS, *(partial(_close, consumer) for consumer in consumers))
+        self._await_group_commit()
+
+    def _await_group_commit(self) -> None:
+        """Wait until the group commit has answered all claims and successes handed in."""
+        with suppress(GroupCommitClosed):
+            self._group_commit.write(PROBE, {})
+
+    def _hand_back(self, jobs: Iterable[JobInFlight]) -> None:
+        for job in jobs:
+            has_begun = job.has_begun
+            log.warning("handed back", job=str(job.attempt.job.id), had_begun=has_begun)
+            with suppress(GroupCommitClosed):
+                take_steps(job, job.attempt.hand_back(), self._group_commit)
+            if not has_begun:
+                self._in_flight.remove(job)
+
+    def _leave(self) -> None:
+        self._group_commit.wake_up()
+        self._group_commit.close()
+        _all_within(LEAVE_TIMEOUT_SECONDS, self._heartbeat.close)
+        self._limits.close()
+        self._engine.dispose()
+
+    def _prepare(self, dispatch: Dispatch, claim: Claim) -> Attempt:
+        job = Job(
+            id=UUID(dispatch.job_id),
+            kind=dispatch.kind,
+            dispatch=dispatch.dispatch,
+            attempt=claim.attempt,
+            attempt_limit=claim.attempt_limit,
+            worker=self.name,
+            subject=claim.subject,
+            open_session=self._sessions,
+        )
+        actor = self._actors[dispatch.kind]
+        return Attempt(actor, job, claim, self._group_commit, self._patience)
+
+    def _register(self, actor: Actor[Any, Any]) -> None:
+        self._claimer.serve(actor.kind.name, self._threads)
+        dramatiq.Actor(
+            self._threads.run,
+            broker=self._broker,
+            actor_name=actor.kind.name,
+            queue_name=actor.kind.queue,
+            priority=0,
+            options={},
+        )
+
+
+def _close(consumer: Any) -> None:
+    consumer.join()
+    consumer.close()
+
+
+def _all_within(seconds: float, *calls: Callable[[], None]) -> None:
+    """Make all calls at once, and wait at most that long: each may wait for a silent server."""
+    deadline = time.monotonic() + seconds
+    threads = [threading.Thread(target=call, daemon=True) for call in calls]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(max(0, deadline - time.monotonic()))
