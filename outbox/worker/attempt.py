@@ -13,7 +13,7 @@ fails, a plain one is made that consults neither the error nor the retry policy.
 import math
 import time
 import traceback
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Awaitable, Callable, Generator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -291,6 +291,17 @@ def take(steps: Steps[T], answer: Callable[[Write | Pause], Any]) -> T:
         step = next(steps)
         while True:
             step = steps.send(answer(step))
+    except StopIteration as end:
+        result: T = end.value
+        return result
+
+
+async def take_async(steps: Steps[T], answer: Callable[[Write | Pause], Awaitable[Any]]) -> T:
+    """As `take`, but await the answers."""
+    try:
+        step = next(steps)
+        while True:
+            step = steps.send(await answer(step))
     except StopIteration as end:
         result: T = end.value
         return result

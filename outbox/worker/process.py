@@ -10,7 +10,7 @@ import structlog
 
 from outbox.actors import Actors
 from outbox.worker.records.unusable_messages import PATIENCE
-from outbox.worker.worker import Worker
+from outbox.worker.worker import TASKS, Worker
 
 log = structlog.get_logger(__name__)
 
@@ -29,6 +29,7 @@ def run(
     amqp_url: str,
     queues: Collection[str] | None = None,
     threads: int = 16,
+    tasks: int = TASKS,
     grace: timedelta = timedelta(seconds=25),
     margin: timedelta = timedelta(seconds=30),
     patience: timedelta = PATIENCE,
@@ -45,7 +46,7 @@ def run(
     and do less and less. If all threads stand still for FROZEN_SECONDS, the process prints their
     stacks and ends itself.
     """
-    worker = Worker(actors, database_url, amqp_url, queues, threads, patience)
+    worker = Worker(actors, database_url, amqp_url, queues, threads, patience, tasks)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

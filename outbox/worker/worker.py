@@ -16,20 +16,26 @@ from sqlalchemy.orm import sessionmaker
 from outbox.actors import Actor, Actors
 from outbox.amqp.messages import Dispatch
 from outbox.job import Job
+from outbox.submission.pending import WAKE_UP
+from outbox.submission.sessions import job_sessions
 from outbox.worker.attempt import Attempt, Claim
 from outbox.worker.broker import Broker
 from outbox.worker.claimer import Claimer
-from outbox.worker.engines import engine_for_threads
+from outbox.worker.engines import engine_for_tasks, engine_for_threads
 from outbox.worker.heartbeat import Heartbeat, worker_name
 from outbox.worker.in_flight import InFlight, JobInFlight
 from outbox.worker.ownership import Ownership
 from outbox.worker.records.group_commit import PROBE, GroupCommit, GroupCommitClosed
 from outbox.worker.records.outcomes import Outcomes
 from outbox.worker.records.unusable_messages import PATIENCE, UnusableMessages
+from outbox.worker.tasks import Tasks
 from outbox.worker.threads import Threads, take_steps
 from outbox.worker.time_limit import TimeLimits
 
 log = structlog.get_logger(__name__)
+
+TASKS = 100
+"""How many `async def` actors run at once, unless told otherwise."""
 
 CLOSE_TIMEOUT_SECONDS = 2.0
 """How long to wait for RabbitMQ to close consumers. The process's end requeues their messages."""
@@ -50,8 +56,9 @@ class Worker:
         queues: Collection[str] | None,
         threads: int,
         patience: timedelta = PATIENCE,
+        tasks: int = TASKS,
     ) -> None:
-        """Raises TooFewSlots if there are fewer threads than queues."""
+        """Raises TooFewSlots if there are fewer threads or tasks than queues that need them."""
         self.name = worker_name()
         self._patience = patience
         self._actors = {
@@ -59,12 +66,15 @@ class Worker:
             for each in actors.values()
             if not queues or each.kind.queue in queues
         }
-        served = {each.kind.queue for each in self._actors.values()}
+        for_threads = {each.kind.queue for each in self._actors.values() if not each.is_async}
+        for_tasks = {each.kind.queue for each in self._actors.values() if each.is_async}
+        served = for_threads | for_tasks
         self._group_commit = GroupCommit(database_url, self.name)
         self._engine = engine_for_threads(database_url, threads, lambda: self._group_commit.lost_at)
-        self._sessions = sessionmaker(
-            self._engine, expire_on_commit=False, info={WAKE_UP: self._group_commit.wake_up}
-        )
+        self._async_engine = engine_for_tasks(database_url, lambda: self._group_commit.lost_at)
+        info = {WAKE_UP: self._group_commit.wake_up}
+        self._sessions = sessionmaker(self._engine, expire_on_commit=False, info=info)
+        self._async_sessions = job_sessions(self._async_engine, expire_on_commit=False, info=info)
         self._limits = TimeLimits()
         self._in_flight = InFlight()
         self._ownership = Ownership(self._group_commit, self._in_flight)
@@ -75,14 +85,22 @@ class Worker:
         outcomes = Outcomes(self._group_commit, self._in_flight, self._claimer.run_again)
         self._threads = Threads(
             threads,
-            served,
+            for_threads,
             self._group_commit,
             self._in_flight,
             outcomes,
             self._limits,
             self._claimer.release,
         )
-        prefetch = {each: 2 * self._threads.slots.most_of(each) for each in served}
+        self._tasks = Tasks(
+            tasks,
+            for_tasks,
+            self._group_commit,
+            outcomes,
+            self._claimer.release,
+        )
+        runners = self._threads, self._tasks
+        prefetch = {each: 2 * sum(one.slots.most_of(each) for one in runners) for each in served}
         self._broker = Broker(amqp_url, prefetch, self._claimer.receive, unusable.keep_foreign)
         for actor in self._actors.values():
             self._register(actor)
@@ -103,6 +121,7 @@ class Worker:
         self._group_commit.start()
         self._limits.start()
         self._ownership.start()
+        self._tasks.start_loop()
         self._worker.start()
         log.info("worker ready", worker=self.name, queues=sorted(self._broker.queues))
 
@@ -121,18 +140,26 @@ class Worker:
             and self.has_heartbeat
             and self._limits.is_alive
             and self._ownership.is_alive
+            and self._tasks.is_alive
         )
 
     def stuck(self, margin: timedelta) -> list[JobInFlight]:
         """The jobs whose attempts still run `margin` past their time limit.
 
-        In a call into C, for example. Waiting for Postgres does not count.
+        In a call into C, for example. Waiting for Postgres does not count. Where a task blocks the
+        event loop, it is that one, and not those that it holds up.
         """
-        return [
+        claimed = self._in_flight.claimed
+        stuck = [
             each
-            for each in self._in_flight.claimed
+            for each in claimed
             if each.runs_longer_than((each.attempt.kind.time_limit + margin).total_seconds())
         ]
+        blocker = self._tasks.blocked_by(claimed) if stuck else None
+        if blocker is None:
+            return stuck
+        of_threads = [each for each in stuck if not each.attempt.actor.is_async]
+        return [*of_threads, blocker]
 
     def replace(self, stuck: Collection[JobInFlight]) -> None:
         """Give up the stuck attempts and hand back all others.
@@ -158,6 +185,7 @@ class Worker:
         self._group_commit.wake_up()
         for thread in self._worker.workers:
             thread.join(max(0, deadline - time.monotonic()))
+        self._tasks.join(deadline)
         self._await_group_commit()
         self._hand_back(self._in_flight.claimed)
         self._leave()
@@ -175,6 +203,7 @@ class Worker:
             worker.stop()
         self._claimer.stop()
         self._threads.queue.stop()
+        self._tasks.stop_starting()
         for consumer in consumers:
             consumer.stop()
         _all_within(CLOSE_TIMEOUT_SECONDS, *(partial(_close, consumer) for consumer in consumers))
@@ -197,11 +226,13 @@ class Worker:
     def _leave(self) -> None:
         self._group_commit.wake_up()
         self._group_commit.close()
-        _all_within(LEAVE_TIMEOUT_SECONDS, self._heartbeat.close)
+        close_tasks = partial(self._tasks.close, self._async_engine.dispose)
+        _all_within(LEAVE_TIMEOUT_SECONDS, self._heartbeat.close, close_tasks)
         self._limits.close()
         self._engine.dispose()
 
     def _prepare(self, dispatch: Dispatch, claim: Claim) -> Attempt:
+        actor = self._actors[dispatch.kind]
         job = Job(
             id=UUID(dispatch.job_id),
             kind=dispatch.kind,
@@ -210,13 +241,15 @@ class Worker:
             attempt_limit=claim.attempt_limit,
             worker=self.name,
             subject=claim.subject,
-            open_session=self._sessions,
+            open_session=None if actor.is_async else self._sessions,
+            open_async_session=self._async_sessions if actor.is_async else None,
         )
-        actor = self._actors[dispatch.kind]
         return Attempt(actor, job, claim, self._group_commit, self._patience)
 
     def _register(self, actor: Actor[Any, Any]) -> None:
-        self._claimer.serve(actor.kind.name, self._threads)
+        self._claimer.serve(actor.kind.name, self._tasks if actor.is_async else self._threads)
+        if actor.is_async:
+            return
         dramatiq.Actor(
             self._threads.run,
             broker=self._broker,

@@ -75,8 +75,11 @@ def worker(
         str | None, typer.Option(metavar="A,B", help="Serve only these queues.")
     ] = None,
     threads: Annotated[
-        int, typer.Option(min=1, max=1000, metavar="N", help="Jobs run at once.")
+        int, typer.Option(min=1, max=1000, metavar="N", help="`def` actors run at once.")
     ] = 16,
+    tasks: Annotated[
+        int, typer.Option(min=1, max=10_000, metavar="N", help="`async def` actors run at once.")
+    ] = 100,
     grace: Annotated[
         float,
         typer.Option(
@@ -100,6 +103,7 @@ def worker(
             amqp_url=settings().amqp_url,
             queues=wanted,
             threads=threads,
+            tasks=tasks,
             patience=settings().unknown_after,
             grace=timedelta(seconds=grace),
         )

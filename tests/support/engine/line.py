@@ -62,12 +62,13 @@ class Line:
         self,
         *actors: Actor[Any, Any],
         threads: int = 4,
+        tasks: int = 100,
         amqp_url: str | None = None,
         patience: timedelta = timedelta(hours=1),
     ) -> Worker:
         """A worker that does the jobs of these actors until the test ends."""
         url = amqp_url or self._amqp_url
-        worker = Worker(Actors(actors), self._database_url, url, None, threads, patience)
+        worker = Worker(Actors(actors), self._database_url, url, None, threads, patience, tasks)
         worker.register()
         assert worker.is_registered(10)
         worker.start()

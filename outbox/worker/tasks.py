@@ -1,0 +1,285 @@
+"""Runs `async def` actors, each in a task of one event loop, which has a thread of its own."""
+
+import asyncio
+import os
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Collection, Coroutine, Iterable
+from contextlib import suppress
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+import structlog
+from structlog.contextvars import bound_contextvars
+
+from outbox.errors import Interrupted, TimeLimitExceeded
+from outbox.job import Job
+from outbox.values.result import UnstorableResult
+from outbox.worker.attempt import Attempt, Pause, Row, Write, take_async
+from outbox.worker.delivery import Delivery
+from outbox.worker.in_flight import JobInFlight, State
+from outbox.worker.records.group_commit import GroupCommit, GroupCommitClosed
+from outbox.worker.records.outcomes import Outcomes
+from outbox.worker.slots import Slots
+
+log = structlog.get_logger(__name__)
+
+BLOCKED_SECONDS = 1.0
+"""How long the loop may stand still before that is logged."""
+COMMIT_POLL_SECONDS = 0.05
+"""How often a task that is to be ended is asked whether its COMMIT is over."""
+JOIN_POLL_SECONDS = 0.01
+END_SECONDS = 0.5
+"""How long tasks that are ended at a stop have to clean up."""
+
+Outcome = tuple[Any, BaseException | None]
+"""What an actor returned, and what it raised."""
+
+
+class TaskRun:
+    """The task in which an actor runs. It is ended by cancelling it, but never during a COMMIT."""
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, call: Coroutine[Any, Any, Outcome], job: Job
+    ) -> None:
+        self._loop = loop
+        self._job = job
+        self._ended_by: type[BaseException] | None = None
+        self.task = loop.create_task(call)
+
+    def interrupt(self) -> None:
+        """End the task by Interrupted, unless its actor has ended."""
+        self._loop.call_soon_threadsafe(self.end, Interrupted)
+
+    def where(self) -> str:
+        """Where the task waits."""
+        frames = self.task.get_stack()
+        return "".join(line for each in frames for line in traceback.format_stack(each, 1))
+
+    def end(self, by: type[BaseException]) -> None:
+        """Cancel the task, on the loop. Its actor then ends by this error."""
+        if self.task.done():
+            return
+        if self._job.is_committing:
+            self._loop.call_later(COMMIT_POLL_SECONDS, self.end, by)
+            return
+        self._ended_by = by
+        self.task.cancel()
+
+    async def result(self, limit: timedelta) -> Any:
+        """Wait for what the actor returns. Raises what it raised, or by what it was ended."""
+        timer = self._loop.call_later(limit.total_seconds(), self.end, TimeLimitExceeded)
+        try:
+            await asyncio.wait({self.task})
+        except asyncio.CancelledError:
+            self.end(Interrupted)
+            raise
+        finally:
+            timer.cancel()
+        outcome: Outcome = None, asyncio.CancelledError()  # if cancelled before its first step
+        if not self.task.cancelled():
+            outcome = self.task.result()
+        returned, error = outcome
+        if isinstance(error, asyncio.CancelledError):
+            error = self._translated(error)
+        if error is not None:
+            raise error
+        return returned
+
+    def _translated(self, cancelled: asyncio.CancelledError) -> BaseException:
+        """What the actor's cancellation means, as only the worker cancels it."""
+        if self._ended_by is None:
+            error: BaseException = RuntimeError("the actor's own code has cancelled it")
+        else:
+            error = self._ended_by()
+        error.__cause__ = cancelled
+        return error
+
+
+class Tasks:
+    """Runs claimed jobs as tasks. No task holds a thread.
+
+    An actor that blocks holds up all others: that is logged, with its stack.
+    """
+
+    def __init__(
+        self,
+        tasks: int,
+        queues: Collection[str],
+        group_commit: GroupCommit,
+        outcomes: Outcomes,
+        release: Callable[[JobInFlight], None],
+    ) -> None:
+        """Raises TooFewSlots if there are fewer tasks than queues."""
+        self.slots: Slots[Delivery] = Slots(tasks, queues, "tasks")
+        self._group_commit = group_commit
+        self._outcomes = outcomes
+        self._release = release
+        self._process = os.getpid()
+        self._loop = asyncio.new_event_loop()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._starts = True
+        self._is_blocked = False
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run_loop, name="event loop", daemon=True)
+        self._watch = threading.Thread(target=self._watch_loop, name="loop watch", daemon=True)
+
+    def start_loop(self) -> None:
+        """Start the loop's thread, and the one that watches it."""
+        self._thread.start()
+        self._watch.start()
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether both threads run. They end only when closed, or by a bug."""
+        return self._thread.is_alive() and self._watch.is_alive()
+
+    def start(self, job: JobInFlight) -> None:
+        """Run the claimed job as a task."""
+        self._loop.call_soon_threadsafe(self._begin, job)
+
+    def blocked_by(self, jobs: Iterable[JobInFlight]) -> JobInFlight | None:
+        """The job among these whose actor blocks the loop now, if one does."""
+        current = asyncio.current_task(self._loop) if self._is_blocked else None
+        for job in jobs:
+            if isinstance(job.run, TaskRun) and job.run.task is current:
+                return job
+        return None
+
+    @property
+    def stack(self) -> str:
+        """What the loop's thread does now."""
+        return stack_of(self._thread.ident)
+
+    def stop_starting(self) -> None:
+        """Start no more jobs. A blocked loop is waited for only shortly, and starts none later."""
+        self._starts = False
+        turned = threading.Event()
+        self._loop.call_soon_threadsafe(turned.set)
+        turned.wait(END_SECONDS)
+
+    def join(self, deadline: float) -> None:
+        """Wait until no task is left, at most until that moment of the monotonic clock."""
+        while self._tasks and time.monotonic() < deadline:
+            time.sleep(JOIN_POLL_SECONDS)
+
+    def close(self, last: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Cancel what is left, run `last`, and end the loop. A blocked loop is not waited for."""
+        self._closing.set()
+        end = asyncio.run_coroutine_threadsafe(self._end(last), self._loop)
+        with suppress(TimeoutError):
+            end.result(END_SECONDS)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(END_SECONDS)
+        if not self._thread.is_alive():
+            self._loop.close()
+
+    def _begin(self, job: JobInFlight) -> None:
+        if not self._starts:
+            return
+        attempt = job.attempt
+        job.enter(State.RUNNING)
+        with bound_contextvars(job=str(attempt.job.id), kind=attempt.kind.name):
+            if job.rejection:
+                task = self._loop.create_task(self._run(job, None))
+            else:
+                job.run = run = TaskRun(self._loop, self._call(attempt), attempt.job)
+                task = self._loop.create_task(self._run(job, run))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _run(self, job: JobInFlight, run: TaskRun | None) -> None:
+        try:
+            await self._run_and_record(job, run)
+        except GroupCommitClosed:
+            self._outcomes.not_recorded(job)
+        finally:
+            self._release(job)
+
+    async def _run_and_record(self, job: JobInFlight, run: TaskRun | None) -> None:
+        try:
+            row = await self._result(job, run)
+        except asyncio.CancelledError:
+            raise  # of this task: the worker ends
+        except BaseException as error:  # noqa: BLE001 - an attempt can end in SystemExit, too
+            is_dead = await take_async(job.attempt.failed(error), partial(self._do, job))
+            self._outcomes.recorded(job, is_dead=is_dead)
+        else:
+            self._outcomes.succeeded(job, row)
+
+    async def _result(self, job: JobInFlight, run: TaskRun | None) -> Row | None:
+        """Wait for the actor to end; return the row of SUCCEED still to be written."""
+        if run is None:
+            raise UnstorableResult(str(job.rejection))
+        if job.is_lost:
+            run.end(Interrupted)
+        returned = await run.result(job.attempt.kind.time_limit)
+        return job.attempt.succeeded(returned)
+
+    async def _call(self, attempt: Attempt) -> Outcome:
+        """Call the actor. Raises nothing: what a task raises may end the loop (SystemExit)."""
+        attempt.begin()
+        try:
+            return await attempt.actor(attempt.payload(), attempt.job), None
+        except BaseException as error:  # noqa: BLE001 - see above
+            return None, error
+        finally:
+            if os.getpid() != self._process:
+                os._exit(1)  # a child that the actor forked: the attempt is its parent's
+
+    async def _do(self, job: JobInFlight, step: Write | Pause) -> Any:
+        """Take one step of a record, awaiting its answer."""
+        job.enter(State.RECORDING)
+        try:
+            if isinstance(step, Pause):
+                return await asyncio.sleep(step.seconds)
+            answer: asyncio.Future[Any] = self._loop.create_future()
+
+            def on_answer(given: Any) -> None:
+                self._loop.call_soon_threadsafe(_set, answer, given)
+
+            self._group_commit.post(step.statement, step.row, on_answer)
+            return await answer
+        finally:
+            job.enter(State.RUNNING)
+
+    def _run_loop(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._loop.run_forever()
+
+    async def _end(self, last: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        tasks = [*self._tasks]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=END_SECONDS / 2)
+        await last()
+
+    def _watch_loop(self) -> None:
+        """Log each time that the loop stands still for BLOCKED_SECONDS."""
+        while not self._closing.wait(BLOCKED_SECONDS):
+            turned = threading.Event()
+            self._loop.call_soon_threadsafe(turned.set)
+            if not turned.wait(BLOCKED_SECONDS):
+                self._wait_while_blocked(turned)
+
+    def _wait_while_blocked(self, turned: threading.Event) -> None:
+        self._is_blocked = True
+        log.warning("an actor blocks the event loop, and so all others", stack=self.stack)
+        while not (turned.wait(BLOCKED_SECONDS) or self._closing.is_set()):
+            """It is logged once."""
+        self._is_blocked = False
+
+
+def stack_of(thread: int | None) -> str:
+    """The thread's stack."""
+    frame = sys._current_frames().get(thread or 0)  # noqa: SLF001 - documented, despite its name
+    return "".join(traceback.format_stack(frame)) if frame else ""
+
+
+def _set(future: "asyncio.Future[Any]", answer: Any) -> None:
+    if not future.done():
+        future.set_result(answer)
