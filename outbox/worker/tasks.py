@@ -55,9 +55,13 @@ class TaskRun:
         self._loop.call_soon_threadsafe(self.end, Interrupted)
 
     def where(self) -> str:
-        """Where the task waits."""
-        frames = self.task.get_stack()
-        return "".join(line for each in frames for line in traceback.format_stack(each, 1))
+        """Where the task waits: its coroutine, what that awaits, and so on."""
+        lines: list[str] = []
+        waiting: Any = self.task.get_coro()
+        while frame := getattr(waiting, "cr_frame", None):
+            lines += traceback.format_stack(frame, 1)
+            waiting = getattr(waiting, "cr_await", None)
+        return "".join(lines)
 
     def end(self, by: type[BaseException]) -> None:
         """Cancel the task, on the loop. Its actor then ends by this error."""

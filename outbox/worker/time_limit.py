@@ -1,10 +1,12 @@
 """Ends work that exceeds its time limit or is in vain, by an exception raised in its thread."""
 
+import asyncio
 import ctypes
+import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -26,7 +28,8 @@ class TimeLimits:
     """Watches all threads of a worker, from one thread.
 
     The exception reaches a thread between two of its bytecodes. A call into C (a driver waiting
-    for its socket) is not interrupted, so actors must set timeouts on their drivers too.
+    for its socket) is not interrupted, so actors must set timeouts on their drivers too. An event
+    loop that the thread runs, as in `asyncio.run`, is woken up for it.
     """
 
     def __init__(self) -> None:
@@ -89,6 +92,26 @@ class TimeLimits:
         self._watches.discard(watch)
         watch.fired = True
         _raise_in(watch.thread, error)
+        _wake_loops_of(watch.thread)
+
+
+def _wake_loops_of(thread: int) -> None:
+    """Wake the event loop that the thread is in, if any, so that the exception reaches it.
+
+    A loop without anything to do waits in a call into C. It is the `self` of one of its frames.
+    Only asyncio's own loops are woken: uvloop's would swallow the exception.
+    """
+    frame = sys._current_frames().get(thread)  # noqa: SLF001 - documented, despite its name
+    while frame is not None:
+        owner = frame.f_locals.get("self")
+        with suppress(RuntimeError):  # it has just been closed
+            if isinstance(owner, asyncio.BaseEventLoop):
+                owner.call_soon_threadsafe(_turn)
+        frame = frame.f_back
+
+
+def _turn() -> None:
+    """Have a loop turn once."""
 
 
 def _raise_in(thread: int, error: type[BaseException] | None) -> None:

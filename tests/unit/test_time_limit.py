@@ -1,3 +1,4 @@
+import asyncio
 import threading
 import time
 from collections.abc import Iterator
@@ -115,6 +116,22 @@ def test_a_block_is_interrupted_from_outside(limits: TimeLimits) -> None:
         wait_for("the block", lambda: watches)
         limits.interrupt(watches[0])
         assert running.result(10) == "interrupted"
+
+
+def test_an_event_loop_with_nothing_to_do_is_woken_up(limits: TimeLimits) -> None:
+    ended: list[str] = []
+
+    async def wait() -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended.append("cleaned up")
+
+    began = time.monotonic()
+    with pytest.raises(TimeLimitExceeded), limits.limit(SOON):
+        asyncio.run(wait())
+    assert time.monotonic() - began < 10
+    assert ended == ["cleaned up"]
 
 
 def test_a_block_that_has_ended_is_not_interrupted(limits: TimeLimits) -> None:
