@@ -200,6 +200,9 @@ class Tasks:
             await self._run_and_record(job, run)
         except GroupCommitClosed:
             self._outcomes.not_recorded(job)
+        except BaseException:  # the worker ends, or a bug of ours: `Ownership` hands the job back
+            self._outcomes.not_recorded(job)
+            raise
         finally:
             self._release(job)
 

@@ -131,6 +131,9 @@ class Threads:
                 self._run(job)
             except GroupCommitClosed:
                 self._outcomes.not_recorded(job)
+            except BaseException:  # a bug of ours: `Ownership` hands the job back
+                self._outcomes.not_recorded(job)
+                raise
 
     def _run(self, job: JobInFlight) -> None:
         try:

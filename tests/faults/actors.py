@@ -33,6 +33,7 @@ ELSEWHERE = Kind("fault.elsewhere", Marked, queue="a-queue-that-no-setting-names
 CALL = Kind("fault.call", Marked, queue=QUEUE, retry=PATIENT)
 ORDER = Kind("fault.order", Marked, queue=QUEUE, retry=PATIENT)
 HOLD = Kind("fault.hold", Marked, queue=QUEUE, retry=PATIENT)
+AWAIT = Kind("fault.await", Marked, queue=QUEUE, retry=PATIENT)
 FLAKY = Kind("fault.flaky", Marked, queue=QUEUE, retry=PATIENT)
 NAP = Kind("fault.nap", Marked, queue=QUEUE, retry=PATIENT)
 DOOMED = Kind("fault.doomed", Marked, queue=QUEUE, retry=TWICE)
@@ -42,8 +43,10 @@ UNKNOWN = Kind("fault.unknown", Marked, queue=QUEUE)
 """No actor does it."""
 
 QUEUES = (QUEUE, ELSEWHERE.queue)
-BOOKING = {kind.name for kind in (BOOK, ELSEWHERE, ORDER, HOLD, FLAKY, NAP, DOOMED, RENDER_INVOICE)}
-CALLING = {kind.name for kind in (CALL, ORDER, HOLD)}
+BOOKING = {
+    kind.name for kind in (BOOK, ELSEWHERE, ORDER, HOLD, AWAIT, FLAKY, NAP, DOOMED, RENDER_INVOICE)
+}
+CALLING = {kind.name for kind in (CALL, ORDER, HOLD, AWAIT)}
 DYING = {kind.name for kind in (DOOMED, SLEEP, FREEZE, UNKNOWN)}
 
 
@@ -84,21 +87,31 @@ def hold(work: Marked, job: Job) -> None:
 
 
 @actor(FLAKY)
-def fail_first(work: Marked, job: Job) -> None:
+async def fail_first(work: Marked, job: Job) -> None:
     """Fails, then books."""
     if job.dispatch == 1:
         raise ValueError("not at the first time")
-    with job.transaction() as tx:
-        enter(tx, work.mark)
+    async with job.transaction() as tx:
+        await tx.run_sync(enter, work.mark)
 
 
 @actor(NAP)
-def snooze_first(work: Marked, job: Job) -> None:
+async def snooze_first(work: Marked, job: Job) -> None:
     """Snoozes, then books."""
     if job.dispatch == 1:
         raise Snooze(timedelta(seconds=0.5))
-    with job.transaction() as tx:
-        enter(tx, work.mark)
+    async with job.transaction() as tx:
+        await tx.run_sync(enter, work.mark)
+
+
+@actor(AWAIT)
+async def await_receiver(work: Marked, job: Job) -> None:
+    """As HOLD, without a thread."""
+    url, headers = os.environ["FAULTS_RECEIVER"], {"Idempotency-Key": str(job.id)}
+    async with httpx2.AsyncClient(timeout=60) as client:
+        (await client.post(url, content=work.mark, headers=headers)).raise_for_status()
+    async with job.transaction() as tx:
+        await tx.run_sync(enter, work.mark)
 
 
 @actor(DOOMED)
@@ -141,5 +154,8 @@ def post(mark: str, job: Job) -> None:
 
 
 ACTORS = Actors(
-    [book, book_elsewhere, call, order, hold, fail_first, snooze_first, fail, sleep, freeze, render]
+    [
+        *(book, book_elsewhere, call, order, hold, await_receiver, fail_first, snooze_first, fail),
+        *(sleep, freeze, render),
+    ]
 )

@@ -9,7 +9,7 @@ import inspect
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from importlib import import_module
 from typing import Any, NoReturn
@@ -49,10 +49,16 @@ def crash_after(function: Function) -> Function:
         function(*args, **kwargs)
         crash()
 
+    def run_steps(*args: Any, **kwargs: Any) -> Iterator[Any]:
+        yield from function(*args, **kwargs)
+        crash()
+
     async def run_async(*args: Any, **kwargs: Any) -> NoReturn:
         await function(*args, **kwargs)
         crash()
 
+    if inspect.isgeneratorfunction(function):
+        return run_steps
     return run_async if inspect.iscoroutinefunction(function) else run
 
 

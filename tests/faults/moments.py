@@ -87,14 +87,16 @@ WORKER = [
         "after",
         "outbox.worker.records.group_commit:GroupCommit._commit",
     ),
-    Moment("claimed but not begun", "before", "outbox.worker.attempt:Attempt.run"),
+    Moment("claimed but not begun", "before", "outbox.worker.attempt:Attempt.begin"),
     Moment("actor begun but no transaction", "before", "outbox.job:Job.transaction"),
     Moment("effect written but not succeeded", "before", "outbox.job:Job._succeed"),
     Moment("succeeded but not committed", "after", "outbox.job:Job._succeed"),
-    Moment("done but not handed in", "after", "outbox.worker.executor:Executor._run"),
-    Moment("on record but not settled", "before", "outbox.worker.executor:Executor._recorded"),
-    Moment("succeeded but not acknowledged", "before", "outbox.worker.broker:Consumer.settle"),
-    Moment("acknowledgement handed in", "after", "outbox.worker.broker:Consumer.settle"),
+    Moment("done but not handed in", "after", "outbox.worker.attempt:Attempt.succeeded"),
+    Moment(
+        "on record but not settled", "before", "outbox.worker.records.outcomes:Outcomes._on_answer"
+    ),
+    Moment("succeeded but not acknowledged", "before", "outbox.worker.delivery:Received.settle"),
+    Moment("acknowledgement handed in", "after", "outbox.worker.delivery:Received.settle"),
     Moment("effect elsewhere but not recorded", "after", "tests.faults.actors:post"),
     Moment("failed but not recorded", "before", "outbox.worker.attempt:Attempt._retry_or_die"),
     Moment(
@@ -107,14 +109,14 @@ WORKER = [
         "snooze committed but not acknowledged", "after", "outbox.worker.attempt:Attempt._snooze"
     ),
     Moment("dying but not recorded", "before", "outbox.worker.attempt:Attempt._die"),
-    Moment("dead but not rejected", "before", "outbox.worker.broker:Consumer.nack"),
-    Moment("rejection handed in", "after", "outbox.worker.broker:Consumer.nack"),
+    Moment("dead but not rejected", "before", "outbox.worker.delivery:Received.reject"),
+    Moment("rejection handed in", "after", "outbox.worker.delivery:Received.reject"),
 ]
 
 STOPPING = [
-    Moment("told to stop", "before", "outbox.worker.process:Worker.stop"),
+    Moment("told to stop", "before", "outbox.worker.worker:Worker.stop"),
     Moment(
-        "consumers closed but jobs running", "after", "outbox.worker.process:Worker._stop_taking"
+        "consumers closed but jobs running", "after", "outbox.worker.worker:Worker._stop_taking"
     ),
     Moment("handing back but not recorded", "before", "outbox.worker.attempt:Attempt.hand_back"),
     Moment("handed back but not gone", "after", "outbox.worker.attempt:Attempt.hand_back"),
@@ -169,7 +171,7 @@ RESCUER = [
 
 THREADS = [
     Moment("a worker thread", "instead", "dramatiq.worker:WorkerThread.process_message"),
-    Moment("a consumer thread", "instead", "dramatiq.worker:ConsumerThread.handle_message"),
+    Moment("a consumer thread", "instead", "outbox.worker.broker:Consumer._hand_on"),
     Moment("group commit", "instead", "outbox.worker.records.group_commit:GroupCommit._settle"),
     Moment(
         "group commit as it wakes relays",
@@ -177,6 +179,7 @@ THREADS = [
         "outbox.worker.records.group_commit:GroupCommit._notify",
     ),
     Moment("the time limits", "instead", "outbox.worker.time_limit:TimeLimits._fire"),
+    Moment("the event loop", "instead", "asyncio.base_events:BaseEventLoop._run_once"),
     Moment("the heartbeat", "instead", "outbox.worker.heartbeat:Heartbeat._beat"),
 ]
 

@@ -1,7 +1,7 @@
 """The worker killed at each moment of a job, and as it stops; then another is started."""
 
 from tests.faults import moments
-from tests.faults.actors import HOLD
+from tests.faults.actors import AWAIT, HOLD
 from tests.faults.clients import Clients
 from tests.faults.line import Line, has_crashed
 from tests.faults.moments import Moment
@@ -20,10 +20,21 @@ def test_as_it_works(moment: Moment, line: Line, clients: Clients, promises: Pro
     promises.assert_kept()
 
 
+def test_with_a_hundred_tasks_in_flight(line: Line, clients: Clients, promises: Promises) -> None:
+    line.receiver.answer = gate = Gate()
+    clients.submit(*[AWAIT] * 100)
+    _, worker = line.start("relay", "worker")
+    wait_for("all run", lambda: len(line.receiver.deliveries) == 100)
+    worker.kill()
+    gate.open()
+    line.start("worker")
+    promises.assert_kept()
+
+
 @points(moments.STOPPING)
 def test_as_it_stops(moment: Moment, line: Line, clients: Clients, promises: Promises) -> None:
     line.receiver.answer = gate = Gate()
-    clients.submit(HOLD, HOLD)
+    clients.submit(HOLD, AWAIT)
     clients.submit_mix()
     line.start("relay")
     worker = line.start_doomed(moment, "worker")

@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.faults.actors import FREEZE, HOLD, SLEEP
+from tests.support.outside.arrivals import Gate
+from tests.faults.actors import AWAIT, FREEZE, HOLD, SLEEP
 from tests.faults.clients import Clients
 from tests.faults.line import Line
 from tests.faults.promises import Promises
@@ -14,11 +15,27 @@ SPENT = "SELECT DISTINCT attempt FROM duly.jobs"
 
 
 @pytest.mark.slow
+def test_told_to_stop_it_finishes_what_runs(
+    line: Line, clients: Clients, promises: Promises
+) -> None:
+    line.receiver.answer = gate = Gate()
+    clients.submit(HOLD, AWAIT)
+    _, worker = line.start("relay", "worker")
+    wait_for("jobs run", lambda: len(line.receiver.deliveries) == 2)
+    worker.terminate()
+    wait_for("it stops", lambda: "worker stopping" in worker.log)
+    gate.open()
+    assert worker.wait() == 0
+    promises.assert_kept()
+    assert len(line.receiver.deliveries) == 2
+
+
+@pytest.mark.slow
 def test_told_to_stop_it_gives_back_what_outlasts_its_grace(
     line: Line, clients: Clients, promises: Promises
 ) -> None:
     line.receiver.answer = gate = Gate()
-    clients.submit(HOLD, HOLD)
+    clients.submit(HOLD, AWAIT)
     line.start("relay")
     worker = line.start_impatient("worker")
     wait_for("jobs run", lambda: len(line.receiver.deliveries) == 2)

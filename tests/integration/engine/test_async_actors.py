@@ -14,10 +14,10 @@ from structlog.testing import capture_logs
 from outbox import Actor, Job, Retry, Snooze, Uncertain, submit_all
 from outbox.worker import tasks
 from outbox.worker.worker import Worker
-from tests.integration.engine.by_hand import ByHand
-from tests.integration.engine.effects import Effects
-from tests.integration.engine.line import Line, Note, do_nothing, note_kind
-from tests.wait import wait_for
+from tests.support.engine.by_hand import ByHand
+from tests.support.engine.effects import Effects
+from tests.support.engine.line import Line, Note, do_nothing, note_kind
+from tests.support.wait import wait_for
 
 SHORT = timedelta(milliseconds=50)
 ONCE = Retry(attempts=1)

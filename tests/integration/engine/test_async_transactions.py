@@ -15,10 +15,10 @@ from structlog.testing import capture_logs
 
 from outbox import Actor, Job, Retry
 from outbox.worker import engines
-from tests.integration.engine.by_hand import ByHand
-from tests.integration.engine.effects import Effects
-from tests.integration.engine.line import Line, Note, note_kind
-from tests.wait import wait_for
+from tests.support.engine.by_hand import ByHand
+from tests.support.engine.effects import Effects
+from tests.support.engine.line import Line, Note, note_kind
+from tests.support.wait import wait_for
 
 ONCE = Retry(attempts=1)
 
