@@ -18,6 +18,7 @@ ALL = (
     "relay",
     "end_to_end",
     "worker",
+    "waiting",
     "latency",
     "commits",
     "handler",

@@ -7,18 +7,21 @@ As shipped: the default number of threads, and the logs that `duly relay` and `d
 import asyncio
 import logging
 import os
+import socket
 import sys
 from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
+from typing import Any
 
 import structlog
 from pydantic import BaseModel
 from sqlalchemy.orm import Session
 
+from bench.systems import slow_server
 from bench.systems.shop import engine, keep_order
 from bench.tally import mark
-from outbox import Actors, Job, Kind, actor, logs, submit, submit_all
+from outbox import Actor, Actors, Job, Kind, actor, logs, submit, submit_all
 from outbox.relay import process as relay_process
 from outbox.worker import process as worker_process
 from service.settings import settings
@@ -28,6 +31,9 @@ AMQP_URL = os.environ["AMQP_URL"]
 QUEUE = "bench.duly"
 TUNED = bool(os.environ.get("BENCH_TUNED"))
 TUNED_THREADS = 32
+
+
+REQUEST = b"GET / HTTP/1.1\r\nHost: bench\r\n\r\n"
 
 
 class Number(BaseModel):
@@ -43,6 +49,31 @@ NOTHING = Kind("bench.nothing", Number, queue=QUEUE)
 def nothing(work: Number, _job: Job) -> None:
     """Marks the tally."""
     mark(work.number)
+
+
+def wait(work: Number, _job: Job) -> None:
+    """Wait for the slow server, on a thread."""
+    mark(work.number)
+    with socket.create_connection((slow_server.HOST, slow_server.PORT)) as connection:
+        connection.sendall(REQUEST)
+        while connection.recv(4096):
+            """Until the server has answered and closed."""
+
+
+async def wait_as_task(work: Number, _job: Job) -> None:
+    """The same, without a thread."""
+    mark(work.number)
+    reader, writer = await asyncio.open_connection(slow_server.HOST, slow_server.PORT)
+    writer.write(REQUEST)
+    await reader.read()
+    writer.close()
+
+
+ACTORS: dict[str, Actor[Number, Any]] = {
+    "nothing": nothing,
+    "wait": Actor(NOTHING, wait),
+    "await": Actor(NOTHING, wait_as_task),
+}
 
 
 def hand_in(numbers: Sequence[int]) -> None:
@@ -73,7 +104,10 @@ def run_relay() -> None:
 
 def run_worker() -> None:
     """A worker process."""
-    run = partial(worker_process.run, actors=Actors([nothing]))
+    chosen = ACTORS[os.environ.get("BENCH_ACTOR", "nothing")]
+    run = partial(worker_process.run, actors=Actors([chosen]))
+    if at_once := int(os.environ.get("BENCH_AT_ONCE", "0")):
+        run = partial(run, threads=min(at_once, 8), tasks=at_once)
     if TUNED:
         run = partial(run, threads=TUNED_THREADS)
     sys.exit(run(database_url=DATABASE_URL, amqp_url=AMQP_URL))
