@@ -108,7 +108,7 @@ async def snooze_first(work: Marked, job: Job) -> None:
 async def await_receiver(work: Marked, job: Job) -> None:
     """As HOLD, without a thread."""
     url, headers = os.environ["FAULTS_RECEIVER"], {"Idempotency-Key": str(job.id)}
-    async with httpx2.AsyncClient(timeout=60) as client:
+    async with httpx2.AsyncClient(timeout=60, verify=False) as client:  # to read CAs would block
         (await client.post(url, content=work.mark, headers=headers)).raise_for_status()
     async with job.transaction() as tx:
         await tx.run_sync(enter, work.mark)
