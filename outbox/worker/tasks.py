@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import sys
 import threading
 import time
 import traceback
@@ -24,6 +23,7 @@ from outbox.worker.in_flight import JobInFlight, State
 from outbox.worker.records.group_commit import GroupCommit, GroupCommitClosed
 from outbox.worker.records.outcomes import Outcomes
 from outbox.worker.slots import Slots
+from outbox.worker.time_limit import stack_of
 
 log = structlog.get_logger(__name__)
 
@@ -279,12 +279,6 @@ class Tasks:
         while not (turned.wait(BLOCKED_SECONDS) or self._closing.is_set()):
             """It is logged once."""
         self._is_blocked = False
-
-
-def stack_of(thread: int | None) -> str:
-    """The thread's stack."""
-    frame = sys._current_frames().get(thread or 0)  # noqa: SLF001 - documented, despite its name
-    return "".join(traceback.format_stack(frame)) if frame else ""
 
 
 def _set(future: "asyncio.Future[Any]", answer: Any) -> None:

@@ -2,10 +2,8 @@
 
 import os
 import queue
-import sys
 import threading
 import time
-import traceback
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass
@@ -24,7 +22,7 @@ from outbox.worker.in_flight import InFlight, JobInFlight, State
 from outbox.worker.records.group_commit import GroupCommit, GroupCommitClosed
 from outbox.worker.records.outcomes import Outcomes
 from outbox.worker.slots import Slots
-from outbox.worker.time_limit import TimeLimits, Watch
+from outbox.worker.time_limit import TimeLimits, Watch, stack_of
 
 log = structlog.get_logger(__name__)
 
@@ -89,8 +87,7 @@ class ThreadRun:
 
     def where(self) -> str:
         """The stack of the thread."""
-        frame = sys._current_frames().get(self.watch.thread)  # noqa: SLF001 - documented
-        return "".join(traceback.format_stack(frame)) if frame else ""
+        return stack_of(self.watch.thread)
 
 
 class Threads:

@@ -5,10 +5,12 @@ import ctypes
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from types import FrameType
 
 from outbox.errors import Interrupted, TimeLimitExceeded
 
@@ -101,13 +103,23 @@ def _wake_loops_of(thread: int) -> None:
     A loop without anything to do waits in a call into C. It is the `self` of one of its frames.
     Only asyncio's own loops are woken: uvloop's would swallow the exception.
     """
-    frame = sys._current_frames().get(thread)  # noqa: SLF001 - documented, despite its name
+    frame = _frame_of(thread)
     while frame is not None:
         owner = frame.f_locals.get("self")
         with suppress(RuntimeError):  # it has just been closed
             if isinstance(owner, asyncio.BaseEventLoop):
                 owner.call_soon_threadsafe(_turn)
         frame = frame.f_back
+
+
+def stack_of(thread: int | None) -> str:
+    """What the thread does now, for the log."""
+    frame = _frame_of(thread)
+    return "".join(traceback.format_stack(frame)) if frame else ""
+
+
+def _frame_of(thread: int | None) -> FrameType | None:
+    return sys._current_frames().get(thread or 0)  # noqa: SLF001 - documented, despite its name
 
 
 def _turn() -> None:

@@ -36,6 +36,11 @@ def keep(session: Session, order: Order) -> bool:
 def work(order: Order, attempt: int) -> None:
     """What comes before the effect: time, and failures. `attempt` counts from 1."""
     time.sleep(order.seconds)
+    fail(order, attempt)
+
+
+def fail(order: Order, attempt: int) -> None:
+    """Fail as often as the order says."""
     if attempt <= order.failures:
         raise Failed(f"attempt {attempt} of an order that fails {order.failures} times")
 

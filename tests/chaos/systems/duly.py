@@ -23,7 +23,10 @@ RETRY = Retry(
     longest=timedelta(seconds=terms.LONGEST_PAUSE_SECONDS),
 )
 FULFIL = Kind("order.fulfil", Order, queue=QUEUE, retry=RETRY)
+FULFIL_AS_TASK = Kind("order.fulfil_as_task", Order, queue=QUEUE, retry=RETRY)
 CALL = Kind("order.call", Order, queue=QUEUE, retry=RETRY)
+KINDS = {Sort.CALL: CALL, Sort.SLOW: FULFIL_AS_TASK, Sort.FLAKY: FULFIL_AS_TASK}
+"""The kinds of all sorts but those of FULFIL."""
 DATABASE_URL = os.environ["DATABASE_URL"]
 AMQP_URL = os.environ["AMQP_URL"]
 
@@ -35,8 +38,7 @@ app = FastAPI()
 def place(order: Order) -> None:
     with Session(shop.engine) as session, session.begin():
         if shop.keep(session, order):
-            kind = CALL if order.sort is Sort.CALL else FULFIL
-            submit(session, kind(**order.model_dump()))
+            submit(session, KINDS.get(order.sort, FULFIL)(**order.model_dump()))
         else:
             session.execute(text(WRITE_WAL))
 
@@ -48,6 +50,14 @@ def fulfil(order: Order, job: Job) -> None:
         shop.store(tx, order)
         if order.sort is Sort.CHAIN:
             submit(tx, CALL(**order.model_dump()))
+
+
+@actor(FULFIL_AS_TASK)
+async def fulfil_as_task(order: Order, job: Job) -> None:
+    await asyncio.sleep(order.seconds)
+    shop.fail(order, job.attempt)
+    async with job.transaction() as tx:
+        await tx.run_sync(shop.store, order)
 
 
 @actor(CALL)
@@ -64,9 +74,12 @@ def run_relay() -> None:
 
 def run_worker() -> None:
     """The worker process."""
-    actors = Actors([fulfil, call])
     code = worker_process.run(
-        actors=actors, database_url=DATABASE_URL, amqp_url=AMQP_URL, threads=terms.THREADS
+        actors=Actors([fulfil, fulfil_as_task, call]),
+        database_url=DATABASE_URL,
+        amqp_url=AMQP_URL,
+        threads=terms.THREADS,
+        tasks=terms.THREADS,
     )
     sys.exit(code)
 

@@ -1,0 +1,196 @@
+"""What an error means, and which rows are written in which order: the rules, without any I/O."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+from psycopg.errors import UntranslatableCharacter
+from pydantic import BaseModel
+
+from outbox import Actor, Job, Kind, Retry, Snooze, Superseded, Uncertain
+from outbox.errors import Interrupted, TimeLimitExceeded
+from outbox.postgres.outages import OWN_ENGINE
+from outbox.store import transitions
+from outbox.worker.attempt import OUTAGE_SPREADS_SECONDS, Attempt, Pause, Write, take
+from outbox.worker.records.group_commit import PROBE, GroupCommitClosed
+
+WRITTEN = SimpleNamespace(n=1, uncertain=0)
+
+
+class Empty(BaseModel):
+    """A payload."""
+
+
+@dataclass
+class Claim:
+    """A claim's row: the first of three attempts."""
+
+    attempt: int = 1
+    attempt_limit: int = 3
+    attempt_budget: int = 3
+    subject: str | None = None
+    payload: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Postgres:
+    """Answers the steps of an attempt, one after the other; the last answer is for all others."""
+
+    def __init__(self, *answers: Any, lost_at: float = -1) -> None:
+        self._answers = [*answers]
+        self.lost_at = lost_at
+        self.steps: list[Write | Pause] = []
+        self.wake_ups = 0
+
+    def wake_up(self) -> None:
+        """Count it."""
+        self.wake_ups += 1
+
+    def answer(self, step: Write | Pause) -> Any:
+        """What Postgres says to the step."""
+        self.steps.append(step)
+        if isinstance(step, Pause):
+            return None
+        return self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
+
+    @property
+    def written(self) -> list[str]:
+        """The statements, in order."""
+        return [step.statement for step in self.steps if isinstance(step, Write)]
+
+    @property
+    def last_row(self) -> dict[str, Any]:
+        """The row of the last one."""
+        return next(step.row for step in reversed(self.steps) if isinstance(step, Write))
+
+
+def attempt(postgres: Postgres, claim: Claim | None = None, **options: Any) -> Attempt:
+    """One whose actor has begun, with a valid payload."""
+    kind = Kind("test.rules", Empty, **options)
+    job = Job(uuid4(), kind.name, 1, (claim or Claim()).attempt, 3, "worker", None)
+    made = Attempt(
+        Actor(kind, lambda *_: None), job, claim or Claim(), postgres, timedelta(hours=1)
+    )
+    made.begin()
+    made.payload()
+    return made
+
+
+def fail(error: BaseException, postgres: Postgres, claim: Claim | None = None, **of: Any) -> bool:
+    """The attempt fails; returns whether the job is dead."""
+    return take(attempt(postgres, claim, **of).failed(error), postgres.answer)
+
+
+def own(error: BaseException) -> BaseException:
+    """The error as one of the worker's own engine."""
+    error.add_note(OWN_ENGINE)
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "claim", "options", "statement", "is_dead"),
+    [
+        (ValueError(), Claim(), {}, transitions.RETRY, False),
+        (TimeLimitExceeded(), Claim(), {}, transitions.RETRY, False),
+        (ValueError(), Claim(attempt=3), {}, transitions.DIE, True),
+        (ValueError(), Claim(), {"retry": Retry(never=(ValueError,))}, transitions.DIE, True),
+        (SystemExit(1), Claim(), {}, transitions.DIE, True),
+        (Snooze(timedelta(minutes=1)), Claim(attempt=3), {}, transitions.SNOOZE, False),
+    ],
+)
+def test_an_error_is_one_transition(
+    error: BaseException, claim: Claim, options: dict[str, Any], statement: str, *, is_dead: bool
+) -> None:
+    postgres = Postgres(WRITTEN)
+    assert fail(error, postgres, claim, **options) is is_dead
+    assert postgres.written == [statement]
+    assert postgres.wake_ups == (statement == transitions.RETRY)
+
+
+@pytest.mark.parametrize("error", [Superseded(), Interrupted()])
+def test_a_job_that_is_no_longer_ours_gets_no_record(error: BaseException) -> None:
+    postgres = Postgres(WRITTEN)
+    assert not fail(error, postgres)
+    assert postgres.steps == []
+
+
+@pytest.mark.parametrize(("earlier", "then"), [(0, transitions.RETRY), (1, transitions.DIE)])
+def test_earlier_uncertain_attempts_are_counted_first(earlier: int, then: str) -> None:
+    postgres = Postgres(SimpleNamespace(uncertain=earlier), WRITTEN)
+    fail(Uncertain(), postgres)
+    assert postgres.written == [transitions.COUNT_UNCERTAIN, then]
+
+
+@pytest.mark.parametrize(("is_lost", "then"), [(True, "SNOOZE"), (False, "RETRY")])
+def test_postgres_was_away_only_if_the_group_commit_has_lost_it_too(
+    then: str, *, is_lost: bool
+) -> None:
+    """It is given a moment to notice, and asked to write."""
+    postgres = Postgres(WRITTEN, lost_at=float("inf") if is_lost else float("-inf"))
+    fail(own(psycopg.OperationalError("gone")), postgres)
+    assert postgres.steps[:2] == [Pause(OUTAGE_SPREADS_SECONDS), Write(PROBE, {})]
+    assert postgres.written[1:] == [getattr(transitions, then)]
+
+
+def test_a_failure_that_postgres_cannot_store_is_recorded_without_its_text() -> None:
+    postgres = Postgres(UntranslatableCharacter("no"), WRITTEN)
+    assert not fail(TimeLimitExceeded("odd"), postgres)
+    assert postgres.written == [transitions.RETRY] * 2
+    assert (postgres.last_row["outcome"], postgres.last_row["error_type"]) == (
+        "timed_out",
+        "Unknown",
+    )
+
+
+def test_whatever_the_retry_policy_raises_the_failure_is_recorded() -> None:
+    class Odd(Exception):
+        def __str__(self) -> str:
+            raise SystemExit
+
+    postgres = Postgres(WRITTEN)
+    assert not fail(Odd(), postgres)
+    assert postgres.written == [transitions.RETRY]
+    assert postgres.last_row["error_type"] == "Unknown"
+
+
+def test_a_worker_that_stops_before_the_record_is_no_failure_of_the_job() -> None:
+    postgres = Postgres(GroupCommitClosed())
+    with pytest.raises(GroupCommitClosed):
+        fail(ValueError(), postgres)
+    assert len(postgres.steps) == 1
+
+
+@pytest.mark.parametrize(
+    ("postponed", "written"),
+    [(WRITTEN, ["POSTPONE"]), (None, ["POSTPONE", "DIE"])],
+)
+def test_an_invalid_payload_is_put_off_until_it_dies(postponed: Any, written: list[str]) -> None:
+    class Strict(BaseModel):
+        number: int
+
+    postgres = Postgres(postponed, WRITTEN)
+    kind = Kind("test.rules", Strict)
+    job = Job(UUID(int=1), kind.name, 1, 1, 3, "worker", None)
+    actor = Actor(kind, lambda *_: None)
+    made = Attempt(actor, job, Claim(), postgres, timedelta(hours=1))
+    with pytest.raises(ValueError) as invalid:
+        made.payload()
+    assert take(made.failed(invalid.value), postgres.answer) is (postponed is None)
+    assert postgres.written == [getattr(transitions, name) for name in written]
+
+
+@pytest.mark.parametrize(
+    ("returned", "set_before", "stored"), [(1, None, "1"), (None, 2, "2"), (None, None, None)]
+)
+def test_the_result_is_what_is_returned_or_was_set(
+    returned: Any, set_before: Any, stored: str | None
+) -> None:
+    made = attempt(Postgres(WRITTEN))
+    made.job.result = set_before
+    row = made.succeeded(returned)
+    assert row
+    assert row["result"] == stored

@@ -1,0 +1,26 @@
+"""What the library uses of others though it is private stands in one module, and still exists."""
+
+import inspect
+from pathlib import Path
+
+from pika.adapters.asyncio_connection import AsyncioConnection
+
+OUTBOX = Path(__file__).parents[2] / "outbox"
+DOCUMENTED = "sys._current_frames()"
+"""Public, despite its name."""
+
+
+def test_only_one_module_uses_a_private_attribute_of_a_library() -> None:
+    using = {
+        str(file.relative_to(OUTBOX))
+        for file in OUTBOX.rglob("*.py")
+        for line in file.read_text().splitlines()
+        if "noqa: SLF001" in line and DOCUMENTED not in line
+    }
+    assert using == {"amqp/connection.py"}
+
+
+def test_pika_takes_encoded_frames() -> None:
+    """As `BrokerConnection.write` hands them over."""
+    parameters = inspect.signature(AsyncioConnection._output_marshaled_frames).parameters
+    assert list(parameters) == ["self", "marshaled_frames"]
