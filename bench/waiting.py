@@ -4,7 +4,7 @@ import re
 from functools import partial
 from pathlib import Path
 
-from bench.backlogs import fill, relayed
+from bench.backlogs import batches, fill
 from bench.comparison import Comparison, in_turns
 from bench.contestants import DULY, DULY_RELAY
 from bench.crew import crew
@@ -52,7 +52,7 @@ def _measured(bench: Bench, name: str, count: int) -> tuple[float, float]:
         fill(own.database_url, count)
         own.start(*SERVER)
         relay = own.start(*DULY_RELAY)
-        relayed(own.database_url, count)
+        batches(own.database_url, count)
         relay.terminate()
         relay.wait()
         worker = own.start("bench.systems.duly", "worker")

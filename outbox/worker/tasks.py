@@ -177,8 +177,9 @@ class Tasks:
         with suppress(TimeoutError):
             end.result(END_SECONDS)
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(END_SECONDS)
-        if not self._thread.is_alive():
+        for thread in (self._thread, self._watch):
+            thread.join(END_SECONDS)
+        if not (self._thread.is_alive() or self._watch.is_alive()):
             self._loop.close()
 
     def _begin(self, job: JobInFlight) -> None:
