@@ -288,3 +288,34 @@ def test_a_transaction_that_failed_may_be_tried_again_in_the_same_attempt(
     line.start_worker(Actor(kind, do))
     job = line.wait_for(line.submit(kind()), "succeeded")
     assert effects.of(job.id) == ["second"]
+
+
+SLOW_COMMITS = """
+CREATE FUNCTION pg_temp.dawdle() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN PERFORM pg_sleep(1); RETURN NULL; END $$;
+CREATE CONSTRAINT TRIGGER dawdle AFTER INSERT ON effects DEFERRABLE INITIALLY DEFERRED
+FOR EACH ROW EXECUTE FUNCTION pg_temp.dawdle()
+"""
+
+
+def test_a_commit_that_outlasts_the_time_limit_is_not_cancelled(
+    line: Line, effects: Effects, by_hand: ByHand, queue: str
+) -> None:
+    async def do(_note: Note, job: Job) -> None:
+        async with job.transaction() as tx:
+            await add(tx, job)
+
+    by_hand.connection.execute(SLOW_COMMITS)
+    kind = note_kind(queue, time_limit=timedelta(seconds=0.5))
+    line.start_relay(queue)
+    try:
+        with capture_logs() as logs:
+            line.start_worker(Actor(kind, do))
+            job = line.wait_for(line.submit(kind()), "succeeded")
+            line.stop()
+    finally:
+        by_hand.connection.execute("DROP TRIGGER dawdle ON effects")
+    assert (effects.of(job.id), line.attempts(job.id)) == (["done"], [])
+    events = [each["event"] for each in logs]
+    assert "succeeded" in events
+    assert "superseded" not in events
