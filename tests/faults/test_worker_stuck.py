@@ -2,7 +2,6 @@
 
 import pytest
 
-from tests.support.outside.arrivals import Gate
 from tests.faults.actors import AWAIT, FREEZE, HOLD, SLEEP
 from tests.faults.clients import Clients
 from tests.faults.line import Line

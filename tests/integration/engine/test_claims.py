@@ -8,7 +8,6 @@ import pytest
 from outbox import Actor
 from outbox.worker.broker import Consumer
 from outbox.worker.worker import Worker
-from tests.support.engine.by_hand import WAITING, ByHand
 from tests.integration.engine.gate import Gate
 from tests.support.engine.by_hand import WAITING, ByHand
 from tests.support.engine.line import Line, do_nothing, note_kind, prefetched

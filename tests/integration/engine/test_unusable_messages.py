@@ -9,9 +9,6 @@ from outbox import Actor, Job, Kind
 from outbox.amqp import messages, topology
 from outbox.amqp.messages import Dispatch
 from outbox.worker.records import unusable_messages
-from tests.support.engine.by_hand import ByHand
-from tests.support.engine.line import Line, Note, do_nothing, note_kind
-from tests.support.engine.rabbit import Rabbit
 from tests.integration.engine.refusing import DATA, Refusing
 from tests.support.engine.by_hand import ByHand
 from tests.support.engine.line import Line, Note, do_nothing, note_kind

@@ -10,8 +10,8 @@ from outbox import Actor, Job, Kind, Retry, Snooze, Uncertain
 from outbox.worker.broker import Consumer
 from outbox.worker.records.failure_record import FailureRecorder
 from outbox.worker.worker import Worker
-from tests.support.engine.line import AT_ONCE, Line, Note, do_nothing, note_kind
 from tests.integration.engine.refusing import DATA, Refusing
+from tests.support.engine.line import AT_ONCE, Line, Note, do_nothing, note_kind
 from tests.support.wait import wait_for
 
 Failing = Callable[[Note, Job], Any]
