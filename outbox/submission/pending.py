@@ -38,6 +38,8 @@ class Pending:
     """How many commits have begun while a savepoint was open, less the savepoints released."""
     released: SessionTransaction | None = None
     """The savepoint that was released last."""
+    connections: set[Connection] = field(default_factory=set)
+    """Those that the transaction has begun on. SQLAlchemy 2.0 has no public list of them."""
     connection: Connection | None = None
     """Where something was written that the relays wait for."""
 
@@ -71,7 +73,7 @@ def add(session: Session, rows: Sequence[Row], *, may_write: bool) -> None:
         pending.connection = write(session, rows)
         return
     if not pending.jobs:
-        for connection in root.connections:
+        for connection in pending.connections:
             refuse_own_commits(connection, pending.jobs)
     owner = session.get_nested_transaction() or root
     pending.jobs.extend((owner, row) for row in rows)
@@ -98,8 +100,9 @@ def _boundary(transaction: SessionTransaction) -> SessionTransaction:
 
 @event.listens_for(Session, "after_begin")
 def _after_begin(session: Session, _: SessionTransaction, connection: Connection) -> None:
-    pending: Pending | None = session.info.get(PENDING)
-    if pending and pending.jobs:
+    pending = _pending(session)
+    pending.connections.add(connection)
+    if pending.jobs:
         refuse_own_commits(connection, pending.jobs)
 
 
