@@ -256,7 +256,11 @@ class Tasks:
 
     def _run_loop(self) -> None:
         asyncio.set_event_loop(self._loop)
-        self._loop.run_forever()
+        while not self._closing.is_set():
+            try:
+                self._loop.run_forever()
+            except BaseException as error:  # noqa: BLE001 - SystemExit in a task of an actor's own
+                log.warning("an exit ends only the task", error_type=type(error).__qualname__)
 
     async def _end(self, last: Callable[[], Coroutine[Any, Any, None]]) -> None:
         tasks = [*self._tasks]
