@@ -5,7 +5,7 @@ enqueues nothing, and has neither a delay queue nor middleware.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from threading import Event
 
 import dramatiq
@@ -78,8 +78,13 @@ class Consumer(DramatiqConsumer):
         self._queue = queue
         with _lost_connections():
             self.connection = BlockingConnection(broker.nodes)
-            channel = self._declared()
-            channel.basic_qos(prefetch_count=broker.prefetch[queue])
+            try:
+                channel = self._declared()
+                channel.basic_qos(prefetch_count=broker.prefetch[queue])
+            except BaseException:  # nobody will have this consumer to close
+                with suppress(AMQPError):
+                    self.connection.close()
+                raise
             self._messages = channel.consume(queue, inactivity_timeout=timeout_seconds)
         self.channel = channel
         self.answers = Answers(self.connection, channel)
