@@ -86,7 +86,9 @@ class Job:
     subject: str | None
     open_session: Callable[[], Session] | None = field(default=None, repr=False)
     """Makes sessions for a `def` actor."""
-    open_async_session: Callable[[], AsyncSession] | None = field(default=None, repr=False)
+    open_async_session: Callable[[], AbstractAsyncContextManager[AsyncSession]] | None = field(
+        default=None, repr=False
+    )
     """Makes sessions for an `async def` actor."""
     completed: bool = False
     is_committing: bool = False
@@ -141,7 +143,7 @@ class Job:
 
     @asynccontextmanager
     async def _async_transaction(
-        self, open_session: Callable[[], AsyncSession]
+        self, open_session: Callable[[], AbstractAsyncContextManager[AsyncSession]]
     ) -> AsyncIterator[AsyncSession]:
         with self._completion():
             async with open_session() as session:

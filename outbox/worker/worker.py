@@ -21,7 +21,7 @@ from outbox.submission.sessions import job_sessions
 from outbox.worker.attempt import Attempt, Claim
 from outbox.worker.broker import Broker
 from outbox.worker.claimer import Claimer
-from outbox.worker.engines import engine_for_tasks, engine_for_threads
+from outbox.worker.engines import TaskSessions, engine_for_tasks, engine_for_threads
 from outbox.worker.heartbeat import Heartbeat, worker_name
 from outbox.worker.in_flight import InFlight, JobInFlight
 from outbox.worker.ownership import Ownership
@@ -74,7 +74,9 @@ class Worker:
         self._async_engine = engine_for_tasks(database_url, lambda: self._group_commit.lost_at)
         info = {WAKE_UP: self._group_commit.wake_up}
         self._sessions = sessionmaker(self._engine, expire_on_commit=False, info=info)
-        self._async_sessions = job_sessions(self._async_engine, expire_on_commit=False, info=info)
+        self._async_sessions = TaskSessions(
+            job_sessions(self._async_engine, expire_on_commit=False, info=info)
+        )
         self._limits = TimeLimits()
         self._in_flight = InFlight()
         self._ownership = Ownership(self._group_commit, self._in_flight)
@@ -242,7 +244,7 @@ class Worker:
             worker=self.name,
             subject=claim.subject,
             open_session=None if actor.is_async else self._sessions,
-            open_async_session=self._async_sessions if actor.is_async else None,
+            open_async_session=self._async_sessions.of_one_job() if actor.is_async else None,
         )
         return Attempt(actor, job, claim, self._group_commit, self._patience)
 
