@@ -67,11 +67,11 @@ def test_tasks_that_wait_for_a_connection_get_one_after_others_failed_to_connect
     jobs = [line.submit(kind(text=str(number))) for number in range(4)]
     wait_for("all to begin", lambda: len(begun) == 4)
     worker._tasks._loop.call_soon_threadsafe(go_on.set)
-    ended = wait_for(
+    wait_for(
         "all to end",
-        lambda: all(line.job(job).state in ("succeeded", "dead") for job in jobs) and jobs,
+        lambda: all(line.job(job).state in ("succeeded", "dead") for job in jobs),
     )
-    assert sorted(line.job(job).state for job in ended) == ["dead"] + ["succeeded"] * 3
+    assert sorted(line.job(job).state for job in jobs) == ["dead"] + ["succeeded"] * 3
 
 
 def test_an_exit_in_a_task_of_the_actors_own_is_recorded_and_ends_no_loop(
