@@ -3,6 +3,7 @@
 from uuid import UUID
 
 from pydantic import BaseModel
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
 
 from outbox import Actors, Job, Kind, Kinds, Retry, actor, events, submit, submit_all
@@ -61,8 +62,12 @@ def about_replays(event: events.Replayed) -> None:
 
 
 def handler(session: Session) -> None:
-    submit(session, ShipOrder(order_id=1))  # call-overload, reportArgumentType
-    submit(session, SHIP_ORDER)  # call-overload, reportArgumentType
-    submit_all(session, SHIP_ORDER(order_id=1))  # call-overload, reportArgumentType
+    submit(session, ShipOrder(order_id=1))  # arg-type, reportArgumentType
+    submit(session, SHIP_ORDER)  # arg-type, reportArgumentType
+    submit_all(session, SHIP_ORDER(order_id=1))  # arg-type, reportArgumentType
     events.on(events.Died, about_replays)  # arg-type, reportArgumentType
-    submit("postgresql://", SHIP_ORDER(order_id=1))  # call-overload, reportArgumentType
+    submit("postgresql://", SHIP_ORDER(order_id=1))  # arg-type, reportArgumentType
+
+
+async def async_handler(session: AsyncSession) -> None:
+    await submit(session, SHIP_ORDER(order_id=1))  # misc, reportGeneralTypeIssues
