@@ -57,13 +57,18 @@ def test_tasks_that_wait_for_a_connection_get_one_after_others_failed_to_connect
     kind = note_kind(queue, time_limit=timedelta(seconds=15), retry=ONCE)
     line.start_relay(queue)
     worker = line.start_worker(Actor(kind, do))
-    failures = [psycopg.OperationalError("no way")]
+    ways = [True]
 
-    def refuse(*_: object) -> None:
-        if failures:
-            raise failures.pop()
+    async def fail(*_: object, **__: object) -> None:
+        await asyncio.sleep(0.5)  # the others begin to wait
+        raise psycopg.OperationalError("no way")
 
-    event.listen(worker._async_engine.sync_engine, "do_connect", refuse, insert=True)
+    def refuse_once(_: object, __: object, ___: object, options: dict[str, object]) -> None:
+        if ways:
+            options["async_creator_fn"] = fail
+            ways.pop()
+
+    event.listen(worker._async_engine.sync_engine, "do_connect", refuse_once, insert=True)
     jobs = [line.submit(kind(text=str(number))) for number in range(4)]
     wait_for("all to begin", lambda: len(begun) == 4)
     worker._tasks._loop.call_soon_threadsafe(go_on.set)
