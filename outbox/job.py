@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
 
 from outbox.errors import Superseded
+from outbox.postgres.any_driver import execute
 from outbox.postgres.replication import is_unreplicated
 from outbox.store import transitions
 from outbox.submission.submit import PARENT
@@ -177,7 +178,7 @@ class Job:
             # An empty text stands for NULL: see `array` in outbox/postgres/round_trip.py.
             "result": [storable(self._result) or ""],
         }
-        if session.connection().exec_driver_sql(transitions.SUCCEED, row).first() is None:
+        if execute(session.connection(), transitions.SUCCEED, row).first() is None:
             raise Superseded(f"job {self.id} was taken from this worker")
         self.is_committing = True
 

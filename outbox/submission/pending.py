@@ -79,6 +79,12 @@ def add(session: Session, rows: Sequence[Row], *, may_write: bool) -> None:
     pending.jobs.extend((owner, row) for row in rows)
 
 
+def waiting(session: Session) -> list[Row]:
+    """The jobs that wait for the session's commit, in order."""
+    pending: Pending | None = session.info.get(PENDING)
+    return [row for _, row in pending.jobs] if pending else []
+
+
 def wake_up_after_commit(session: Session) -> None:
     """Wake the relays up once the session has committed: a statement of it wrote events."""
     _pending(session).connection = session.connection()

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 
 from pydantic_core import to_json
-from sqlalchemy import TextClause, text
+from sqlalchemy import TextClause
 
+from outbox.postgres.any_driver import for_any_driver
 from outbox.store import transitions
 
 Row = dict[str, str | None]
@@ -21,12 +22,9 @@ def submission(rows: Sequence[Row]) -> tuple[str, Row]:
     return transitions.SUBMIT_ALL, _as_json(rows)
 
 
-_FOR_ANY_DRIVER = text(transitions.SUBMIT_ALL.replace("%(jobs)s::json", "CAST(:jobs AS json)"))
-
-
 def submission_for_any_driver(rows: Sequence[Row]) -> tuple[TextClause, Row]:
     """The same for a driver whose parameters are not psycopg's, such as asyncpg."""
-    return _FOR_ANY_DRIVER, _as_json(rows)
+    return for_any_driver(transitions.SUBMIT_ALL), _as_json(rows)
 
 
 def _as_json(rows: Sequence[Row]) -> Row:

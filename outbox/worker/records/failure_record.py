@@ -16,7 +16,12 @@ LONGEST_TRACEBACK = 50_000
 Failure = dict[str, Any]
 """The columns that describe a failure in `duly.attempts`."""
 
-RUNNERS = ("outbox.worker.threads", "outbox.worker.tasks", "outbox.actors")
+RUNNERS = (
+    "outbox.worker.threads",
+    "outbox.worker.tasks",
+    "outbox.testing.inline_worker",
+    "outbox.actors",
+)
 """The modules whose frames come before the actor's own."""
 
 UNKNOWN_FAILURE: Failure = {

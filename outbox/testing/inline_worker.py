@@ -1,0 +1,138 @@
+"""A worker for one job at a time, which the caller's thread waits for."""
+
+import asyncio
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import timedelta
+from time import sleep
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg
+from sqlalchemy.orm import sessionmaker
+
+from outbox.actors import Actor
+from outbox.job import Job
+from outbox.store import transitions
+from outbox.submission.pending import WAKE_UP
+from outbox.submission.sessions import job_sessions
+from outbox.testing.late_result import refuse_late_result
+from outbox.values.result import UnstorableResult
+from outbox.worker.attempt import Attempt, Claim, Pause, Row, Write, take
+from outbox.worker.engines import engine_for_tasks, engine_for_threads
+from outbox.worker.records.group_commit import GroupCommit
+from outbox.worker.tasks import Outcome, TaskRun
+from outbox.worker.time_limit import TimeLimits
+
+NO_PATIENCE = timedelta(0)
+"""A payload that is invalid here is invalid for good: no other worker runs in a test."""
+
+
+class InlineWorker:
+    """Claims and runs jobs by a worker's own rules: only threads and RabbitMQ are missing."""
+
+    def __init__(
+        self, actors: Iterable[Actor[Any, Any]], database_url: str, runner: asyncio.Runner
+    ) -> None:
+        self.actors = {actor.kind.name: actor for actor in actors}
+        self._name = f"outbox.testing-{uuid4().hex[:8]}"
+        self._runner = runner
+        self._limits = TimeLimits()
+        self._group_commit = GroupCommit(database_url, self._name)
+        self._engine = engine_for_threads(database_url, 1, lambda: self._group_commit.lost_at)
+        self._async_engine = engine_for_tasks(database_url, lambda: self._group_commit.lost_at)
+        options: Any = {"expire_on_commit": False, "info": {WAKE_UP: _wake_nobody}}
+        self._sessions = sessionmaker(self._engine, **options)
+        self._async_sessions = job_sessions(self._async_engine, **options)
+
+    @classmethod
+    @contextmanager
+    def open(cls, actors: Iterable[Actor[Any, Any]], database_url: str) -> Iterator["InlineWorker"]:
+        """A worker that ends with the block, together with its threads and connections."""
+        with asyncio.Runner() as runner, ExitStack() as last:
+            worker = cls(actors, database_url, runner)
+            worker._group_commit.start()
+            worker._limits.start()
+            last.callback(worker._group_commit.close)
+            last.callback(worker._limits.close)
+            last.callback(worker._engine.dispose)
+            last.callback(lambda: runner.run(worker._async_engine.dispose()))
+            worker._group_commit.stop_waiting()  # an unavailable Postgres fails the test
+            yield worker
+
+    def run(self, id_: str, dispatch: int, kind: str) -> None:
+        """Claim the job, run its actor and record the outcome. Does nothing if it is not queued."""
+        row = {"id": id_, "dispatch": dispatch, "kind": kind}
+        claim = self._group_commit.write(transitions.CLAIM, row)
+        if claim is not None:
+            self._run(self._attempt(id_, dispatch, self.actors[kind], claim))
+
+    def _run(self, attempt: Attempt) -> None:
+        try:
+            returned = self._call(attempt)
+            row = attempt.succeeded(returned)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 - an attempt can end in SystemExit, too
+            take(attempt.failed(error), self._answer)
+        else:
+            refuse_late_result(attempt.job, returned)
+            self._succeed(attempt, row)
+
+    def _succeed(self, attempt: Attempt, row: Row | None) -> None:
+        if row is None:
+            return
+        answer = self._group_commit.ask(transitions.SUCCEED, row)
+        if isinstance(answer, psycopg.Error):
+            take(attempt.failed(UnstorableResult(str(answer))), self._answer)
+        elif isinstance(answer, Exception):
+            raise answer
+        else:
+            attempt.log_success(is_ours=answer is not None)
+
+    def _call(self, attempt: Attempt) -> Any:
+        """Call the actor within its time limit."""
+        if attempt.actor.is_async:
+            return self._runner.run(_await(attempt))
+        with self._limits.limit(attempt.kind.time_limit):
+            attempt.begin()
+            return attempt.actor(attempt.payload(), attempt.job)
+
+    def _answer(self, step: Write | Pause) -> Any:
+        if isinstance(step, Write):
+            return self._group_commit.ask(step.statement, step.row)
+        return sleep(step.seconds)
+
+    def _attempt(self, id_: str, dispatch: int, actor: Actor[Any, Any], claim: Claim) -> Attempt:
+        job = Job(
+            id=UUID(id_),
+            kind=actor.kind.name,
+            dispatch=dispatch,
+            attempt=claim.attempt,
+            attempt_limit=claim.attempt_limit,
+            worker=self._name,
+            subject=claim.subject,
+            open_session=None if actor.is_async else self._sessions,
+            open_async_session=self._async_sessions if actor.is_async else None,
+        )
+        return Attempt(actor, job, claim, self._group_commit, NO_PATIENCE)
+
+
+async def _await(attempt: Attempt) -> Any:
+    call = _outcome(attempt)
+    return await TaskRun(asyncio.get_running_loop(), call, attempt.job).result(
+        attempt.kind.time_limit
+    )
+
+
+async def _outcome(attempt: Attempt) -> Outcome:
+    """Call the actor. Raises nothing: what a task raises may end the loop (SystemExit)."""
+    attempt.begin()
+    try:
+        return await attempt.actor(attempt.payload(), attempt.job), None
+    except BaseException as error:  # noqa: BLE001 - see above
+        return None, error
+
+
+def _wake_nobody() -> None:
+    """No relay runs in a test."""
