@@ -9,6 +9,7 @@ Reading order:
 - worker: claims jobs, runs actors, records how each attempt ended
 - maintenance: rescues the jobs of dead workers, collects dead letters, prunes finished jobs
 - operations: what people do with jobs and dead letters, and the record of it
+- testing: helps an app's own tests
 - events: what happens to jobs, for an app that subscribes to it
 - app: the object in which an app says what it has
 - http, cli: how programs and people reach all of this

@@ -93,7 +93,10 @@ class InlineWorker:
     def _call(self, attempt: Attempt) -> Any:
         """Call the actor within its time limit."""
         if attempt.actor.is_async:
-            return self._runner.run(_await(attempt))
+            returned, error = self._runner.run(_await(attempt))
+            if error is not None:
+                raise error
+            return returned
         with self._limits.limit(attempt.kind.time_limit):
             attempt.begin()
             return attempt.actor(attempt.payload(), attempt.job)
@@ -118,11 +121,13 @@ class InlineWorker:
         return Attempt(actor, job, claim, self._group_commit, NO_PATIENCE)
 
 
-async def _await(attempt: Attempt) -> Any:
-    call = _outcome(attempt)
-    return await TaskRun(asyncio.get_running_loop(), call, attempt.job).result(
-        attempt.kind.time_limit
-    )
+async def _await(attempt: Attempt) -> Outcome:
+    """The actor's outcome within its time limit, without asyncio's frames in its error."""
+    run = TaskRun(asyncio.get_running_loop(), _outcome(attempt), attempt.job)
+    try:
+        return await run.result(attempt.kind.time_limit), None
+    except BaseException as error:  # noqa: BLE001 - the caller raises it
+        return None, error
 
 
 async def _outcome(attempt: Attempt) -> Outcome:

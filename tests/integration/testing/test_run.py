@@ -172,7 +172,8 @@ def test_what_waits_in_an_async_session_is_told(database_url: str) -> None:
 
 @asynccontextmanager
 async def _engine(database_url: str, driver: str) -> AsyncIterator[AsyncEngine]:
-    engine = create_async_engine(make_url(database_url).set(drivername=f"postgresql+{driver}"))
+    url = make_url(database_url).set(drivername=f"postgresql+{driver}", query={})
+    engine = create_async_engine(url)
     yield engine
     await engine.dispose()
 

@@ -5,6 +5,8 @@ from typing import assert_type
 from uuid import UUID
 
 from pydantic import BaseModel
+from sqlalchemy import Engine
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
 
 from outbox import (
@@ -25,6 +27,7 @@ from outbox import (
     submit_all,
 )
 from outbox.settings import Settings
+from outbox.testing import WaitingJob, drain, run, submitted
 
 
 class NoAddress(Exception):
@@ -81,6 +84,26 @@ def remind(work: Remind, job: Job) -> None:
 def several(session: Session) -> list[SubmittedJob]:
     """Jobs of several kinds at once."""
     return submit_all(session, [SHIP_ORDER(order_id=1), REMIND(customer_id=UUID(int=0))])
+
+
+@actor(REMIND)
+async def remind_async(work: Remind, job: Job) -> None:
+    """An actor for the event loop."""
+    raise Uncertain(f"{work.customer_id}: {job.attempt}")
+
+
+def tests(session: Session, engine: Engine) -> None:
+    """The helpers of a test."""
+    assert_type(submitted(session), list[WaitingJob])
+    run(ship, ShipOrder(order_id=1), session)
+    run(ship, ShipOrder(order_id=1), engine)
+    assert [job.state for job in drain([ship, remind_async], engine)] == ["succeeded"]
+
+
+async def async_tests(session: AsyncSession) -> None:
+    """The same in an async app."""
+    await run(remind_async, Remind(customer_id=UUID(int=0)), session)
+    assert_type(submitted(session), list[WaitingJob])
 
 
 class ShopSettings(Settings):

@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
 
 from outbox import Actors, Job, Kind, Kinds, Retry, actor, events, submit, submit_all
+from outbox.testing import run
 
 
 class ShipOrder(BaseModel):
@@ -67,6 +68,7 @@ def handler(session: Session) -> None:
     submit_all(session, SHIP_ORDER(order_id=1))  # arg-type, reportArgumentType
     events.on(events.Died, about_replays)  # arg-type, reportArgumentType
     submit("postgresql://", SHIP_ORDER(order_id=1))  # arg-type, reportArgumentType
+    run(right, ShipOrder(order_id=1), session)  # misc, reportArgumentType
 
 
 async def async_handler(session: AsyncSession) -> None:
