@@ -58,10 +58,12 @@ def run(
 
 
 def _run(actor: Actor[M, Any], payload: M, where: Engine | Session) -> Any:
-    sessions: Callable[[], Session] = partial(Session, where, expire_on_commit=False)
+    sessions: Callable[[], Session]
     if isinstance(where, Session):
         where.flush()
         sessions = partial(Session, where.connection(), **_SAVEPOINTS)
+    else:
+        sessions = partial(Session, where, expire_on_commit=False)
     with sessions() as session, session.begin():
         id_ = _submit(session, actor, payload)
     with sessions() as session, session.begin():
@@ -85,10 +87,12 @@ def _run(actor: Actor[M, Any], payload: M, where: Engine | Session) -> Any:
 
 
 async def _run_async(actor: Actor[M, Any], payload: M, where: AsyncEngine | AsyncSession) -> Any:
-    sessions: Callable[[], AsyncSession] = partial(AsyncSession, where, expire_on_commit=False)
+    sessions: Callable[[], AsyncSession]
     if isinstance(where, AsyncSession):
         await where.flush()
         sessions = partial(AsyncSession, await where.connection(), **_SAVEPOINTS)
+    else:
+        sessions = partial(AsyncSession, where, expire_on_commit=False)
     async with sessions() as session, session.begin():
         id_ = await session.run_sync(_submit, actor, payload)
     async with sessions() as session, session.begin():

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import psycopg
-from psycopg.rows import namedtuple_row
+from psycopg.rows import dict_row
 from sqlalchemy import Engine, create_engine
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.orm import Session
@@ -92,17 +92,17 @@ def _run_all(
     connection: psycopg.Connection[Any], worker: InlineWorker, until: datetime | None
 ) -> list[UUID]:
     """Run what is due; returns the jobs' ids, each once."""
-    rows = connection.cursor(row_factory=namedtuple_row)
+    rows = connection.cursor(row_factory=dict_row)
     wanted = {"kinds": [*worker.actors], "until": until}
     ran: dict[UUID, None] = {}
     while event := rows.execute(NEXT, wanted).fetchone():
-        if event.ahead:
-            rows.execute(MAKE_DUE, event._asdict())
-        rows.execute(TAKE_EVENT, event._asdict())
-        worker.run(event.id, event.dispatch, event.kind)
-        if event.ahead:
-            rows.execute(PUT_OFF_AHEAD, event._asdict())
-        ran[UUID(event.id)] = None
+        if event["ahead"]:
+            rows.execute(MAKE_DUE, event)
+        rows.execute(TAKE_EVENT, event)
+        worker.run(event["id"], event["dispatch"], event["kind"])
+        if event["ahead"]:
+            rows.execute(PUT_OFF_AHEAD, event)
+        ran[UUID(event["id"])] = None
     return [*ran]
 
 
