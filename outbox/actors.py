@@ -11,20 +11,20 @@ from outbox.job import Job
 from outbox.kinds import Kind
 
 M = TypeVar("M", bound=BaseModel)
-R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
-class Actor(Generic[M, R]):
+class Actor(Generic[M, R_co]):
     """A kind and the function that runs its jobs. Calling it calls the function.
 
     Await the call if the function is `async def`.
     """
 
     kind: Kind[..., M]
-    function: Callable[[M, Job], R]
+    function: Callable[[M, Job], R_co]
 
-    def __call__(self, payload: M, job: Job) -> R:
+    def __call__(self, payload: M, job: Job) -> R_co:
         return self.function(payload, job)
 
     @property
@@ -34,7 +34,7 @@ class Actor(Generic[M, R]):
         return inspect.iscoroutinefunction(self.function) or inspect.iscoroutinefunction(call)
 
 
-def actor(kind: Kind[..., M]) -> Callable[[Callable[[M, Job], R]], Actor[M, R]]:
+def actor(kind: Kind[..., M]) -> Callable[[Callable[[M, Job], R_co]], Actor[M, R_co]]:
     """Make a function of (payload, job) the actor of `kind`.
 
     A `def` function runs on a thread of the worker; an `async def` one on its event loop, which it
