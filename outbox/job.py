@@ -99,7 +99,8 @@ class Job:
     def result(self) -> Any:
         """The job's result, any JSON value. Set it before the job is completed.
 
-        It takes the place of what the actor returns. Raises RuntimeError if set too late.
+        What the actor returns without a transaction takes its place. Raises RuntimeError if set too
+        late.
         """
         return self._result
 

@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from types import FrameType
+from typing import Any
 
 from outbox.errors import Interrupted, TimeLimitExceeded
 
@@ -105,9 +106,10 @@ def _wake_loops_of(thread: int) -> None:
     """
     frame = _frame_of(thread)
     while frame is not None:
-        owner = frame.f_locals.get("self")
+        owner: Any = frame.f_locals.get("self")
         with suppress(RuntimeError):  # it has just been closed
-            if isinstance(owner, asyncio.BaseEventLoop):
+            # By its type alone: a proxy of the actor's may raise when it is asked for its class.
+            if issubclass(type(owner), asyncio.BaseEventLoop):
                 owner.call_soon_threadsafe(_turn)
         frame = frame.f_back
 
