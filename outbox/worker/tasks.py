@@ -259,7 +259,7 @@ class Tasks:
         while not self._closing.is_set():
             try:
                 self._loop.run_forever()
-            except BaseException as error:  # noqa: BLE001 - SystemExit in a task of an actor's own
+            except (SystemExit, KeyboardInterrupt) as error:  # in a task of an actor's own
                 log.warning("an exit ends only the task", error_type=type(error).__qualname__)
 
     async def _end(self, last: Callable[[], Coroutine[Any, Any, None]]) -> None:
