@@ -7,13 +7,13 @@ import threading
 from weakref import WeakKeyDictionary, WeakSet
 
 from sqlalchemy import Connection, Engine, event
-from sqlalchemy.orm import SessionTransaction
 
+from outbox.postgres.transaction_items import TransactionItems
 from outbox.submission.job_connection import REFUSAL, JobConnection
 from outbox.submission.statement import Row
 
-Jobs = list[tuple[SessionTransaction, Row]]
-"""The jobs that wait, in order, each with the transaction that it belongs to."""
+Jobs = TransactionItems[Row]
+"""The jobs that wait."""
 
 _waiting: WeakKeyDictionary[Connection, Jobs] = WeakKeyDictionary()
 _listening: WeakSet[Engine] = WeakSet()

@@ -31,7 +31,7 @@ WAKE_UP = "duly.wake_up"
 class Pending:
     """What a session's outermost transaction has to do for its jobs. It ends with it."""
 
-    jobs: Jobs = field(default_factory=list)
+    jobs: Jobs = field(default_factory=Jobs)
     is_committing: bool = False
     """Whether the commit of the whole has begun, and written the jobs."""
     commits_in_savepoint: int = 0
@@ -46,17 +46,13 @@ class Pending:
     def write(self, session: Session) -> None:
         """Write the jobs that wait. If it raises, they go on waiting."""
         if self.jobs:
-            self.connection = write(session, [row for _, row in self.jobs])
+            self.connection = write(session, [*self.jobs])
             self.jobs.clear()
 
     def release(self, savepoint: SessionTransaction) -> None:
         """Hand the savepoint's jobs to the transaction around it."""
-        self.released, outer = savepoint, _boundary(savepoint.parent or savepoint)
-        self.jobs[:] = [(outer if of is savepoint else of, row) for of, row in self.jobs]
-
-    def drop(self, ended: SessionTransaction) -> None:
-        """Drop the jobs that an ended savepoint still has."""
-        self.jobs[:] = [(of, row) for of, row in self.jobs if of is not ended]
+        self.released = savepoint
+        self.jobs.release(savepoint)
 
 
 def add(session: Session, rows: Sequence[Row], *, may_write: bool) -> None:
@@ -67,7 +63,8 @@ def add(session: Session, rows: Sequence[Row], *, may_write: bool) -> None:
     """
     if not session.is_active or not (session.autobegin or session.in_transaction()):
         session.connection()  # has SQLAlchemy raise
-    root = session.get_transaction() or session.begin()
+    if not session.in_transaction():
+        session.begin()
     pending = _pending(session)
     if may_write and (pending.is_committing or pending.commits_in_savepoint):
         pending.connection = write(session, rows)
@@ -75,14 +72,13 @@ def add(session: Session, rows: Sequence[Row], *, may_write: bool) -> None:
     if not pending.jobs:
         for connection in pending.connections:
             refuse_own_commits(connection, pending.jobs)
-    owner = session.get_nested_transaction() or root
-    pending.jobs.extend((owner, row) for row in rows)
+    pending.jobs.add(session, rows)
 
 
 def waiting(session: Session) -> list[Row]:
     """The jobs that wait for the session's commit, in order."""
     pending: Pending | None = session.info.get(PENDING)
-    return [row for _, row in pending.jobs] if pending else []
+    return [*pending.jobs] if pending else []
 
 
 def wake_up_after_commit(session: Session) -> None:
@@ -95,13 +91,6 @@ def _pending(session: Session) -> Pending:
     if found is None:
         found = session.info[PENDING] = Pending()
     return found
-
-
-def _boundary(transaction: SessionTransaction) -> SessionTransaction:
-    """The savepoint or outermost transaction that this, which may be a flush's, is part of."""
-    while transaction.parent is not None and not transaction.nested:
-        transaction = transaction.parent
-    return transaction
 
 
 @event.listens_for(Session, "after_begin")
@@ -147,7 +136,7 @@ def _after_transaction_end(session: Session, transaction: SessionTransaction) ->
         pending.jobs.clear()
         del session.info[PENDING]
     elif transaction.nested:
-        pending.drop(transaction)
+        pending.jobs.drop(transaction)
         is_last = transaction is pending.released and not session.in_nested_transaction()
         if is_last and pending.commits_in_savepoint:
             pending.write(session)
