@@ -46,8 +46,8 @@ class Published(JobEvent):
 class Died(JobEvent):
     """The job is dead, and has a dead letter.
 
-    Worker: an attempt was the last, or failed for good. Relay: its worker is gone and has used up
-    the attempts (`crashed`), or no message can be published (`unpublishable`; `attempt` is None).
+    Relay: its worker is gone and has used up the attempts (`crashed`), or no message can be
+    published (`unpublishable`; `attempt` is None). A worker does not tell of its own yet.
     """
 
     queue: str
@@ -69,8 +69,8 @@ class Rescued(JobEvent):
 class Cancelled(JobEvent):
     """The job is cancelled.
 
-    API, command line: a person cancelled it while it was queued. Relay, worker: it was running when
-    somebody asked, and its attempt has failed since; `by` and `why` are None then.
+    API, command line: a person cancelled it while it was queued. Relay: it was running when
+    somebody asked, and its worker is gone since; `by` and `why` are None then.
     """
 
     by: str | None = None
