@@ -4,6 +4,8 @@ import inspect
 from pathlib import Path
 
 from pika.adapters.asyncio_connection import AsyncioConnection
+from psycopg._connection_base import BaseConnection
+from psycopg._preparing import PrepareManager
 
 OUTBOX = Path(__file__).parents[2] / "outbox"
 DOCUMENTED = "sys._current_frames()"
@@ -24,3 +26,9 @@ def test_pika_takes_encoded_frames() -> None:
     """As `BrokerConnection.write` hands them over."""
     parameters = inspect.signature(AsyncioConnection._output_marshaled_frames).parameters
     assert list(parameters) == ["self", "marshaled_frames"]
+
+
+def test_psycopg_remembers_what_it_has_prepared() -> None:
+    """As `outbox/submission/commit.py` looks it up. Without it commits take psycopg's pipeline."""
+    assert PrepareManager()._names == {}
+    assert "_prepared" in inspect.getsource(BaseConnection.__init__)
