@@ -1,6 +1,6 @@
 """What an actor sees of its job, and the transaction that completes it."""
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import (
     AbstractAsyncContextManager,
     AbstractContextManager,
@@ -9,7 +9,7 @@ from contextlib import (
 )
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 from sqlalchemy import Connection, Engine, event
@@ -71,6 +71,16 @@ class Block:
             await self._awaiting.__aexit__(kind, error, trace)
 
 
+class Claim(Protocol):
+    """The row that CLAIM returns."""
+
+    attempt: int
+    attempt_limit: int
+    attempt_budget: int
+    subject: str | None
+    payload: Mapping[str, Any]
+
+
 @dataclass(slots=True)
 class Job:
     """The running job, as its actor sees it.
@@ -94,6 +104,19 @@ class Job:
     completed: bool = False
     is_committing: bool = False
     _result: Any = field(default=None, repr=False)
+
+    @classmethod
+    def claimed(cls, id_: UUID, dispatch: int, kind: str, claim: Claim, worker: str) -> "Job":
+        """The job that this worker has claimed, still without sessions."""
+        return cls(
+            id=id_,
+            kind=kind,
+            dispatch=dispatch,
+            attempt=claim.attempt,
+            attempt_limit=claim.attempt_limit,
+            worker=worker,
+            subject=claim.subject,
+        )
 
     @property
     def result(self) -> Any:

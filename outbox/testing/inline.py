@@ -125,15 +125,7 @@ def _claim(session: Session, actor: Actor[Any, Any], id_: UUID) -> Job:
     row = {"id": [id_], "dispatch": [1], "kind": [actor.kind.name], "worker": WORKER}
     claim = execute(session.connection(), transitions.CLAIM, row).one()
     session.execute(_NOT_FOR_RELAYS, {"id": id_})
-    return Job(
-        id=id_,
-        kind=actor.kind.name,
-        dispatch=1,
-        attempt=claim.attempt,
-        attempt_limit=claim.attempt_limit,
-        worker=WORKER,
-        subject=claim.subject,
-    )
+    return Job.claimed(id_, 1, actor.kind.name, claim, WORKER)
 
 
 def _forget(session: Session, id_: UUID) -> None:

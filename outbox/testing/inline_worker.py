@@ -12,17 +12,17 @@ import psycopg
 from sqlalchemy.orm import sessionmaker
 
 from outbox.actors import Actor
-from outbox.job import Job
+from outbox.job import Claim, Job
 from outbox.store import transitions
 from outbox.submission.pending import WAKE_UP
 from outbox.submission.sessions import job_sessions
 from outbox.testing.late_result import refuse_late_result
 from outbox.values.result import UnstorableResult
-from outbox.worker.attempt import Attempt, Claim, Pause, Row, Write, take
-from outbox.worker.engines import engine_for_tasks, engine_for_threads
+from outbox.worker.attempt import Attempt, Pause, Row, Write, take
 from outbox.worker.records.group_commit import GroupCommit
-from outbox.worker.tasks import Outcome, TaskRun
-from outbox.worker.time_limit import TimeLimits
+from outbox.worker.runners.engines import engine_for_tasks, engine_for_threads
+from outbox.worker.runners.tasks import Outcome, TaskRun, outcome_of
+from outbox.worker.runners.time_limit import TimeLimits
 
 NO_PATIENCE = timedelta(0)
 """A payload that is invalid here is invalid for good: no other worker runs in a test."""
@@ -107,35 +107,20 @@ class InlineWorker:
         return sleep(step.seconds)
 
     def _attempt(self, id_: str, dispatch: int, actor: Actor[Any, Any], claim: Claim) -> Attempt:
-        job = Job(
-            id=UUID(id_),
-            kind=actor.kind.name,
-            dispatch=dispatch,
-            attempt=claim.attempt,
-            attempt_limit=claim.attempt_limit,
-            worker=self._name,
-            subject=claim.subject,
-            open_session=None if actor.is_async else self._sessions,
-            open_async_session=self._async_sessions if actor.is_async else None,
-        )
+        job = Job.claimed(UUID(id_), dispatch, actor.kind.name, claim, self._name)
+        if actor.is_async:
+            job.open_async_session = self._async_sessions
+        else:
+            job.open_session = self._sessions
         return Attempt(actor, job, claim, self._group_commit, NO_PATIENCE)
 
 
 async def _await(attempt: Attempt) -> Outcome:
     """The actor's outcome within its time limit, without asyncio's frames in its error."""
-    run = TaskRun(asyncio.get_running_loop(), _outcome(attempt), attempt.job)
+    run = TaskRun(asyncio.get_running_loop(), outcome_of(attempt), attempt.job)
     try:
         return await run.result(attempt.kind.time_limit), None
     except BaseException as error:  # noqa: BLE001 - the caller raises it
-        return None, error
-
-
-async def _outcome(attempt: Attempt) -> Outcome:
-    """Call the actor. Raises nothing: what a task raises may end the loop (SystemExit)."""
-    attempt.begin()
-    try:
-        return await attempt.actor(attempt.payload(), attempt.job), None
-    except BaseException as error:  # noqa: BLE001 - see above
         return None, error
 
 

@@ -1,5 +1,5 @@
 """The worker process: it claims jobs, runs their actors and records the outcomes.
 
-Reading order: process, worker, broker, delivery, claimer, slots, in_flight, threads, time_limit,
-tasks, attempt, records, engines, heartbeat, ownership.
+Reading order: process, worker, broker, delivery, claimer, slots, in_flight, runners, attempt,
+records, heartbeat, ownership.
 """

@@ -13,7 +13,7 @@ fails, a plain one is made that consults neither the error nor the retry policy.
 import math
 import time
 import traceback
-from collections.abc import Awaitable, Callable, Generator, Mapping
+from collections.abc import Awaitable, Callable, Generator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -25,7 +25,7 @@ from pydantic import BaseModel
 
 from outbox.actors import Actor
 from outbox.errors import Interrupted, Snooze, Superseded, TimeLimitExceeded, Uncertain
-from outbox.job import Job
+from outbox.job import Claim, Job
 from outbox.postgres.causes import causes
 from outbox.postgres.outages import is_own_conflict, is_own_demotion, is_own_outage
 from outbox.retry import Retry
@@ -44,16 +44,6 @@ NOT_OURS = "this worker no longer owns the job"
 
 Row = dict[str, Any]
 T = TypeVar("T")
-
-
-class Claim(Protocol):
-    """The row that CLAIM returns."""
-
-    attempt: int
-    attempt_limit: int
-    attempt_budget: int
-    subject: str | None
-    payload: Mapping[str, Any]
 
 
 class GroupCommitState(Protocol):

@@ -15,22 +15,22 @@ from sqlalchemy.orm import sessionmaker
 
 from outbox.actors import Actor, Actors
 from outbox.amqp.messages import Dispatch
-from outbox.job import Job
+from outbox.job import Claim, Job
 from outbox.submission.pending import WAKE_UP
 from outbox.submission.sessions import job_sessions
-from outbox.worker.attempt import Attempt, Claim
+from outbox.worker.attempt import Attempt
 from outbox.worker.broker import Broker
 from outbox.worker.claimer import Claimer
-from outbox.worker.engines import TaskSessions, engine_for_tasks, engine_for_threads
 from outbox.worker.heartbeat import Heartbeat, worker_name
 from outbox.worker.in_flight import InFlight, JobInFlight
 from outbox.worker.ownership import Ownership
 from outbox.worker.records.group_commit import PROBE, GroupCommit, GroupCommitClosed
 from outbox.worker.records.outcomes import Outcomes
 from outbox.worker.records.unusable_messages import PATIENCE, UnusableMessages
-from outbox.worker.tasks import Tasks
-from outbox.worker.threads import Threads, take_steps
-from outbox.worker.time_limit import TimeLimits
+from outbox.worker.runners.engines import TaskSessions, engine_for_tasks, engine_for_threads
+from outbox.worker.runners.tasks import Tasks
+from outbox.worker.runners.threads import Threads, take_steps
+from outbox.worker.runners.time_limit import TimeLimits
 
 log = structlog.get_logger(__name__)
 
@@ -235,17 +235,12 @@ class Worker:
 
     def _prepare(self, dispatch: Dispatch, claim: Claim) -> Attempt:
         actor = self._actors[dispatch.kind]
-        job = Job(
-            id=UUID(dispatch.job_id),
-            kind=dispatch.kind,
-            dispatch=dispatch.dispatch,
-            attempt=claim.attempt,
-            attempt_limit=claim.attempt_limit,
-            worker=self.name,
-            subject=claim.subject,
-            open_session=None if actor.is_async else self._sessions,
-            open_async_session=self._async_sessions.of_one_job() if actor.is_async else None,
-        )
+        id_, number, kind, _ = dispatch
+        job = Job.claimed(UUID(id_), number, kind, claim, self.name)
+        if actor.is_async:
+            job.open_async_session = self._async_sessions.of_one_job()
+        else:
+            job.open_session = self._sessions
         return Attempt(actor, job, claim, self._group_commit, self._patience)
 
     def _register(self, actor: Actor[Any, Any]) -> None:

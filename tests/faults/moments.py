@@ -178,7 +178,7 @@ THREADS = [
         "instead",
         "outbox.worker.records.group_commit:GroupCommit._notify",
     ),
-    Moment("the time limits", "instead", "outbox.worker.time_limit:TimeLimits._fire"),
+    Moment("the time limits", "instead", "outbox.worker.runners.time_limit:TimeLimits._fire"),
     Moment("the event loop", "instead", "asyncio.base_events:BaseEventLoop._run_once"),
     Moment("the heartbeat", "instead", "outbox.worker.heartbeat:Heartbeat._beat"),
 ]

@@ -3,7 +3,7 @@ from threading import Thread
 
 import pytest
 
-from outbox.worker.threads import ThreadQueue
+from outbox.worker.runners.threads import ThreadQueue
 
 THREADS = 32
 

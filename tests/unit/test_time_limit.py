@@ -9,8 +9,8 @@ from datetime import timedelta
 import pytest
 
 from outbox.errors import Interrupted, TimeLimitExceeded
-from outbox.worker import time_limit
-from outbox.worker.time_limit import TimeLimits, Watch
+from outbox.worker.runners import time_limit
+from outbox.worker.runners.time_limit import TimeLimits, Watch
 from tests.support.wait import wait_for
 
 SOON = timedelta(milliseconds=20)

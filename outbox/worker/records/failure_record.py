@@ -17,8 +17,8 @@ Failure = dict[str, Any]
 """The columns that describe a failure in `duly.attempts`."""
 
 RUNNERS = (
-    "outbox.worker.threads",
-    "outbox.worker.tasks",
+    "outbox.worker.runners.threads",
+    "outbox.worker.runners.tasks",
     "outbox.testing.inline_worker",
     "outbox.actors",
 )

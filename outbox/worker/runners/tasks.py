@@ -22,8 +22,8 @@ from outbox.worker.delivery import Delivery
 from outbox.worker.in_flight import JobInFlight, State
 from outbox.worker.records.group_commit import GroupCommit, GroupCommitClosed
 from outbox.worker.records.outcomes import Outcomes
+from outbox.worker.runners.time_limit import stack_of
 from outbox.worker.slots import Slots
-from outbox.worker.time_limit import stack_of
 
 log = structlog.get_logger(__name__)
 
@@ -228,12 +228,8 @@ class Tasks:
         return job.attempt.succeeded(returned)
 
     async def _call(self, attempt: Attempt) -> Outcome:
-        """Call the actor. Raises nothing: what a task raises may end the loop (SystemExit)."""
-        attempt.begin()
         try:
-            return await attempt.actor(attempt.payload(), attempt.job), None
-        except BaseException as error:  # noqa: BLE001 - see above
-            return None, error
+            return await outcome_of(attempt)
         finally:
             if os.getpid() != self._process:
                 os._exit(1)  # a child that the actor forked: the attempt is its parent's
@@ -284,6 +280,15 @@ class Tasks:
         while not (turned.wait(BLOCKED_SECONDS) or self._closing.is_set()):
             """It is logged once."""
         self._is_blocked = False
+
+
+async def outcome_of(attempt: Attempt) -> Outcome:
+    """Call the actor. Raises nothing: what a task raises may end the loop (SystemExit)."""
+    attempt.begin()
+    try:
+        return await attempt.actor(attempt.payload(), attempt.job), None
+    except BaseException as error:  # noqa: BLE001 - see above
+        return None, error
 
 
 def _set(future: "asyncio.Future[Any]", answer: Any) -> None:

@@ -21,8 +21,8 @@ from outbox.worker.delivery import Delivery
 from outbox.worker.in_flight import InFlight, JobInFlight, State
 from outbox.worker.records.group_commit import GroupCommit, GroupCommitClosed
 from outbox.worker.records.outcomes import Outcomes
+from outbox.worker.runners.time_limit import TimeLimits, Watch, stack_of
 from outbox.worker.slots import Slots
-from outbox.worker.time_limit import TimeLimits, Watch, stack_of
 
 log = structlog.get_logger(__name__)
 

@@ -14,8 +14,9 @@ from outbox.amqp import queue_backoff
 from outbox.maintenance import dead_letter_collector, dead_letter_consumer, pruner, rescuer
 from outbox.relay import poll_policy
 from outbox.store.schema import acts, metadata
-from outbox.worker import attempt, ownership, time_limit
+from outbox.worker import attempt, ownership
 from outbox.worker.records import group_commit, held_records
+from outbox.worker.runners import time_limit
 from tests.integration.engine.refusing import Refusing
 from tests.support.engine.by_hand import ByHand
 from tests.support.engine.effects import Effects

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from structlog.testing import capture_logs
 
 from outbox import Actor, Job, Retry, Snooze, Uncertain, submit_all
-from outbox.worker import tasks
+from outbox.worker.runners import tasks
 from outbox.worker.worker import Worker
 from tests.support.engine.by_hand import ByHand
 from tests.support.engine.effects import Effects

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from structlog.testing import capture_logs
 
 from outbox import Actor, Job, Retry
-from outbox.worker import engines
+from outbox.worker.runners import engines
 from tests.support.engine.by_hand import ByHand
 from tests.support.engine.effects import Effects
 from tests.support.engine.line import Line, Note, note_kind

@@ -11,7 +11,8 @@ from pika import BlockingConnection, ConnectionParameters, URLParameters
 from sqlalchemy import event, text
 
 from outbox import Actor, Job, Retry
-from outbox.worker import broker, engines
+from outbox.worker import broker
+from outbox.worker.runners import engines
 from tests.support.engine.line import Line, Note, note_kind
 from tests.support.wait import wait_for
 
