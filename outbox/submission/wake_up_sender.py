@@ -4,6 +4,7 @@ import atexit
 import os
 import threading
 import time
+from contextlib import suppress
 from typing import Any
 from weakref import WeakKeyDictionary, finalize
 
@@ -11,6 +12,7 @@ import psycopg
 import sqlalchemy
 import structlog
 from psycopg.conninfo import make_conninfo
+from psycopg.pq import ExecStatus
 from sqlalchemy import Pool
 
 from outbox.postgres.address import conninfo
@@ -74,16 +76,17 @@ class WakeUpSender:
             connection.close()
 
     def _notify(self, connection: Connection | None) -> Connection | None:
-        """Send a wake-up, over a new connection if the last one is lost; return what is left."""
+        """Send a wake-up, over a new connection if the last one is lost; return what is left.
+
+        By libpq's own call, because the time that a cursor takes is taken from the commits.
+        """
         for opened in (connection, None):
-            try:
+            with suppress(psycopg.Error, OSError):
                 opened = opened or psycopg.connect(self._address, autocommit=True)
-                opened.execute(NOTIFY)
-            except (psycopg.Error, OSError):
-                if opened:
-                    opened.close()
-            else:
-                return opened
+                if opened.pgconn.exec_(NOTIFY.encode()).status == ExecStatus.COMMAND_OK:
+                    return opened
+            if opened:
+                opened.close()
         return None
 
 
