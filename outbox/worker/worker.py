@@ -235,13 +235,13 @@ class Worker:
 
     def _prepare(self, dispatch: Dispatch, claim: Claim) -> Attempt:
         actor = self._actors[dispatch.kind]
-        id_, number, kind, _ = dispatch
+        id_, number, kind, queue = dispatch
         job = Job.claimed(UUID(id_), number, kind, claim, self.name)
         if actor.is_async:
             job.open_async_session = self._async_sessions.of_one_job()
         else:
             job.open_session = self._sessions
-        return Attempt(actor, job, claim, self._group_commit, self._patience)
+        return Attempt(actor, job, queue, claim, self._group_commit, self._patience)
 
     def _register(self, actor: Actor[Any, Any]) -> None:
         self._claimer.serve(actor.kind.name, self._tasks if actor.is_async else self._threads)

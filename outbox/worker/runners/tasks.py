@@ -284,7 +284,7 @@ class Tasks:
 
 async def outcome_of(attempt: Attempt) -> Outcome:
     """Call the actor. Raises nothing: what a task raises may end the loop (SystemExit)."""
-    attempt.begin()
+    attempt.events.started()
     try:
         return await attempt.actor(attempt.payload(), attempt.job), None
     except BaseException as error:  # noqa: BLE001 - see above
