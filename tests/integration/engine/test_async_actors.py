@@ -221,8 +221,9 @@ def test_one_that_swallows_its_cancellation_is_stuck(line: Line, queue: str) -> 
     assert line.wait_for(job, "succeeded").result == "at last"
 
 
+@pytest.mark.parametrize("in_own_task", [False, True])
 def test_one_that_blocks_the_loop_is_logged_and_stuck_and_not_those_that_it_holds_up(
-    line: Line, queue: str, monkeypatch: pytest.MonkeyPatch
+    line: Line, queue: str, monkeypatch: pytest.MonkeyPatch, *, in_own_task: bool
 ) -> None:
     monkeypatch.setattr(tasks, "BLOCKED_SECONDS", 0.1)
     began, go_on = threading.Event(), threading.Event()
@@ -231,8 +232,11 @@ def test_one_that_blocks_the_loop_is_logged_and_stuck_and_not_those_that_it_hold
         began.set()
         await asyncio.sleep(30)
 
-    async def block(_note: Note, _job: Job) -> None:
+    async def wait_blocking() -> None:
         go_on.wait(20)
+
+    async def block(_note: Note, _job: Job) -> None:
+        await (asyncio.create_task(wait_blocking()) if in_own_task else wait_blocking())
 
     held_up = note_kind(queue, time_limit=timedelta(seconds=3))
     blocking = note_kind(queue, "test.blocking")
