@@ -54,7 +54,9 @@ def test_an_effect_its_completion_its_result_and_what_follows_are_one_commit(
     line.wait_for(child["id"], "succeeded")
 
 
-def test_more_of_them_run_at_once_than_there_are_threads(line: Line, queue: str) -> None:
+def test_more_of_them_run_at_once_than_there_are_threads(
+    line: Line, by_hand: ByHand, queue: str
+) -> None:
     running: set[str] = set()
     all_run = asyncio.Event()
 
@@ -70,6 +72,8 @@ def test_more_of_them_run_at_once_than_there_are_threads(line: Line, queue: str)
     line.start_worker(Actor(kind, do), threads=1, tasks=40)
     jobs = [line.submit(kind(text=str(number))) for number in range(40)]
     assert {line.wait_for(job, "succeeded").result for job in jobs} == running
+    (shown,) = by_hand.take("SELECT threads, tasks FROM duly.workers")
+    assert shown == {"threads": 1, "tasks": 40}
 
 
 def test_a_queue_may_have_actors_of_both_sorts(line: Line, queue: str) -> None:
