@@ -1,28 +1,72 @@
 """Logs what happens to jobs: the first subscriber of outbox/events.py."""
 
+from typing import Any
+
 import structlog
 
-from outbox.events import Cancelled, Died, Rescued, on
+from outbox.events import (
+    Cancelled,
+    Died,
+    JobEvent,
+    Postponed,
+    Rescued,
+    Retried,
+    Snoozed,
+    Succeeded,
+    Superseded,
+    on,
+)
 
 log = structlog.get_logger(__name__)
 
 
 def subscribe() -> None:
     """Log the events of this process from now on."""
+    on(Succeeded, _succeeded)
+    on(Retried, _retried)
+    on(Snoozed, _snoozed)
+    on(Postponed, _postponed)
+    on(Superseded, _superseded)
     on(Rescued, _rescued)
     on(Died, _died)
     on(Cancelled, _cancelled)
 
 
+def _succeeded(event: Succeeded) -> None:
+    log.info("succeeded", **_job(event), attempt=event.attempt, seconds=round(event.seconds, 3))
+
+
+def _retried(event: Retried) -> None:
+    what = {"attempt": event.attempt, "error": event.error}
+    log.warning(
+        "failed, will retry", **_job(event), **what, delay_seconds=round(event.delay_seconds, 1)
+    )
+
+
+def _snoozed(event: Snoozed) -> None:
+    log.info("snoozed", **_job(event), delay_seconds=event.delay_seconds, why=event.why)
+
+
+def _postponed(event: Postponed) -> None:
+    log.warning("postponed", **_job(event), why=event.why)
+
+
+def _superseded(event: Superseded) -> None:
+    log.warning("superseded", **_job(event), attempt=event.attempt, why=event.why)
+
+
 def _rescued(event: Rescued) -> None:
-    log.warning("job rescued", job=str(event.job_id), kind=event.kind, worker=event.worker)
+    log.warning("job rescued", **_job(event), worker=event.worker)
 
 
 def _died(event: Died) -> None:
     attempt = {} if event.attempt is None else {"attempt": event.attempt}
-    fields = {"job": str(event.job_id), "kind": event.kind, **attempt}
-    log.error("dead", reason=event.reason, **fields, error=event.error)
+    log.error("dead", reason=event.reason, **_job(event), **attempt, error=event.error)
 
 
 def _cancelled(event: Cancelled) -> None:
-    log.info("cancelled", job=str(event.job_id), kind=event.kind)
+    log.info("cancelled", **_job(event))
+
+
+def _job(event: JobEvent) -> dict[str, Any]:
+    return {"job": str(event.job_id), "kind": event.kind}

@@ -13,6 +13,7 @@ redacted as in `duly.attempts`.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -35,6 +36,27 @@ class JobEvent(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptEvent(JobEvent):
+    """What happens to one attempt in its worker."""
+
+    queue: str
+    worker: str
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submitted(JobEvent):
+    """Whoever submits: the job exists since its session has committed. `run_at` may hold it back.
+
+    A session that is part of a transaction around it tells nothing: its commit commits nothing.
+    """
+
+    queue: str
+    run_at: datetime | None
+    parent_id: UUID | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Published(JobEvent):
     """Relay: RabbitMQ has confirmed the message of this dispatch."""
 
@@ -43,16 +65,89 @@ class Published(JobEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Claimed(AttemptEvent):
+    """Worker: the job is running, by this worker, and its attempt is about to start."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started(AttemptEvent):
+    """Worker: the payload is about to be validated, and the actor to be called."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Succeeded(AttemptEvent):
+    """Worker: the job has succeeded.
+
+    `seconds` is how long the actor ran, until it returned or its transaction was committed.
+    """
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed(AttemptEvent):
+    """Worker: an attempt has failed, and is in `duly.attempts`. What follows is told next.
+
+    That is Retried, Died or Cancelled. `outcome` is `failed`, `timed_out` or `uncertain`.
+    """
+
+    outcome: str
+    error: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retried(AttemptEvent):
+    """Worker: the attempt has failed, and the job is queued again."""
+
+    error: str
+    delay_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snoozed(AttemptEvent):
+    """Worker: the job is queued again, and the attempt does not count."""
+
+    why: str
+    delay_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Postponed(JobEvent):
+    """Worker: it does not know the kind or understand the payload, and leaves the job to others.
+
+    `attempt` is None if it does not know the kind.
+    """
+
+    queue: str
+    worker: str
+    why: str
+    attempt: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Superseded(AttemptEvent):
+    """Worker: the job is no longer its own, and what the attempt did is fenced off.
+
+    Also where Postgres has recorded the end, but the answer to that was lost.
+    """
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Died(JobEvent):
     """The job is dead, and has a dead letter.
 
-    Relay: its worker is gone and has used up the attempts (`crashed`), or no message can be
-    published (`unpublishable`; `attempt` is None). A worker does not tell of its own yet.
+    Worker: its attempt was the last, or no worker has known the kind for too long. Relay: its
+    worker is gone and has used up the attempts (`crashed`), or no message can be published
+    (`unpublishable`). Without an attempt, `worker` and `attempt` are None.
     """
 
     queue: str
     reason: str
     error: str
+    worker: str | None = None
     attempt: int | None = None
 
 
@@ -69,8 +164,8 @@ class Rescued(JobEvent):
 class Cancelled(JobEvent):
     """The job is cancelled.
 
-    API, command line: a person cancelled it while it was queued. Relay: it was running when
-    somebody asked, and its worker is gone since; `by` and `why` are None then.
+    API, command line: a person cancelled it while it was queued. Worker, relay: it was running when
+    somebody asked, and was to run again since, or to die; `by` and `why` are None then.
     """
 
     by: str | None = None

@@ -101,6 +101,8 @@ class Job:
         default=None, repr=False
     )
     """Makes sessions for an `async def` actor."""
+    on_completed: Callable[[], None] | None = field(default=None, repr=False)
+    """Called once the job's transaction has committed."""
     completed: bool = False
     is_committing: bool = False
     _result: Any = field(default=None, repr=False)
@@ -187,7 +189,8 @@ class Job:
         try:
             yield
         except DBAPIError as error:
-            self.completed = self.completed or is_unreplicated(error)
+            if is_unreplicated(error) and not self.completed:
+                self._committed()
             raise
         finally:
             self.is_committing = False
@@ -209,6 +212,8 @@ class Job:
     def _committed(self) -> None:
         self.is_committing = False
         self.completed = True
+        if self.on_completed:
+            self.on_completed()
 
 
 def refuse_early_commits(engine: Engine) -> None:

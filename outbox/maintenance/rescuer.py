@@ -106,8 +106,7 @@ def _event(
     """What RESCUE has made of a job."""
     if state == "cancelled":
         return Cancelled(job_id=job_id, kind=kind)
+    about: Any = {"job_id": job_id, "kind": kind, "queue": queue}
     if state == "queued":
-        return Rescued(job_id=job_id, kind=kind, queue=queue, worker=worker, attempt=attempt)
-    return Died(
-        job_id=job_id, kind=kind, queue=queue, reason="crashed", error=error, attempt=attempt
-    )
+        return Rescued(**about, worker=worker, attempt=attempt)
+    return Died(**about, reason="crashed", error=error, worker=worker, attempt=attempt)

@@ -44,7 +44,7 @@ LETTERS = """
 SELECT queue, count(*) AS dead FROM duly.dead_letters WHERE closed_at IS NULL GROUP BY queue
 """
 WORKERS = """
-SELECT name, queues, threads,
+SELECT name, queues, threads, tasks,
        round(extract(epoch FROM now() - heartbeat_at), 1)::float8 AS silent_seconds
 FROM duly.workers ORDER BY name
 """
@@ -81,6 +81,7 @@ class WorkerStatus:
     worker: str
     queues: list[str]
     threads: int
+    tasks: int
     silent_seconds: float
 
     def is_alive(self, silence: timedelta) -> bool:

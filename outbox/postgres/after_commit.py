@@ -1,13 +1,15 @@
 """Events that become true with the commit of a session, and are emitted after it.
 
 An event belongs to the transaction in which it was announced, savepoints included. One that is
-rolled back drops its events. If the process dies, nobody hears of them.
+rolled back drops its events, and so does one that is part of a transaction around the session: its
+commit makes nothing true. If the process dies, nobody hears of them.
 """
 
 from sqlalchemy import event as listeners
 from sqlalchemy.orm import Session, SessionTransaction
 
 from outbox.events import Event, emit, is_wanted
+from outbox.postgres.session_connections import has_committed
 from outbox.postgres.transaction_items import TransactionItems
 
 ANNOUNCED = "duly.announced"
@@ -28,8 +30,10 @@ def _after_commit(session: Session) -> None:
     if savepoint := session.get_nested_transaction():
         _announced(session).release(savepoint)
         return
-    for event in session.info.pop(ANNOUNCED):
-        emit(event)
+    announced = session.info.pop(ANNOUNCED)
+    if has_committed(session):
+        for event in announced:
+            emit(event)
 
 
 @listeners.listens_for(Session, "after_transaction_end")

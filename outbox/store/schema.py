@@ -164,6 +164,7 @@ workers = Table(
     Column("name", Text, primary_key=True),
     Column("queues", JSONB, nullable=False),
     Column("threads", Integer, nullable=False),
+    Column("tasks", Integer, nullable=False, server_default=text("0")),
     _timestamp("started_at", now=True),
     _timestamp("heartbeat_at", now=True),
 )

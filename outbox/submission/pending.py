@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection, event
 from sqlalchemy.orm import Session, SessionTransaction
 
+from outbox.postgres.session_connections import connections
 from outbox.submission.own_commits import Jobs, refuse_own_commits
 from outbox.submission.statement import Row
 from outbox.submission.wake_up_sender import wake_up
@@ -38,8 +39,6 @@ class Pending:
     """How many commits have begun while a savepoint was open, less the savepoints released."""
     released: SessionTransaction | None = None
     """The savepoint that was released last."""
-    connections: set[Connection] = field(default_factory=set)
-    """Those that the transaction has begun on. SQLAlchemy 2.0 has no public list of them."""
     connection: Connection | None = None
     """Where something was written that the relays wait for."""
 
@@ -70,7 +69,7 @@ def add(session: Session, rows: Sequence[Row], *, may_write: bool) -> None:
         pending.connection = write(session, rows)
         return
     if not pending.jobs:
-        for connection in pending.connections:
+        for connection in connections(session):
             refuse_own_commits(connection, pending.jobs)
     pending.jobs.add(session, rows)
 
@@ -95,9 +94,8 @@ def _pending(session: Session) -> Pending:
 
 @event.listens_for(Session, "after_begin")
 def _after_begin(session: Session, _: SessionTransaction, connection: Connection) -> None:
-    pending = _pending(session)
-    pending.connections.add(connection)
-    if pending.jobs:
+    pending: Pending | None = session.info.get(PENDING)
+    if pending and pending.jobs:
         refuse_own_commits(connection, pending.jobs)
 
 

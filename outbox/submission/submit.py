@@ -10,7 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
 from uuid_utils.compat import uuid7
 
+from outbox.events import Submitted, is_wanted
 from outbox.kinds import Priority, Work
+from outbox.postgres.after_commit import announce
 from outbox.submission.pending import add
 from outbox.submission.statement import Row
 from outbox.values import depth, nul
@@ -69,7 +71,17 @@ def submit_all(
     jobs, rows = _jobs(own, works, **options)
     if rows:
         add(own, rows, may_write=own is session)
+        if is_wanted(Submitted):
+            _announce(own, jobs)
     return jobs
+
+
+def _announce(session: Session, jobs: Iterable[SubmittedJob]) -> None:
+    parent: Any = session.info.get(PARENT)
+    parent_id = parent.id if parent else None
+    for job in jobs:
+        fields: Any = {"queue": job.queue, "run_at": job.run_at, "parent_id": parent_id}
+        announce(session, Submitted(job_id=job.id, kind=job.kind, **fields))
 
 
 def _jobs(

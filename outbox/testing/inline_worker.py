@@ -12,6 +12,7 @@ import psycopg
 from sqlalchemy.orm import sessionmaker
 
 from outbox.actors import Actor
+from outbox.amqp.messages import Dispatch
 from outbox.job import Claim, Job
 from outbox.store import transitions
 from outbox.submission.pending import WAKE_UP
@@ -60,14 +61,16 @@ class InlineWorker:
             worker._group_commit.stop_waiting()  # an unavailable Postgres fails the test
             yield worker
 
-    def run(self, id_: str, dispatch: int, kind: str) -> None:
+    def run(self, dispatch: Dispatch) -> None:
         """Claim the job, run its actor and record the outcome. Does nothing if it is not queued."""
-        row = {"id": id_, "dispatch": dispatch, "kind": kind}
+        id_, number, kind, _ = dispatch
+        row = {"id": id_, "dispatch": number, "kind": kind}
         claim = self._group_commit.write(transitions.CLAIM, row)
         if claim is not None:
-            self._run(self._attempt(id_, dispatch, self.actors[kind], claim))
+            self._run(self._attempt(dispatch, self.actors[kind], claim))
 
     def _run(self, attempt: Attempt) -> None:
+        attempt.events.claimed()
         try:
             returned = self._call(attempt)
             row = attempt.succeeded(returned)
@@ -88,7 +91,7 @@ class InlineWorker:
         elif isinstance(answer, Exception):
             raise answer
         else:
-            attempt.log_success(is_ours=answer is not None)
+            attempt.answered(is_ours=answer is not None)
 
     def _call(self, attempt: Attempt) -> Any:
         """Call the actor within its time limit."""
@@ -98,7 +101,7 @@ class InlineWorker:
                 raise error
             return returned
         with self._limits.limit(attempt.kind.time_limit):
-            attempt.begin()
+            attempt.events.started()
             return attempt.actor(attempt.payload(), attempt.job)
 
     def _answer(self, step: Write | Pause) -> Any:
@@ -106,13 +109,14 @@ class InlineWorker:
             return self._group_commit.ask(step.statement, step.row)
         return sleep(step.seconds)
 
-    def _attempt(self, id_: str, dispatch: int, actor: Actor[Any, Any], claim: Claim) -> Attempt:
-        job = Job.claimed(UUID(id_), dispatch, actor.kind.name, claim, self._name)
+    def _attempt(self, dispatch: Dispatch, actor: Actor[Any, Any], claim: Claim) -> Attempt:
+        id_, number, kind, queue = dispatch
+        job = Job.claimed(UUID(id_), number, kind, claim, self._name)
         if actor.is_async:
             job.open_async_session = self._async_sessions
         else:
             job.open_session = self._sessions
-        return Attempt(actor, job, claim, self._group_commit, NO_PATIENCE)
+        return Attempt(actor, job, queue, claim, self._group_commit, NO_PATIENCE)
 
 
 async def _await(attempt: Attempt) -> Outcome:

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool
 
 from outbox.actors import Actor, Actors
+from outbox.amqp.messages import Dispatch
 from outbox.operations import jobs
 from outbox.operations.jobs import JobRecord
 from outbox.postgres.address import sqlalchemy_url
@@ -22,7 +23,8 @@ from outbox.postgres.session_settings import connect
 from outbox.testing.inline_worker import InlineWorker
 
 NEXT = """
-SELECT job_id::text AS id, dispatch, kind, greatest(available_at - now(), interval '0') AS ahead
+SELECT job_id::text AS id, dispatch, kind, queue,
+       greatest(available_at - now(), interval '0') AS ahead
 FROM duly.outbox_events
 WHERE kind = ANY (%(kinds)s) AND available_at <= coalesce(%(until)s::timestamptz, now())
 ORDER BY greatest(available_at, now()), priority, available_at
@@ -99,7 +101,7 @@ def _run_all(
         if event["ahead"]:
             rows.execute(MAKE_DUE, event)
         rows.execute(TAKE_EVENT, event)
-        worker.run(event["id"], event["dispatch"], event["kind"])
+        worker.run(Dispatch(event["id"], event["dispatch"], event["kind"], event["queue"]))
         if event["ahead"]:
             rows.execute(PUT_OFF_AHEAD, event)
         ran[UUID(event["id"])] = None

@@ -7,11 +7,10 @@ acknowledged, Postgres knows the outcome. If the process dies before that, the j
 in Postgres and will be rescued.
 
 While the process lives and owns the job, only a record ends an attempt. If making that record
-fails, a plain one is made that consults neither the error nor the retry policy.
+fails, a plain one is made that consults neither the error nor the retry policy. What is recorded is
+told as an event, once.
 """
 
-import math
-import time
 import traceback
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import suppress
@@ -25,12 +24,14 @@ from pydantic import BaseModel
 
 from outbox.actors import Actor
 from outbox.errors import Interrupted, Snooze, Superseded, TimeLimitExceeded, Uncertain
+from outbox.events import Died, JobEvent, Postponed, Retried, Snoozed
 from outbox.job import Claim, Job
 from outbox.postgres.causes import causes
 from outbox.postgres.outages import is_own_conflict, is_own_demotion, is_own_outage
 from outbox.retry import Retry
 from outbox.store import transitions
 from outbox.values.result import UnstorableResult, storable
+from outbox.worker.attempt_events import NOT_OURS, AttemptEvents
 from outbox.worker.records.failure_record import UNKNOWN_FAILURE, Failure, FailureRecorder
 from outbox.worker.records.group_commit import PROBE, GroupCommitClosed
 
@@ -40,7 +41,6 @@ OUTAGE_DELAY_SECONDS = 1.0
 """Delay before the next run after an outage of Postgres or a conflict of transactions."""
 OUTAGE_SPREADS_SECONDS = 1.0
 """How long an outage may take to end all of the worker's connections."""
-NOT_OURS = "this worker no longer owns the job"
 
 Row = dict[str, Any]
 T = TypeVar("T")
@@ -81,6 +81,7 @@ class Attempt:
         self,
         actor: Actor[Any, Any],
         job: Job,
+        queue: str,
         claim: Claim,
         group_commit: GroupCommitState,
         patience: timedelta,
@@ -95,8 +96,17 @@ class Attempt:
         self._fence: Row = {"id": str(job.id), "dispatch": job.dispatch, "attempt": claim.attempt}
         self._failure_recorder = FailureRecorder(actor.kind, claim.payload)
         self._is_valid = False
-        self._began = -math.inf
         self._seconds = 0.0
+        self.events = AttemptEvents(
+            {
+                "job_id": job.id,
+                "kind": job.kind,
+                "queue": queue,
+                "worker": job.worker,
+                "attempt": job.attempt,
+            }
+        )
+        job.on_completed = self.events.committed
 
     @property
     def fence(self) -> tuple[str, int, int]:
@@ -108,11 +118,6 @@ class Attempt:
         """Whether no transaction has completed the job or is committing its completion."""
         return not (self.job.completed or self.job.is_committing)
 
-    def begin(self) -> None:
-        """Note that it starts now."""
-        self._began = time.monotonic()
-        log.debug("started", attempt=self.job.attempt)
-
     def payload(self) -> BaseModel:
         """The payload for the actor. Raises what its validation raises."""
         payload: BaseModel = self.kind.parse(self._claim.payload).payload
@@ -122,24 +127,22 @@ class Attempt:
     def succeeded(self, returned: Any) -> Row | None:
         """The row of SUCCEED to write after the actor returned. Raises UnstorableResult.
 
-        None if the actor's transaction has completed the job: then that is logged.
+        None if the actor's transaction has completed the job.
         """
-        self._seconds = round(time.monotonic() - self._began, 3)
         if not self.job.completed:
+            self._seconds = self.events.seconds
             result = self.job.result if returned is None else returned
             return self._fence | {"result": storable(result)}
         if returned is not None:
             log.error("returned a result after its transaction had completed the job")
-        self.log_success(is_ours=True)
         return None
 
-    def log_success(self, *, is_ours: bool) -> None:
-        """Log whether the success was recorded, or fenced off because the job is not ours."""
-        fields = {"job": str(self.job.id), "kind": self.job.kind, "attempt": self.job.attempt}
+    def answered(self, *, is_ours: bool) -> None:
+        """Tell whether its success was recorded, or fenced off because the job is not ours."""
         if is_ours:
-            log.info("succeeded", **fields, seconds=self._seconds)
+            self.events.succeeded(self._seconds)
         else:
-            log.warning("superseded", why=NOT_OURS, **fields)
+            self.events.superseded(NOT_OURS)
 
     def failed(self, error: BaseException) -> Steps[bool]:
         """Record what the actor, or what runs it, raised. Returns whether the job is now dead."""
@@ -181,7 +184,7 @@ class Attempt:
             delay = error.delay.total_seconds()
             yield from self._snooze(delay, self._failure_recorder.text(error))
         elif isinstance(error, Superseded | Interrupted):
-            log.warning("superseded", why=str(error) or NOT_OURS)
+            self.events.superseded(str(error) or NOT_OURS)
         elif is_own_conflict(error):
             why = "its transaction conflicted with another"
             yield from self._snooze(OUTAGE_DELAY_SECONDS, why)
@@ -201,7 +204,7 @@ class Attempt:
         # An outage ends connections one by one, and perhaps the group commit's after this one.
         yield Pause(OUTAGE_SPREADS_SECONDS)
         yield from _write(PROBE, {})
-        return self._group_commit.lost_at >= self._began
+        return self._group_commit.lost_at >= self.events.began
 
     def _retry_or_die(self, error: BaseException) -> Steps[bool]:
         failure = self._describe(_outcome(error), error)
@@ -227,40 +230,39 @@ class Attempt:
 
         The job dies once workers have refused it for `patience`.
         """
-        error = failure["error_message"]
-        refusal = {
-            "kind": "",
-            "queue": "",
-            "why": f"worker {self.job.worker} does not understand its payload: {error}",
-            "patience_seconds": self._patience.total_seconds(),
-        }
-        if (yield from _write(transitions.POSTPONE, self._fence | refusal)) is None:
+        error, worker = failure["error_message"], self.job.worker
+        why = f"worker {worker} does not understand its payload: {error}"
+        refusal = {"kind": "", "queue": "", "why": why}
+        patience = {"patience_seconds": self._patience.total_seconds()}
+        if (yield from _write(transitions.POSTPONE, self._fence | refusal | patience)) is None:
             return (yield from self._die("invalid_payload", failure))
-        log.warning("put off: invalid payload", error=error)
+        self.events.ended("queued", Postponed(**self.events.about, why=why))
         return False
 
     def _retry_while_left(self, delay: timedelta, failure: Failure) -> Steps[bool]:
         if self._claim.attempt >= self._claim.attempt_limit:
             return (yield from self._die("exhausted", failure))
-        seconds = delay.total_seconds()
-        error = failure["error_message"]
-        log.warning("failed, will retry", error=error, delay_seconds=round(seconds, 1))
-        yield from self._write(transitions.RETRY, {"delay_seconds": seconds}, failure)
+        seconds, error = delay.total_seconds(), failure["error_message"]
+        retried = Retried(**self.events.about, error=error, delay_seconds=seconds)
+        yield from self._write(transitions.RETRY, {"delay_seconds": seconds}, failure, retried)
         self._group_commit.wake_up()
         return False
 
     def _die(self, reason: str, failure: Failure) -> Steps[bool]:
-        log.error("dead", reason=reason, attempt=self.job.attempt, error=failure["error_message"])
-        yield from self._write(transitions.DIE, {"reason": reason}, failure)
+        died = Died(**self.events.about, reason=reason, error=failure["error_message"])
+        yield from self._write(transitions.DIE, {"reason": reason}, failure, died)
         return True
 
     def _snooze(self, seconds: float, why: str) -> Steps[None]:
-        log.info("snoozed", delay_seconds=seconds, why=why)
-        yield from self._write(transitions.SNOOZE, {"delay_seconds": seconds}, {})
+        snoozed = Snoozed(**self.events.about, why=why, delay_seconds=seconds)
+        yield from self._write(transitions.SNOOZE, {"delay_seconds": seconds}, {}, snoozed)
 
-    def _write(self, transition: str, row: Row, failure: Failure) -> Steps[None]:
-        """Write the transition, without the failure's text if Postgres cannot store that."""
-        row = self._fence | row
+    def _write(self, transition: str, row: Row, failure: Failure, end: JobEvent) -> Steps[None]:
+        """Write the transition, without the failure's text if Postgres cannot store that.
+
+        Then tell how the attempt ended.
+        """
+        row, seconds = self._fence | row, self.events.seconds
         try:
             written = yield from _write(transition, row | failure)
         except psycopg.Error:
@@ -269,7 +271,11 @@ class Attempt:
             unknown = UNKNOWN_FAILURE | {"outcome": failure["outcome"]}
             written = yield from _write(transition, row | unknown)
         if written is None:
-            log.warning("superseded", why=NOT_OURS)
+            self.events.superseded(NOT_OURS)
+            return
+        if failure:
+            self.events.failed(failure["outcome"], failure["error_message"], seconds)
+        self.events.ended(written.state, end)
 
     def _describe(self, outcome: str, error: BaseException) -> Failure:
         return self._failure_recorder.record(outcome, error)

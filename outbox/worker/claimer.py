@@ -127,6 +127,7 @@ class Claimer:
         dispatch = job.delivery.dispatch
         if answer is not None and not isinstance(answer, Exception):
             job.attempt = self._prepare(dispatch, answer)
+            job.attempt.events.claimed()
             return self._start(self._runners[dispatch.kind], job)
         self._in_flight.remove(job)
         if answer is None:

@@ -31,9 +31,12 @@ class Heartbeat:
     them, but all its transitions are fenced, so it can finish nothing.
     """
 
-    def __init__(self, database_url: str, name: str, queues: Iterable[str], threads: int) -> None:
+    def __init__(
+        self, database_url: str, name: str, queues: Iterable[str], *, threads: int, tasks: int
+    ) -> None:
         self._database_url = database_url
-        self._row = {"name": name, "queues": json.dumps(sorted(queues)), "threads": threads}
+        served = json.dumps(sorted(queues))
+        self._row = {"name": name, "queues": served, "threads": threads, "tasks": tasks}
         self._closing = threading.Event()
         self.registered = threading.Event()
         """Set once Postgres knows this worker. Nothing may be claimed before."""

@@ -7,11 +7,13 @@ nobody would rescue it while the worker lives.
 
 import threading
 from contextlib import suppress
+from uuid import UUID
 
 import structlog
 
+from outbox.events import Snoozed
 from outbox.store import transitions
-from outbox.worker.attempt import NOT_OURS
+from outbox.worker.attempt_events import NOT_OURS, About, AttemptEvents
 from outbox.worker.in_flight import InFlight, JobInFlight
 from outbox.worker.records.group_commit import RUNNING, GroupCommit, GroupCommitClosed
 
@@ -76,7 +78,18 @@ class Ownership:
 
     def _hand_back(self, fence: Fence) -> None:
         job, dispatch, attempt = fence
-        log.warning("handed back", job=job, why="running in Postgres, but not in flight here")
+        why = "running in Postgres, but not in flight here"
+        log.warning("handed back", job=job, why=why)
         row = {"id": job, "dispatch": dispatch, "attempt": attempt, "delay_seconds": 0}
-        self._group_commit.write(transitions.SNOOZE, row)
+        written = self._group_commit.write(transitions.SNOOZE, row)
+        if written is not None:
+            about: About = {
+                "job_id": UUID(job),
+                "kind": written.kind,
+                "queue": written.queue,
+                "worker": self._group_commit.name,
+                "attempt": attempt,
+            }
+            snoozed = Snoozed(**about, why=why, delay_seconds=0)
+            AttemptEvents(about).ended(written.state, snoozed)
         self._group_commit.wake_up()

@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import structlog
 
+from outbox import event_log
 from outbox.actors import Actors
 from outbox.worker.records.unusable_messages import PATIENCE
 from outbox.worker.worker import TASKS, Worker
@@ -46,6 +47,7 @@ def run(
     and do less and less. If all threads stand still for FROZEN_SECONDS, the process prints their
     stacks and ends itself.
     """
+    event_log.subscribe()
     worker = Worker(actors, database_url, amqp_url, queues, threads, patience, tasks)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

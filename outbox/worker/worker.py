@@ -106,7 +106,7 @@ class Worker:
         self._broker = Broker(amqp_url, prefetch, self._claimer.receive, unusable.keep_foreign)
         for actor in self._actors.values():
             self._register(actor)
-        self._heartbeat = Heartbeat(database_url, self.name, served, threads)
+        self._heartbeat = Heartbeat(database_url, self.name, served, threads=threads, tasks=tasks)
         self._worker = dramatiq.Worker(self._broker, worker_threads=threads)
         self._worker.work_queue = self._threads.queue  # type: ignore[assignment]
 
@@ -235,13 +235,13 @@ class Worker:
 
     def _prepare(self, dispatch: Dispatch, claim: Claim) -> Attempt:
         actor = self._actors[dispatch.kind]
-        id_, number, kind, _ = dispatch
+        id_, number, kind, queue = dispatch
         job = Job.claimed(UUID(id_), number, kind, claim, self.name)
         if actor.is_async:
             job.open_async_session = self._async_sessions.of_one_job()
         else:
             job.open_session = self._sessions
-        return Attempt(actor, job, claim, self._group_commit, self._patience)
+        return Attempt(actor, job, queue, claim, self._group_commit, self._patience)
 
     def _register(self, actor: Actor[Any, Any]) -> None:
         self._claimer.serve(actor.kind.name, self._tasks if actor.is_async else self._threads)

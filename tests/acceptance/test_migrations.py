@@ -73,7 +73,7 @@ def test_a_database_of_the_release_before_the_library_had_versions_goes_on(
         before = database.execute("SELECT * FROM duly.jobs ORDER BY id").fetchall()
         try:
             upgrade(empty_database_url)
-            assert database.execute("SELECT max(version) FROM duly.migrations").fetchone() == (8,)
+            assert database.execute("SELECT max(version) FROM duly.migrations").fetchone() == (9,)
             assert database.execute("SELECT * FROM duly.jobs ORDER BY id").fetchall() == before
             assert database.execute("SELECT name FROM duly.api_keys").fetchall() == [("shop",)]
             database.execute(f"SET ROLE {role}")

@@ -75,7 +75,7 @@ def _step(postgres: SteppedPostgres, hand: ByHand, seconds: int) -> None:
 
 @contextmanager
 def _beating(postgres: SteppedPostgres, worker: str) -> Iterator[None]:
-    heartbeat = Heartbeat(postgres.url("postgres"), worker, {"q"}, threads=1)
+    heartbeat = Heartbeat(postgres.url("postgres"), worker, {"q"}, threads=1, tasks=1)
     heartbeat.start()
     assert heartbeat.registered.wait(10)
     yield

@@ -1,6 +1,6 @@
 """What an error means, and which rows are written in which order: the rules, without any I/O."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from types import SimpleNamespace
@@ -12,14 +12,27 @@ import pytest
 from psycopg.errors import UntranslatableCharacter
 from pydantic import BaseModel
 
-from outbox import Actor, Job, Kind, Retry, Snooze, Superseded, Uncertain
+from outbox import Actor, Job, Kind, Retry, Snooze, Uncertain, errors
 from outbox.errors import Interrupted, TimeLimitExceeded
+from outbox.events import (
+    Cancelled,
+    Died,
+    Event,
+    Failed,
+    Retried,
+    Snoozed,
+    Started,
+    Succeeded,
+    Superseded,
+    on,
+)
 from outbox.postgres.outages import OWN_ENGINE
 from outbox.store import transitions
 from outbox.worker.attempt import OUTAGE_SPREADS_SECONDS, Attempt, Pause, Write, take
 from outbox.worker.records.group_commit import PROBE, GroupCommitClosed
 
-WRITTEN = SimpleNamespace(n=1, uncertain=0)
+WRITTEN = SimpleNamespace(n=1, uncertain=0, state="queued")
+UNWANTED = SimpleNamespace(n=1, state="cancelled")
 
 
 class Empty(BaseModel):
@@ -72,10 +85,9 @@ def attempt(postgres: Postgres, claim: Claim | None = None, **options: Any) -> A
     """One whose actor has begun, with a valid payload."""
     kind = Kind("test.rules", Empty, **options)
     job = Job(uuid4(), kind.name, 1, (claim or Claim()).attempt, 3, "worker", None)
-    made = Attempt(
-        Actor(kind, lambda *_: None), job, claim or Claim(), postgres, timedelta(hours=1)
-    )
-    made.begin()
+    actor = Actor(kind, lambda *_: None)
+    made = Attempt(actor, job, "mail", claim or Claim(), postgres, timedelta(hours=1))
+    made.events.started()
     made.payload()
     return made
 
@@ -111,7 +123,7 @@ def test_an_error_is_one_transition(
     assert postgres.wake_ups == (statement == transitions.RETRY)
 
 
-@pytest.mark.parametrize("error", [Superseded(), Interrupted()])
+@pytest.mark.parametrize("error", [errors.Superseded(), Interrupted()])
 def test_a_job_that_is_no_longer_ours_gets_no_record(error: BaseException) -> None:
     postgres = Postgres(WRITTEN)
     assert not fail(error, postgres)
@@ -176,7 +188,7 @@ def test_an_invalid_payload_is_put_off_until_it_dies(postponed: Any, written: li
     kind = Kind("test.rules", Strict)
     job = Job(UUID(int=1), kind.name, 1, 1, 3, "worker", None)
     actor = Actor(kind, lambda *_: None)
-    made = Attempt(actor, job, Claim(), postgres, timedelta(hours=1))
+    made = Attempt(actor, job, "mail", Claim(), postgres, timedelta(hours=1))
     with pytest.raises(ValueError) as invalid:
         made.payload()
     assert take(made.failed(invalid.value), postgres.answer) is (postponed is None)
@@ -194,3 +206,69 @@ def test_the_result_is_what_is_returned_or_was_set(
     row = made.succeeded(returned)
     assert row
     assert row["result"] == stored
+
+
+@pytest.fixture
+def heard() -> Iterator[list[Any]]:
+    """All events of the test, in order."""
+    found: list[Event] = []
+    end = on(Event, found.append)
+    yield found
+    end()
+
+
+@pytest.mark.parametrize(
+    ("error", "answer", "told"),
+    [
+        (ValueError(), WRITTEN, [Failed, Retried]),
+        (ValueError(), UNWANTED, [Failed, Cancelled]),
+        (ValueError(), None, [Superseded]),
+        (SystemExit(1), WRITTEN, [Failed, Died]),
+        (SystemExit(1), UNWANTED, [Failed, Cancelled]),
+        (SystemExit(1), None, [Superseded]),
+        (Snooze(timedelta()), WRITTEN, [Snoozed]),
+        (Snooze(timedelta()), UNWANTED, [Cancelled]),
+        (errors.Superseded(), WRITTEN, [Superseded]),
+        (Interrupted(), WRITTEN, [Superseded]),
+    ],
+)
+def test_what_is_recorded_is_told(
+    error: BaseException, answer: Any, told: list[type], heard: list[Any]
+) -> None:
+    fail(error, Postgres(answer))
+    assert [type(each) for each in heard] == [Started, *told]
+
+
+def test_nothing_is_told_of_what_postgres_did_not_answer(heard: list[Any]) -> None:
+    with pytest.raises(GroupCommitClosed):
+        fail(ValueError(), Postgres(GroupCommitClosed()))
+    assert [type(each) for each in heard] == [Started]
+
+
+def test_a_failure_is_told_with_what_it_was_and_what_follows(heard: list[Any]) -> None:
+    error = TimeLimitExceeded("too slow")
+    error.retry_in = timedelta(minutes=1)  # type: ignore[attr-defined]
+    fail(error, Postgres(WRITTEN))
+    _, failed, retried = heard
+    assert (failed.outcome, failed.error, failed.seconds >= 0) == ("timed_out", "too slow", True)
+    assert (retried.error, retried.delay_seconds) == ("too slow", 60)
+
+
+def test_how_an_attempt_ended_is_told_once(heard: list[Any]) -> None:
+    """A worker that stops hands the job back, and its actor ends after that."""
+    postgres = Postgres(WRITTEN, None)
+    made = attempt(postgres)
+    take(made.hand_back(), postgres.answer)
+    take(made.failed(ValueError()), postgres.answer)
+    made.answered(is_ours=False)
+    assert [type(each) for each in heard] == [Started, Snoozed]
+
+
+def test_an_actor_that_fails_after_its_transaction_has_succeeded(heard: list[Any]) -> None:
+    postgres = Postgres(None)
+    made = attempt(postgres)
+    made.job._committed()
+    take(made.failed(ValueError()), postgres.answer)
+    take(made.hand_back(), postgres.answer)
+    assert [type(each) for each in heard] == [Started, Succeeded]
+    assert (heard[1].queue, heard[1].worker, heard[1].attempt) == ("mail", "worker", 1)

@@ -1,5 +1,6 @@
 """Events and their subscribers, and that docs/events.md names all of both."""
 
+import ast
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,13 +9,42 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import pytest
 from structlog.testing import capture_logs
 
 from outbox import event_log, events
-from outbox.events import Cancelled, Event, JobEvent, Published, emit, is_wanted, on
+from outbox.events import (
+    AttemptEvent,
+    Cancelled,
+    Claimed,
+    Died,
+    Event,
+    JobEvent,
+    Postponed,
+    Published,
+    Retried,
+    Snoozed,
+    Started,
+    Submitted,
+    Succeeded,
+    Superseded,
+    emit,
+    is_wanted,
+    on,
+)
 
 PAGE = (Path(__file__).parents[2] / "docs" / "events.md").read_text()
 ROW = re.compile(r"^\| `(\w+)` \| (.*?) \| (.*) \|$", re.MULTILINE)
+ABSTRACT = (Event, JobEvent, AttemptEvent)
+LIBRARY = Path(events.__file__).parent
+EMITTERS = {
+    "submission": "whoever submits",
+    "relay": "relay",
+    "maintenance": "relay",
+    "worker": "worker",
+    "operations": "API, command line",
+}
+"""Who runs the code of each folder that makes events."""
 CANCELLED = Cancelled(job_id=uuid4(), kind="charge", by="ann")
 
 
@@ -62,18 +92,99 @@ def test_a_subscriber_that_raises_is_logged_and_keeps_no_other_from_hearing() ->
     ]
 
 
-def test_logs_are_a_subscriber() -> None:
+OF_JOB: dict[str, Any] = {"job_id": uuid4(), "kind": "charge"}
+OF_ATTEMPT: dict[str, Any] = OF_JOB | {"queue": "q", "worker": "w", "attempt": 2}
+JOB = {"job": str(OF_JOB["job_id"]), "kind": "charge"}
+
+
+@pytest.mark.parametrize(
+    ("event", "level", "line", "fields"),
+    [
+        (
+            Succeeded(**OF_ATTEMPT, seconds=0.12345),
+            "info",
+            "succeeded",
+            {"attempt": 2, "seconds": 0.123},
+        ),
+        (
+            Retried(**OF_ATTEMPT, error="no", delay_seconds=1.25),
+            "warning",
+            "failed, will retry",
+            {"attempt": 2, "error": "no", "delay_seconds": 1.2},
+        ),
+        (
+            Snoozed(**OF_ATTEMPT, why="busy", delay_seconds=1),
+            "info",
+            "snoozed",
+            {"delay_seconds": 1, "why": "busy"},
+        ),
+        (
+            Postponed(**OF_JOB, queue="q", worker="w", why="unknown"),
+            "warning",
+            "postponed",
+            {"why": "unknown"},
+        ),
+        (
+            Superseded(**OF_ATTEMPT, why="not ours"),
+            "warning",
+            "superseded",
+            {"attempt": 2, "why": "not ours"},
+        ),
+        (
+            Died(**OF_ATTEMPT, reason="exhausted", error="no"),
+            "error",
+            "dead",
+            {"attempt": 2, "reason": "exhausted", "error": "no"},
+        ),
+        (Cancelled(**OF_JOB), "info", "cancelled", {}),
+    ],
+    ids=lambda each: type(each).__name__ if isinstance(each, Event) else "",
+)
+def test_logs_are_a_subscriber(event: Event, level: str, line: str, fields: dict[str, Any]) -> None:
     event_log.subscribe()
     with capture_logs() as logs:
-        emit(CANCELLED)
-    assert [(log["event"], log["job"]) for log in logs] == [("cancelled", str(CANCELLED.job_id))]
+        emit(event)
+    assert logs == [{"event": line, "log_level": level, **JOB, **fields}]
+
+
+def test_the_log_makes_nobody_make_what_happens_thousands_of_times_a_second() -> None:
+    """Each success is logged; all else that each job passes is made for subscribers only."""
+    event_log.subscribe()
+    assert not any(is_wanted(each) for each in (Submitted, Published, Claimed, Started))
 
 
 def test_the_page_has_each_event_with_its_fields() -> None:
-    there_are = {
-        name: [field.name for field in fields(each)]
-        for name, each in vars(events).items()
-        if isinstance(each, type) and issubclass(each, Event) and each not in (Event, JobEvent)
-    }
+    there_are = {each.__name__: [field.name for field in fields(each)] for each in concrete()}
     named = {name: re.findall(r"`(\w+)`", fields_) for name, _, fields_ in ROW.findall(PAGE)}
     assert named == there_are
+
+
+def test_the_page_says_who_emits_each() -> None:
+    made = {each.__name__: set(makers(each)) for each in concrete()}
+    said = {name: set(who.split("; ")) for name, who, _ in ROW.findall(PAGE)}
+    assert said == made
+
+
+def concrete() -> list[type[Any]]:
+    """The events that are emitted."""
+    found = [each for each in vars(events).values() if isinstance(each, type)]
+    return [each for each in found if issubclass(each, Event) and each not in ABSTRACT]
+
+
+def makers(event_type: type[Event]) -> Iterator[str]:
+    """Who runs the modules that make events of this type."""
+    for folder, who in EMITTERS.items():
+        for file in (LIBRARY / folder).rglob("*.py"):
+            tree = ast.parse(file.read_text())
+            names = [name for node in ast.walk(tree) for name in imported_events(node)]
+            calls = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call)]
+            called = {each.id for each in calls if isinstance(each, ast.Name)}
+            if event_type.__name__ in called.intersection(names):
+                yield who
+
+
+def imported_events(node: ast.AST) -> list[str]:
+    """What the statement imports of events."""
+    if isinstance(node, ast.ImportFrom) and node.module == "outbox.events":
+        return [each.name for each in node.names]
+    return []

@@ -30,7 +30,7 @@ QUEUE_COLUMNS = (
     "overdue",
     "dead",
 )
-WORKER_COLUMNS = ("worker", "alive", "silent_seconds", "threads", "queues")
+WORKER_COLUMNS = ("worker", "alive", "silent_seconds", "threads", "tasks", "queues")
 OVERDUE_COLUMNS = ("id", "kind", "queue", "state", "since", "why")
 
 

@@ -149,6 +149,7 @@ _WORKERS: Answer = {
             "name": "worker-1",
             "queues": ["documents", "email"],
             "threads": 16,
+            "tasks": 100,
             "silent_seconds": 0.4,
             "alive": True,
         }

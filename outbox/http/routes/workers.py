@@ -24,7 +24,8 @@ class WorkerShown(BaseModel):
 
     name: str
     queues: list[str]
-    threads: int
+    threads: int = Field(description="How many `def` actors it runs at once.")
+    tasks: int = Field(description="How many `async def` actors it runs at once.")
     silent_seconds: float = Field(description="The time since its last heartbeat.")
     alive: bool = Field(
         description="Whether its last heartbeat is recent. Otherwise it counts as dead, and its "
@@ -48,6 +49,7 @@ async def list_workers(tx: Tx, _: Reader, platform: OnPlatform) -> WorkerList:
             name=each.worker,
             queues=each.queues,
             threads=each.threads,
+            tasks=each.tasks,
             silent_seconds=each.silent_seconds,
             alive=each.is_alive(silence),
         )

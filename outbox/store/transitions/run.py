@@ -63,7 +63,7 @@ WITH failed AS (
     ON CONFLICT (job_id) DO UPDATE
     SET dispatch = excluded.dispatch, available_at = excluded.available_at, failures = 0
 )
-SELECT n FROM failed
+SELECT n, state FROM failed
 """
 
 # running -> queued with the attempt given back: snoozed, or handed back by a worker that stops.
@@ -90,7 +90,7 @@ WITH snoozed AS (
     ON CONFLICT (job_id) DO UPDATE
     SET dispatch = excluded.dispatch, available_at = excluded.available_at, failures = 0
 )
-SELECT n FROM snoozed
+SELECT n, state, kind, queue FROM snoozed
 """
 
 # Worker, before it repeats an effect that may have happened: how many attempts ended uncertain
@@ -134,5 +134,5 @@ WITH died AS (
     SELECT id, dispatch, kind, queue, reason, error_type, error_message
     FROM died WHERE state = 'dead'
 )
-SELECT n FROM died
+SELECT n, state FROM died
 """

@@ -62,5 +62,5 @@ class Outcomes:
         elif isinstance(answer, Exception):
             self._in_flight.remove(job)
         else:
-            job.attempt.log_success(is_ours=answer is not None)
+            job.attempt.answered(is_ours=answer is not None)
             self.recorded(job, is_dead=False)

@@ -8,14 +8,15 @@ record is in Postgres, RabbitMQ gives the message to another worker. If it dies 
 before the acknowledgement, a foreign message becomes two dead letters.
 """
 
-from collections.abc import Mapping
 from datetime import timedelta
 from functools import partial
-from typing import Any
+from typing import Any, TypedDict
+from uuid import UUID
 
 import structlog
 
 from outbox.amqp import foreign_headers
+from outbox.events import Died, Postponed, emit
 from outbox.store import transitions
 from outbox.worker.delivery import Delivery, Foreign, Received
 from outbox.worker.records.group_commit import GroupCommit, GroupCommitClosed
@@ -23,9 +24,16 @@ from outbox.worker.records.group_commit import GroupCommit, GroupCommitClosed
 log = structlog.get_logger(__name__)
 
 PATIENCE = timedelta(hours=1)
+UNKNOWN_KIND = "unknown_kind"
 LARGEST_BODY_BYTES = 64 * 1024
 """Bytes of a foreign message's body. Claims and outcomes, which share its commit, would wait for a
 larger one."""
+
+
+class _About(TypedDict):
+    job_id: UUID
+    kind: str
+    queue: str
 
 
 class UnusableMessages:
@@ -51,39 +59,36 @@ class UnusableMessages:
 
     def put_off(self, message: Delivery) -> None:
         """Requeue the message's job for another worker, some seconds later, or let it die."""
-        dispatch = message.dispatch
+        id_, number, kind, queue = message.dispatch
         why = f"worker {self._group_commit.name} does not know its kind"
-        job = {
-            "id": dispatch.job_id,
-            "dispatch": dispatch.dispatch,
-            "kind": dispatch.kind,
-            "queue": dispatch.queue,
-        }
+        job = {"id": id_, "dispatch": number, "kind": kind, "queue": queue}
         row = job | {"attempt": 0, "why": why, "patience_seconds": self._patience_seconds}
-        self._group_commit.post(transitions.POSTPONE, row, partial(self._on_put_off, message, job))
+        self._group_commit.post(transitions.POSTPONE, row, partial(self._on_put_off, message, row))
 
-    def _on_put_off(self, message: Delivery, job: dict[str, Any], answer: Any) -> None:
+    def _on_put_off(self, message: Delivery, row: dict[str, Any], answer: Any) -> None:
         """Try DIE_UNCLAIMED where POSTPONE did nothing.
 
         Then `patience` is over, or the message is stale or forged. Runs on the group-commit thread.
         """
         if answer is not None:
             if not isinstance(answer, Exception):
-                log.warning("job put off: unknown kind", **_log_fields(job))
+                worker = self._group_commit.name
+                emit(Postponed(**_about(message), worker=worker, why=row["why"]))
             self._on_answer(message, answer)
             return
+        job = {name: row[name] for name in ("id", "dispatch", "kind", "queue")}
         row = job | {
-            "reason": "unknown_kind",
+            "reason": UNKNOWN_KIND,
             "error_type": "UnknownKind",
             "error_message": f"no worker of queue {job['queue']} does {job['kind']}",
         }
         self._group_commit.post(
-            transitions.DIE_UNCLAIMED, row, partial(self._on_death, message, job)
+            transitions.DIE_UNCLAIMED, row, partial(self._on_death, message, row)
         )
 
-    def _on_death(self, message: Delivery, job: dict[str, Any], answer: Any) -> None:
+    def _on_death(self, message: Delivery, row: dict[str, Any], answer: Any) -> None:
         if answer is not None and not isinstance(answer, Exception):
-            log.error("dead", reason="unknown_kind", **_log_fields(job))
+            emit(Died(**_about(message), reason=UNKNOWN_KIND, error=row["error_message"]))
         self._on_answer(message, answer)
 
     def _on_answer(self, message: Received, answer: Any) -> None:
@@ -95,5 +100,7 @@ class UnusableMessages:
             message.settle()
 
 
-def _log_fields(job: Mapping[str, Any]) -> dict[str, Any]:
-    return {"job": job["id"], "kind": job["kind"]}
+def _about(message: Delivery) -> _About:
+    """What all events of its job have."""
+    job_id, _, kind, queue = message.dispatch
+    return {"job_id": UUID(job_id), "kind": kind, "queue": queue}

@@ -7,9 +7,12 @@ import time
 import traceback
 from collections.abc import Callable, Collection, Coroutine, Iterable
 from contextlib import suppress
+from contextvars import ContextVar
 from datetime import timedelta
 from functools import partial
 from typing import Any
+from uuid import UUID
+from weakref import WeakKeyDictionary
 
 import structlog
 from structlog.contextvars import bound_contextvars
@@ -34,6 +37,9 @@ COMMIT_POLL_SECONDS = 0.05
 JOIN_POLL_SECONDS = 0.01
 END_SECONDS = 0.5
 """How long tasks that are ended at a stop have to clean up."""
+
+OF_JOB: ContextVar[UUID | None] = ContextVar("of_job", default=None)
+"""The job for which code runs on the loop, also in the tasks that an actor spawns."""
 
 Outcome = tuple[Any, BaseException | None]
 """What an actor returned, and what it raised."""
@@ -124,6 +130,8 @@ class Tasks:
         self._release = release
         self._process = os.getpid()
         self._loop = asyncio.new_event_loop()
+        self._loop.set_task_factory(self._new_task)
+        self._owners: WeakKeyDictionary[asyncio.Task[Any], UUID | None] = WeakKeyDictionary()
         self._tasks: set[asyncio.Task[None]] = set()
         self._starts = True
         self._is_blocked = False
@@ -146,12 +154,10 @@ class Tasks:
         self._loop.call_soon_threadsafe(self._begin, job)
 
     def blocked_by(self, jobs: Iterable[JobInFlight]) -> JobInFlight | None:
-        """The job among these whose actor blocks the loop now, if one does."""
+        """The job among these whose actor, or a task that it has spawned, blocks the loop now."""
         current = asyncio.current_task(self._loop) if self._is_blocked else None
-        for job in jobs:
-            if isinstance(job.run, TaskRun) and job.run.task is current:
-                return job
-        return None
+        owner = self._owners.get(current) if current else None
+        return next((job for job in jobs if owner and job.attempt.job.id == owner), None)
 
     @property
     def stack(self) -> str:
@@ -166,8 +172,8 @@ class Tasks:
         turned.wait(END_SECONDS)
 
     def join(self, deadline: float) -> None:
-        """Wait until no task is left, at most until that moment of the monotonic clock."""
-        while self._tasks and time.monotonic() < deadline:
+        """Wait until no task is left or can end, or until that moment of the monotonic clock."""
+        while self._tasks and self._thread.is_alive() and time.monotonic() < deadline:
             time.sleep(JOIN_POLL_SECONDS)
 
     def close(self, last: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -187,6 +193,7 @@ class Tasks:
             return
         attempt = job.attempt
         job.enter(State.RUNNING)
+        OF_JOB.set(attempt.job.id)  # in this callback's own context
         with bound_contextvars(job=str(attempt.job.id), kind=attempt.kind.name):
             if job.rejection:
                 task = self._loop.create_task(self._run(job, None))
@@ -195,6 +202,14 @@ class Tasks:
                 task = self._loop.create_task(self._run(job, run))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    def _new_task(
+        self, loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any
+    ) -> asyncio.Task[Any]:
+        """Make a task as the loop does, and remember for which job."""
+        task = asyncio.Task(coroutine, loop=loop, **options)
+        self._owners[task] = OF_JOB.get()
+        return task
 
     async def _run(self, job: JobInFlight, run: TaskRun | None) -> None:
         try:
@@ -284,7 +299,7 @@ class Tasks:
 
 async def outcome_of(attempt: Attempt) -> Outcome:
     """Call the actor. Raises nothing: what a task raises may end the loop (SystemExit)."""
-    attempt.begin()
+    attempt.events.started()
     try:
         return await attempt.actor(attempt.payload(), attempt.job), None
     except BaseException as error:  # noqa: BLE001 - see above

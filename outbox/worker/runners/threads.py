@@ -151,7 +151,7 @@ class Threads:
                 raise UnstorableResult(str(job.rejection))
             if job.is_lost:
                 raise Interrupted
-            attempt.begin()
+            attempt.events.started()
             payload = attempt.payload()
             try:
                 returned = attempt.actor(payload, attempt.job)

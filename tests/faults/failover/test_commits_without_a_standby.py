@@ -1,5 +1,6 @@
 """While the standby is away no commit is answered, and one that is cancelled is no success."""
 
+import asyncio
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -15,7 +16,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from outbox import Actor, Job, Retry, submit
+from outbox import Actor, Job, Retry, events, submit
 from outbox.amqp.topology import dead_letter_queue
 from outbox.http.requests import transaction
 from outbox.operations import api_keys
@@ -185,10 +186,13 @@ def test_the_ledger_answers_once_the_standby_has_the_record(
         assert database.execute("SELECT state FROM duly.jobs").fetchone() == ("succeeded",)
 
 
+@pytest.mark.parametrize("is_async", [False, True], ids=["thread", "task"])
 def test_an_actor_is_told_that_no_standby_has_its_transaction(
-    pair: Pair, line: Line, engine: Engine
+    pair: Pair, line: Line, engine: Engine, *, is_async: bool
 ) -> None:
-    kind, raised = note_kind(QUEUE, retry=Retry(attempts=1)), []
+    kind = note_kind(QUEUE, retry=Retry(attempts=1))
+    raised: list[Any] = []
+    told: list[events.Event] = []
     effects, has_begun, may_commit = Effects(engine), threading.Event(), threading.Event()
 
     def do(_note: Note, job: Job) -> None:
@@ -201,8 +205,19 @@ def test_an_actor_is_told_that_no_standby_has_its_transaction(
             raised.append(error.orig)
             raise
 
+    async def do_async(_note: Note, job: Job) -> None:
+        try:
+            async with job.transaction() as tx:
+                await tx.run_sync(effects.add, job.id)
+                has_begun.set()
+                assert await asyncio.to_thread(may_commit.wait, 30)
+        except OperationalError as error:
+            raised.append(error.orig)
+            raise
+
     line.start_relay(QUEUE)
-    worker = line.start_worker(Actor(kind, do))
+    worker = line.start_worker(Actor(kind, do_async if is_async else do))
+    end = events.on(events.AttemptEvent, told.append)
     job = line.submit(kind())
     assert has_begun.wait(30)
     assert worker.stuck(LONG_OVER)
@@ -216,7 +231,9 @@ def test_an_actor_is_told_that_no_standby_has_its_transaction(
     assert is_unreplicated(raised[0])
     line.wait_for(job, "succeeded")
     line.stop()
+    end()
     assert (line.attempts(job), len(effects.all())) == ([], 1)
+    assert [type(each) for each in told] == [events.Claimed, events.Started, events.Succeeded]
 
 
 def test_a_foreign_message_is_kept_until_the_standby_has_its_letter(

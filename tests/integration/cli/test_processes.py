@@ -200,6 +200,6 @@ def test_a_process_says_that_the_tables_are_too_old(
     ended = Duly(empty_database_url, amqp_url)(process)
     assert (ended.returncode, ended.stdout) == (1, "")
     assert ended.stderr == (
-        "duly: the database has version 1 of Duly's tables and this release needs 8: "
+        "duly: the database has version 1 of Duly's tables and this release needs 9: "
         "run `duly migrate`\n"
     )

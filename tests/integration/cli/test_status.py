@@ -19,7 +19,8 @@ from tests.integration.cli.conftest import Duly, email
 @pytest.fixture
 def _worker(sql_now: psycopg.Connection) -> None:
     queues = json.dumps(KINDS.queues)
-    sql_now.execute(transitions.RECORD_HEARTBEAT, {"name": "w1", "queues": queues, "threads": 8})
+    beat = {"name": "w1", "queues": queues, "threads": 8, "tasks": 50}
+    sql_now.execute(transitions.RECORD_HEARTBEAT, beat)
 
 
 def _email_queue(status: Any) -> Any:
@@ -44,6 +45,7 @@ def test_it_counts_what_waits_and_ends_with_0(duly: Duly, session: Session) -> N
     assert (waiting["queued"], waiting["running"], waiting["overdue"]) == (4, 0, 0)
     assert waiting["oldest_seconds"] < 60
     assert status["workers"][0]["alive"]
+    assert (status["workers"][0]["threads"], status["workers"][0]["tasks"]) == (8, 50)
     assert status["down"] == []
 
 

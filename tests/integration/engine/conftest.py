@@ -1,6 +1,7 @@
 """What the engine's tests share: a queue each, the line around it, and ways to break it."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
 from uuid import uuid4
 
 import dramatiq
@@ -11,6 +12,7 @@ from sqlalchemy import Engine, make_url
 
 from dev.servers import Servers
 from outbox.amqp import queue_backoff
+from outbox.events import Event, on
 from outbox.maintenance import dead_letter_collector, dead_letter_consumer, pruner, rescuer
 from outbox.relay import poll_policy
 from outbox.store.schema import acts, metadata
@@ -104,6 +106,15 @@ def proxy(amqp_url: str) -> Iterator[Proxy]:
     """A way to the broker that the test can cut."""
     with before(amqp_url) as proxy:
         yield proxy
+
+
+@pytest.fixture
+def heard() -> Iterator[list[Any]]:
+    """All events of the test, in order."""
+    found: list[Event] = []
+    end = on(Event, found.append)
+    yield found
+    end()
 
 
 @pytest.fixture

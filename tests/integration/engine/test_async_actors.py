@@ -54,7 +54,9 @@ def test_an_effect_its_completion_its_result_and_what_follows_are_one_commit(
     line.wait_for(child["id"], "succeeded")
 
 
-def test_more_of_them_run_at_once_than_there_are_threads(line: Line, queue: str) -> None:
+def test_more_of_them_run_at_once_than_there_are_threads(
+    line: Line, by_hand: ByHand, queue: str
+) -> None:
     running: set[str] = set()
     all_run = asyncio.Event()
 
@@ -70,6 +72,8 @@ def test_more_of_them_run_at_once_than_there_are_threads(line: Line, queue: str)
     line.start_worker(Actor(kind, do), threads=1, tasks=40)
     jobs = [line.submit(kind(text=str(number))) for number in range(40)]
     assert {line.wait_for(job, "succeeded").result for job in jobs} == running
+    (shown,) = by_hand.take("SELECT threads, tasks FROM duly.workers")
+    assert shown == {"threads": 1, "tasks": 40}
 
 
 def test_a_queue_may_have_actors_of_both_sorts(line: Line, queue: str) -> None:
@@ -221,8 +225,9 @@ def test_one_that_swallows_its_cancellation_is_stuck(line: Line, queue: str) -> 
     assert line.wait_for(job, "succeeded").result == "at last"
 
 
+@pytest.mark.parametrize("in_own_task", [False, True])
 def test_one_that_blocks_the_loop_is_logged_and_stuck_and_not_those_that_it_holds_up(
-    line: Line, queue: str, monkeypatch: pytest.MonkeyPatch
+    line: Line, queue: str, monkeypatch: pytest.MonkeyPatch, *, in_own_task: bool
 ) -> None:
     monkeypatch.setattr(tasks, "BLOCKED_SECONDS", 0.1)
     began, go_on = threading.Event(), threading.Event()
@@ -231,8 +236,11 @@ def test_one_that_blocks_the_loop_is_logged_and_stuck_and_not_those_that_it_hold
         began.set()
         await asyncio.sleep(30)
 
-    async def block(_note: Note, _job: Job) -> None:
+    async def wait_blocking() -> None:
         go_on.wait(20)
+
+    async def block(_note: Note, _job: Job) -> None:
+        await (asyncio.create_task(wait_blocking()) if in_own_task else wait_blocking())
 
     held_up = note_kind(queue, time_limit=timedelta(seconds=3))
     blocking = note_kind(queue, "test.blocking")

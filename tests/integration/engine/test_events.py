@@ -1,18 +1,15 @@
 """Events come after the commit that makes them true, and only then."""
 
 import asyncio
-from collections.abc import Iterator
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-import pytest
-from sqlalchemy import text
+from sqlalchemy import Engine, text
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.orm import Session
 
-from outbox import events
 from outbox.events import Cancelled, Died, Discarded, Event, Published, Replayed, Rescued
 from outbox.operations import dead_letters, jobs
 from outbox.postgres.address import sqlalchemy_url
@@ -20,15 +17,6 @@ from outbox.postgres.after_commit import ANNOUNCED, announce
 from tests.support.engine.by_hand import KIND, ByHand
 from tests.support.engine.line import Line
 from tests.support.wait import wait_for
-
-
-@pytest.fixture
-def heard() -> Iterator[list[Any]]:
-    """All events of the test."""
-    found: list[Event] = []
-    end = events.on(Event, found.append)
-    yield found
-    end()
 
 
 def news(kind: str) -> Cancelled:
@@ -103,6 +91,19 @@ async def announce_and_end(url: str, how: str) -> None:
     await engine.dispose()
 
 
+def test_a_session_inside_another_transaction_tells_nothing(
+    engine: Engine, heard: list[Any]
+) -> None:
+    """Its commit commits nothing."""
+    with engine.connect() as connection, connection.begin() as around:
+        with Session(connection) as session:
+            session.execute(text("SELECT 1"))
+            announce(session, news("inside"))
+            session.commit()
+        around.rollback()
+    assert heard == []
+
+
 def test_an_async_session_emits_after_its_commit(database_url: str, heard: list[Any]) -> None:
     for how in ("rollback", "commit"):
         asyncio.run(announce_and_end(database_url, how))
@@ -144,11 +145,11 @@ def test_what_a_rescue_makes_of_each_job_is_told(
     line.start_relay(silence=timedelta(seconds=1))
     wait_for("three rescues", lambda: len(found(heard, Rescued, Died, Cancelled)) == 3)
     error = by_hand.letters(last)[0]["error_message"]
-    job: dict[str, Any] = {"kind": KIND, "queue": "q", "attempt": 1}
+    job: dict[str, Any] = {"kind": KIND, "queue": "q", "worker": "w1", "attempt": 1}
     assert sorted(found(heard, Rescued, Died, Cancelled), key=lambda each: type(each).__name__) == [
         Cancelled(job_id=asked, kind=KIND),
         Died(job_id=last, reason="crashed", error=error, **job),
-        Rescued(job_id=again, worker="w1", **job),
+        Rescued(job_id=again, **job),
     ]
 
 

@@ -76,7 +76,7 @@ def test_a_worker_is_alive_while_its_heartbeat_is_recent(
     client: httpx2.Client, sql_now: psycopg.Connection
 ) -> None:
     for name in ("w1", "w2"):
-        beat = {"name": name, "queues": json.dumps(["email"]), "threads": 8}
+        beat = {"name": name, "queues": json.dumps(["email"]), "threads": 8, "tasks": 50}
         sql_now.execute(transitions.RECORD_HEARTBEAT, beat)
     sql_now.execute(
         "UPDATE duly.workers SET heartbeat_at = now() - interval '1 hour' WHERE name = 'w2'"
@@ -85,6 +85,6 @@ def test_a_worker_is_alive_while_its_heartbeat_is_recent(
     alive, silent = client.get("/v1/workers").json()["workers"]
 
     assert alive.pop("silent_seconds") < 10
-    assert alive == {"name": "w1", "queues": ["email"], "threads": 8, "alive": True}
+    assert alive == {"name": "w1", "queues": ["email"], "threads": 8, "tasks": 50, "alive": True}
     assert (silent["name"], silent["alive"]) == ("w2", False)
     assert 3600 <= silent["silent_seconds"] < 3700

@@ -176,7 +176,7 @@ class ByHand:
 
     def beat(self, worker: str) -> None:
         """The worker's sign of life."""
-        self.take(transitions.RECORD_HEARTBEAT, name=worker, queues='["q"]', threads=1)
+        self.take(transitions.RECORD_HEARTBEAT, name=worker, queues='["q"]', threads=1, tasks=1)
 
     def rescue(self, *only: UUID) -> list[Row]:
         """Take the jobs of silent workers from them: of those whose last heartbeat is long ago.

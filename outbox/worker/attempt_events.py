@@ -1,0 +1,83 @@
+"""Tells what happens to one attempt: each event once it is true in Postgres."""
+
+import math
+import time
+from typing import TypedDict
+from uuid import UUID
+
+from outbox.events import (
+    Cancelled,
+    Claimed,
+    Failed,
+    JobEvent,
+    Started,
+    Succeeded,
+    Superseded,
+    emit,
+    is_wanted,
+)
+
+NOT_OURS = "this worker no longer owns the job"
+
+
+class About(TypedDict):
+    """The fields that all of its events have."""
+
+    job_id: UUID
+    kind: str
+    queue: str
+    worker: str
+    attempt: int
+
+
+class AttemptEvents:
+    """The events of one attempt, which ends once: what comes after its end is fenced."""
+
+    def __init__(self, about: About) -> None:
+        self.about = about
+        self.began = -math.inf
+        """When it started, on the monotonic clock."""
+        self._has_ended = False
+
+    @property
+    def seconds(self) -> float:
+        """How long ago it started; 0 if it has not."""
+        return time.monotonic() - self.began if math.isfinite(self.began) else 0.0
+
+    def claimed(self) -> None:
+        """Its job is this worker's."""
+        if is_wanted(Claimed):
+            emit(Claimed(**self.about))
+
+    def started(self) -> None:
+        """It starts now."""
+        self.began = time.monotonic()
+        if is_wanted(Started):
+            emit(Started(**self.about))
+
+    def succeeded(self, seconds: float) -> None:
+        """Its job has succeeded."""
+        self._end(Succeeded(**self.about, seconds=seconds))
+
+    def committed(self) -> None:
+        """Its own transaction has just completed its job."""
+        self.succeeded(self.seconds)
+
+    def failed(self, outcome: str, error: str, seconds: float) -> None:
+        """It has failed. What becomes of its job is told next."""
+        emit(Failed(**self.about, outcome=outcome, error=error, seconds=seconds))
+
+    def ended(self, state: str, event: JobEvent) -> None:
+        """It ended so, or its job was cancelled instead, as somebody had asked for that."""
+        if state == "cancelled":
+            event = Cancelled(job_id=self.about["job_id"], kind=self.about["kind"])
+        self._end(event)
+
+    def superseded(self, why: str) -> None:
+        """Its job is no longer this worker's, unless it was told already how it ended."""
+        if not self._has_ended:
+            self._end(Superseded(**self.about, why=why))
+
+    def _end(self, event: JobEvent) -> None:
+        self._has_ended = True
+        emit(event)
