@@ -69,8 +69,9 @@ class Rescued(JobEvent):
 class Cancelled(JobEvent):
     """The job is cancelled.
 
-    API, command line: a person cancelled it while it was queued. Relay: it was running when
-    somebody asked, and its worker is gone since; `by` and `why` are None then.
+    API, command line: a person cancelled it while it was queued. Worker: it was running when
+    somebody asked, and its actor was interrupted. Relay: its worker is gone since. `by` and `why`
+    are None where it was running.
     """
 
     by: str | None = None

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
+from functools import partial
 from time import sleep
 from typing import Any
 from uuid import UUID, uuid4
@@ -97,7 +98,8 @@ class InlineWorker:
             if error is not None:
                 raise error
             return returned
-        with self._limits.limit(attempt.kind.time_limit):
+        with self._limits.limit(attempt.kind.time_limit) as watch:
+            attempt.job.cancellation.run_by(partial(self._limits.cancel, watch))
             attempt.begin()
             return attempt.actor(attempt.payload(), attempt.job)
 

@@ -1,0 +1,1 @@
+ALTER TABLE duly.jobs DROP COLUMN progress, DROP COLUMN checkpoint;
