@@ -173,9 +173,13 @@ def test_a_task_is_interrupted_at_the_end_of_its_shield() -> None:
     async def run() -> None:
         cancellation = Cancellation()
         task = asyncio.ensure_future(actor(cancellation))
-        cancellation.run_by(lambda: task.cancel(), asyncio.get_running_loop().call_soon_threadsafe)
+        cancellation.run_by(partial(_cancel, task), asyncio.get_running_loop().call_soon_threadsafe)
         with pytest.raises(asyncio.CancelledError):
             await task
 
     asyncio.run(run())
     assert said == ["shielded"]
+
+
+def _cancel(task: asyncio.Future[None]) -> None:
+    task.cancel()

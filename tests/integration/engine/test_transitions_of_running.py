@@ -125,3 +125,17 @@ def test_only_what_somebody_asked_to_cancel_is_stopped(by_hand: ByHand) -> None:
     assert now["finished_at"]
     assert by_hand.attempts(job) == []
     assert by_hand.letters(job) == []
+
+
+def test_of_many_each_job_has_its_own(by_hand: ByHand) -> None:
+    jobs = [by_hand.running() for _ in range(3)]
+    for job in jobs[:2]:
+        by_hand.cancel(job)
+    fence = {"id": jobs, "dispatch": [1] * 3, "attempt": [1] * 3, "worker": "w1"}
+    reports = [f'{{"done": {done}, "total": null, "note": null}}' for done in range(3)]
+    told = by_hand.take(transitions.SAVE_PROGRESS, **fence, progress=reports)
+    assert sorted(row["n"] for row in told) == [1, 2, 3]
+    assert [by_hand.job(job)["progress"]["done"] for job in jobs] == [0, 1, 2]
+    stopped = by_hand.take(transitions.STOP, **fence)
+    assert sorted(row["n"] for row in stopped) == [1, 2]
+    assert [by_hand.job(job)["state"] for job in jobs] == ["cancelled", "cancelled", "running"]
