@@ -45,15 +45,18 @@ UNKNOWN = Kind("fault.unknown", Marked, queue=QUEUE)
 """No actor does it."""
 
 COPIED = 1_000_000
-CHUNK = 20_000
+CHUNK = 1_000
 """How many rows COPY writes, and how many in a step."""
 
 QUEUES = (QUEUE, ELSEWHERE.queue)
 BOOKING = {
-    kind.name for kind in (BOOK, ELSEWHERE, ORDER, HOLD, AWAIT, FLAKY, NAP, DOOMED, RENDER_INVOICE)
+    kind.name
+    for kind in (BOOK, ELSEWHERE, ORDER, HOLD, AWAIT, FLAKY, NAP, DOOMED, COPY, RENDER_INVOICE)
 }
 CALLING = {kind.name for kind in (CALL, ORDER, HOLD, AWAIT)}
-COPY_ROWS = text("INSERT INTO copied SELECT generate_series(:begin, :end)")
+COPY_ROWS = text(
+    "INSERT INTO copied SELECT generate_series(CAST(:begin AS int), CAST(:end AS int))"
+)
 DYING = {kind.name for kind in (DOOMED, SLEEP, FREEZE, UNKNOWN)}
 
 

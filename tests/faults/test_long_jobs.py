@@ -48,7 +48,7 @@ def _wait_for_steps(promises: Promises) -> None:
     wait_for("some steps", lambda: checkpoint(promises) > before)
 
 
-@points(moments.STEPPING, "checkpoint not committed")
+@points(moments.STEPPING)
 def test_as_it_takes_a_step(
     moment: Moment, line: Line, clients: Clients, promises: Promises
 ) -> None:
@@ -66,7 +66,7 @@ def cancel(line: Line, job: Accepted) -> None:
     job.end = "cancelled"
 
 
-@points(moments.CANCELLED, "interrupted but not recorded")
+@points(moments.CANCELLED)
 def test_as_a_running_job_is_cancelled(
     moment: Moment, line: Line, clients: Clients, promises: Promises
 ) -> None:
