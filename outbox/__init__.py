@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from outbox.actors import Actor, Actors, actor
     from outbox.app import Duly
-    from outbox.errors import Snooze, Superseded, Uncertain
+    from outbox.errors import JobCancelled, Snooze, Superseded, Uncertain
     from outbox.job import Job
     from outbox.kinds import Kind, Kinds, Priority, Work
     from outbox.retry import Retry
@@ -36,6 +36,7 @@ __all__ = [
     "Actors",
     "Duly",
     "Job",
+    "JobCancelled",
     "Kind",
     "Kinds",
     "Priority",
@@ -54,7 +55,7 @@ __all__ = [
 _MODULES = {
     "outbox.actors": ("Actor", "Actors", "actor"),
     "outbox.app": ("Duly",),
-    "outbox.errors": ("Snooze", "Superseded", "Uncertain"),
+    "outbox.errors": ("JobCancelled", "Snooze", "Superseded", "Uncertain"),
     "outbox.job": ("Job",),
     "outbox.kinds": ("Kind", "Kinds", "Priority", "Work"),
     "outbox.retry": ("Retry",),

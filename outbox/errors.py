@@ -41,3 +41,12 @@ class Interrupted(BaseException):
 
     Not an `Exception`, so that an actor's own `except Exception` does not swallow it.
     """
+
+
+class JobCancelled(BaseException):
+    """Somebody asked to cancel the job. An actor that lets it pass ends `cancelled`.
+
+    An `async def` actor gets `asyncio.CancelledError` instead. Either may raise this one itself
+    once `job.cancelled` is true. Not an `Exception`, so that an actor's own `except Exception` does
+    not swallow it.
+    """

@@ -164,8 +164,9 @@ class Rescued(JobEvent):
 class Cancelled(JobEvent):
     """The job is cancelled.
 
-    API, command line: a person cancelled it while it was queued. Worker, relay: it was running when
-    somebody asked, and was to run again since, or to die; `by` and `why` are None then.
+    API, command line: a person cancelled it while it was queued. Worker: it was running when
+    somebody asked, and its actor was interrupted, or it was to run again or to die. Relay: its
+    worker is gone since. `by` and `why` are None where it was running.
     """
 
     by: str | None = None

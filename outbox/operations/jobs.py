@@ -19,8 +19,9 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 
 from outbox.events import Cancelled
-from outbox.operations import acts, pages
+from outbox.operations import acts, pages, progress
 from outbox.operations.pages import Order, Page, Row, collect
+from outbox.operations.progress import ProgressRecord
 from outbox.postgres.after_commit import announce
 from outbox.store import transitions
 from outbox.store.schema import attempts as attempts_table
@@ -68,6 +69,7 @@ class JobRecord:
     started_at: datetime | None
     cancel_requested_at: datetime | None
     finished_at: datetime | None
+    progress: ProgressRecord | None
     left_out: tuple[str, ...]
 
     @property
@@ -222,6 +224,8 @@ def _record(row: Row) -> JobRecord:
     has_result = values.pop("has_result")
     left_out = [name for name in JSON if values[name] is None and (name == "payload" or has_result)]
     read = {name: values[name] and depth.read(values[name]) for name in JSON}
+    running = values["attempt"] if values["state"] == "running" else None
+    read["progress"] = progress.read(values["progress"], running)
     return JobRecord(**values | read, left_out=tuple(left_out))
 
 

@@ -68,9 +68,16 @@ jobs = Table(
     _timestamp("started_at"),
     _timestamp("cancel_requested_at"),
     _timestamp("finished_at"),
+    Column("progress", JSONB),
+    Column("checkpoint", JSONB),
     Index("jobs_by_subject", "subject", postgresql_where=text("subject IS NOT NULL")),
     Index("jobs_queued", "run_at", postgresql_where=text("state = 'queued'")),
     Index("jobs_running", "worker", postgresql_where=text("state = 'running'")),
+    Index(
+        "jobs_to_cancel",
+        "worker",
+        postgresql_where=text("state = 'running' AND cancel_requested_at IS NOT NULL"),
+    ),
 )
 
 outbox_events = Table(

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
+from functools import partial
 from time import sleep
 from typing import Any
 from uuid import UUID, uuid4
@@ -20,6 +21,7 @@ from outbox.submission.sessions import job_sessions
 from outbox.testing.late_result import refuse_late_result
 from outbox.values.result import UnstorableResult
 from outbox.worker.attempt import Attempt, Pause, Row, Write, take
+from outbox.worker.job_watch import JobWatch
 from outbox.worker.records.group_commit import GroupCommit
 from outbox.worker.runners.engines import engine_for_tasks, engine_for_threads
 from outbox.worker.runners.tasks import Outcome, TaskRun, outcome_of
@@ -40,6 +42,8 @@ class InlineWorker:
         self._runner = runner
         self._limits = TimeLimits()
         self._group_commit = GroupCommit(database_url, self._name)
+        self._running: list[Attempt] = []
+        self._job_watch = JobWatch(self._group_commit, lambda: [*self._running])
         self._engine = engine_for_threads(database_url, 1, lambda: self._group_commit.lost_at)
         self._async_engine = engine_for_tasks(database_url, lambda: self._group_commit.lost_at)
         options: Any = {"expire_on_commit": False, "info": {WAKE_UP: _wake_nobody}}
@@ -54,7 +58,9 @@ class InlineWorker:
             worker = cls(actors, database_url, runner)
             worker._group_commit.start()
             worker._limits.start()
+            worker._job_watch.start()
             last.callback(worker._group_commit.close)
+            last.callback(worker._job_watch.close)
             last.callback(worker._limits.close)
             last.callback(worker._engine.dispose)
             last.callback(lambda: runner.run(worker._async_engine.dispose()))
@@ -71,6 +77,7 @@ class InlineWorker:
 
     def _run(self, attempt: Attempt) -> None:
         attempt.events.claimed()
+        self._running = [attempt]
         try:
             returned = self._call(attempt)
             row = attempt.succeeded(returned)
@@ -85,6 +92,8 @@ class InlineWorker:
     def _succeed(self, attempt: Attempt, row: Row | None) -> None:
         if row is None:
             return
+        if report := attempt.job.reports.take_last():
+            self._group_commit.ask(transitions.SAVE_PROGRESS, attempt.progress_row(report))
         answer = self._group_commit.ask(transitions.SUCCEED, row)
         if isinstance(answer, psycopg.Error):
             take(attempt.failed(UnstorableResult(str(answer))), self._answer)
@@ -100,7 +109,8 @@ class InlineWorker:
             if error is not None:
                 raise error
             return returned
-        with self._limits.limit(attempt.kind.time_limit):
+        with self._limits.limit(attempt.kind.time_limit) as watch:
+            attempt.job.cancellation.run_by(partial(self._limits.cancel, watch))
             attempt.events.started()
             return attempt.actor(attempt.payload(), attempt.job)
 

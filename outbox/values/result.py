@@ -1,9 +1,8 @@
 """A job's result, as Postgres stores it."""
 
-import json
 from typing import Any
 
-from outbox.values import depth, nul
+from outbox.values import depth, stored_json
 
 LARGEST = 1_000_000
 """Characters of JSON. A larger result belongs in a document store, and its name in the result."""
@@ -18,16 +17,11 @@ def storable(result: Any) -> str | None:
     if result is None:
         return None
     try:
-        text = json.dumps(result, allow_nan=False, ensure_ascii=False)
-        text.encode()
-    except (TypeError, ValueError, RecursionError) as error:
+        text = stored_json.text_of(result)
+    except depth.TooDeep as error:
+        raise UnstorableResult(f"a result {error}") from None
+    except ValueError as error:
         raise UnstorableResult(str(error)) from None
     if len(text) > LARGEST:
         raise UnstorableResult(f"a result may have up to {LARGEST} characters, not {len(text)}")
-    if nul.is_in_json(text):
-        raise UnstorableResult("Postgres stores no NUL in a text")
-    try:
-        depth.check(text)
-    except depth.TooDeep as error:
-        raise UnstorableResult(f"a result {error}") from None
     return text

@@ -23,8 +23,15 @@ import structlog
 from pydantic import BaseModel
 
 from outbox.actors import Actor
-from outbox.errors import Interrupted, Snooze, Superseded, TimeLimitExceeded, Uncertain
-from outbox.events import Died, JobEvent, Postponed, Retried, Snoozed
+from outbox.errors import (
+    Interrupted,
+    JobCancelled,
+    Snooze,
+    Superseded,
+    TimeLimitExceeded,
+    Uncertain,
+)
+from outbox.events import Cancelled, Died, JobEvent, Postponed, Retried, Snoozed
 from outbox.job import Claim, Job
 from outbox.postgres.causes import causes
 from outbox.postgres.outages import is_own_conflict, is_own_demotion, is_own_outage
@@ -118,6 +125,10 @@ class Attempt:
         """Whether no transaction has completed the job or is committing its completion."""
         return not (self.job.completed or self.job.is_committing)
 
+    def progress_row(self, report: str) -> Row:
+        """The row of SAVE_PROGRESS."""
+        return self._fence | {"progress": report}
+
     def payload(self) -> BaseModel:
         """The payload for the actor. Raises what its validation raises."""
         payload: BaseModel = self.kind.parse(self._claim.payload).payload
@@ -129,6 +140,7 @@ class Attempt:
 
         None if the actor's transaction has completed the job.
         """
+        self.job.cancellation.end()
         if not self.job.completed:
             self._seconds = self.events.seconds
             result = self.job.result if returned is None else returned
@@ -175,9 +187,13 @@ class Attempt:
         for each in causes(error):
             # The actor's frames may hold all the memory there is, and the record needs some.
             traceback.clear_frames(each.__traceback__)
+        if report := self.job.reports.take_last():
+            yield Write(transitions.SAVE_PROGRESS, self.progress_row(report))
         if self.job.completed:
             text = self._failure_recorder.text(error)
             log.error("failed after its transaction had completed the job", error=text)
+        elif isinstance(error, JobCancelled) and self.job.cancelled:
+            yield from self._stop()
         elif isinstance(error, Exception) and not self._is_valid:
             return (yield from self._put_off_or_die(self._describe("failed", error)))
         elif isinstance(error, Snooze):
@@ -193,6 +209,13 @@ class Attempt:
         else:
             return (yield from self._retry_or_die(error))
         return False
+
+    def _stop(self) -> Steps[None]:
+        """End the job as cancelled. Its attempt leaves no error, because it has not failed."""
+        if (yield from _write(transitions.STOP, self._fence)) is None:
+            self.events.superseded(NOT_OURS)
+        else:
+            self.events.ended("cancelled", Cancelled(job_id=self.job.id, kind=self.job.kind))
 
     def _is_outage(self, error: BaseException) -> Steps[bool]:
         """Whether Postgres was unavailable: the group commit must have lost its connection too.

@@ -23,6 +23,7 @@ from outbox.worker.broker import Broker
 from outbox.worker.claimer import Claimer
 from outbox.worker.heartbeat import Heartbeat, worker_name
 from outbox.worker.in_flight import InFlight, JobInFlight
+from outbox.worker.job_watch import JobWatch
 from outbox.worker.ownership import Ownership
 from outbox.worker.records.group_commit import PROBE, GroupCommit, GroupCommitClosed
 from outbox.worker.records.outcomes import Outcomes
@@ -80,6 +81,7 @@ class Worker:
         self._limits = TimeLimits()
         self._in_flight = InFlight()
         self._ownership = Ownership(self._group_commit, self._in_flight)
+        self._job_watch = JobWatch(self._group_commit, self._running)
         unusable = UnusableMessages(self._group_commit, patience)
         self._claimer = Claimer(
             self._group_commit, self._in_flight, self._prepare, unusable.put_off
@@ -123,6 +125,7 @@ class Worker:
         self._group_commit.start()
         self._limits.start()
         self._ownership.start()
+        self._job_watch.start()
         self._tasks.start_loop()
         self._worker.start()
         log.info("worker ready", worker=self.name, queues=sorted(self._broker.queues))
@@ -142,6 +145,7 @@ class Worker:
             and self.has_heartbeat
             and self._limits.is_alive
             and self._ownership.is_alive
+            and self._job_watch.is_alive
             and self._tasks.is_alive
         )
 
@@ -225,7 +229,11 @@ class Worker:
             if not has_begun:
                 self._in_flight.remove(job)
 
+    def _running(self) -> list[Attempt]:
+        return [each.attempt for each in self._in_flight.claimed]
+
     def _leave(self) -> None:
+        self._job_watch.close()
         self._group_commit.wake_up()
         self._group_commit.close()
         close_tasks = partial(self._tasks.close, self._async_engine.dispose)

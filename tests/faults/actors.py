@@ -39,14 +39,24 @@ NAP = Kind("fault.nap", Marked, queue=QUEUE, retry=PATIENT)
 DOOMED = Kind("fault.doomed", Marked, queue=QUEUE, retry=TWICE)
 SLEEP = Kind("fault.sleep", Marked, queue=QUEUE, retry=TWICE, time_limit=timedelta(seconds=1))
 FREEZE = Kind("fault.freeze", Marked, queue=QUEUE, retry=TWICE)
+COPY = Kind("fault.copy", Marked, queue=QUEUE, retry=PATIENT)
+LINGER = Kind("fault.linger", Marked, queue=QUEUE, retry=PATIENT)
 UNKNOWN = Kind("fault.unknown", Marked, queue=QUEUE)
 """No actor does it."""
 
+COPIED = 1_000_000
+CHUNK = 1_000
+"""How many rows COPY writes, and how many in a step."""
+
 QUEUES = (QUEUE, ELSEWHERE.queue)
 BOOKING = {
-    kind.name for kind in (BOOK, ELSEWHERE, ORDER, HOLD, AWAIT, FLAKY, NAP, DOOMED, RENDER_INVOICE)
+    kind.name
+    for kind in (BOOK, ELSEWHERE, ORDER, HOLD, AWAIT, FLAKY, NAP, DOOMED, COPY, RENDER_INVOICE)
 }
 CALLING = {kind.name for kind in (CALL, ORDER, HOLD, AWAIT)}
+COPY_ROWS = text(
+    "INSERT INTO copied SELECT generate_series(CAST(:begin AS int), CAST(:end AS int))"
+)
 DYING = {kind.name for kind in (DOOMED, SLEEP, FREEZE, UNKNOWN)}
 
 
@@ -135,6 +145,26 @@ def freeze(_work: Marked, _job: Job) -> None:
     re.match(r"(a+)+$", "a" * 60 + "b")
 
 
+@actor(COPY)
+def copy(work: Marked, job: Job) -> None:
+    """Writes a million rows, in steps, and then books."""
+    for begin in range(job.checkpoint or 0, COPIED, CHUNK):
+        with job.step(begin + CHUNK) as tx:
+            tx.execute(COPY_ROWS, {"begin": begin + 1, "end": begin + CHUNK})
+        job.progress(begin + CHUNK, COPIED)
+    with job.transaction() as tx:
+        enter(tx, work.mark)
+
+
+@actor(LINGER)
+def linger(work: Marked, job: Job) -> None:
+    """Books, and takes long about it."""
+    with job.transaction() as tx:
+        enter(tx, work.mark)
+        while True:
+            time.sleep(0.01)
+
+
 @actor(RENDER_INVOICE)
 def render(work: RenderInvoice, job: Job) -> None:
     """Books the invoice's customer, whom the client knows it by."""
@@ -156,6 +186,6 @@ def post(mark: str, job: Job) -> None:
 ACTORS = Actors(
     [
         *(book, book_elsewhere, call, order, hold, await_receiver, fail_first, snooze_first, fail),
-        *(sleep, freeze, render),
+        *(sleep, freeze, copy, linger, render),
     ]
 )

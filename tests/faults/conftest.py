@@ -52,6 +52,7 @@ def template(servers: Servers) -> Iterator[str]:
         with psycopg.connect(url) as connection:
             connection.execute("CREATE TABLE entries (mark text)")
             connection.execute("CREATE TABLE mended ()")
+            connection.execute("CREATE TABLE copied (number int)")
         yield url
 
 

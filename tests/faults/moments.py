@@ -113,6 +113,20 @@ WORKER = [
     Moment("rejection handed in", "after", "outbox.worker.delivery:Received.reject"),
 ]
 
+STEPPING = [
+    Moment("rows written but no checkpoint", "before", "outbox.job:Job._write_checkpoint"),
+    Moment("checkpoint not committed", "after", "outbox.job:Job._write_checkpoint"),
+    Moment("step committed", "before", "outbox.job:Job._keep_checkpoint"),
+    Moment("progress taken but not written", "after", "outbox.job.progress:Progress.take"),
+]
+
+CANCELLED = [
+    Moment("cancel heard of", "before", "outbox.job.cancellation:Cancellation.ask"),
+    Moment("actor interrupted", "after", "outbox.job.cancellation:Cancellation.deliver"),
+    Moment("interrupted but not recorded", "before", "outbox.worker.attempt:Attempt._stop"),
+    Moment("cancelled but not acknowledged", "after", "outbox.worker.attempt:Attempt._stop"),
+]
+
 STOPPING = [
     Moment("told to stop", "before", "outbox.worker.worker:Worker.stop"),
     Moment(
@@ -196,7 +210,7 @@ DUTIES = [
 
 ALL = [
     *(*API, *PEOPLE, *COMMAND, *CANCELLING, *RELAY, *REFUSED, *UNPUBLISHABLE, *LOST, *WORKER),
-    *(*STOPPING, *COLLECTOR, *DROPPED, *RESCUER, *THREADS, *DUTIES),
+    *(*STEPPING, *CANCELLED, *STOPPING, *COLLECTOR, *DROPPED, *RESCUER, *THREADS, *DUTIES),
 ]
 
 

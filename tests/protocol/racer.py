@@ -101,6 +101,11 @@ class Racer:
         for job in self._any(self._shared.jobs):
             self._hand.cancel(job)
 
+    def _stop(self) -> None:
+        for hold in self._any(self._shared.claims):
+            if self._hand.stop(*hold[:4]):
+                self._shared.ends.append(hold)
+
     def _close_letter(self) -> None:
         for letter in self._any(self._hand.take("SELECT id FROM duly.dead_letters")):
             self._hand.close(
@@ -123,6 +128,7 @@ STEPS = {
     Racer._collect: 1,
     Racer._refuse: 1,
     Racer._cancel: 1,
+    Racer._stop: 1,
     Racer._close_letter: 4,
 }
 """How often each is taken: what ends a job for good, seldom."""

@@ -20,6 +20,12 @@ def _dead(hand: ByHand) -> UUID:
     return hand.dead()[0]
 
 
+def _asked(hand: ByHand) -> UUID:
+    job = hand.running()
+    hand.cancel(job)
+    return job
+
+
 def _close(step: str) -> Callable[[ByHand, UUID], object]:
     return lambda hand, job: hand.close(step, hand.letters(job)[0]["id"])
 
@@ -43,6 +49,9 @@ STEPS: dict[str, tuple[Callable[[ByHand], UUID], Callable[[ByHand, UUID], object
     "retry": (ByHand.running, ByHand.retry),
     "snooze": (ByHand.running, ByHand.snooze),
     "die": (ByHand.running, ByHand.die),
+    "step": (ByHand.running, ByHand.step),
+    "progress": (ByHand.running, ByHand.say_progress),
+    "stop": (_asked, ByHand.stop),
     "replay": (_dead, _close(transitions.REPLAY)),
     "discard": (_dead, _close(transitions.DISCARD)),
     "attach": (_dead, _collect(transitions.ATTACH_MESSAGE)),

@@ -48,6 +48,7 @@ class Claim:
     attempt_budget: int = 3
     subject: str | None = None
     payload: Mapping[str, Any] = field(default_factory=dict)
+    checkpoint: Any = None
 
 
 class Postgres:

@@ -21,6 +21,7 @@ from outbox.cli.terminal.output import (
     show_rows,
 )
 from outbox.cli.terminal.pages import print_continuation
+from outbox.cli.terminal.progress_bar import ProgressLine, progress_text
 from outbox.cli.terminal.text import as_text
 from outbox.cli.terminal.times import moment
 from outbox.cli.terminal.times import since as parse_since
@@ -141,7 +142,10 @@ def show_job(
         if payloads:
             acts.look(db, [f"job:{job_id}"], who=by, why=why)
         attempts = attempt_views(jobs.attempts(db, job_id), output)
-    show(job_view(job, payloads=payloads) | {"attempts": attempts}, output)
+    shown = job_view(job, payloads=payloads) | {"attempts": attempts}
+    if job.progress and output is Output.TABLE:
+        shown["progress"] = progress_text(job.progress)
+    show(shown, output)
 
 
 @commands.command("cancel")
@@ -152,7 +156,7 @@ def cancel_jobs(
     why: WhyOption = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Cancel queued jobs. Running jobs go on, but are not run again if they fail."""
+    """Cancel queued jobs at once. The actors of running jobs are interrupted within a second."""
     with session() as db:
         rows = [{"id": job_id, "outcome": _cancel(db, job_id, by, why)} for job_id in job_ids]
     show_rows(rows, ("id", "outcome"), output)
@@ -161,13 +165,19 @@ def cancel_jobs(
 
 @commands.command("watch")
 def watch_job(job_id: JobId) -> None:
-    """Print each state of a job until it ends. Exits with 0 if it succeeded, else 1."""
-    passage = Passage()
+    """Print each state of a job, and its progress, until it ends.
+
+    Exits with 0 if it succeeded, else 1.
+    """
+    passage, line = Passage(), ProgressLine()
     with session() as db:
         for look in looks(db, job_id):
             job, attempts = _found(look, job_id)
-            for line in passage.lines(job, attempts):
-                typer.echo(line)
+            for state in passage.lines(job, attempts):
+                line.print(state)
+            if job.progress and job.state == "running":
+                line.show(job.progress)
+        line.end()
         if job.state != "succeeded":
             raise Stop(ending(db, job))
 

@@ -28,6 +28,7 @@ def job_view(job: JobRecord, *, payloads: bool) -> dict[str, Any]:
     shown = fields(job) | {
         "state": shown_state(job),
         "priority": Priority(job.priority).name.lower(),
+        "progress": fields(job.progress) if job.progress else None,
     }
     if not payloads:
         kind = kinds().get(job.kind)

@@ -39,6 +39,14 @@ _JOB: Answer = {
     "started_at": "2026-01-31T09:00:01Z",
     "cancel_requested_at": None,
     "finished_at": "2026-01-31T09:00:02Z",
+    "progress": {
+        "done": 2,
+        "total": 2,
+        "note": None,
+        "at": "2026-01-31T09:00:02Z",
+        "attempt": 1,
+        "ends_at": None,
+    },
     "result": None,
     "left_out": [],
 }
@@ -49,6 +57,7 @@ _JOB_CANCELLED: Answer = {
     "worker": None,
     "started_at": None,
     "cancel_requested_at": "2026-01-31T09:00:02Z",
+    "progress": None,
 }
 _ATTEMPT: Answer = {
     "attempt": 1,

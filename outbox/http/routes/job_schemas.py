@@ -34,6 +34,20 @@ class JobSummary(BaseModel):
         return cls.model_validate(_summary(job))
 
 
+class Progress(BaseModel):
+    """How far the job said that it is. It stays when the job is tried again, until the next one."""
+
+    done: float
+    total: float | None
+    note: str | None
+    at: datetime
+    attempt: int
+    ends_at: datetime | None = Field(
+        description="An estimate of when the job will have done all, from the rate of the attempt "
+        "that runs. Null if that is unknown."
+    )
+
+
 class JobShown(JobSummary):
     """A job with all its fields.
 
@@ -65,6 +79,7 @@ class JobShown(JobSummary):
     started_at: datetime | None
     cancel_requested_at: datetime | None
     finished_at: datetime | None
+    progress: Progress | None = Field(description="Null until the job says how far it is.")
     result: Any
     left_out: list[Literal["payload", "result"]]
 
@@ -78,7 +93,9 @@ class Attempt(BaseModel):
     """One run of a job. The first is attempt 1."""
 
     attempt: int
-    outcome: Literal["failed", "timed_out", "crashed", "uncertain", "running", "succeeded"]
+    outcome: Literal[
+        "failed", "timed_out", "crashed", "uncertain", "running", "succeeded", "cancelled"
+    ]
     worker: str | None
     started_at: datetime | None
     finished_at: datetime | None
@@ -97,7 +114,7 @@ class JobInFull(JobShown):
         cls, job: JobRecord, failed: Sequence[AttemptRecord], kinds: Kinds, by: Caller
     ) -> "JobInFull":
         """The job and its attempts as this caller may see them."""
-        runs = [*map(fields, failed), *_current_run(job)]
+        runs = [*map(fields, failed), *_current_run(job, failed)]
         return cls.model_validate(_details(job, kinds, by) | {"attempts": runs})
 
 
@@ -125,7 +142,12 @@ def _summary(job: JobRecord | SubmittedJob) -> dict[str, Any]:
 
 def _details(job: JobRecord, kinds: Kinds, by: Caller) -> dict[str, Any]:
     redacted = {} if by.may(Scope.PAYLOADS) else _redacted(job, kinds)
-    shown = {"priority": Priority(job.priority).name.lower(), "attempts_left": job.attempts_left}
+    shown: dict[str, Any] = {
+        "priority": Priority(job.priority).name.lower(),
+        "attempts_left": job.attempts_left,
+    }
+    if job.progress:
+        shown["progress"] = fields(job.progress)
     return _summary(job) | shown | redacted
 
 
@@ -135,8 +157,11 @@ def _redacted(job: JobRecord, kinds: Kinds) -> dict[str, Any]:
     return {"payload": payload, "result": redact_result(kind, job.result)}
 
 
-def _current_run(job: JobRecord) -> list[dict[str, Any]]:
-    """The running or successful attempt, which the table of failed attempts does not have."""
-    if job.state not in ("running", "succeeded"):
-        return []
-    return [fields(job) | {"outcome": job.state}]
+def _current_run(job: JobRecord, failed: Sequence[AttemptRecord]) -> list[dict[str, Any]]:
+    """The attempt that runs, succeeded or was cancelled, which is not among the failed ones."""
+    was_cancelled = job.state == "cancelled" and job.attempt > max(
+        (each.attempt for each in failed), default=0
+    )
+    if job.state in ("running", "succeeded") or was_cancelled:
+        return [fields(job) | {"outcome": job.state}]
+    return []

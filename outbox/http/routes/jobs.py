@@ -88,7 +88,10 @@ async def get_job(
 async def cancel_job(
     job_id: UUID, tx: Tx, by: Operator, platform: OnPlatform, why: WhyInBody
 ) -> JobShown:
-    """Cancel a queued job at once. A running one finishes its attempt, and gets no other."""
+    """Cancel a queued job at once. The actor of a running one is interrupted within a second.
+
+    Until then the job is still running. It succeeds if its actor finishes all the same.
+    """
     cancelled = await tx.run_sync(jobs.cancel, job_id, by=str(by), why=why)
     job = await _get(tx, job_id)
     if cancelled is None:

@@ -5,12 +5,14 @@
        |                 |----die/rescue-------------> dead (a dead letter)
        |----replay-------------------------------------'
     queued --cancel--> cancelled        queued --bury--> dead
+    running --step--> running           running --stop--> cancelled, once cancel has asked
     queued, running --put off--> queued (a later dispatch)
     running --retry/snooze/die/rescue--> cancelled, once cancel has asked
 
 The files, by who makes the transition, in reading order: submit (handlers and actors), publish
-(the relay's main loop), run (workers), untaken (relay and workers), rescue, dead_letters and prune
-(the relay's maintenance), people (a person). levels holds what several of them share.
+(the relay's main loop), run and running (workers), untaken (relay and workers), rescue,
+dead_letters and prune (the relay's maintenance), people (a person). levels holds what several of
+them share.
 
 A transition is fenced. It names the dispatch that its caller knows (and attempt and worker, once
 claimed), and does nothing if the job has moved on. Parameters are psycopg's named ones. Transitions
@@ -49,6 +51,7 @@ from outbox.store.transitions.rescue import (
     RESCUE,
 )
 from outbox.store.transitions.run import CLAIM, COUNT_UNCERTAIN, DIE, RETRY, SNOOZE, SUCCEED
+from outbox.store.transitions.running import JOBS_TO_CANCEL, SAVE_PROGRESS, STEP, STOP
 from outbox.store.transitions.submit import SUBMIT, SUBMIT_ALL
 from outbox.store.transitions.untaken import DIE_UNCLAIMED, POSTPONE
 
@@ -63,6 +66,7 @@ __all__ = [
     "DIE",
     "DIE_UNCLAIMED",
     "DISCARD",
+    "JOBS_TO_CANCEL",
     "JOB_EXISTS",
     "KEEP_FOREIGN",
     "LOCK_EVENTS",
@@ -79,7 +83,10 @@ __all__ = [
     "REPLAYED",
     "RESCUE",
     "RETRY",
+    "SAVE_PROGRESS",
     "SNOOZE",
+    "STEP",
+    "STOP",
     "SUBMIT",
     "SUBMIT_ALL",
     "SUCCEED",

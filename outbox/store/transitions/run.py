@@ -17,7 +17,8 @@ WHERE job.id = ANY (%(id)s::uuid[])
   AND job.id = asked.id AND job.dispatch = asked.dispatch AND job.kind = asked.kind
   AND job.run_at <= now()
   AND (job.state || '' = 'queued' OR job.state || '' = 'running' AND job.worker = %(worker)s)
-RETURNING asked.n, job.attempt, job.attempt_limit, job.attempt_budget, job.subject, job.payload
+RETURNING asked.n, job.attempt, job.attempt_limit, job.attempt_budget, job.subject, job.payload,
+          job.checkpoint
 """
 
 # running -> succeeded. The only transition that also runs inside an actor's transaction.

@@ -39,6 +39,9 @@ class Outcomes:
         if row is None:
             return self.recorded(job, is_dead=False)
         job.enter(State.RECORDING)
+        if report := job.attempt.job.reports.take_last():
+            told = job.attempt.progress_row(report)
+            self._group_commit.post(transitions.SAVE_PROGRESS, told, _ignore)
         return self._group_commit.post(transitions.SUCCEED, row, partial(self._on_answer, job))
 
     def recorded(self, job: JobInFlight, *, is_dead: bool) -> None:
@@ -64,3 +67,7 @@ class Outcomes:
         else:
             job.attempt.answered(is_ours=answer is not None)
             self.recorded(job, is_dead=False)
+
+
+def _ignore(_: Any) -> None:
+    """Whether the last report could be written changes nothing."""

@@ -17,7 +17,7 @@ from weakref import WeakKeyDictionary
 import structlog
 from structlog.contextvars import bound_contextvars
 
-from outbox.errors import Interrupted, TimeLimitExceeded
+from outbox.errors import Interrupted, JobCancelled, TimeLimitExceeded
 from outbox.job import Job
 from outbox.values.result import UnstorableResult
 from outbox.worker.attempt import Attempt, Pause, Row, Write, take_async
@@ -55,6 +55,7 @@ class TaskRun:
         self._job = job
         self._ended_by: type[BaseException] | None = None
         self.task = loop.create_task(call)
+        job.cancellation.run_by(partial(self.end, JobCancelled), loop.call_soon_threadsafe)
 
     def interrupt(self) -> None:
         """End the task by Interrupted, unless its actor has ended."""

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 import dramatiq
@@ -151,6 +152,7 @@ class Threads:
                 raise UnstorableResult(str(job.rejection))
             if job.is_lost:
                 raise Interrupted
+            attempt.job.cancellation.run_by(partial(self._limits.cancel, watch))
             attempt.events.started()
             payload = attempt.payload()
             try:

@@ -13,7 +13,7 @@ from datetime import timedelta
 from types import FrameType
 from typing import Any
 
-from outbox.errors import Interrupted, TimeLimitExceeded
+from outbox.errors import Interrupted, JobCancelled, TimeLimitExceeded
 
 POLL_SECONDS = 0.1
 
@@ -75,6 +75,12 @@ class TimeLimits:
             if watch in self._watches:
                 self._end_by(watch, Interrupted)
 
+    def cancel(self, watch: Watch) -> None:
+        """Raise JobCancelled inside the block, if it still runs. Its time limit stays."""
+        with self._lock:
+            if watch in self._watches:
+                _send(watch, JobCancelled)
+
     def _end(self, watch: Watch) -> None:
         with self._lock:
             self._watches.discard(watch)
@@ -93,9 +99,13 @@ class TimeLimits:
 
     def _end_by(self, watch: Watch, error: type[BaseException]) -> None:
         self._watches.discard(watch)
-        watch.fired = True
-        _raise_in(watch.thread, error)
-        _wake_loops_of(watch.thread)
+        _send(watch, error)
+
+
+def _send(watch: Watch, error: type[BaseException]) -> None:
+    watch.fired = True
+    _raise_in(watch.thread, error)
+    _wake_loops_of(watch.thread)
 
 
 def _wake_loops_of(thread: int) -> None:

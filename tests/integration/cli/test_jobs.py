@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from outbox import submit
 from tests.integration.cli.conftest import MISSING, Duly, email
+from tests.support.service import lives
 
 PAYLOAD = '{"to": "bob@example.org", "subject": "Grüße", "text": "between us"}'
 
@@ -273,3 +274,43 @@ def test_watch_prints_an_attempt_that_began_and_failed_between_two_looks(
         ["succeeded", "attempt 3 of 8"],
     ]
     assert (watching.returncode, talk) == (0, "")
+
+
+def test_watch_and_show_say_how_far_a_job_is(
+    duly: Duly, job: UUID, sql_now: psycopg.Connection
+) -> None:
+    run = lives.claim(sql_now, str(job))
+    lives.progress(sql_now, run, done=1, total=4, note="read\x1bing")
+    with duly.start("jobs", "watch", job) as watching:
+        assert watching.stdout
+        lines = [watching.stdout.readline() for _ in range(3)]
+        assert lines[1].startswith("running  attempt 1 of 8")
+        assert lines[2] == "[#####---------------] 25 %  1 of 4  read\\x1bing\n"
+        lives.progress(sql_now, run, done=2, total=4, note=None)
+        line = watching.stdout.readline()
+        assert line.startswith("[##########----------] 50 %  2 of 4  ends about 20")
+        lives.succeed(sql_now, run, "null")
+        rest, _ = watching.communicate(timeout=30)
+    assert rest.startswith("succeeded")
+    assert "2 of 4" in duly("jobs", "show", job).stdout
+    shown = duly.json("jobs", "show", job)["progress"]
+    assert (shown["done"], shown["total"], shown["ends_at"]) == (2, 4, None)
+
+
+def test_watch_draws_the_bar_in_place_on_a_terminal(
+    duly: Duly, job: UUID, sql_now: psycopg.Connection
+) -> None:
+    run = lives.claim(sql_now, str(job))
+    lives.progress(sql_now, run, done=5, total=None, note="reading")
+    ours, theirs = os.openpty()
+    with duly.start("jobs", "watch", job, stdout=theirs) as watching:
+        os.close(theirs)
+        seen = ""
+        while "5 done  reading" not in seen:
+            seen += os.read(ours, 1000).decode()
+        lives.succeed(sql_now, run, "null")
+        while "succeeded" not in seen:
+            seen += os.read(ours, 1000).decode()
+        watching.wait(30)
+    os.close(ours)
+    assert "\r\x1b[K5 done  reading\r\nsucceeded" in seen

@@ -27,6 +27,9 @@ BY_ID: dict[str, dict[str, Any]] = {
     "RETRY": ERROR | {"delay_seconds": [0.0] * 10},
     "SNOOZE": FENCE | {"delay_seconds": [0.0] * 10},
     "DIE": ERROR | {"reason": ["exhausted"] * 10},
+    "STEP": {"id": uuid4(), "dispatch": 1, "attempt": 1, "worker": "w1", "checkpoint": "1"},
+    "SAVE_PROGRESS": FENCE | {"progress": ['{"done": 1}'] * 10},
+    "STOP": FENCE,
     "CANCEL": {"id": uuid4(), "by": "ann", "why": None},
     "DIE_UNCLAIMED": GRAVE,
     "POSTPONE": FENCE
@@ -53,6 +56,13 @@ def test_no_step_reads_all_jobs_of_a_state_to_find_one(by_hand: ByHand, step: st
     assert "jobs_running" not in plan
 
 
+def test_a_worker_finds_the_jobs_to_cancel_without_reading_others(by_hand: ByHand) -> None:
+    by_hand.take(FINISHED)
+    by_hand.take("VACUUM ANALYZE duly.jobs")
+    plan = by_hand.take(f"EXPLAIN {transitions.JOBS_TO_CANCEL}", worker="w1")
+    assert "jobs_to_cancel" in "\n".join(row["QUERY PLAN"] for row in plan)
+
+
 ROWS_READ = """
 SELECT sum(seq_scan + idx_tup_fetch) FROM pg_stat_xact_user_tables WHERE schemaname = 'duly'
 """
@@ -69,6 +79,7 @@ KEPT = BY_ID | {
     "step",
     [
         *("CLAIM", "SUCCEED", "RETRY", "SNOOZE", "DIE", "POSTPONE", "DIE_UNCLAIMED"),
+        *("STEP", "SAVE_PROGRESS", "STOP"),
         *("LOCK_EVENTS", "DELETE_EVENTS", "DEFER_EVENTS"),
     ],
 )

@@ -166,12 +166,39 @@ def test_cancelling_a_running_job_asks_it(
     client: httpx2.Client, sql_now: psycopg.Connection
 ) -> None:
     made = client.post("/v1/jobs", json=MAIL).json()
-    lives.claim(sql_now, made["id"])
+    run = lives.claim(sql_now, made["id"])
 
     answer = client.post(made["links"]["cancel"])
 
     assert (answer.status_code, answer.json()["state"]) == (202, "running")
     assert answer.json()["cancel_requested_at"]
+
+    lives.stop(sql_now, run)
+    shown = client.get(made["links"]["self"]).json()
+    assert (shown["state"], shown["attempt"]) == ("cancelled", 1)
+    assert [each["outcome"] for each in shown["attempts"]] == ["cancelled"]
+
+
+def test_a_job_shows_how_far_it_is_and_when_it_will_probably_end(
+    client: httpx2.Client, sql_now: psycopg.Connection
+) -> None:
+    made = client.post("/v1/jobs", json=MAIL).json()
+
+    def shown() -> Any:
+        return client.get(made["links"]["self"]).json()["progress"]
+
+    assert shown() is None
+    run = lives.claim(sql_now, made["id"])
+    lives.progress(sql_now, run, done=10, total=40, note="reading")
+    first = shown()
+    assert (first["done"], first["total"], first["note"]) == (10, 40, "reading")
+    assert first["ends_at"] is None
+    lives.progress(sql_now, run, done=20, total=40, note=None)
+    second = shown()
+    since, at = (datetime.fromisoformat(each["at"]) for each in (first, second))
+    assert datetime.fromisoformat(second["ends_at"]) == at + 2 * (at - since)
+    lives.retry(sql_now, run)
+    assert shown() == second | {"ends_at": None}
 
 
 def test_a_job_links_to_its_cancellation_while_it_can_be_cancelled(

@@ -127,6 +127,47 @@ class ByHand:
         fence = {"id": job, "dispatch": dispatch, "attempt": attempt, "worker": worker}
         return self.take_one(transitions.DIE, **fence, **WHAT_WENT_WRONG, reason="exhausted")
 
+    def step(
+        self,
+        job: UUID,
+        dispatch: int = 1,
+        attempt: int = 1,
+        worker: str = "w1",
+        *,
+        checkpoint: str = '"here"',
+    ) -> Row | None:
+        """Running to running, with a checkpoint."""
+        fence = {"id": job, "dispatch": dispatch, "attempt": attempt, "worker": worker}
+        kept = self.take(transitions.STEP, **fence, checkpoint=checkpoint)
+        return kept[0] if kept else None
+
+    def say_progress(
+        self,
+        job: UUID,
+        dispatch: int = 1,
+        attempt: int = 1,
+        worker: str = "w1",
+        *,
+        done: float = 1,
+    ) -> Row | None:
+        """Say how far the running job is."""
+        fence = {"id": job, "dispatch": dispatch, "attempt": attempt, "worker": worker}
+        report = f'{{"done": {done}, "total": 9, "note": null}}'
+        return self.take_one(transitions.SAVE_PROGRESS, **fence, progress=report)
+
+    def stop(
+        self, job: UUID, dispatch: int = 1, attempt: int = 1, worker: str = "w1"
+    ) -> Row | None:
+        """Running to cancelled, as somebody asked."""
+        fence = {"id": job, "dispatch": dispatch, "attempt": attempt, "worker": worker}
+        return self.take_one(transitions.STOP, **fence)
+
+    def to_cancel(self, worker: str = "w1") -> list[list[Any]]:
+        """Which of its running jobs the worker is to cancel, and their dispatches."""
+        (row,) = self.take(transitions.JOBS_TO_CANCEL, worker=worker)
+        jobs: list[list[Any]] = row["jobs"]
+        return jobs
+
     def put_off(
         self,
         job: UUID,

@@ -1,5 +1,6 @@
 """Takes jobs through the steps that a worker and a relay would take."""
 
+import json
 from typing import Any
 
 import psycopg
@@ -23,6 +24,17 @@ def claim(
 def succeed(database: psycopg.Connection, run: dict[str, Any], result: str) -> None:
     """The run succeeds with a result in JSON."""
     assert database.execute(transitions.SUCCEED, {**run, "result": [result]}).rowcount == 1
+
+
+def progress(database: psycopg.Connection, run: dict[str, Any], **report: Any) -> None:
+    """The run says how far it is."""
+    told = {**run, "progress": [json.dumps(report)]}
+    assert database.execute(transitions.SAVE_PROGRESS, told).rowcount == 1
+
+
+def stop(database: psycopg.Connection, run: dict[str, Any]) -> None:
+    """The run is interrupted, because somebody asked to cancel the job."""
+    assert database.execute(transitions.STOP, run).rowcount == 1
 
 
 def retry(database: psycopg.Connection, run: dict[str, Any], delay_seconds: float = 0) -> None:

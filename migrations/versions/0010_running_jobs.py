@@ -1,4 +1,4 @@
-"""Show how many tasks a worker runs at once."""
+"""Keep how far a running job is, and find those that are to be cancelled."""
 
 from alembic import op
 
@@ -11,7 +11,8 @@ depends_on = None
 
 
 def upgrade() -> None:
-    migrations.upgrade(op.get_bind(), 9)
+    with op.get_context().autocommit_block():
+        migrations.upgrade(op.get_bind(), 10)
 
 
 def downgrade() -> None:

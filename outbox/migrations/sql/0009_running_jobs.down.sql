@@ -1,0 +1,2 @@
+ALTER TABLE duly.jobs DROP COLUMN progress, DROP COLUMN checkpoint;
+ALTER TABLE duly.workers DROP COLUMN tasks;

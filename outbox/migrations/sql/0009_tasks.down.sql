@@ -1,1 +1,0 @@
-ALTER TABLE duly.workers DROP COLUMN tasks;

@@ -1,0 +1,1 @@
+DROP INDEX duly.jobs_to_cancel;
