@@ -1,7 +1,7 @@
-"""`duly jobs`: submit, list, show, cancel and watch jobs."""
+"""`duly jobs`: submit, list, show, cancel, watch and wait for jobs."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Literal, TypeVar, get_args
 from uuid import UUID
 
@@ -22,15 +22,18 @@ from outbox.cli.terminal.output import (
 )
 from outbox.cli.terminal.pages import print_continuation
 from outbox.cli.terminal.text import as_text
-from outbox.cli.terminal.times import moment
+from outbox.cli.terminal.times import duration, moment
 from outbox.cli.terminal.times import since as parse_since
 from outbox.cli.terminal.views import PayloadsOption, attempt_views, job_view
+from outbox.cli.waiting import check_states, wait_for
 from outbox.cli.watch import Passage, ending, looks
 from outbox.operations import acts, jobs
 from outbox.operations.jobs import JobFilter
 from outbox.store.records import fields
 
-commands = typer.Typer(help="Submit, list, show, cancel and watch jobs.", no_args_is_help=True)
+commands = typer.Typer(
+    help="Submit, list, show, cancel, watch and wait for jobs.", no_args_is_help=True
+)
 
 COLUMNS = ("id", "kind", "queue", "state", "attempt", "run_at", "subject")
 SPARE = ("run_at", "queue", "subject")
@@ -170,6 +173,28 @@ def watch_job(job_id: JobId) -> None:
                 typer.echo(line)
         if job.state != "succeeded":
             raise Stop(ending(db, job))
+
+
+@commands.command("wait")
+def wait_for_jobs(
+    job_ids: Annotated[list[UUID], typer.Argument(metavar="ID", help="The jobs' ids.")],
+    *,
+    timeout: Annotated[
+        timedelta | None,
+        typer.Option(parser=duration, metavar="DURATION", help="No longer than 90s, 15m, 2h, ..."),
+    ] = None,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Wait until all of these jobs have ended. Exits with 0 if all succeeded.
+
+    Exits with 1 if one is dead or cancelled, else with 124 if the time is over before all ended.
+    """
+    with session() as db:
+        states = wait_for(db, job_ids, timeout)
+    show_rows(
+        [{"id": each, "state": state} for each, state in states.items()], ("id", "state"), output
+    )
+    check_states(states)
 
 
 def _found(found: T | None, job_id: UUID) -> T:

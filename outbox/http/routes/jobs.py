@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Query
+from starlette.requests import Request
 
 from outbox.http.auth.record import WhyInBody, WhyInQuery, record_look
 from outbox.http.auth.scopes import Operator, Reader
@@ -14,6 +15,7 @@ from outbox.http.problems.problem import ANY_REQUEST, POST_REQUEST, Problem
 from outbox.http.requests.database import Tx
 from outbox.http.requests.strict_json import QueryText
 from outbox.http.requests.transaction import TransactionalRoute
+from outbox.http.requests.waiting import Wait, wait_until_ended
 from outbox.http.routes import cursors
 from outbox.http.routes.cursors import Cursor, Limit
 from outbox.http.routes.job_schemas import JobInFull, JobPage, JobShown
@@ -69,9 +71,22 @@ async def list_jobs(
     responses=success_doc(200, "JobInFull") | problem_docs(types.NOT_FOUND),
 )
 async def get_job(
-    job_id: UUID, tx: Tx, by: Reader, platform: OnPlatform, why: WhyInQuery = None
+    job_id: UUID,
+    request: Request,
+    tx: Tx,
+    by: Reader,
+    platform: OnPlatform,
+    wait: Wait = 0,
+    why: WhyInQuery = None,
 ) -> JobInFull:
-    """A job with its result, all its attempts, and the errors of those that failed."""
+    """A job with its result, all its attempts, and the errors of those that failed.
+
+    With `wait`, the answer comes when the job has ended (`finished_at` is not null), or after so
+    many seconds with the job as it is then. It may come earlier, when the service is stopping: ask
+    again.
+    """
+    if wait:
+        await wait_until_ended(request, platform.ended_jobs, job_id, wait)
     job = await _get(tx, job_id)
     await record_look(tx, by, [f"job:{job_id}"], why)
     attempts = await tx.run_sync(jobs.attempts, job_id)

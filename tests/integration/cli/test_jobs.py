@@ -1,5 +1,6 @@
 """`duly jobs` on a real database."""
 
+import json
 import os
 import signal
 from collections.abc import Callable
@@ -13,7 +14,13 @@ from sqlalchemy.orm import Session
 
 from outbox import submit
 from tests.integration.cli.conftest import MISSING, Duly, email
+from tests.support.service import lives
+from tests.support.wait import wait_for
 
+HAS_LOOKED = """
+SELECT 1 FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid() AND query = 'COMMIT'
+"""
 PAYLOAD = '{"to": "bob@example.org", "subject": "Grüße", "text": "between us"}'
 
 
@@ -273,3 +280,26 @@ def test_watch_prints_an_attempt_that_began_and_failed_between_two_looks(
         ["succeeded", "attempt 3 of 8"],
     ]
     assert (watching.returncode, talk) == (0, "")
+
+
+def test_wait_ends_when_all_have_ended(
+    duly: Duly, job: UUID, die: Callable[..., UUID], sql_now: psycopg.Connection
+) -> None:
+    dead = die()
+    with duly.start("jobs", "wait", job, dead, "--output", "json") as waiting:
+        wait_for("it has looked", lambda: sql_now.execute(HAS_LOOKED).fetchone())
+        lives.succeed(sql_now, lives.claim(sql_now, str(job)), "null")
+        told, talk = waiting.communicate(timeout=30)
+    assert json.loads(told) == [
+        {"id": str(job), "state": "succeeded"},
+        {"id": str(dead), "state": "dead"},
+    ]
+    assert (waiting.returncode, talk) == (1, "duly: of 2 jobs: 1 dead, 1 succeeded\n")
+    assert duly("jobs", "wait", job).returncode == 0
+
+
+def test_wait_tells_a_job_that_is_late_from_one_that_is_not_there(duly: Duly, job: UUID) -> None:
+    late = duly("jobs", "wait", job, "--timeout", "1s")
+    assert (late.returncode, late.stderr) == (124, "duly: of 1 jobs: 1 not ended\n")
+    gone = duly("jobs", "wait", job, MISSING)
+    assert (gone.returncode, gone.stderr) == (3, f"duly: there is no job {MISSING}\n")
