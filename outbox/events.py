@@ -70,7 +70,8 @@ class Cancelled(JobEvent):
     """The job is cancelled.
 
     API, command line: a person cancelled it while it was queued. Relay: it was running when
-    somebody asked, and its worker is gone since; `by` and `why` are None then.
+    somebody asked, and its worker is gone since; `by` and `why` are None then. Or it had not begun
+    by its `expires_at`, as `why` says.
     """
 
     by: str | None = None

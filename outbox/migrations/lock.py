@@ -35,6 +35,7 @@ def migration_lock(engine: Engine, seconds: float, on_wait: Callable[[], None]) 
             if not waits:
                 on_wait()
                 waits = True
+            connection.rollback()  # a build of an index would wait for this transaction
             time.sleep(POLL_SECONDS)
         # A server with this limit would end the transaction, and the lock, during a migration. And
         # a statement without parameters ends the snapshot of the one before, for which a build of

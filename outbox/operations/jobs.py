@@ -68,6 +68,8 @@ class JobRecord:
     started_at: datetime | None
     cancel_requested_at: datetime | None
     finished_at: datetime | None
+    expires_at: datetime | None
+    cancel_reason: str | None
     left_out: tuple[str, ...]
 
     @property

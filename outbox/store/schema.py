@@ -68,7 +68,15 @@ jobs = Table(
     _timestamp("started_at"),
     _timestamp("cancel_requested_at"),
     _timestamp("finished_at"),
+    _timestamp("expires_at"),
+    Column("cancel_reason", Text),
     Index("jobs_by_subject", "subject", postgresql_where=text("subject IS NOT NULL")),
+    Index("jobs_by_parent", "parent_id", "id", postgresql_where=text("parent_id IS NOT NULL")),
+    Index(
+        "jobs_expiring",
+        "expires_at",
+        postgresql_where=text("state = 'queued' AND started_at IS NULL AND expires_at IS NOT NULL"),
+    ),
     Index("jobs_queued", "run_at", postgresql_where=text("state = 'queued'")),
     Index("jobs_running", "worker", postgresql_where=text("state = 'running'")),
 )

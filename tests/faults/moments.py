@@ -169,6 +169,11 @@ RESCUER = [
     ),
 ]
 
+EXPIRER = [
+    Moment("expired but not cancelled", "before", "outbox.maintenance.expirer:_take"),
+    Moment("expired and cancelled", "after", "outbox.maintenance.expirer:_take"),
+]
+
 THREADS = [
     Moment("a worker thread", "instead", "dramatiq.worker:WorkerThread.process_message"),
     Moment("a consumer thread", "instead", "outbox.worker.broker:Consumer._hand_on"),
@@ -191,12 +196,13 @@ DUTIES = [
         "outbox.maintenance.dead_letter_consumers:DeadLetterConsumers.open",
     ),
     Moment("the rescuer", "instead", "outbox.maintenance.rescuer:Rescuer._rescue"),
+    Moment("the expirer", "instead", "outbox.maintenance.expirer:Expirer._expire"),
     Moment("the pruner", "instead", "outbox.maintenance.pruner:Pruner.walk"),
 ]
 
 ALL = [
     *(*API, *PEOPLE, *COMMAND, *CANCELLING, *RELAY, *REFUSED, *UNPUBLISHABLE, *LOST, *WORKER),
-    *(*STOPPING, *COLLECTOR, *DROPPED, *RESCUER, *THREADS, *DUTIES),
+    *(*STOPPING, *COLLECTOR, *DROPPED, *RESCUER, *EXPIRER, *THREADS, *DUTIES),
 ]
 
 

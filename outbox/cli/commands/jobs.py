@@ -54,6 +54,12 @@ def submit_job(
         datetime | None,
         typer.Option(parser=moment, metavar="ISO", help="Do not run it before then."),
     ] = None,
+    expires_at: Annotated[
+        datetime | None,
+        typer.Option(
+            "--expires", parser=moment, metavar="ISO", help="Cancel it if it has not begun by then."
+        ),
+    ] = None,
     priority: Annotated[
         Literal["high", "normal", "low"] | None, typer.Option(help="Default: the kind's own.")
     ] = None,
@@ -64,8 +70,10 @@ def submit_job(
     """Submit a job and print its id. Once it is printed, the job is committed and will run."""
     work = work_from(kind, payload)
     level = None if priority is None else Priority[priority.upper()]
+    if run_at and expires_at and expires_at <= run_at:
+        raise Stop("--expires must be later than --run-at", Code.USAGE)
     with session() as db, db.begin():
-        job = submit(db, work, run_at=run_at, priority=level, by=by)
+        job = submit(db, work, run_at=run_at, expires_at=expires_at, priority=level, by=by)
         acts.record(db, "submit", [f"job:{job.id}"], who=by, why=why)
     if output is not Output.TABLE:
         show(fields(job), output)

@@ -39,6 +39,8 @@ _JOB: Answer = {
     "started_at": "2026-01-31T09:00:01Z",
     "cancel_requested_at": None,
     "finished_at": "2026-01-31T09:00:02Z",
+    "expires_at": None,
+    "cancel_reason": None,
     "result": None,
     "left_out": [],
 }
@@ -49,6 +51,7 @@ _JOB_CANCELLED: Answer = {
     "worker": None,
     "started_at": None,
     "cancel_requested_at": "2026-01-31T09:00:02Z",
+    "cancel_reason": "ordered twice",
 }
 _ATTEMPT: Answer = {
     "attempt": 1,

@@ -65,6 +65,12 @@ class JobShown(JobSummary):
     started_at: datetime | None
     cancel_requested_at: datetime | None
     finished_at: datetime | None
+    expires_at: datetime | None = Field(
+        description="The job is cancelled if it has not begun by then."
+    )
+    cancel_reason: str | None = Field(
+        description="Why somebody asked to cancel it, if they said so, or that it has expired."
+    )
     result: Any
     left_out: list[Literal["payload", "result"]]
 

@@ -4,13 +4,13 @@
        ^                 |----retry/snooze/rescue----> queued (a later dispatch)
        |                 |----die/rescue-------------> dead (a dead letter)
        |----replay-------------------------------------'
-    queued --cancel--> cancelled        queued --bury--> dead
+    queued --cancel/expire--> cancelled queued --bury--> dead
     queued, running --put off--> queued (a later dispatch)
     running --retry/snooze/die/rescue--> cancelled, once cancel has asked
 
 The files, by who makes the transition, in reading order: submit (handlers and actors), publish
-(the relay's main loop), run (workers), untaken (relay and workers), rescue, dead_letters and prune
-(the relay's maintenance), people (a person). levels holds what several of them share.
+(the relay's main loop), run (workers), untaken (relay and workers), rescue, expire, dead_letters
+and prune (the relay's maintenance), people (a person). levels holds what several of them share.
 
 A transition is fenced. It names the dispatch that its caller knows (and attempt and worker, once
 claimed), and does nothing if the job has moved on. Parameters are psycopg's named ones. Transitions
@@ -31,6 +31,7 @@ from outbox.store.transitions.dead_letters import (
     KEEP_FOREIGN,
     REDISPATCH,
 )
+from outbox.store.transitions.expire import EXPIRE
 from outbox.store.transitions.levels import REPLAYED
 from outbox.store.transitions.people import CANCEL, DISCARD, REPLAY
 from outbox.store.transitions.prune import PRUNE, PRUNE_REFUSALS
@@ -63,6 +64,7 @@ __all__ = [
     "DIE",
     "DIE_UNCLAIMED",
     "DISCARD",
+    "EXPIRE",
     "JOB_EXISTS",
     "KEEP_FOREIGN",
     "LOCK_EVENTS",

@@ -9,7 +9,8 @@ WITH cancelled AS (
     UPDATE duly.jobs
     SET state = CASE state WHEN 'queued' THEN 'cancelled' ELSE state END,
         finished_at = CASE state WHEN 'queued' THEN now() END,
-        cancel_requested_at = coalesce(cancel_requested_at, now())
+        cancel_requested_at = coalesce(cancel_requested_at, now()),
+        cancel_reason = coalesce(cancel_reason, %(why)s::text)
     WHERE id = %(id)s AND state IN ('queued', 'running')
     RETURNING id, state, kind
 ), event AS (
@@ -21,7 +22,8 @@ WITH cancelled AS (
 SELECT state, kind FROM cancelled
 """
 
-# dead -> queued with a fresh budget of attempts. Closes the dead letter, which keeps who and why.
+# dead -> queued with a fresh budget of attempts, and for as long as it takes: it no longer expires.
+# Closes the dead letter, which keeps who and why.
 REPLAY = f"""
 WITH letter AS (
     SELECT id, job_id, dispatch FROM duly.dead_letters
@@ -31,8 +33,8 @@ WITH letter AS (
 ), replayed AS (
     UPDATE duly.jobs AS job
     SET state = 'queued', dispatch = job.dispatch + 1, run_at = now(), finished_at = NULL,
-        cancel_requested_at = NULL, attempt_limit = job.attempt + job.attempt_budget,
-        replays = job.replays + 1
+        cancel_requested_at = NULL, expires_at = NULL,
+        attempt_limit = job.attempt + job.attempt_budget, replays = job.replays + 1
     FROM letter
     WHERE job.id = letter.job_id AND job.dispatch = letter.dispatch AND job.state = 'dead'
     RETURNING letter.id AS letter_id, job.id, job.dispatch, job.kind, job.queue,

@@ -37,6 +37,17 @@ def test_submit_commits_a_job_with_its_event(duly: Duly, sql_now: psycopg.Connec
     assert row == ("Grüße", "anna", 0, datetime(2100, 1, 1, tzinfo=UTC))
 
 
+def test_submit_says_when_the_job_expires(duly: Duly, sql_now: psycopg.Connection) -> None:
+    submit = ("jobs", "submit", "email.send", "--payload", PAYLOAD)
+    moment = "2100-01-01T00:00:00+00:00"
+    assert duly(*submit, "--expires", moment).returncode == 0
+    stored = sql_now.execute("SELECT expires_at FROM duly.jobs").fetchall()
+    assert stored == [(datetime(2100, 1, 1, tzinfo=UTC),)]
+    refused = duly(*submit, "--run-at", moment, "--expires", moment)
+    assert refused.returncode == 2
+    assert refused.stderr == "duly: --expires must be later than --run-at\n"
+
+
 def test_submit_prints_the_id_alone(duly: Duly) -> None:
     run_at = "2100-01-01T00:00:00+00:00"
     done = duly("jobs", "submit", "email.send", "--payload", PAYLOAD, "--run-at", run_at)

@@ -9,6 +9,7 @@ import psycopg
 import pytest
 
 from outbox.operations.api_keys import Scope
+from outbox.store import transitions
 from service.subjects import NEW_JOBS
 from tests.integration.http.conftest import MakeClient
 from tests.support.service import lives
@@ -49,6 +50,23 @@ def test_a_run_at_in_the_past_means_now(client: httpx2.Client) -> None:
     assert shown["run_at"] == shown["created_at"]
 
 
+def test_a_job_that_expires_shows_when_and_that_it_has(
+    client: httpx2.Client, sql_now: psycopg.Connection
+) -> None:
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+    first = client.post("/v1/jobs", json=MAIL | {"expires_at": tomorrow.isoformat()}).json()
+    late = client.post("/v1/jobs", json=MAIL | {"expires_at": "0001-01-01T00:00:00+14:00"}).json()
+    sql_now.execute(transitions.EXPIRE, {"only": None})
+
+    shown, ended = (client.get(job["links"]["self"]).json() for job in (first, late))
+
+    assert datetime.fromisoformat(shown["expires_at"]) == tomorrow
+    assert (shown["state"], shown["cancel_reason"]) == ("queued", None)
+    assert (ended["state"], ended["cancel_reason"]) == (
+        "cancelled", "it had not begun by expires_at",
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("change", "field"),
     [
@@ -63,6 +81,9 @@ def test_a_run_at_in_the_past_means_now(client: httpx2.Client) -> None:
         ({"run_at": "9999-12-31T23:59:59-14:00"}, "run_at"),
         ({"run_at": "2030-01-01T00:00:00"}, "run_at"),
         ({"run_at": 1e20}, "run_at"),
+        ({"expires_at": "2030-01-01T00:00:00"}, "expires_at"),
+        ({"expires_at": "9999-12-31T23:59:59Z"}, "expires_at"),
+        (dict.fromkeys(("run_at", "expires_at"), "2100-01-01T00:00:00Z"), "expires_at"),
         ({"priority": "urgent"}, "priority"),
     ],
 )

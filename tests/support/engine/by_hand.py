@@ -56,7 +56,14 @@ class ByHand:
         taken = self.take(step, **worker, **{name: [value] for name, value in row.items()})
         return taken[0] if taken else None
 
-    def submit(self, queue: str = "q", *, budget: int = 3, priority: int = 1) -> UUID:
+    def submit(
+        self,
+        queue: str = "q",
+        *,
+        budget: int = 3,
+        priority: int = 1,
+        expires_at: str | None = None,
+    ) -> UUID:
         """A queued job and its event."""
         job = uuid7()
         row = {
@@ -70,6 +77,7 @@ class ByHand:
             "subject": None,
             "parent_id": None,
             "submitted_by": None,
+            "expires_at": expires_at,
         }
         self.take(transitions.SUBMIT, **row)
         return job
@@ -185,6 +193,10 @@ class ByHand:
         """
         silent = [row["name"] for row in self.take(SILENT)]
         return self.take(transitions.RESCUE, silent=silent, only=list(only) or None)
+
+    def expire(self, *only: UUID) -> list[Row]:
+        """Queued to cancelled, for what has not begun in time: all of it, or only some."""
+        return self.take(transitions.EXPIRE, only=list(only) or None)
 
     def cancel(self, job: UUID) -> list[Row]:
         """Queued to cancelled; a running job is asked."""

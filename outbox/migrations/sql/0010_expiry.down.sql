@@ -1,0 +1,1 @@
+DROP INDEX duly.jobs_expiring, duly.jobs_by_parent;

@@ -1,0 +1,4 @@
+-- The jobs that may expire, and the children of a job.
+CREATE INDEX CONCURRENTLY jobs_expiring ON duly.jobs (expires_at)
+WHERE state = 'queued' AND started_at IS NULL AND expires_at IS NOT NULL;
+CREATE INDEX CONCURRENTLY jobs_by_parent ON duly.jobs (parent_id, id) WHERE parent_id IS NOT NULL;
