@@ -103,7 +103,8 @@ class JobFilter:
     """Which jobs to list; None does not restrict.
 
     `state` is a state, or `scheduled`: queued with `run_at` in the future. `queued` includes those.
-    `since` (inclusive) and `until` (exclusive) restrict `created_at`.
+    `since` (inclusive) and `until` (exclusive) restrict `created_at`. `parent` is the job whose
+    actor submitted them.
     """
 
     state: str | None = None
@@ -112,6 +113,7 @@ class JobFilter:
     subject: str | None = None
     since: datetime | None = None
     until: datetime | None = None
+    parent: UUID | None = None
 
     def conditions(self, rows: FromClause) -> list[ColumnElement[bool]]:
         """The filter as SQL on `rows`."""
@@ -125,6 +127,8 @@ class JobFilter:
             found.append(rows.c.created_at >= self.since)
         if self.until is not None:
             found.append(rows.c.created_at < self.until)
+        if self.parent is not None:
+            found.append(rows.c.parent_id == self.parent)
         return found
 
     def id_bounds(self, rows: FromClause) -> list[ColumnElement[bool]]:
@@ -162,7 +166,7 @@ def find_page(
         return _brief(rows).where(*wanted.conditions(rows))
 
     order, most = Order(before), min(limit, LARGEST_PAGE + 1)
-    if wanted.subject is not None:
+    if wanted.subject is not None or wanted.parent is not None:
         page = pages.read_indexed(session, jobs_table, query, order, most)
     else:
         page = pages.read(session, jobs_table, query, order, most, *wanted.id_bounds(jobs_table))

@@ -112,6 +112,9 @@ def list_jobs(
             help="Only jobs created before this time, or more than 2h, 3d, ... ago.",
         ),
     ] = None,
+    parent: Annotated[
+        UUID | None, typer.Option(metavar="ID", help="Only jobs that this job submitted.")
+    ] = None,
     limit: Annotated[
         int, typer.Option(min=1, max=jobs.LARGEST_PAGE, metavar="N", help="Page size.")
     ] = 50,
@@ -124,7 +127,7 @@ def list_jobs(
     output: OutputOption = Output.TABLE,
 ) -> None:
     """List jobs, newest first."""
-    wanted = JobFilter(state, kind, queue, subject, since, until)
+    wanted = JobFilter(state, kind, queue, subject, since, until, parent)
     with session() as db, db.begin():
         found = jobs.find(db, wanted, limit=limit + 1, before=after)
         page = found[:limit]

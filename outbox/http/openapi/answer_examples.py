@@ -23,7 +23,7 @@ JOB_SUMMARY: Answer = {
 _JOB: Answer = {
     **JOB_SUMMARY,
     "state": "succeeded",
-    "links": {"self": f"/v1/jobs/{_JOB_ID}"},
+    "links": {"self": f"/v1/jobs/{_JOB_ID}", "children": f"/v1/jobs?parent={_JOB_ID}"},
     "created_at": "2026-01-31T09:00:00Z",
     "run_at": "2026-01-31T09:00:00Z",
     "priority": "normal",

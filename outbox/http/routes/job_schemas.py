@@ -38,7 +38,7 @@ class JobShown(JobSummary):
     """A job with all its fields.
 
     `left_out` names fields that are null because they are too large for a list. `links.self` shows
-    them.
+    them. `links.children` lists the jobs that it submitted.
     """
 
     created_at: datetime
@@ -131,8 +131,19 @@ def _summary(job: JobRecord | SubmittedJob) -> dict[str, Any]:
 
 def _details(job: JobRecord, kinds: Kinds, by: Caller) -> dict[str, Any]:
     redacted = {} if by.may(Scope.PAYLOADS) else _redacted(job, kinds)
-    shown = {"priority": Priority(job.priority).name.lower(), "attempts_left": job.attempts_left}
-    return _summary(job) | shown | redacted
+    summary = _summary(job)
+    shown = {
+        "priority": Priority(job.priority).name.lower(),
+        "attempts_left": job.attempts_left,
+        "links": summary["links"] | _relatives(job),
+    }
+    return summary | shown | redacted
+
+
+def _relatives(job: JobRecord) -> dict[str, str]:
+    """Where the job's children are, and its parent if it has one."""
+    links = {"children": with_base_path(f"/v1/jobs?parent={job.id}")}
+    return links | ({"parent": job_path(job.parent_id)} if job.parent_id else {})
 
 
 def _redacted(job: JobRecord, kinds: Kinds) -> dict[str, Any]:

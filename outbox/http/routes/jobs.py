@@ -49,6 +49,9 @@ async def list_jobs(
     kind: QueryText | None = None,
     queue: QueryText | None = None,
     subject: QueryText | None = None,
+    parent: Annotated[
+        UUID | None, Query(description="Only those that this job's actor submitted.")
+    ] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
     why: WhyInQuery = None,
@@ -57,7 +60,7 @@ async def list_jobs(
 
     A page may be short or even empty. `next_cursor` says whether more pages follow.
     """
-    wanted = JobFilter(state, kind, queue, subject)
+    wanted = JobFilter(state, kind, queue, subject, parent=parent)
     before = cursors.read(cursor, "jobs", UUID)
     page = await tx.run_sync(jobs.find_page, wanted, limit=limit, before=before)
     await record_look(tx, by, (f"job:{job.id}" for job in page.rows if job.shows_values), why)

@@ -293,6 +293,14 @@ def test_watch_prints_an_attempt_that_began_and_failed_between_two_looks(
     assert (watching.returncode, talk) == (0, "")
 
 
+def test_list_has_the_children_of_a_job(
+    duly: Duly, job: UUID, die: Callable[..., UUID], sql_now: psycopg.Connection
+) -> None:
+    child = die()
+    sql_now.execute("UPDATE duly.jobs SET parent_id = %s WHERE id = %s", [job, child])
+    assert [each["id"] for each in duly.json("jobs", "list", "--parent", job)] == [str(child)]
+
+
 def test_wait_ends_when_all_have_ended(
     duly: Duly, job: UUID, die: Callable[..., UUID], sql_now: psycopg.Connection
 ) -> None:

@@ -143,6 +143,24 @@ def test_lists_hold_what_the_filters_name(client: httpx2.Client) -> None:
     assert listed(state="running") == listed(subject="invoice:1") == []
 
 
+def test_the_children_of_a_job_are_listed_newest_first_and_lead_to_it(
+    client: httpx2.Client, sql_now: psycopg.Connection
+) -> None:
+    ids = [client.post("/v1/jobs", json=MAIL).json()["id"] for _ in range(4)]
+    parent, *children, _ = ids
+    sql_now.execute("UPDATE duly.jobs SET parent_id = %s WHERE id = ANY (%s)", [parent, children])
+
+    shown = client.get(f"/v1/jobs/{parent}").json()
+    listed = client.get(shown["links"]["children"], params={"parent": parent, "limit": 1}).json()
+    rest = client.get("/v1/jobs", params={"parent": parent, "cursor": listed["next_cursor"]})
+
+    assert "parent" not in shown["links"]
+    found = [*listed["jobs"], *rest.json()["jobs"]]
+    assert [job["id"] for job in found] == children[::-1]
+    assert {job["links"]["parent"] for job in found} == {shown["links"]["self"]}
+    assert client.get("/v1/jobs", params={"parent": "x"}).status_code == 422
+
+
 def test_scheduled_jobs_are_listed_as_they_are_shown(client: httpx2.Client) -> None:
     tomorrow = (datetime.now(UTC) + timedelta(days=1)).isoformat()
     later = client.post("/v1/jobs", json=MAIL | {"run_at": tomorrow}).json()["id"]
