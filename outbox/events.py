@@ -13,6 +13,7 @@ redacted as in `duly.attempts`.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -76,6 +77,16 @@ class Cancelled(JobEvent):
 
     by: str | None = None
     why: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rescheduled(JobEvent):
+    """API, command line: a person gave a queued job another time, priority or queue."""
+
+    queue: str
+    run_at: datetime
+    by: str
+    why: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

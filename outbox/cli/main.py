@@ -31,7 +31,7 @@ SINGLE = {
 }
 """Modules, and their commands with the help that `duly --help` shows."""
 GROUPS = {
-    "jobs": "Submit, list, show, cancel, watch and wait for jobs.",
+    "jobs": "Submit, list, show, cancel, reschedule, watch and wait for jobs.",
     "dlq": "List, show, replay and discard dead letters.",
     "keys": "Create, list and revoke API keys.",
     "acts": "List and show what people did, and why.",

@@ -1,4 +1,4 @@
-"""`duly jobs`: submit, list, show, cancel, watch and wait for jobs."""
+"""`duly jobs`: submit, list, show, cancel, reschedule, watch and wait for jobs."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -27,12 +27,14 @@ from outbox.cli.terminal.times import since as parse_since
 from outbox.cli.terminal.views import PayloadsOption, attempt_views, job_view
 from outbox.cli.waiting import check_states, wait_for
 from outbox.cli.watch import Passage, ending, looks
+from outbox.kinds import QUEUE
 from outbox.operations import acts, jobs
 from outbox.operations.jobs import JobFilter
+from outbox.operations.reschedule import reschedule
 from outbox.store.records import fields
 
 commands = typer.Typer(
-    help="Submit, list, show, cancel, watch and wait for jobs.", no_args_is_help=True
+    help="Submit, list, show, cancel, reschedule, watch and wait for jobs.", no_args_is_help=True
 )
 
 COLUMNS = ("id", "kind", "queue", "state", "attempt", "run_at", "subject")
@@ -171,6 +173,40 @@ def cancel_jobs(
         rows = [{"id": job_id, "outcome": _cancel(db, job_id, by, why)} for job_id in job_ids]
     show_rows(rows, ("id", "outcome"), output)
     _check_outcomes([str(row["outcome"]) for row in rows])
+
+
+@commands.command("reschedule")
+def reschedule_job(
+    job_id: JobId,
+    *,
+    at: Annotated[
+        datetime | None, typer.Option(parser=moment, metavar="ISO", help="Run it then.")
+    ] = None,
+    priority: Annotated[
+        Literal["high", "normal", "low"] | None, typer.Option(help="With this priority.")
+    ] = None,
+    queue: Annotated[
+        str | None,
+        typer.Option(metavar="QUEUE", help="In this queue, whose workers have to know its kind."),
+    ] = None,
+    by: ByOption,
+    why: WhyOption = None,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Give a queued job another time, priority or queue. What is not given stays."""
+    if (at, priority, queue) == (None, None, None):
+        raise Stop("what is to change? Give --at, --priority or --queue", Code.USAGE)
+    if queue is not None and not QUEUE.fullmatch(queue):
+        raise Stop(f"{queue!r} is no name of a queue", Code.USAGE)
+    level = None if priority is None else Priority[priority.upper()]
+    with session() as db, db.begin():
+        done = reschedule(db, job_id, run_at=at, priority=level, queue=queue, by=by, why=why)
+        job = _found(jobs.get_summary(db, job_id), job_id)
+    if not done:
+        late = "would expire before it may run" if job.state == "queued" else f"is {job.state}"
+        raise Stop(f"job {job_id} {late}, and was not rescheduled")
+    view = job_view(job, payloads=False)
+    show({name: view[name] for name in ("id", "state", "run_at", "priority", "queue")}, output)
 
 
 @commands.command("watch")

@@ -18,7 +18,11 @@ JOB_SUMMARY: Answer = {
     "kind": "email.send",
     "queue": "email",
     "state": "queued",
-    "links": {"self": f"/v1/jobs/{_JOB_ID}", "cancel": f"/v1/jobs/{_JOB_ID}/cancel"},
+    "links": {
+        "self": f"/v1/jobs/{_JOB_ID}",
+        "cancel": f"/v1/jobs/{_JOB_ID}/cancel",
+        "reschedule": f"/v1/jobs/{_JOB_ID}/reschedule",
+    },
 }
 _JOB: Answer = {
     **JOB_SUMMARY,
@@ -52,6 +56,17 @@ _JOB_CANCELLED: Answer = {
     "started_at": None,
     "cancel_requested_at": "2026-01-31T09:00:02Z",
     "cancel_reason": "ordered twice",
+}
+_JOB_RESCHEDULED: Answer = {
+    **_JOB,
+    **JOB_SUMMARY,
+    "state": "scheduled",
+    "run_at": "2026-02-01T09:00:00Z",
+    "attempt": 0,
+    "attempts_left": 8,
+    "worker": None,
+    "started_at": None,
+    "finished_at": None,
 }
 _ATTEMPT: Answer = {
     "attempt": 1,
@@ -181,6 +196,7 @@ _INDEX: Answer = {
 ANSWERS = {
     "JobSummary": JOB_SUMMARY,
     "JobCancelled": _JOB_CANCELLED,
+    "JobRescheduled": _JOB_RESCHEDULED,
     "JobInFull": _JOB_IN_FULL,
     "JobPage": _JOBS,
     "OverdueJobs": _OVERDUE_JOBS,

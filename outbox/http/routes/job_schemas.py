@@ -19,7 +19,8 @@ from outbox.store.records import fields
 class JobSummary(BaseModel):
     """A job in brief. `scheduled` means queued for later, because of `run_at` or a retry.
 
-    `links.cancel` is there while the job can be cancelled: until it has ended.
+    `links.cancel` is there while the job can be cancelled, until it has ended; `links.reschedule`
+    while it is queued.
     """
 
     id: UUID
@@ -126,6 +127,8 @@ def _summary(job: JobRecord | SubmittedJob) -> dict[str, Any]:
     links = {"self": job_path(job.id)}
     if state in ("queued", "running"):
         links["cancel"] = f"{job_path(job.id)}/cancel"
+    if state == "queued":
+        links["reschedule"] = f"{job_path(job.id)}/reschedule"
     return fields(job) | {"state": "scheduled" if is_later else state, "links": links}
 
 

@@ -90,7 +90,7 @@ async def get_job(
     """
     if wait:
         await wait_until_ended(request, platform.ended_jobs, job_id, wait)
-    job = await _get(tx, job_id)
+    job = await find_job(tx, job_id)
     await record_look(tx, by, [f"job:{job_id}"], why)
     attempts = await tx.run_sync(jobs.attempts, job_id)
     return JobInFull.of_attempts(job, attempts, platform.kinds, by)
@@ -108,14 +108,15 @@ async def cancel_job(
 ) -> JobShown:
     """Cancel a queued job at once. A running one finishes its attempt, and gets no other."""
     cancelled = await tx.run_sync(jobs.cancel, job_id, by=str(by), why=why)
-    job = await _get(tx, job_id)
+    job = await find_job(tx, job_id)
     if cancelled is None:
         raise Problem(types.CONFLICT, f"the job has ended: it is {job.state}")
     await record_look(tx, by, [f"job:{job_id}"], why)
     return JobShown.of(job, platform.kinds, by)
 
 
-async def _get(tx: Tx, job_id: UUID) -> JobRecord:
+async def find_job(tx: Tx, job_id: UUID) -> JobRecord:
+    """The job. Raises `Problem` 404 if there is none."""
     job = await tx.run_sync(jobs.get, job_id)
     if job is None:
         raise Problem(types.NOT_FOUND, f"there is no job {job_id}")

@@ -6,6 +6,7 @@
        |----replay-------------------------------------'
     queued --cancel/expire--> cancelled queued --bury--> dead
     queued, running --put off--> queued (a later dispatch)
+    queued --reschedule--> queued (a later dispatch)
     running --retry/snooze/die/rescue--> cancelled, once cancel has asked
 
 The files, by who makes the transition, in reading order: submit (handlers and actors), publish
@@ -33,7 +34,7 @@ from outbox.store.transitions.dead_letters import (
 )
 from outbox.store.transitions.expire import EXPIRE
 from outbox.store.transitions.levels import REPLAYED
-from outbox.store.transitions.people import CANCEL, DISCARD, REPLAY
+from outbox.store.transitions.people import CANCEL, DISCARD, REPLAY, RESCHEDULE
 from outbox.store.transitions.prune import PRUNE, PRUNE_REFUSALS
 from outbox.store.transitions.publish import (
     DEFER_EVENTS,
@@ -79,6 +80,7 @@ __all__ = [
     "REDISPATCH_LOST",
     "REPLAY",
     "REPLAYED",
+    "RESCHEDULE",
     "RESCUE",
     "RETRY",
     "SNOOZE",

@@ -1,6 +1,6 @@
 """What a person does to a job or a dead letter. Each statement also adds to the record of acts."""
 
-from outbox.store.transitions.levels import REPLAYED
+from outbox.store.transitions.levels import LEVEL, REPLAYED
 
 # queued -> cancelled, at once. A running job is only marked, so that it is not run again. As in
 # REPLAY and DISCARD, a row of acts records who asked for it and why.
@@ -20,6 +20,34 @@ WITH cancelled AS (
     SELECT %(by)s::text, %(why)s::text, 'cancel', ARRAY['job:' || id] FROM cancelled
 )
 SELECT state, kind FROM cancelled
+"""
+
+# queued -> queued, with another time, priority or queue; null keeps what there is. The next
+# dispatch makes messages that are on their way stale, in whatever queue. Not for a job that would
+# expire before it may run.
+RESCHEDULE = f"""
+WITH moved AS (
+    UPDATE duly.jobs AS job
+    SET dispatch = job.dispatch + 1,
+        run_at = CASE WHEN %(run_at)s::timestamptz IS NULL THEN job.run_at
+                      ELSE greatest(%(run_at)s::timestamptz, now()) END,
+        priority = coalesce(%(priority)s::smallint, job.priority),
+        queue = coalesce(%(queue)s::text, job.queue)
+    WHERE job.id = %(id)s AND job.state || '' = 'queued'
+      AND (job.expires_at IS NULL OR job.started_at IS NOT NULL
+           OR job.expires_at > greatest(coalesce(%(run_at)s::timestamptz, job.run_at), now()))
+    RETURNING job.id, job.dispatch, job.kind, job.queue, {LEVEL}, job.run_at
+), event AS (
+    INSERT INTO duly.outbox_events (job_id, dispatch, kind, queue, priority, available_at)
+    SELECT id, dispatch, kind, queue, level, run_at FROM moved
+    ON CONFLICT (job_id) DO UPDATE
+    SET dispatch = excluded.dispatch, queue = excluded.queue, priority = excluded.priority,
+        available_at = excluded.available_at, failures = 0
+), record AS (
+    INSERT INTO duly.acts (who, why, act, about)
+    SELECT %(by)s::text, %(why)s::text, 'reschedule', ARRAY['job:' || id] FROM moved
+)
+SELECT kind, queue, run_at FROM moved
 """
 
 # dead -> queued with a fresh budget of attempts, and for as long as it takes: it no longer expires.

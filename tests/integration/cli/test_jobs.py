@@ -301,6 +301,26 @@ def test_list_has_the_children_of_a_job(
     assert [each["id"] for each in duly.json("jobs", "list", "--parent", job)] == [str(child)]
 
 
+def test_reschedule_moves_a_queued_job(
+    duly: Duly, job: UUID, die: Callable[..., UUID], sql_now: psycopg.Connection
+) -> None:
+    change = ("--at", "2100-01-01T00:00:00Z", "--priority", "high", "--queue", "other")
+    moved = duly.json("jobs", "reschedule", job, *change, "--by", "ann", "--why", "full")
+    assert moved == {
+        "id": str(job),
+        "state": "scheduled",
+        "run_at": "2100-01-01T00:00:00+00:00",
+        "priority": "high",
+        "queue": "other",
+    }
+    acts = sql_now.execute("SELECT who, why FROM duly.acts WHERE act = 'reschedule'").fetchall()
+    assert acts == [("ann", "full")]
+    dead = die()
+    ended = duly("jobs", "reschedule", dead, "--priority", "low")
+    assert ended.returncode == 1
+    assert ended.stderr == f"duly: job {dead} is dead, and was not rescheduled\n"
+
+
 def test_wait_ends_when_all_have_ended(
     duly: Duly, job: UUID, die: Callable[..., UUID], sql_now: psycopg.Connection
 ) -> None:

@@ -28,6 +28,14 @@ BY_ID: dict[str, dict[str, Any]] = {
     "SNOOZE": FENCE | {"delay_seconds": [0.0] * 10},
     "DIE": ERROR | {"reason": ["exhausted"] * 10},
     "CANCEL": {"id": uuid4(), "by": "ann", "why": None},
+    "RESCHEDULE": {
+        "id": uuid4(),
+        "run_at": None,
+        "priority": 0,
+        "queue": None,
+        "by": "ann",
+        "why": None,
+    },
     "DIE_UNCLAIMED": GRAVE,
     "POSTPONE": FENCE
     | {

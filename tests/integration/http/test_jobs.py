@@ -232,8 +232,62 @@ def test_a_job_links_to_its_cancellation_while_it_can_be_cancelled(
     assert "cancel" not in client.post(scheduled["links"]["cancel"]).json()["links"]
 
 
-@pytest.mark.parametrize(("method", "action"), [("GET", ""), ("POST", "/cancel")])
-def test_a_job_that_does_not_exist_is_not_found(
-    lasting_client: httpx2.Client, method: str, action: str
+def test_a_queued_job_is_given_another_time_priority_and_queue(
+    client: httpx2.Client, sql_now: psycopg.Connection
 ) -> None:
-    assert lasting_client.request(method, f"/v1/jobs/{uuid4()}{action}").status_code == 404
+    made = client.post("/v1/jobs", json=MAIL).json()
+    change = {"run_at": "2100-01-01T00:00:00Z", "priority": "low", "queue": "other", "why": "full"}
+
+    moved = client.post(made["links"]["reschedule"], json=change)
+
+    assert moved.status_code == 200
+    assert moved.json() | change == moved.json() | {"why": "full"}
+    assert (moved.json()["state"], moved.json()["id"]) == ("scheduled", made["id"])
+    acts = sql_now.execute("SELECT why, about FROM duly.acts WHERE act = 'reschedule'").fetchall()
+    assert acts == [("full", [f"job:{made['id']}"])]
+
+
+def test_a_job_that_runs_or_would_expire_is_not_rescheduled(
+    client: httpx2.Client, sql_now: psycopg.Connection
+) -> None:
+    first = client.post("/v1/jobs", json=MAIL | {"expires_at": "2100-01-01T00:00:00Z"}).json()
+    path = first["links"]["reschedule"]
+
+    late = client.post(path, json={"run_at": "2101-01-01T00:00:00Z"})
+    lives.claim(sql_now, first["id"])
+    running = client.post(path, json={"priority": "high"})
+
+    assert [late.status_code, running.status_code] == [409, 409]
+    assert late.json()["detail"] == "the job would expire before it may run"
+    assert running.json()["detail"] == "only queued jobs can be rescheduled: it is running"
+    assert "reschedule" not in client.get(first["links"]["self"]).json()["links"]
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"queue": "amq.mine"}, "queue"),
+        ({"queue": "a.XQ"}, "queue"),
+        ({"run_at": "2030-01-01T00:00:00"}, "run_at"),
+        ({"priority": "urgent"}, "priority"),
+        ({"kind": "email.send"}, "kind"),
+    ],
+)
+def test_a_wrong_change_is_named(
+    lasting_client: httpx2.Client, change: dict[str, Any], field: str
+) -> None:
+    answer = lasting_client.post(f"/v1/jobs/{uuid4()}/reschedule", json=change)
+
+    assert answer.status_code == 422
+    assert [error["field"] for error in answer.json()["errors"]] == [field]
+
+
+@pytest.mark.parametrize(
+    ("method", "action", "body"),
+    [("GET", "", None), ("POST", "/cancel", None), ("POST", "/reschedule", {})],
+)
+def test_a_job_that_does_not_exist_is_not_found(
+    lasting_client: httpx2.Client, method: str, action: str, body: dict[str, Any] | None
+) -> None:
+    answer = lasting_client.request(method, f"/v1/jobs/{uuid4()}{action}", json=body)
+    assert answer.status_code == 404

@@ -203,6 +203,11 @@ class ByHand:
         cancelled = self.take(transitions.CANCEL, id=job, by="ann", why="mended")
         return [{"state": row["state"]} for row in cancelled]
 
+    def reschedule(self, job: UUID, **change: object) -> list[Row]:
+        """Queued to queued with another `run_at`, `priority` or `queue`."""
+        kept = {"run_at": None, "priority": None, "queue": None}
+        return self.take(transitions.RESCHEDULE, **kept | change, id=job, by="ann", why="mended")
+
     def close(self, step: str, *letters: int) -> list[UUID]:
         """Replay or discard the letters; returns the jobs whose letters it closed."""
         closed = self.take(step, ids=list(letters), by="ann", why="mended")
