@@ -1,5 +1,6 @@
 """Jobs as clients and operators see them: get, list, cancel."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -196,20 +197,32 @@ def attempts(session: Session, job_id: UUID) -> list[AttemptRecord]:
 
 
 def cancel(session: Session, job_id: UUID, *, by: str, why: str | None = None) -> str | None:
-    """Cancel a queued job, or ask a running one not to run again.
+    """Cancel one job, as `cancel_all` does; its state then, or None if that did nothing."""
+    return cancel_all(session, [job_id], by=by, why=why).get(job_id)
 
-    Returns the job's state now: `cancelled`, or `running` if it was only asked. Returns None if
-    there is no such job, or it has ended. Records who and why in the same transaction. Raises
+
+def cancel_all(
+    session: Session, ids: Sequence[UUID], *, by: str, why: str | None = None
+) -> dict[UUID, str]:
+    """Cancel queued jobs, and ask running ones not to run again, in one statement.
+
+    Returns their states now: `cancelled`, or `running` for those that were only asked. Leaves out
+    those that are not there or have ended. Records who and why in the same transaction. Raises
     ValueError if `by` names nobody.
     """
-    parameters = {"id": job_id, "by": acts.named(by), "why": why or None}
-    row = session.connection().exec_driver_sql(transitions.CANCEL, parameters).first()
-    if row is None:
-        return None
-    state: str = row.state
-    if state == "cancelled":
-        announce(session, Cancelled(job_id=job_id, kind=row.kind, by=by, why=why))
-    return state
+    parameters = {"ids": list(ids), "by": acts.named(by), "why": why or None}
+    rows = session.connection().exec_driver_sql(transitions.CANCEL, parameters).all()
+    for row in rows:
+        if row.state == "cancelled":
+            announce(session, Cancelled(job_id=row.id, kind=row.kind, by=by, why=why))
+    return {row.id: row.state for row in rows}
+
+
+def find_open(session: Session, wanted: JobFilter, limit: int | None = None) -> list[UUID]:
+    """The ids of all matching jobs that have not ended, the newest first."""
+    is_open = jobs_table.c.state.in_(("queued", "running"))
+    query = select(jobs_table.c.id).where(is_open, *wanted.conditions(jobs_table)).limit(limit)
+    return [*session.scalars(Order().of(query, jobs_table))]
 
 
 def _first_id(moment: datetime, slack: int) -> UUID:

@@ -45,8 +45,8 @@ COMMAND = [
 ]
 
 CANCELLING = [
-    Moment("cancelled but not committed", "after", "outbox.operations.jobs:cancel"),
-    Moment("one cancelled and not the next", "after", "outbox.cli.commands.jobs:_cancel"),
+    Moment("cancelled but not committed", "after", "outbox.operations.jobs:cancel_all"),
+    Moment("cancelled but nobody told", "after", "outbox.cli.jobs.cancelling:_cancel_chunk"),
 ]
 
 RELAY = [

@@ -1,18 +1,27 @@
 """`duly jobs`: submit, list, show, cancel, reschedule, watch and wait for jobs."""
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Annotated, Literal, TypeVar, get_args
 from uuid import UUID
 
 import typer
-from sqlalchemy.orm import Session
 
 from outbox import Priority, submit
 from outbox.cli.database import session
 from outbox.cli.errors import Code, Stop
+from outbox.cli.jobs import cancelling
+from outbox.cli.jobs.options import (
+    KindOption,
+    ParentOption,
+    QueueOption,
+    SinceOption,
+    SubjectOption,
+    UntilOption,
+)
+from outbox.cli.jobs.waiting import check_states, wait_for
 from outbox.cli.payloads import work_from
 from outbox.cli.person import ByOption, WhyOption
+from outbox.cli.terminal.confirm import DryRunOption, YesOption, confirm
 from outbox.cli.terminal.output import (
     Output,
     OutputOption,
@@ -23,9 +32,7 @@ from outbox.cli.terminal.output import (
 from outbox.cli.terminal.pages import print_continuation
 from outbox.cli.terminal.text import as_text
 from outbox.cli.terminal.times import duration, moment
-from outbox.cli.terminal.times import since as parse_since
 from outbox.cli.terminal.views import PayloadsOption, attempt_views, job_view
-from outbox.cli.waiting import check_states, wait_for
 from outbox.cli.watch import Passage, ending, looks
 from outbox.kinds import QUEUE
 from outbox.operations import acts, jobs
@@ -95,28 +102,12 @@ def list_jobs(
             help=f"Only jobs in this state: {', '.join(get_args(State))} (queued, for later).",
         ),
     ] = None,
-    kind: Annotated[str | None, typer.Option(help="Only jobs of this kind.")] = None,
-    queue: Annotated[str | None, typer.Option(help="Only jobs of this queue.")] = None,
-    subject: Annotated[str | None, typer.Option(help="Only jobs about this.")] = None,
-    since: Annotated[
-        datetime | None,
-        typer.Option(
-            parser=parse_since,
-            metavar="ISO|AGE",
-            help="Only jobs created at or after this time, or in the last 2h, 3d, ...",
-        ),
-    ] = None,
-    until: Annotated[
-        datetime | None,
-        typer.Option(
-            parser=parse_since,
-            metavar="ISO|AGE",
-            help="Only jobs created before this time, or more than 2h, 3d, ... ago.",
-        ),
-    ] = None,
-    parent: Annotated[
-        UUID | None, typer.Option(metavar="ID", help="Only jobs that this job submitted.")
-    ] = None,
+    kind: KindOption = None,
+    queue: QueueOption = None,
+    subject: SubjectOption = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    parent: ParentOption = None,
     limit: Annotated[
         int, typer.Option(min=1, max=jobs.LARGEST_PAGE, metavar="N", help="Page size.")
     ] = 50,
@@ -162,17 +153,43 @@ def show_job(
 
 @commands.command("cancel")
 def cancel_jobs(
-    job_ids: Annotated[list[UUID], typer.Argument(metavar="ID", help="The jobs' ids.")],
+    job_ids: Annotated[
+        list[UUID] | None, typer.Argument(metavar="ID", help="The jobs' ids.")
+    ] = None,
     *,
+    state: Annotated[
+        Literal["queued", "running", "scheduled"] | None,
+        typer.Option(metavar="STATE", help="Only queued, running or scheduled ones."),
+    ] = None,
+    kind: KindOption = None,
+    queue: QueueOption = None,
+    subject: SubjectOption = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    parent: ParentOption = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Every job that has not ended, without a filter.")
+    ] = False,
+    limit: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="At most this many, newest first.")
+    ] = None,
+    dry_run: DryRunOption = False,
+    yes: YesOption = False,
     by: ByOption,
     why: WhyOption = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Cancel queued jobs. Running jobs go on, but are not run again if they fail."""
+    ids, wanted = job_ids or [], JobFilter(state, kind, queue, subject, since, until, parent)
+    cancelling.check_selection(ids, wanted, limit, everything=everything)
     with session() as db:
-        rows = [{"id": job_id, "outcome": _cancel(db, job_id, by, why)} for job_id in job_ids]
-    show_rows(rows, ("id", "outcome"), output)
-    _check_outcomes([str(row["outcome"]) for row in rows])
+        found = ids or cancelling.find(db, wanted, limit)
+        if dry_run:
+            cancelling.preview(db, found, output)
+            return
+        if not (ids or yes):
+            confirm("cancel", len(found), "jobs")
+        cancelling.cancel(db, found, output, by=by, why=why)
 
 
 @commands.command("reschedule")
@@ -248,24 +265,3 @@ def _found(found: T | None, job_id: UUID) -> T:
     if found is None:
         raise Stop(f"there is no job {job_id}", Code.NOTHING)
     return found
-
-
-def _cancel(db: Session, job_id: UUID, by: str, why: str | None) -> str:
-    """Cancel one job: `cancelled`, `asked` (it runs), `ended` (before this) or `unknown`."""
-    with db.begin():
-        match jobs.cancel(db, job_id, by=by, why=why):
-            case "cancelled":
-                return "cancelled"
-            case "running":
-                return "asked"
-        return "ended" if jobs.get_summary(db, job_id) else "unknown"
-
-
-def _check_outcomes(outcomes: Sequence[str]) -> None:
-    missed = sum(outcome in ("ended", "unknown") for outcome in outcomes)
-    if not missed:
-        return
-    code = Code.PARTLY if missed < len(outcomes) else Code.FAILED
-    if set(outcomes) == {"unknown"}:
-        code = Code.NOTHING
-    raise Stop(f"{missed} of {len(outcomes)} could not be cancelled", code)

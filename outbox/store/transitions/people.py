@@ -2,24 +2,32 @@
 
 from outbox.store.transitions.levels import LEVEL, REPLAYED
 
-# queued -> cancelled, at once. A running job is only marked, so that it is not run again. As in
-# REPLAY and DISCARD, a row of acts records who asked for it and why.
+# queued -> cancelled, at once. Running jobs are only marked, so that they are not run again. As in
+# REPLAY and DISCARD, a row of acts records who asked for it and why, and rows are locked in order.
 CANCEL = """
-WITH cancelled AS (
-    UPDATE duly.jobs
-    SET state = CASE state WHEN 'queued' THEN 'cancelled' ELSE state END,
-        finished_at = CASE state WHEN 'queued' THEN now() END,
-        cancel_requested_at = coalesce(cancel_requested_at, now()),
-        cancel_reason = coalesce(cancel_reason, %(why)s::text)
-    WHERE id = %(id)s AND state IN ('queued', 'running')
-    RETURNING id, state, kind
+WITH open AS (
+    SELECT id FROM duly.jobs
+    WHERE id = ANY (%(ids)s) AND state || '' IN ('queued', 'running')
+    ORDER BY id
+    FOR UPDATE
+), cancelled AS (
+    UPDATE duly.jobs AS job
+    SET state = CASE job.state WHEN 'queued' THEN 'cancelled' ELSE job.state END,
+        finished_at = CASE job.state WHEN 'queued' THEN now() END,
+        cancel_requested_at = coalesce(job.cancel_requested_at, now()),
+        cancel_reason = coalesce(job.cancel_reason, %(why)s::text)
+    FROM open
+    WHERE job.id = ANY (%(ids)s) AND job.id = open.id
+    RETURNING job.id, job.state, job.kind
 ), event AS (
     DELETE FROM duly.outbox_events USING cancelled WHERE job_id = cancelled.id
 ), record AS (
     INSERT INTO duly.acts (who, why, act, about)
-    SELECT %(by)s::text, %(why)s::text, 'cancel', ARRAY['job:' || id] FROM cancelled
+    SELECT %(by)s::text, %(why)s::text, 'cancel', array_agg('job:' || id)
+    FROM cancelled
+    HAVING count(*) > 0
 )
-SELECT state, kind FROM cancelled
+SELECT id, state, kind FROM cancelled
 """
 
 # queued -> queued, with another time, priority or queue; null keeps what there is. The next

@@ -342,3 +342,44 @@ def test_wait_tells_a_job_that_is_late_from_one_that_is_not_there(duly: Duly, jo
     assert (late.returncode, late.stderr) == (124, "duly: of 1 jobs: 1 not ended\n")
     gone = duly("jobs", "wait", job, MISSING)
     assert (gone.returncode, gone.stderr) == (3, f"duly: there is no job {MISSING}\n")
+
+
+@pytest.fixture
+def many(session: Session) -> list[UUID]:
+    """Three jobs, the newest first."""
+    jobs = [submit(session, email(), subject="invoice:2").id for _ in range(3)]
+    session.commit()
+    return jobs[::-1]
+
+
+def test_cancel_by_a_filter_acts_on_exactly_what_has_not_ended(
+    duly: Duly, job: UUID, many: list[UUID], die: Callable[..., UUID], sql_now: psycopg.Connection
+) -> None:
+    sql_now.execute("UPDATE duly.jobs SET subject = 'invoice:2' WHERE id = %s", [die()])
+    lives.claim(sql_now, str(many[0]))
+    wanted = ("jobs", "cancel", "--subject", "invoice:2")
+    seen = duly.json(*wanted, "--dry-run")
+    assert (seen["matched"], [each["id"] for each in seen["sample"]]) == (3, [*map(str, many)])
+    unasked = duly(*wanted)
+    assert (unasked.returncode, unasked.stderr) == (
+        2, "duly: 3 jobs match: add --yes to cancel them\n",
+    )  # fmt: skip
+    why = "ordered twice"
+    done = duly.json(*wanted, "--yes", "--by", "ann", "--why", why)
+    assert [each["outcome"] for each in done] == ["asked", "cancelled", "cancelled"]
+    states = "SELECT state, cancel_reason FROM duly.jobs WHERE id = ANY (%s) ORDER BY id DESC"
+    assert sql_now.execute(states, [many]).fetchall() == [
+        ("running", why), ("cancelled", why), ("cancelled", why),
+    ]  # fmt: skip
+    acts = sql_now.execute("SELECT who, why, cardinality(about) FROM duly.acts").fetchall()
+    assert acts == [("ann", why, 3)]
+    assert duly.json("jobs", "show", job)["state"] == "queued"
+
+
+def test_cancel_needs_a_clear_selection(duly: Duly, job: UUID) -> None:
+    for options in ((), ("--queue", ""), (job, "--all")):
+        assert duly("jobs", "cancel", *options, "--yes").returncode == 2
+    assert duly("jobs", "cancel", "--queue", "other", "--yes").returncode == 3
+    assert duly.json("jobs", "cancel", "--all", "--limit", "1", "--yes") == [
+        {"id": str(job), "outcome": "cancelled"}
+    ]

@@ -27,7 +27,7 @@ BY_ID: dict[str, dict[str, Any]] = {
     "RETRY": ERROR | {"delay_seconds": [0.0] * 10},
     "SNOOZE": FENCE | {"delay_seconds": [0.0] * 10},
     "DIE": ERROR | {"reason": ["exhausted"] * 10},
-    "CANCEL": {"id": uuid4(), "by": "ann", "why": None},
+    "CANCEL": {"ids": [uuid4()] * 10, "by": "ann", "why": None},
     "RESCHEDULE": {
         "id": uuid4(),
         "run_at": None,

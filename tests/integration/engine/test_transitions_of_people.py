@@ -4,10 +4,13 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from uuid import uuid4
 
+import psycopg
 import pytest
 
 from outbox.store import transitions
-from tests.support.engine.by_hand import ByHand
+from tests.protocol.stage import AS_THEY_LIE
+from tests.support.engine.by_hand import WAITING, ByHand
+from tests.support.wait import wait_for
 
 
 def test_a_queued_job_is_cancelled_at_once_and_never_published(by_hand: ByHand) -> None:
@@ -214,3 +217,25 @@ def test_a_job_is_not_moved_past_its_end(by_hand: ByHand) -> None:
     assert by_hand.reschedule(begun, run_at=late), "it no longer expires"
     expired = by_hand.submit(expires_at="yesterday")
     assert by_hand.reschedule(expired, run_at="yesterday") == []
+
+
+def test_jobs_are_locked_for_their_cancellation_in_the_order_of_their_ids(
+    by_hand: ByHand, database_url: str
+) -> None:
+    """Two who cancel many at once wait for each other, and do not deadlock."""
+    first, second = by_hand.submit(), by_hand.submit()
+    by_hand.take("UPDATE duly.jobs SET queue = queue WHERE id = %(id)s", id=first)
+    lock = "SELECT id FROM duly.jobs WHERE id = %(id)s FOR UPDATE SKIP LOCKED"
+    with (
+        psycopg.connect(database_url, autocommit=True) as other,
+        psycopg.connect(database_url, autocommit=True) as bulk,
+        ThreadPoolExecutor(1) as thread,
+    ):
+        bulk.execute(AS_THEY_LIE)
+        with other.transaction():
+            other.execute(lock, {"id": first})
+            cancel = {"ids": [second, first], "by": "ann", "why": None}
+            cancelling = thread.submit(bulk.execute, transitions.CANCEL, cancel)
+            wait_for("one to wait for the other", lambda: by_hand.take(WAITING))
+            assert by_hand.take(lock, id=second)
+        assert cancelling.result().rowcount == 2

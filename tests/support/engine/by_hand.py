@@ -200,7 +200,7 @@ class ByHand:
 
     def cancel(self, job: UUID) -> list[Row]:
         """Queued to cancelled; a running job is asked."""
-        cancelled = self.take(transitions.CANCEL, id=job, by="ann", why="mended")
+        cancelled = self.take(transitions.CANCEL, ids=[job], by="ann", why="mended")
         return [{"state": row["state"]} for row in cancelled]
 
     def reschedule(self, job: UUID, **change: object) -> list[Row]:
