@@ -19,6 +19,7 @@ JOB: Row = {
     "subject": None,
     "parent_id": None,
     "submitted_by": None,
+    "expires_at": None,
 }
 """A job as SUBMIT takes it, but for its id."""
 UUID7 = """

@@ -166,11 +166,22 @@ class Cancelled(JobEvent):
 
     API, command line: a person cancelled it while it was queued. Worker: it was running when
     somebody asked, and its actor was interrupted, or it was to run again or to die. Relay: its
-    worker is gone since. `by` and `why` are None where it was running.
+    worker is gone since, or the job had not begun by its `expires_at`, as `why` says. `by` is
+    None where no person acts at that moment.
     """
 
     by: str | None = None
     why: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rescheduled(JobEvent):
+    """API, command line: a person gave a queued job another time, priority or queue."""
+
+    queue: str
+    run_at: datetime
+    by: str
+    why: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,6 +26,8 @@ class Code(IntEnum):
     PARTLY = 4
     UNREACHABLE = 69
     """EX_UNAVAILABLE of sysexits.h."""
+    TIMEOUT = 124
+    """That of timeout(1)."""
     INTERRUPTED = 130
 
 

@@ -14,7 +14,7 @@ COMPLETING = "_DULY_COMPLETE"
 
 EXIT_CODES = (
     "Exit codes: 0 done, 1 failed, 2 wrong usage or setting, 3 nothing matched, 4 partly done, "
-    "69 Postgres cannot be reached, 130 interrupted."
+    "69 Postgres cannot be reached, 124 time is over, 130 interrupted."
 )
 SINGLE = {
     "processes": {
@@ -31,7 +31,7 @@ SINGLE = {
 }
 """Modules, and their commands with the help that `duly --help` shows."""
 GROUPS = {
-    "jobs": "Submit, list, show, cancel and watch jobs.",
+    "jobs": "Submit, list, show, cancel, reschedule, watch and wait for jobs.",
     "dlq": "List, show, replay and discard dead letters.",
     "keys": "Create, list and revoke API keys.",
     "acts": "List and show what people did, and why.",

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, FastAPI
@@ -10,6 +10,7 @@ from starlette.requests import Request
 
 from outbox.http.auth.verified_keys import VerifiedKeys
 from outbox.http.base_path import find_prefix
+from outbox.http.ended_jobs import EndedJobs
 from outbox.http.openapi.documentation import complete_openapi
 from outbox.http.readiness import Readiness
 from outbox.http.requests.database import Sessions, create_engine, create_sessions
@@ -27,7 +28,8 @@ class Platform:
     sessions: Sessions
     keys: VerifiedKeys
     readiness: Readiness
-    shutdown: Shutdown = field(default_factory=Shutdown)
+    shutdown: Shutdown
+    ended_jobs: EndedJobs
 
 
 @asynccontextmanager
@@ -40,13 +42,15 @@ async def running(app: FastAPI, kinds: Kinds, settings: Settings) -> AsyncIterat
     complete_openapi(app)
     app.state.duly_prefix = find_prefix(app)
     engine = create_engine(settings.database_url)
+    shutdown = getattr(app.state, "shutdown", None) or Shutdown()
     app.state.duly = Platform(
         kinds=kinds,
         settings=settings,
         sessions=create_sessions(engine),
         keys=VerifiedKeys(engine),
         readiness=Readiness(engine, settings.amqp_url, kinds.queues),
-        shutdown=getattr(app.state, "shutdown", None) or Shutdown(),
+        shutdown=shutdown,
+        ended_jobs=EndedJobs(engine, shutdown),
     )
     yield
     await engine.dispose()

@@ -11,6 +11,7 @@ from outbox.http.routes import (
     overdue_jobs,
     problems,
     queues,
+    reschedule_job,
     submit_job,
     workers,
 )
@@ -26,7 +27,7 @@ def create_router(
     router = APIRouter()
     if open_kinds:
         router.include_router(submit_job.create_router(open_kinds, needed_scope, examples))
-    for module in (jobs, overdue_jobs, dead_letters):
+    for module in (jobs, reschedule_job, overdue_jobs, dead_letters):
         router.include_router(module.router)
     router.include_router(kinds.create_router(open_kinds))
     for module in (queues, workers, health, index, problems):

@@ -57,13 +57,15 @@ def installed(connection: Connection) -> int:
 def upgrade(connection: Connection, to: int = LATEST) -> None:
     """Upgrade the tables to this version, in the caller's transaction. Never downgrades.
 
-    Raises MigrationError, before it changes anything, if one of the versions builds indexes and
-    the connection does not commit each statement: in Alembic, call it in an `autocommit_block()`.
-    Each version then commits by itself, as in `duly migrate`, so no lock is held for long.
+    Raises MigrationError, before it changes anything, if there are tables already, one of the
+    versions builds indexes, and the connection does not commit each statement: in Alembic, call it
+    in an `autocommit_block()`. Each version then commits by itself, as in `duly migrate`, so no
+    lock is held for long.
     """
-    missing = range(installed(connection) + 1, to + 1)
+    found = installed(connection)
+    missing = range(found + 1, to + 1)
     building = [version for version in missing if builds_indexes(version)]
-    if building and not indexes.commits_each_statement(connection):
+    if building and found and not indexes.commits_each_statement(connection):
         raise MigrationError(
             f"version {building[0]} of Duly's tables builds indexes outside of a transaction: "
             "upgrade to it inside `with op.get_context().autocommit_block():`"
@@ -83,7 +85,11 @@ def apply(connection: Connection, version: int) -> None:
     In the caller's transaction; in one of its own if the connection commits each statement.
     """
     if builds_indexes(version):
-        indexes.build(connection, _INDEXES[version].read_text())
+        sql = _INDEXES[version].read_text()
+        if indexes.commits_each_statement(connection):
+            indexes.build(connection, sql)
+        else:  # the tables are new
+            connection.exec_driver_sql(sql.replace("INDEX CONCURRENTLY", "INDEX"))
         connection.exec_driver_sql(_applied(version))
     else:
         connection.exec_driver_sql(_sql(_UP[version]) + _applied(version))

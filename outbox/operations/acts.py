@@ -1,8 +1,8 @@
 """The record of acts: what a person did, to what, when and why.
 
 Rows are added in the act's own transaction, and never changed or removed. The statements CANCEL,
-REPLAY and DISCARD add their rows themselves (see outbox/store/transitions/people.py). For other
-acts, call `record`.
+RESCHEDULE, REPLAY and DISCARD add their rows themselves (see outbox/store/transitions/people.py).
+For other acts, call `record`.
 """
 
 from collections.abc import Iterable

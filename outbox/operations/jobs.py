@@ -1,5 +1,6 @@
 """Jobs as clients and operators see them: get, list, cancel."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -70,6 +71,8 @@ class JobRecord:
     cancel_requested_at: datetime | None
     finished_at: datetime | None
     progress: ProgressRecord | None
+    expires_at: datetime | None
+    cancel_reason: str | None
     left_out: tuple[str, ...]
 
     @property
@@ -103,7 +106,8 @@ class JobFilter:
     """Which jobs to list; None does not restrict.
 
     `state` is a state, or `scheduled`: queued with `run_at` in the future. `queued` includes those.
-    `since` (inclusive) and `until` (exclusive) restrict `created_at`.
+    `since` (inclusive) and `until` (exclusive) restrict `created_at`. `parent` is the job whose
+    actor submitted them.
     """
 
     state: str | None = None
@@ -112,6 +116,7 @@ class JobFilter:
     subject: str | None = None
     since: datetime | None = None
     until: datetime | None = None
+    parent: UUID | None = None
 
     def conditions(self, rows: FromClause) -> list[ColumnElement[bool]]:
         """The filter as SQL on `rows`."""
@@ -125,6 +130,8 @@ class JobFilter:
             found.append(rows.c.created_at >= self.since)
         if self.until is not None:
             found.append(rows.c.created_at < self.until)
+        if self.parent is not None:
+            found.append(rows.c.parent_id == self.parent)
         return found
 
     def id_bounds(self, rows: FromClause) -> list[ColumnElement[bool]]:
@@ -162,7 +169,7 @@ def find_page(
         return _brief(rows).where(*wanted.conditions(rows))
 
     order, most = Order(before), min(limit, LARGEST_PAGE + 1)
-    if wanted.subject is not None:
+    if wanted.subject is not None or wanted.parent is not None:
         page = pages.read_indexed(session, jobs_table, query, order, most)
     else:
         page = pages.read(session, jobs_table, query, order, most, *wanted.id_bounds(jobs_table))
@@ -192,20 +199,32 @@ def attempts(session: Session, job_id: UUID) -> list[AttemptRecord]:
 
 
 def cancel(session: Session, job_id: UUID, *, by: str, why: str | None = None) -> str | None:
-    """Cancel a queued job, or ask a running one not to run again.
+    """Cancel one job, as `cancel_all` does; its state then, or None if that did nothing."""
+    return cancel_all(session, [job_id], by=by, why=why).get(job_id)
 
-    Returns the job's state now: `cancelled`, or `running` if it was only asked. Returns None if
-    there is no such job, or it has ended. Records who and why in the same transaction. Raises
+
+def cancel_all(
+    session: Session, ids: Sequence[UUID], *, by: str, why: str | None = None
+) -> dict[UUID, str]:
+    """Cancel queued jobs, and ask running ones not to run again, in one statement.
+
+    Returns their states now: `cancelled`, or `running` for those that were only asked. Leaves out
+    those that are not there or have ended. Records who and why in the same transaction. Raises
     ValueError if `by` names nobody.
     """
-    parameters = {"id": job_id, "by": acts.named(by), "why": why or None}
-    row = session.connection().exec_driver_sql(transitions.CANCEL, parameters).first()
-    if row is None:
-        return None
-    state: str = row.state
-    if state == "cancelled":
-        announce(session, Cancelled(job_id=job_id, kind=row.kind, by=by, why=why))
-    return state
+    parameters = {"ids": list(ids), "by": acts.named(by), "why": why or None}
+    rows = session.connection().exec_driver_sql(transitions.CANCEL, parameters).all()
+    for row in rows:
+        if row.state == "cancelled":
+            announce(session, Cancelled(job_id=row.id, kind=row.kind, by=by, why=why))
+    return {row.id: row.state for row in rows}
+
+
+def find_open(session: Session, wanted: JobFilter, limit: int | None = None) -> list[UUID]:
+    """The ids of all matching jobs that have not ended, the newest first."""
+    is_open = jobs_table.c.state.in_(("queued", "running"))
+    query = select(jobs_table.c.id).where(is_open, *wanted.conditions(jobs_table)).limit(limit)
+    return [*session.scalars(Order().of(query, jobs_table))]
 
 
 def _first_id(moment: datetime, slack: int) -> UUID:

@@ -1,4 +1,4 @@
-"""The relay process: publishes, collects dead letters, rescues, prunes, listens for wake-ups.
+"""The relay process: publishes, collects dead letters, rescues, expires, prunes, listens.
 
 Each duty has its own connections, so that none waits for another. One that fails is restarted after
 a growing backoff, whether it lost Postgres or RabbitMQ or has a bug; the others go on.
@@ -18,6 +18,7 @@ from outbox import event_log
 from outbox.backoff import Backoff
 from outbox.maintenance import upkeep
 from outbox.maintenance.dead_letter_collector import DeadLetterCollector
+from outbox.maintenance.expirer import Expirer
 from outbox.maintenance.outages import is_outage
 from outbox.maintenance.pruner import Pruner
 from outbox.maintenance.rescuer import Rescuer
@@ -70,6 +71,7 @@ async def run(
     duties = {
         "collector": collector.run,
         "rescuer": rescuer.run,
+        "expirer": Expirer(database_url).run,
         "upkeep": lambda: upkeep.run(database_url),
         "listener": lambda: listen(listen_url or database_url, relay.wake_up),
     }

@@ -70,7 +70,15 @@ jobs = Table(
     _timestamp("finished_at"),
     Column("progress", JSONB),
     Column("checkpoint", JSONB),
+    _timestamp("expires_at"),
+    Column("cancel_reason", Text),
     Index("jobs_by_subject", "subject", postgresql_where=text("subject IS NOT NULL")),
+    Index("jobs_by_parent", "parent_id", "id", postgresql_where=text("parent_id IS NOT NULL")),
+    Index(
+        "jobs_expiring",
+        "expires_at",
+        postgresql_where=text("state = 'queued' AND started_at IS NULL AND expires_at IS NOT NULL"),
+    ),
     Index("jobs_queued", "run_at", postgresql_where=text("state = 'queued'")),
     Index("jobs_running", "worker", postgresql_where=text("state = 'running'")),
     Index(

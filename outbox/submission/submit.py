@@ -36,6 +36,7 @@ class Options(TypedDict, total=False):
     """The options of a job; see `submit`."""
 
     run_at: datetime | None
+    expires_at: datetime | None
     priority: Priority | None
     subject: str | None
     by: str | None
@@ -51,14 +52,17 @@ def submit(
     which it was submitted, or if the process dies before the commit, there is no job. Once it has
     committed, the job runs. Several jobs of one transaction are written in one round trip.
 
-    `run_at` (with a time zone) holds the job back, however long. `subject` says what the job is
-    about, such as `invoice:<id>`, so that it can be found again. `by` says who asked for it. In an
-    actor's transaction the running job becomes the parent, and its subject is the default.
+    `run_at` (with a time zone) holds the job back, however long. If it has not begun by its
+    `expires_at`, wherever it waits, it is cancelled and never runs; once begun it no longer
+    expires. `subject` says what the job is about, such as `invoice:<id>`, so that it can be found
+    again. `by` says who asked for it. In an actor's transaction the running job becomes the parent,
+    and its subject is the default.
 
-    Raises ValueError for a `run_at` without time zone, an unknown `priority`, a payload nested
-    deeper than `depth.DEEPEST`, and text that Postgres cannot store (a NUL, a lone surrogate), and
-    what a statement would raise if the session can run none. While jobs wait, its connection's own
-    `commit()` raises RuntimeError and rolls back: it would forget them.
+    Raises ValueError for a `run_at` or `expires_at` without time zone, an `expires_at` that is not
+    later than `run_at`, an unknown `priority`, a payload nested deeper than `depth.DEEPEST`, and
+    text that Postgres cannot store (a NUL, a lone surrogate), and what a statement would raise if
+    the session can run none. While jobs wait, its connection's own `commit()` raises RuntimeError
+    and rolls back: it would forget them.
     """
     return submit_all(session, [work], **options)[0]
 
@@ -89,16 +93,17 @@ def _jobs(
     works: Iterable[Work[Any]],
     *,
     run_at: datetime | None = None,
+    expires_at: datetime | None = None,
     priority: Priority | None = None,
     subject: str | None = None,
     by: str | None = None,
 ) -> tuple[list[SubmittedJob], list[Row]]:
     """The jobs for the caller, and the rows to write."""
-    if run_at is not None and run_at.utcoffset() is None:
-        raise ValueError("run_at needs a time zone")
+    _check_times(run_at, expires_at)
     parent = session.info.get(PARENT)
     common = {
         "run_at": run_at.isoformat() if run_at else None,
+        "expires_at": expires_at.isoformat() if expires_at else None,
         "subject": _storable(subject) or (parent.subject if parent else None),
         "parent_id": str(parent.id) if parent else None,
         "submitted_by": _storable(by),
@@ -120,6 +125,14 @@ def _row(job: SubmittedJob, work: Work[Any], priority: Priority | None) -> Row:
         "payload": _storable_json(work.payload.model_dump_json(ensure_ascii=True)),
         "budget": str(work.kind.retry.attempts),
     }
+
+
+def _check_times(run_at: datetime | None, expires_at: datetime | None) -> None:
+    for name, moment in (("run_at", run_at), ("expires_at", expires_at)):
+        if moment is not None and moment.utcoffset() is None:
+            raise ValueError(f"{name} needs a time zone")
+    if run_at and expires_at and expires_at <= run_at:
+        raise ValueError("expires_at must be later than run_at")
 
 
 def _storable(text: str | None) -> str | None:

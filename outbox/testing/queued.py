@@ -20,6 +20,7 @@ from outbox.operations import jobs
 from outbox.operations.jobs import JobRecord
 from outbox.postgres.address import sqlalchemy_url
 from outbox.postgres.session_settings import connect
+from outbox.store import transitions
 from outbox.testing.inline_worker import InlineWorker
 
 NEXT = """
@@ -58,6 +59,7 @@ def drain(
     outcomes recorded, by a worker's own code: retries, dead letters and time limits are real. Jobs
     that are submitted meanwhile run too. With `until`, so do those that are due until then, as if
     their time had come: delayed jobs, and retries after their backoff. Other kinds' jobs stay.
+    Before each run, jobs that have expired are cancelled, as relays do.
 
     It sees only what is committed, over connections of its own to the database of `where`, an
     address or an engine. No relay or worker may serve that database at the same time. It blocks,
@@ -97,7 +99,7 @@ def _run_all(
     rows = connection.cursor(row_factory=dict_row)
     wanted = {"kinds": [*worker.actors], "until": until}
     ran: dict[UUID, None] = {}
-    while event := rows.execute(NEXT, wanted).fetchone():
+    while event := _next(rows, wanted):
         if event["ahead"]:
             rows.execute(MAKE_DUE, event)
         rows.execute(TAKE_EVENT, event)
@@ -106,6 +108,11 @@ def _run_all(
             rows.execute(PUT_OFF_AHEAD, event)
         ran[UUID(event["id"])] = None
     return [*ran]
+
+
+def _next(rows: psycopg.Cursor[Any], wanted: dict[str, Any]) -> Any:
+    rows.execute(transitions.EXPIRE, {"only": None})
+    return rows.execute(NEXT, wanted).fetchone()
 
 
 def _records(database_url: str, ids: Iterable[UUID]) -> list[JobRecord]:

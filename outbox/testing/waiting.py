@@ -25,6 +25,7 @@ class WaitingJob:
     """As JSON has it: a UUID is a text, for example."""
     priority: Priority
     run_at: datetime | None
+    expires_at: datetime | None
     subject: str | None
     by: str | None
     parent_id: UUID | None
@@ -40,15 +41,20 @@ def submitted(session: Session | AsyncSession) -> list[WaitingJob]:
 
 
 def _job(row: Row) -> WaitingJob:
-    run_at, parent = row["run_at"], row["parent_id"]
+    parent = row["parent_id"]
     return WaitingJob(
         id=UUID(row["id"]),
         kind=str(row["kind"]),
         queue=str(row["queue"]),
         payload=from_json(row["payload"] or ""),
         priority=Priority(int(row["priority"] or 0)),
-        run_at=datetime.fromisoformat(run_at) if run_at else None,
+        run_at=_moment(row["run_at"]),
+        expires_at=_moment(row["expires_at"]),
         subject=row["subject"],
         by=row["submitted_by"],
         parent_id=UUID(parent) if parent else None,
     )
+
+
+def _moment(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None

@@ -14,8 +14,9 @@ class TooFewSlots(ValueError):
 class Slots(Generic[T]):
     """Reserves one slot for each queue and shares the rest among all queues, in turns.
 
-    So long jobs of one queue never keep another queue's jobs waiting for a slot. Not thread-safe:
-    the caller must serialize the calls.
+    So long jobs of one queue never keep another queue's jobs waiting for a slot. Any other queue,
+    where a job may have been moved, has only the shared slots. Not thread-safe: the caller must
+    serialize the calls.
     """
 
     def __init__(self, count: int, queues: Collection[str], unit: str = "threads") -> None:
@@ -25,6 +26,7 @@ class Slots(Generic[T]):
                 f"{count} {unit} are too few: each of the {len(queues)} queues needs its own"
             )
         self._shared = count - len(queues)
+        self._own = frozenset(queues)
         self._waiting: OrderedDict[str, deque[T]] = OrderedDict((each, deque()) for each in queues)
         self._busy: Counter[str] = Counter()
 
@@ -34,11 +36,11 @@ class Slots(Generic[T]):
 
     def most_of(self, queue: str) -> int:
         """How many slots the queue can have at once."""
-        return self._shared + 1 if queue in self._waiting else 0
+        return self._shared + 1 if queue in self._own else 0
 
     def add(self, queue: str, message: T) -> None:
         """Add a message that waits for a slot."""
-        self._waiting[queue].append(message)
+        self._waiting.setdefault(queue, deque()).append(message)
 
     def take(self) -> T | None:
         """Take the next message that may have a slot, and mark one busy; None if none may."""
@@ -63,6 +65,7 @@ class Slots(Generic[T]):
             messages.clear()
 
     def _may_begin(self, queue: str) -> bool:
-        if not self._busy[queue]:
+        if queue in self._own and not self._busy[queue]:
             return True
-        return sum(busy - 1 for busy in self._busy.values() if busy) < self._shared
+        shared = (busy - (each in self._own) for each, busy in self._busy.items() if busy)
+        return sum(shared) < self._shared

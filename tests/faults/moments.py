@@ -45,8 +45,8 @@ COMMAND = [
 ]
 
 CANCELLING = [
-    Moment("cancelled but not committed", "after", "outbox.operations.jobs:cancel"),
-    Moment("one cancelled and not the next", "after", "outbox.cli.commands.jobs:_cancel"),
+    Moment("cancelled but not committed", "after", "outbox.operations.jobs:cancel_all"),
+    Moment("cancelled but nobody told", "after", "outbox.cli.jobs.cancelling:_cancel_chunk"),
 ]
 
 RELAY = [
@@ -183,6 +183,11 @@ RESCUER = [
     ),
 ]
 
+EXPIRER = [
+    Moment("expired but not cancelled", "before", "outbox.maintenance.expirer:_take"),
+    Moment("expired and cancelled", "after", "outbox.maintenance.expirer:_take"),
+]
+
 THREADS = [
     Moment("a worker thread", "instead", "dramatiq.worker:WorkerThread.process_message"),
     Moment("a consumer thread", "instead", "outbox.worker.broker:Consumer._hand_on"),
@@ -205,12 +210,14 @@ DUTIES = [
         "outbox.maintenance.dead_letter_consumers:DeadLetterConsumers.open",
     ),
     Moment("the rescuer", "instead", "outbox.maintenance.rescuer:Rescuer._rescue"),
+    Moment("the expirer", "instead", "outbox.maintenance.expirer:Expirer._expire"),
     Moment("the pruner", "instead", "outbox.maintenance.pruner:Pruner.walk"),
 ]
 
 ALL = [
     *(*API, *PEOPLE, *COMMAND, *CANCELLING, *RELAY, *REFUSED, *UNPUBLISHABLE, *LOST, *WORKER),
-    *(*STEPPING, *CANCELLED, *STOPPING, *COLLECTOR, *DROPPED, *RESCUER, *THREADS, *DUTIES),
+    *(*STEPPING, *CANCELLED, *STOPPING, *COLLECTOR, *DROPPED, *RESCUER, *EXPIRER, *THREADS),
+    *DUTIES,
 ]
 
 

@@ -155,6 +155,19 @@ def test_in_the_middle_of_a_rescue(
     promises.assert_kept()
 
 
+@points(moments.EXPIRER)
+def test_as_it_cancels_what_has_expired(
+    moment: Moment, line: Line, clients: Clients, promises: Promises, sql_now: psycopg.Connection
+) -> None:
+    clients.submit_mix()
+    for late in clients.submit(BOOK, BOOK):
+        late.end = "cancelled"
+        sql_now.execute("UPDATE duly.jobs SET expires_at = now() WHERE id = %s", [late.job])
+    assert has_crashed(line.start_doomed(moment, "relay"))
+    line.start("relay", "worker")
+    promises.assert_kept()
+
+
 @points(moments.LOST)
 def test_as_it_looks_for_lost_messages(
     moment: Moment, line: Line, clients: Clients, promises: Promises, rabbit: Rabbit

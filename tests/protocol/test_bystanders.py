@@ -45,6 +45,7 @@ STEPS: dict[str, tuple[Callable[[ByHand], UUID], Callable[[ByHand, UUID], object
     "put off": (ByHand.submit, ByHand.put_off),
     "claim": (ByHand.submit, ByHand.claim),
     "cancel": (ByHand.submit, ByHand.cancel),
+    "reschedule": (ByHand.submit, ByHand.reschedule),
     "succeed": (ByHand.running, ByHand.succeed),
     "retry": (ByHand.running, ByHand.retry),
     "snooze": (ByHand.running, ByHand.snooze),

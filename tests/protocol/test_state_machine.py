@@ -1,6 +1,7 @@
 """The steps in every order that a broker, crashes, zombies and people can put them in."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from typing import ClassVar, TypeVar
 
 from hypothesis import settings
@@ -14,7 +15,9 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from outbox.kinds import Priority
 from outbox.operations import dead_letters, jobs
+from outbox.operations.reschedule import reschedule
 from outbox.store import transitions
 from tests.protocol.clock import an_hour_passes
 from tests.protocol.drain import drain
@@ -195,6 +198,15 @@ class Protocol(RuleBasedStateMachine):
         job = _pick(sorted(self.facts), n)
         with unless_locked(), self.stage.session() as session:
             jobs.cancel(session, job, by="ann")
+
+    @precondition(lambda self: self.facts)
+    @rule(n=nth, delay=st.sampled_from([None, 0, 60]), priority=st.sampled_from([None, 0, 2]))
+    def person_reschedules(self, n: int, delay: int | None, priority: int | None) -> None:
+        job = _pick(sorted(self.facts), n)
+        at = None if delay is None else datetime.now(UTC) + timedelta(seconds=delay)
+        level = None if priority is None else Priority(priority)
+        with unless_locked(), self.stage.session() as session:
+            reschedule(session, job, run_at=at, priority=level, by="ann")
 
     @precondition(lambda self: any(job.letters for job in self.facts.values()))
     @rule(letters=st.sets(nth), act=st.sampled_from(["replay", "discard"]))

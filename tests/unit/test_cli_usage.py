@@ -74,7 +74,7 @@ def test_help_fits_80_columns_and_shows_flags_as_flags(command: str) -> None:
 
 COMPLETIONS = {
     "duly jo": {"jobs"},
-    "duly jobs wa": {"watch"},
+    "duly jobs wat": {"watch"},
     "duly jobs list --su": {"--subject"},
     "duly jobs list --state su": {"succeeded"},
     "duly wor": {"worker"},

@@ -37,6 +37,7 @@ OPERATIONS = {
     "list_webhook_endpoints",
     "list_workers",
     "replay_dead_letter",
+    "reschedule_job",
     "submit_job",
 }
 """A name that is missing here breaks every client that was generated before."""

@@ -71,3 +71,24 @@ def test_no_thread_idles_that_could_work_and_none_is_given_twice(
         for each in "abc":
             assert not waiting[each] or (busy[each] and beyond_own == shared)
         assert len(shares) == waiting.total()
+
+
+def test_a_queue_that_is_not_among_them_has_the_shared_slots() -> None:
+    slots = Slots[str](2, ["a"])
+    for message in ("moved 1", "moved 2"):
+        slots.add("b", message)
+    slots.add("a", "own")
+    assert slots.take() == "own"
+    assert slots.take() == "moved 1"
+    assert slots.take() is None
+    slots.release("b")
+    assert slots.take() == "moved 2"
+    assert slots.most_of("b") == 0
+
+
+def test_a_queue_that_is_not_among_them_takes_no_reserved_slot() -> None:
+    slots = Slots[str](1, ["a"])
+    slots.add("b", "moved")
+    assert slots.take() is None
+    slots.add("a", "own")
+    assert slots.take() == "own"

@@ -22,6 +22,7 @@ from outbox.cli.dead_letters.options import (
 )
 from outbox.cli.errors import Code, Stop
 from outbox.cli.person import ByOption, WhyOption
+from outbox.cli.terminal.confirm import DryRunOption, YesOption
 from outbox.cli.terminal.ids import row_id
 from outbox.cli.terminal.output import Output, OutputOption, show, show_rows
 from outbox.cli.terminal.pages import print_continuation
@@ -37,11 +38,6 @@ from outbox.operations import acts, dead_letters, jobs
 from outbox.operations.dead_letters import DeadLetter, DeadLetterFilter
 
 commands = typer.Typer(help="List, show, replay and discard dead letters.", no_args_is_help=True)
-
-DryRunOption = Annotated[
-    bool, typer.Option("--dry-run", help="Only print how many match, and the first ten.")
-]
-YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
 
 
 @commands.command("list")

@@ -1,18 +1,27 @@
-"""`duly jobs`: submit, list, show, cancel and watch jobs."""
+"""`duly jobs`: submit, list, show, cancel, reschedule, watch and wait for jobs."""
 
-from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Literal, TypeVar, get_args
 from uuid import UUID
 
 import typer
-from sqlalchemy.orm import Session
 
 from outbox import Priority, submit
 from outbox.cli.database import session
 from outbox.cli.errors import Code, Stop
+from outbox.cli.jobs import cancelling
+from outbox.cli.jobs.options import (
+    KindOption,
+    ParentOption,
+    QueueOption,
+    SinceOption,
+    SubjectOption,
+    UntilOption,
+)
+from outbox.cli.jobs.waiting import check_states, wait_for
 from outbox.cli.payloads import work_from
 from outbox.cli.person import ByOption, WhyOption
+from outbox.cli.terminal.confirm import DryRunOption, YesOption, confirm
 from outbox.cli.terminal.output import (
     Output,
     OutputOption,
@@ -23,15 +32,18 @@ from outbox.cli.terminal.output import (
 from outbox.cli.terminal.pages import print_continuation
 from outbox.cli.terminal.progress_bar import ProgressLine, progress_text
 from outbox.cli.terminal.text import as_text
-from outbox.cli.terminal.times import moment
-from outbox.cli.terminal.times import since as parse_since
+from outbox.cli.terminal.times import duration, moment
 from outbox.cli.terminal.views import PayloadsOption, attempt_views, job_view
 from outbox.cli.watch import Passage, ending, looks
+from outbox.kinds import QUEUE
 from outbox.operations import acts, jobs
 from outbox.operations.jobs import JobFilter
+from outbox.operations.reschedule import reschedule
 from outbox.store.records import fields
 
-commands = typer.Typer(help="Submit, list, show, cancel and watch jobs.", no_args_is_help=True)
+commands = typer.Typer(
+    help="Submit, list, show, cancel, reschedule, watch and wait for jobs.", no_args_is_help=True
+)
 
 COLUMNS = ("id", "kind", "queue", "state", "attempt", "run_at", "subject")
 SPARE = ("run_at", "queue", "subject")
@@ -52,6 +64,12 @@ def submit_job(
         datetime | None,
         typer.Option(parser=moment, metavar="ISO", help="Do not run it before then."),
     ] = None,
+    expires_at: Annotated[
+        datetime | None,
+        typer.Option(
+            "--expires", parser=moment, metavar="ISO", help="Cancel it if it has not begun by then."
+        ),
+    ] = None,
     priority: Annotated[
         Literal["high", "normal", "low"] | None, typer.Option(help="Default: the kind's own.")
     ] = None,
@@ -62,8 +80,10 @@ def submit_job(
     """Submit a job and print its id. Once it is printed, the job is committed and will run."""
     work = work_from(kind, payload)
     level = None if priority is None else Priority[priority.upper()]
+    if run_at and expires_at and expires_at <= run_at:
+        raise Stop("--expires must be later than --run-at", Code.USAGE)
     with session() as db, db.begin():
-        job = submit(db, work, run_at=run_at, priority=level, by=by)
+        job = submit(db, work, run_at=run_at, expires_at=expires_at, priority=level, by=by)
         acts.record(db, "submit", [f"job:{job.id}"], who=by, why=why)
     if output is not Output.TABLE:
         show(fields(job), output)
@@ -83,25 +103,12 @@ def list_jobs(
             help=f"Only jobs in this state: {', '.join(get_args(State))} (queued, for later).",
         ),
     ] = None,
-    kind: Annotated[str | None, typer.Option(help="Only jobs of this kind.")] = None,
-    queue: Annotated[str | None, typer.Option(help="Only jobs of this queue.")] = None,
-    subject: Annotated[str | None, typer.Option(help="Only jobs about this.")] = None,
-    since: Annotated[
-        datetime | None,
-        typer.Option(
-            parser=parse_since,
-            metavar="ISO|AGE",
-            help="Only jobs created at or after this time, or in the last 2h, 3d, ...",
-        ),
-    ] = None,
-    until: Annotated[
-        datetime | None,
-        typer.Option(
-            parser=parse_since,
-            metavar="ISO|AGE",
-            help="Only jobs created before this time, or more than 2h, 3d, ... ago.",
-        ),
-    ] = None,
+    kind: KindOption = None,
+    queue: QueueOption = None,
+    subject: SubjectOption = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    parent: ParentOption = None,
     limit: Annotated[
         int, typer.Option(min=1, max=jobs.LARGEST_PAGE, metavar="N", help="Page size.")
     ] = 50,
@@ -114,7 +121,7 @@ def list_jobs(
     output: OutputOption = Output.TABLE,
 ) -> None:
     """List jobs, newest first."""
-    wanted = JobFilter(state, kind, queue, subject, since, until)
+    wanted = JobFilter(state, kind, queue, subject, since, until, parent)
     with session() as db, db.begin():
         found = jobs.find(db, wanted, limit=limit + 1, before=after)
         page = found[:limit]
@@ -150,17 +157,77 @@ def show_job(
 
 @commands.command("cancel")
 def cancel_jobs(
-    job_ids: Annotated[list[UUID], typer.Argument(metavar="ID", help="The jobs' ids.")],
+    job_ids: Annotated[
+        list[UUID] | None, typer.Argument(metavar="ID", help="The jobs' ids.")
+    ] = None,
     *,
+    state: Annotated[
+        Literal["queued", "running", "scheduled"] | None,
+        typer.Option(metavar="STATE", help="Only queued, running or scheduled ones."),
+    ] = None,
+    kind: KindOption = None,
+    queue: QueueOption = None,
+    subject: SubjectOption = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    parent: ParentOption = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Every job that has not ended, without a filter.")
+    ] = False,
+    limit: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="At most this many, newest first.")
+    ] = None,
+    dry_run: DryRunOption = False,
+    yes: YesOption = False,
     by: ByOption,
     why: WhyOption = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Cancel queued jobs at once. The actors of running jobs are interrupted within a second."""
+    ids, wanted = job_ids or [], JobFilter(state, kind, queue, subject, since, until, parent)
+    cancelling.check_selection(ids, wanted, limit, everything=everything)
     with session() as db:
-        rows = [{"id": job_id, "outcome": _cancel(db, job_id, by, why)} for job_id in job_ids]
-    show_rows(rows, ("id", "outcome"), output)
-    _check_outcomes([str(row["outcome"]) for row in rows])
+        found = ids or cancelling.find(db, wanted, limit)
+        if dry_run:
+            cancelling.preview(db, found, output)
+            return
+        if not (ids or yes):
+            confirm("cancel", len(found), "jobs")
+        cancelling.cancel(db, found, output, by=by, why=why)
+
+
+@commands.command("reschedule")
+def reschedule_job(
+    job_id: JobId,
+    *,
+    at: Annotated[
+        datetime | None, typer.Option(parser=moment, metavar="ISO", help="Run it then.")
+    ] = None,
+    priority: Annotated[
+        Literal["high", "normal", "low"] | None, typer.Option(help="With this priority.")
+    ] = None,
+    queue: Annotated[
+        str | None,
+        typer.Option(metavar="QUEUE", help="In this queue, whose workers have to know its kind."),
+    ] = None,
+    by: ByOption,
+    why: WhyOption = None,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Give a queued job another time, priority or queue. What is not given stays."""
+    if (at, priority, queue) == (None, None, None):
+        raise Stop("what is to change? Give --at, --priority or --queue", Code.USAGE)
+    if queue is not None and not QUEUE.fullmatch(queue):
+        raise Stop(f"{queue!r} is no name of a queue", Code.USAGE)
+    level = None if priority is None else Priority[priority.upper()]
+    with session() as db, db.begin():
+        done = reschedule(db, job_id, run_at=at, priority=level, queue=queue, by=by, why=why)
+        job = _found(jobs.get_summary(db, job_id), job_id)
+    if not done:
+        late = "would expire before it may run" if job.state == "queued" else f"is {job.state}"
+        raise Stop(f"job {job_id} {late}, and was not rescheduled")
+    view = job_view(job, payloads=False)
+    show({name: view[name] for name in ("id", "state", "run_at", "priority", "queue")}, output)
 
 
 @commands.command("watch")
@@ -182,28 +249,29 @@ def watch_job(job_id: JobId) -> None:
             raise Stop(ending(db, job))
 
 
+@commands.command("wait")
+def wait_for_jobs(
+    job_ids: Annotated[list[UUID], typer.Argument(metavar="ID", help="The jobs' ids.")],
+    *,
+    timeout: Annotated[
+        timedelta | None,
+        typer.Option(parser=duration, metavar="DURATION", help="No longer than 90s, 15m, 2h, ..."),
+    ] = None,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Wait until all of these jobs have ended. Exits with 0 if all succeeded.
+
+    Exits with 1 if one is dead or cancelled, else with 124 if the time is over before all ended.
+    """
+    with session() as db:
+        states = wait_for(db, job_ids, timeout)
+    show_rows(
+        [{"id": each, "state": state} for each, state in states.items()], ("id", "state"), output
+    )
+    check_states(states)
+
+
 def _found(found: T | None, job_id: UUID) -> T:
     if found is None:
         raise Stop(f"there is no job {job_id}", Code.NOTHING)
     return found
-
-
-def _cancel(db: Session, job_id: UUID, by: str, why: str | None) -> str:
-    """Cancel one job: `cancelled`, `asked` (it runs), `ended` (before this) or `unknown`."""
-    with db.begin():
-        match jobs.cancel(db, job_id, by=by, why=why):
-            case "cancelled":
-                return "cancelled"
-            case "running":
-                return "asked"
-        return "ended" if jobs.get_summary(db, job_id) else "unknown"
-
-
-def _check_outcomes(outcomes: Sequence[str]) -> None:
-    missed = sum(outcome in ("ended", "unknown") for outcome in outcomes)
-    if not missed:
-        return
-    code = Code.PARTLY if missed < len(outcomes) else Code.FAILED
-    if set(outcomes) == {"unknown"}:
-        code = Code.NOTHING
-    raise Stop(f"{missed} of {len(outcomes)} could not be cancelled", code)

@@ -6,13 +6,11 @@ first recorded as an act of their own, a plan. From it another command can do th
 filter again would also find other letters.
 """
 
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Literal
 from uuid import UUID
 
-import typer
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
@@ -20,6 +18,7 @@ from outbox.cli.database import session
 from outbox.cli.dead_letters import outcomes
 from outbox.cli.dead_letters.outcomes import Outcome
 from outbox.cli.errors import Code, Stop, explain
+from outbox.cli.terminal.confirm import confirm
 from outbox.cli.terminal.output import Output, print_message, show, show_rows
 from outbox.cli.terminal.views import LETTER_COLUMNS, LETTER_SPARE, letter_view
 from outbox.operations import acts, dead_letters
@@ -84,7 +83,7 @@ def execute(plan: Plan, output: Output, *, yes: bool) -> None:
             found = _find(db, plan)
         if plan.wanted.ids is None:
             if not yes:
-                _ask(plan.act, len(found))
+                confirm(plan.act, len(found), "dead letters")
             plan = _record(db, plan, found)
         closed: dict[int, UUID | None] = {}
         try:
@@ -117,22 +116,6 @@ def _find(db: Session, plan: Plan) -> Letters:
     if not (found or plan.wanted.ids):
         raise Stop("no open dead letter matches", Code.NOTHING)
     return found
-
-
-def _ask(act: Act, count: int) -> None:
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        raise Stop(f"{count} dead letters match: add --yes to {act} them", Code.USAGE)
-    if not _confirmed(f"{act.capitalize()} {count} dead letters?"):
-        raise Stop("nothing was done")
-
-
-def _confirmed(question: str) -> bool:
-    """Whether the person says yes. Ctrl-C and Ctrl-D say no."""
-    try:
-        return typer.confirm(question, err=True)
-    except typer.Abort:
-        typer.echo(err=True)
-        return False
 
 
 def _record(db: Session, plan: Plan, found: Letters) -> Plan:

@@ -18,12 +18,16 @@ JOB_SUMMARY: Answer = {
     "kind": "email.send",
     "queue": "email",
     "state": "queued",
-    "links": {"self": f"/v1/jobs/{_JOB_ID}", "cancel": f"/v1/jobs/{_JOB_ID}/cancel"},
+    "links": {
+        "self": f"/v1/jobs/{_JOB_ID}",
+        "cancel": f"/v1/jobs/{_JOB_ID}/cancel",
+        "reschedule": f"/v1/jobs/{_JOB_ID}/reschedule",
+    },
 }
 _JOB: Answer = {
     **JOB_SUMMARY,
     "state": "succeeded",
-    "links": {"self": f"/v1/jobs/{_JOB_ID}"},
+    "links": {"self": f"/v1/jobs/{_JOB_ID}", "children": f"/v1/jobs?parent={_JOB_ID}"},
     "created_at": "2026-01-31T09:00:00Z",
     "run_at": "2026-01-31T09:00:00Z",
     "priority": "normal",
@@ -47,6 +51,8 @@ _JOB: Answer = {
         "attempt": 1,
         "ends_at": None,
     },
+    "expires_at": None,
+    "cancel_reason": None,
     "result": None,
     "left_out": [],
 }
@@ -57,6 +63,19 @@ _JOB_CANCELLED: Answer = {
     "worker": None,
     "started_at": None,
     "cancel_requested_at": "2026-01-31T09:00:02Z",
+    "progress": None,
+    "cancel_reason": "ordered twice",
+}
+_JOB_RESCHEDULED: Answer = {
+    **_JOB,
+    **JOB_SUMMARY,
+    "state": "scheduled",
+    "run_at": "2026-02-01T09:00:00Z",
+    "attempt": 0,
+    "attempts_left": 8,
+    "worker": None,
+    "started_at": None,
+    "finished_at": None,
     "progress": None,
 }
 _ATTEMPT: Answer = {
@@ -188,6 +207,7 @@ _INDEX: Answer = {
 ANSWERS = {
     "JobSummary": JOB_SUMMARY,
     "JobCancelled": _JOB_CANCELLED,
+    "JobRescheduled": _JOB_RESCHEDULED,
     "JobInFull": _JOB_IN_FULL,
     "JobPage": _JOBS,
     "OverdueJobs": _OVERDUE_JOBS,

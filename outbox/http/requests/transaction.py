@@ -27,7 +27,10 @@ from outbox.postgres.outages import may_have_committed
 from outbox.postgres.replication import WRITE_WAL
 
 LONGEST_SECONDS = 20
-"""A request is cancelled after this time, even if Postgres neither answers nor disconnects."""
+"""A request is cancelled after this time, even if Postgres neither answers nor disconnects.
+
+One that waits for a job to end may take so much longer: see outbox/http/requests/waiting.py.
+"""
 
 WAIT_FOR_STANDBY = text(WRITE_WAL)
 """Run before an answer is repeated: the first commit may not have reached the standby."""
@@ -62,8 +65,11 @@ class TransactionalRoute(StrictRoute):
             if self.body_field:
                 await request.require_json()
             sessions = request.app.state.duly.sessions
-            async with asyncio.timeout(LONGEST_SECONDS), RequestTransaction(sessions()) as tx:
-                request.state.session = tx.session
+            async with (
+                asyncio.timeout(LONGEST_SECONDS) as limit,
+                RequestTransaction(sessions()) as tx,
+            ):
+                request.state.session, request.state.time_limit = tx.session, limit
                 try:
                     response = await handle(request)
                     if response.status_code < 400:

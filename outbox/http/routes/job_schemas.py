@@ -19,7 +19,8 @@ from outbox.store.records import fields
 class JobSummary(BaseModel):
     """A job in brief. `scheduled` means queued for later, because of `run_at` or a retry.
 
-    `links.cancel` is there while the job can be cancelled: until it has ended.
+    `links.cancel` is there while the job can be cancelled, until it has ended; `links.reschedule`
+    while it is queued.
     """
 
     id: UUID
@@ -52,7 +53,7 @@ class JobShown(JobSummary):
     """A job with all its fields.
 
     `left_out` names fields that are null because they are too large for a list. `links.self` shows
-    them.
+    them. `links.children` lists the jobs that it submitted.
     """
 
     created_at: datetime
@@ -80,6 +81,12 @@ class JobShown(JobSummary):
     cancel_requested_at: datetime | None
     finished_at: datetime | None
     progress: Progress | None = Field(description="Null until the job says how far it is.")
+    expires_at: datetime | None = Field(
+        description="The job is cancelled if it has not begun by then."
+    )
+    cancel_reason: str | None = Field(
+        description="Why somebody asked to cancel it, if they said so, or that it has expired."
+    )
     result: Any
     left_out: list[Literal["payload", "result"]]
 
@@ -137,18 +144,28 @@ def _summary(job: JobRecord | SubmittedJob) -> dict[str, Any]:
     links = {"self": job_path(job.id)}
     if state in ("queued", "running"):
         links["cancel"] = f"{job_path(job.id)}/cancel"
+    if state == "queued":
+        links["reschedule"] = f"{job_path(job.id)}/reschedule"
     return fields(job) | {"state": "scheduled" if is_later else state, "links": links}
 
 
 def _details(job: JobRecord, kinds: Kinds, by: Caller) -> dict[str, Any]:
     redacted = {} if by.may(Scope.PAYLOADS) else _redacted(job, kinds)
+    summary = _summary(job)
     shown: dict[str, Any] = {
         "priority": Priority(job.priority).name.lower(),
         "attempts_left": job.attempts_left,
+        "links": summary["links"] | _relatives(job),
     }
     if job.progress:
         shown["progress"] = fields(job.progress)
-    return _summary(job) | shown | redacted
+    return summary | shown | redacted
+
+
+def _relatives(job: JobRecord) -> dict[str, str]:
+    """Where the job's children are, and its parent if it has one."""
+    links = {"children": with_base_path(f"/v1/jobs?parent={job.id}")}
+    return links | ({"parent": job_path(job.parent_id)} if job.parent_id else {})
 
 
 def _redacted(job: JobRecord, kinds: Kinds) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Query
+from starlette.requests import Request
 
 from outbox.http.auth.record import WhyInBody, WhyInQuery, record_look
 from outbox.http.auth.scopes import Operator, Reader
@@ -14,6 +15,7 @@ from outbox.http.problems.problem import ANY_REQUEST, POST_REQUEST, Problem
 from outbox.http.requests.database import Tx
 from outbox.http.requests.strict_json import QueryText
 from outbox.http.requests.transaction import TransactionalRoute
+from outbox.http.requests.waiting import Wait, wait_until_ended
 from outbox.http.routes import cursors
 from outbox.http.routes.cursors import Cursor, Limit
 from outbox.http.routes.job_schemas import JobInFull, JobPage, JobShown
@@ -47,6 +49,9 @@ async def list_jobs(
     kind: QueryText | None = None,
     queue: QueryText | None = None,
     subject: QueryText | None = None,
+    parent: Annotated[
+        UUID | None, Query(description="Only those that this job's actor submitted.")
+    ] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
     why: WhyInQuery = None,
@@ -55,7 +60,7 @@ async def list_jobs(
 
     A page may be short or even empty. `next_cursor` says whether more pages follow.
     """
-    wanted = JobFilter(state, kind, queue, subject)
+    wanted = JobFilter(state, kind, queue, subject, parent=parent)
     before = cursors.read(cursor, "jobs", UUID)
     page = await tx.run_sync(jobs.find_page, wanted, limit=limit, before=before)
     await record_look(tx, by, (f"job:{job.id}" for job in page.rows if job.shows_values), why)
@@ -69,10 +74,23 @@ async def list_jobs(
     responses=success_doc(200, "JobInFull") | problem_docs(types.NOT_FOUND),
 )
 async def get_job(
-    job_id: UUID, tx: Tx, by: Reader, platform: OnPlatform, why: WhyInQuery = None
+    job_id: UUID,
+    request: Request,
+    tx: Tx,
+    by: Reader,
+    platform: OnPlatform,
+    wait: Wait = 0,
+    why: WhyInQuery = None,
 ) -> JobInFull:
-    """A job with its result, all its attempts, and the errors of those that failed."""
-    job = await _get(tx, job_id)
+    """A job with its result, all its attempts, and the errors of those that failed.
+
+    With `wait`, the answer comes when the job has ended (`finished_at` is not null), or after so
+    many seconds with the job as it is then. It may come earlier, when the service is stopping: ask
+    again.
+    """
+    if wait:
+        await wait_until_ended(request, platform.ended_jobs, job_id, wait)
+    job = await find_job(tx, job_id)
     await record_look(tx, by, [f"job:{job_id}"], why)
     attempts = await tx.run_sync(jobs.attempts, job_id)
     return JobInFull.of_attempts(job, attempts, platform.kinds, by)
@@ -93,14 +111,15 @@ async def cancel_job(
     Until then the job is still running. It succeeds if its actor finishes all the same.
     """
     cancelled = await tx.run_sync(jobs.cancel, job_id, by=str(by), why=why)
-    job = await _get(tx, job_id)
+    job = await find_job(tx, job_id)
     if cancelled is None:
         raise Problem(types.CONFLICT, f"the job has ended: it is {job.state}")
     await record_look(tx, by, [f"job:{job_id}"], why)
     return JobShown.of(job, platform.kinds, by)
 
 
-async def _get(tx: Tx, job_id: UUID) -> JobRecord:
+async def find_job(tx: Tx, job_id: UUID) -> JobRecord:
+    """The job. Raises `Problem` 404 if there is none."""
     job = await tx.run_sync(jobs.get, job_id)
     if job is None:
         raise Problem(types.NOT_FOUND, f"there is no job {job_id}")

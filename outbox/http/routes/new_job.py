@@ -11,7 +11,9 @@ from pydantic import (
     Field,
     GetJsonSchemaHandler,
     ValidationError,
+    ValidationInfo,
     create_model,
+    field_validator,
 )
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
@@ -30,8 +32,16 @@ def _before_latest(moment: datetime) -> datetime:
     return moment
 
 
+StorableMoment = Annotated[
+    Moment, AfterValidator(_before_latest), Field(json_schema_extra={"pattern": BEFORE_LATEST})
+]
+
+
 class AnyNewJob(BaseModel):
-    """A job to submit. A `run_at` in the past means now; `priority` defaults to the kind's own."""
+    """A job to submit. A `run_at` in the past means now; `priority` defaults to the kind's own.
+
+    If it has not begun by `expires_at` it is cancelled; a moment in the past means at once.
+    """
 
     # Not a union of the models of all kinds: its errors would have the kind in the paths of fields.
     # OpenAPI describes a union nevertheless.
@@ -41,15 +51,17 @@ class AnyNewJob(BaseModel):
 
     kind: str
     payload: Annotated[dict[str, Any], Field(max_length=100)]
-    run_at: (
-        Annotated[
-            Moment,
-            AfterValidator(_before_latest),
-            Field(json_schema_extra={"pattern": BEFORE_LATEST}),
-        ]
-        | None
-    ) = None
+    run_at: StorableMoment | None = None
+    expires_at: StorableMoment | None = None
     priority: Literal["high", "normal", "low"] | None = None
+
+    @field_validator("expires_at")
+    @classmethod
+    def _after_run_at(cls, expires_at: datetime | None, others: ValidationInfo) -> datetime | None:
+        run_at = others.data.get("run_at")
+        if expires_at and run_at and expires_at <= run_at:
+            raise ValueError("must be later than run_at")
+        return expires_at
 
     def work(self) -> Work[Any]:
         """The kind with its payload. Raises RequestValidationError, as FastAPI does for a body."""
@@ -63,6 +75,10 @@ class AnyNewJob(BaseModel):
     def future_run_at(self) -> datetime | None:
         """`run_at` if it is in the future, else None."""
         return self.run_at if self.run_at and self.run_at > datetime.now(UTC) else None
+
+    def future_expires_at(self) -> datetime | None:
+        """`expires_at`, or now if that is in the past."""
+        return max(self.expires_at, datetime.now(UTC)) if self.expires_at else None
 
     def level(self) -> Priority | None:
         """The priority; None for the kind's own."""

@@ -54,7 +54,14 @@ def create_router(
         work = new.work()
         if (scope := needed_scope(work)) is not None:
             require_scope(by, scope)
-        job = submit(tx, work, run_at=new.future_run_at(), priority=new.level(), by=str(by))
+        job = submit(
+            tx,
+            work,
+            run_at=new.future_run_at(),
+            expires_at=new.future_expires_at(),
+            priority=new.level(),
+            by=str(by),
+        )
         response.headers.update({"Location": job_path(job.id), "Retry-After": "1"})
         return JobSummary.brief(job)
 

@@ -1,1 +1,1 @@
-DROP INDEX duly.jobs_to_cancel;
+DROP INDEX duly.jobs_to_cancel, duly.jobs_expiring, duly.jobs_by_parent;

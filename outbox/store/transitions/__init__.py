@@ -4,13 +4,14 @@
        ^                 |----retry/snooze/rescue----> queued (a later dispatch)
        |                 |----die/rescue-------------> dead (a dead letter)
        |----replay-------------------------------------'
-    queued --cancel--> cancelled        queued --bury--> dead
+    queued --cancel/expire--> cancelled queued --bury--> dead
     running --step--> running           running --stop--> cancelled, once cancel has asked
     queued, running --put off--> queued (a later dispatch)
+    queued --reschedule--> queued (a later dispatch)
     running --retry/snooze/die/rescue--> cancelled, once cancel has asked
 
 The files, by who makes the transition, in reading order: submit (handlers and actors), publish
-(the relay's main loop), run and running (workers), untaken (relay and workers), rescue,
+(the relay's main loop), run and running (workers), untaken (relay and workers), rescue, expire,
 dead_letters and prune (the relay's maintenance), people (a person). levels holds what several of
 them share.
 
@@ -33,8 +34,9 @@ from outbox.store.transitions.dead_letters import (
     KEEP_FOREIGN,
     REDISPATCH,
 )
+from outbox.store.transitions.expire import EXPIRE
 from outbox.store.transitions.levels import REPLAYED
-from outbox.store.transitions.people import CANCEL, DISCARD, REPLAY
+from outbox.store.transitions.people import CANCEL, DISCARD, REPLAY, RESCHEDULE
 from outbox.store.transitions.prune import PRUNE, PRUNE_REFUSALS
 from outbox.store.transitions.publish import (
     DEFER_EVENTS,
@@ -66,6 +68,7 @@ __all__ = [
     "DIE",
     "DIE_UNCLAIMED",
     "DISCARD",
+    "EXPIRE",
     "JOBS_TO_CANCEL",
     "JOB_EXISTS",
     "KEEP_FOREIGN",
@@ -81,6 +84,7 @@ __all__ = [
     "REDISPATCH_LOST",
     "REPLAY",
     "REPLAYED",
+    "RESCHEDULE",
     "RESCUE",
     "RETRY",
     "SAVE_PROGRESS",

@@ -1,27 +1,65 @@
 """What a person does to a job or a dead letter. Each statement also adds to the record of acts."""
 
-from outbox.store.transitions.levels import REPLAYED
+from outbox.store.transitions.levels import LEVEL, REPLAYED
 
-# queued -> cancelled, at once. A running job is only marked, so that it is not run again. As in
-# REPLAY and DISCARD, a row of acts records who asked for it and why.
+# queued -> cancelled, at once. Running jobs are only marked, so that they are not run again. As in
+# REPLAY and DISCARD, a row of acts records who asked for it and why, and rows are locked in order.
 CANCEL = """
-WITH cancelled AS (
-    UPDATE duly.jobs
-    SET state = CASE state WHEN 'queued' THEN 'cancelled' ELSE state END,
-        finished_at = CASE state WHEN 'queued' THEN now() END,
-        cancel_requested_at = coalesce(cancel_requested_at, now())
-    WHERE id = %(id)s AND state IN ('queued', 'running')
-    RETURNING id, state, kind
+WITH open AS (
+    SELECT id FROM duly.jobs
+    WHERE id = ANY (%(ids)s) AND state || '' IN ('queued', 'running')
+    ORDER BY id
+    FOR UPDATE
+), cancelled AS (
+    UPDATE duly.jobs AS job
+    SET state = CASE job.state WHEN 'queued' THEN 'cancelled' ELSE job.state END,
+        finished_at = CASE job.state WHEN 'queued' THEN now() END,
+        cancel_requested_at = coalesce(job.cancel_requested_at, now()),
+        cancel_reason = coalesce(job.cancel_reason, %(why)s::text)
+    FROM open
+    WHERE job.id = ANY (%(ids)s) AND job.id = open.id
+    RETURNING job.id, job.state, job.kind
 ), event AS (
     DELETE FROM duly.outbox_events USING cancelled WHERE job_id = cancelled.id
 ), record AS (
     INSERT INTO duly.acts (who, why, act, about)
-    SELECT %(by)s::text, %(why)s::text, 'cancel', ARRAY['job:' || id] FROM cancelled
+    SELECT %(by)s::text, %(why)s::text, 'cancel', array_agg('job:' || id)
+    FROM cancelled
+    HAVING count(*) > 0
 )
-SELECT state, kind FROM cancelled
+SELECT id, state, kind FROM cancelled
 """
 
-# dead -> queued with a fresh budget of attempts. Closes the dead letter, which keeps who and why.
+# queued -> queued, with another time, priority or queue; null keeps what there is. The next
+# dispatch makes messages that are on their way stale, in whatever queue. Not for a job that would
+# expire before it may run.
+RESCHEDULE = f"""
+WITH moved AS (
+    UPDATE duly.jobs AS job
+    SET dispatch = job.dispatch + 1,
+        run_at = CASE WHEN %(run_at)s::timestamptz IS NULL THEN job.run_at
+                      ELSE greatest(%(run_at)s::timestamptz, now()) END,
+        priority = coalesce(%(priority)s::smallint, job.priority),
+        queue = coalesce(%(queue)s::text, job.queue)
+    WHERE job.id = %(id)s AND job.state || '' = 'queued'
+      AND (job.expires_at IS NULL OR job.started_at IS NOT NULL
+           OR job.expires_at > greatest(coalesce(%(run_at)s::timestamptz, job.run_at), now()))
+    RETURNING job.id, job.dispatch, job.kind, job.queue, {LEVEL}, job.run_at
+), event AS (
+    INSERT INTO duly.outbox_events (job_id, dispatch, kind, queue, priority, available_at)
+    SELECT id, dispatch, kind, queue, level, run_at FROM moved
+    ON CONFLICT (job_id) DO UPDATE
+    SET dispatch = excluded.dispatch, queue = excluded.queue, priority = excluded.priority,
+        available_at = excluded.available_at, failures = 0
+), record AS (
+    INSERT INTO duly.acts (who, why, act, about)
+    SELECT %(by)s::text, %(why)s::text, 'reschedule', ARRAY['job:' || id] FROM moved
+)
+SELECT kind, queue, run_at FROM moved
+"""
+
+# dead -> queued with a fresh budget of attempts, and for as long as it takes: it no longer expires.
+# Closes the dead letter, which keeps who and why.
 REPLAY = f"""
 WITH letter AS (
     SELECT id, job_id, dispatch FROM duly.dead_letters
@@ -31,8 +69,8 @@ WITH letter AS (
 ), replayed AS (
     UPDATE duly.jobs AS job
     SET state = 'queued', dispatch = job.dispatch + 1, run_at = now(), finished_at = NULL,
-        cancel_requested_at = NULL, attempt_limit = job.attempt + job.attempt_budget,
-        replays = job.replays + 1
+        cancel_requested_at = NULL, expires_at = NULL,
+        attempt_limit = job.attempt + job.attempt_budget, replays = job.replays + 1
     FROM letter
     WHERE job.id = letter.job_id AND job.dispatch = letter.dispatch AND job.state = 'dead'
     RETURNING letter.id AS letter_id, job.id, job.dispatch, job.kind, job.queue,

@@ -6,7 +6,7 @@ from outbox.store.transitions.levels import LEVEL
 # that this worker already runs is claimed again without a new attempt: its first claim committed,
 # but the answer was lost with the connection. (The worker itself drops a message for a job that it
 # has in flight.) Kind and run_at are fenced too: a forged message runs no job early, and none as
-# another kind.
+# another kind. A job that has not begun by its `expires_at` does not begin.
 CLAIM = """
 UPDATE duly.jobs AS job
 SET state = 'running', worker = %(worker)s, started_at = now(),
@@ -16,6 +16,7 @@ FROM unnest(%(id)s::uuid[], %(dispatch)s::int[], %(kind)s::text[])
 WHERE job.id = ANY (%(id)s::uuid[])
   AND job.id = asked.id AND job.dispatch = asked.dispatch AND job.kind = asked.kind
   AND job.run_at <= now()
+  AND (job.expires_at IS NULL OR job.expires_at > now() OR job.started_at IS NOT NULL)
   AND (job.state || '' = 'queued' OR job.state || '' = 'running' AND job.worker = %(worker)s)
 RETURNING asked.n, job.attempt, job.attempt_limit, job.attempt_budget, job.subject, job.payload,
           job.checkpoint

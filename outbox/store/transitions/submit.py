@@ -6,10 +6,10 @@
 SUBMIT = """
 WITH job AS (
     INSERT INTO duly.jobs (id, kind, queue, priority, payload, run_at, attempt_limit,
-                           attempt_budget, subject, parent_id, submitted_by)
+                           attempt_budget, subject, parent_id, submitted_by, expires_at)
     VALUES (%(id)s::uuid, %(kind)s, %(queue)s, %(priority)s::smallint, %(payload)s::text::jsonb,
             coalesce(%(run_at)s::timestamptz, now()), %(budget)s::int, %(budget)s::int,
-            %(subject)s, %(parent_id)s::uuid, %(submitted_by)s)
+            %(subject)s, %(parent_id)s::uuid, %(submitted_by)s, %(expires_at)s::timestamptz)
     RETURNING id, dispatch, kind, queue, priority, run_at
 )
 INSERT INTO duly.outbox_events (job_id, dispatch, kind, queue, priority, available_at)
@@ -21,12 +21,13 @@ SELECT id, dispatch, kind, queue, priority, run_at FROM job
 SUBMIT_ALL = """
 WITH job AS (
     INSERT INTO duly.jobs (id, kind, queue, priority, payload, run_at, attempt_limit,
-                           attempt_budget, subject, parent_id, submitted_by)
+                           attempt_budget, subject, parent_id, submitted_by, expires_at)
     SELECT id, kind, queue, priority, payload::jsonb, coalesce(run_at, now()), budget, budget,
-           subject, parent_id, submitted_by
+           subject, parent_id, submitted_by, expires_at
     FROM json_to_recordset(%(jobs)s::json)
          AS new (id uuid, kind text, queue text, priority smallint, payload text,
-                 run_at timestamptz, budget int, subject text, parent_id uuid, submitted_by text)
+                 run_at timestamptz, budget int, subject text, parent_id uuid, submitted_by text,
+                 expires_at timestamptz)
     RETURNING id, dispatch, kind, queue, priority, run_at
 )
 INSERT INTO duly.outbox_events (job_id, dispatch, kind, queue, priority, available_at)

@@ -1,5 +1,6 @@
 """`duly jobs` on a real database."""
 
+import json
 import os
 import signal
 from collections.abc import Callable
@@ -14,7 +15,12 @@ from sqlalchemy.orm import Session
 from outbox import submit
 from tests.integration.cli.conftest import MISSING, Duly, email
 from tests.support.service import lives
+from tests.support.wait import wait_for
 
+HAS_LOOKED = """
+SELECT 1 FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid() AND query = 'COMMIT'
+"""
 PAYLOAD = '{"to": "bob@example.org", "subject": "Grüße", "text": "between us"}'
 
 
@@ -29,6 +35,17 @@ def test_submit_commits_a_job_with_its_event(duly: Duly, sql_now: psycopg.Connec
     """
     row = sql_now.execute(query, [printed["id"]]).fetchone()
     assert row == ("Grüße", "anna", 0, datetime(2100, 1, 1, tzinfo=UTC))
+
+
+def test_submit_says_when_the_job_expires(duly: Duly, sql_now: psycopg.Connection) -> None:
+    submit = ("jobs", "submit", "email.send", "--payload", PAYLOAD)
+    moment = "2100-01-01T00:00:00+00:00"
+    assert duly(*submit, "--expires", moment).returncode == 0
+    stored = sql_now.execute("SELECT expires_at FROM duly.jobs").fetchall()
+    assert stored == [(datetime(2100, 1, 1, tzinfo=UTC),)]
+    refused = duly(*submit, "--run-at", moment, "--expires", moment)
+    assert refused.returncode == 2
+    assert refused.stderr == "duly: --expires must be later than --run-at\n"
 
 
 def test_submit_prints_the_id_alone(duly: Duly) -> None:
@@ -314,3 +331,95 @@ def test_watch_draws_the_bar_in_place_on_a_terminal(
         watching.wait(30)
     os.close(ours)
     assert "\r\x1b[K5 done  reading\r\nsucceeded" in seen
+
+
+def test_list_has_the_children_of_a_job(
+    duly: Duly, job: UUID, die: Callable[..., UUID], sql_now: psycopg.Connection
+) -> None:
+    child = die()
+    sql_now.execute("UPDATE duly.jobs SET parent_id = %s WHERE id = %s", [job, child])
+    assert [each["id"] for each in duly.json("jobs", "list", "--parent", job)] == [str(child)]
+
+
+def test_reschedule_moves_a_queued_job(
+    duly: Duly, job: UUID, die: Callable[..., UUID], sql_now: psycopg.Connection
+) -> None:
+    change = ("--at", "2100-01-01T00:00:00Z", "--priority", "high", "--queue", "other")
+    moved = duly.json("jobs", "reschedule", job, *change, "--by", "ann", "--why", "full")
+    assert moved == {
+        "id": str(job),
+        "state": "scheduled",
+        "run_at": "2100-01-01T00:00:00+00:00",
+        "priority": "high",
+        "queue": "other",
+    }
+    acts = sql_now.execute("SELECT who, why FROM duly.acts WHERE act = 'reschedule'").fetchall()
+    assert acts == [("ann", "full")]
+    dead = die()
+    ended = duly("jobs", "reschedule", dead, "--priority", "low")
+    assert ended.returncode == 1
+    assert ended.stderr == f"duly: job {dead} is dead, and was not rescheduled\n"
+
+
+def test_wait_ends_when_all_have_ended(
+    duly: Duly, job: UUID, die: Callable[..., UUID], sql_now: psycopg.Connection
+) -> None:
+    dead = die()
+    with duly.start("jobs", "wait", job, dead, "--output", "json") as waiting:
+        wait_for("it has looked", lambda: sql_now.execute(HAS_LOOKED).fetchone())
+        lives.succeed(sql_now, lives.claim(sql_now, str(job)), "null")
+        told, talk = waiting.communicate(timeout=30)
+    assert json.loads(told) == [
+        {"id": str(job), "state": "succeeded"},
+        {"id": str(dead), "state": "dead"},
+    ]
+    assert (waiting.returncode, talk) == (1, "duly: of 2 jobs: 1 dead, 1 succeeded\n")
+    assert duly("jobs", "wait", job).returncode == 0
+
+
+def test_wait_tells_a_job_that_is_late_from_one_that_is_not_there(duly: Duly, job: UUID) -> None:
+    late = duly("jobs", "wait", job, "--timeout", "1s")
+    assert (late.returncode, late.stderr) == (124, "duly: of 1 jobs: 1 not ended\n")
+    gone = duly("jobs", "wait", job, MISSING)
+    assert (gone.returncode, gone.stderr) == (3, f"duly: there is no job {MISSING}\n")
+
+
+@pytest.fixture
+def many(session: Session) -> list[UUID]:
+    """Three jobs, the newest first."""
+    jobs = [submit(session, email(), subject="invoice:2").id for _ in range(3)]
+    session.commit()
+    return jobs[::-1]
+
+
+def test_cancel_by_a_filter_acts_on_exactly_what_has_not_ended(
+    duly: Duly, job: UUID, many: list[UUID], die: Callable[..., UUID], sql_now: psycopg.Connection
+) -> None:
+    sql_now.execute("UPDATE duly.jobs SET subject = 'invoice:2' WHERE id = %s", [die()])
+    lives.claim(sql_now, str(many[0]))
+    wanted = ("jobs", "cancel", "--subject", "invoice:2")
+    seen = duly.json(*wanted, "--dry-run")
+    assert (seen["matched"], [each["id"] for each in seen["sample"]]) == (3, [*map(str, many)])
+    unasked = duly(*wanted)
+    assert (unasked.returncode, unasked.stderr) == (
+        2, "duly: 3 jobs match: add --yes to cancel them\n",
+    )  # fmt: skip
+    why = "ordered twice"
+    done = duly.json(*wanted, "--yes", "--by", "ann", "--why", why)
+    assert [each["outcome"] for each in done] == ["asked", "cancelled", "cancelled"]
+    states = "SELECT state, cancel_reason FROM duly.jobs WHERE id = ANY (%s) ORDER BY id DESC"
+    assert sql_now.execute(states, [many]).fetchall() == [
+        ("running", why), ("cancelled", why), ("cancelled", why),
+    ]  # fmt: skip
+    acts = sql_now.execute("SELECT who, why, cardinality(about) FROM duly.acts").fetchall()
+    assert acts == [("ann", why, 3)]
+    assert duly.json("jobs", "show", job)["state"] == "queued"
+
+
+def test_cancel_needs_a_clear_selection(duly: Duly, job: UUID) -> None:
+    for options in ((), ("--queue", ""), (job, "--all")):
+        assert duly("jobs", "cancel", *options, "--yes").returncode == 2
+    assert duly("jobs", "cancel", "--queue", "other", "--yes").returncode == 3
+    assert duly.json("jobs", "cancel", "--all", "--limit", "1", "--yes") == [
+        {"id": str(job), "outcome": "cancelled"}
+    ]

@@ -1,6 +1,6 @@
 """A version that builds indexes: writers go on meanwhile, and what was killed goes on as well.
 
-No released version does so yet, so these tests run a copy of the library that has one more.
+These tests run a copy of the library that has one more.
 """
 
 import shutil

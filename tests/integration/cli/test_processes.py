@@ -10,14 +10,16 @@ from contextlib import closing
 from pathlib import Path
 
 import httpx2
+import psycopg
 import pytest
 from sqlalchemy.orm import Session
 
 from dev.ports import free_port
 from migrations.run import upgrade
+from outbox import submit
 from outbox.operations import api_keys
 from outbox.operations.api_keys import Scope
-from tests.integration.cli.conftest import COMMAND, Duly
+from tests.integration.cli.conftest import COMMAND, Duly, email
 from tests.support.network.name_server import silent_name_server
 from tests.support.wait import wait_for
 
@@ -42,6 +44,11 @@ main()
 UPLOAD = (
     b"POST /v1/jobs HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer %s\r\nContent-Length: 9\r\n\r\n{"
 )
+LOOKS = """
+SELECT 1 FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid() AND query LIKE '%AS asked (id)%'
+"""
+WAITING = b"GET /v1/jobs/%s?wait=60 HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer %s\r\n\r\n"
 
 
 def _is_up(port: int) -> bool:
@@ -94,10 +101,11 @@ def test_a_process_hears_of_its_end_while_it_imports(duly: Duly, command: str) -
     assert (told.returncode, told.stderr) == (-signal.SIGTERM, b"")
 
 
-def test_an_api_that_stops_says_so_to_load_balancers_and_breaks_uploads_off(
-    duly: Duly, session: Session
+def test_an_api_that_stops_says_so_to_load_balancers_and_breaks_uploads_and_waiting_off(
+    duly: Duly, session: Session, sql_now: psycopg.Connection
 ) -> None:
-    key = api_keys.create(session, "test", [Scope.SUBMIT], None, by="ann")
+    key = api_keys.create(session, "test", [Scope.SUBMIT, Scope.READ], None, by="ann")
+    job = submit(session, email())
     session.commit()
     port = free_port()
     serving = subprocess.Popen(
@@ -107,12 +115,20 @@ def test_an_api_that_stops_says_so_to_load_balancers_and_breaks_uploads_off(
     )
     try:
         wait_for("the server", lambda: _is_up(port))
-        with socket.create_connection(("127.0.0.1", port)) as upload:
+        with (
+            socket.create_connection(("127.0.0.1", port)) as waiting,
+            socket.create_connection(("127.0.0.1", port)) as upload,
+        ):
+            waiting.sendall(WAITING % (str(job.id).encode(), key.encode()))
+            wait_for("it waits", lambda: sql_now.execute(LOOKS).fetchone())
             upload.sendall(UPLOAD % key.encode())
             serving.terminate()
             answer = wait_for("it stops", lambda: _unready(port))
             assert (answer.json()["status"], answer.headers["Connection"]) == ("stopping", "close")
+            shown = waiting.makefile("rb").read()
             told = upload.makefile("rb").read()
+        assert shown.startswith(b"HTTP/1.1 200 ")
+        assert b'"state":"queued"' in shown
         assert told.startswith(b"HTTP/1.1 503 ")
         assert b"the service is stopping" in told
         serving.communicate(timeout=30)

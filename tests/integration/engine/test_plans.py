@@ -30,7 +30,15 @@ BY_ID: dict[str, dict[str, Any]] = {
     "STEP": {"id": uuid4(), "dispatch": 1, "attempt": 1, "worker": "w1", "checkpoint": "1"},
     "SAVE_PROGRESS": FENCE | {"progress": ['{"done": 1}'] * 10},
     "STOP": FENCE,
-    "CANCEL": {"id": uuid4(), "by": "ann", "why": None},
+    "CANCEL": {"ids": [uuid4()] * 10, "by": "ann", "why": None},
+    "RESCHEDULE": {
+        "id": uuid4(),
+        "run_at": None,
+        "priority": 0,
+        "queue": None,
+        "by": "ann",
+        "why": None,
+    },
     "DIE_UNCLAIMED": GRAVE,
     "POSTPONE": FENCE
     | {

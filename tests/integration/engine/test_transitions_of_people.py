@@ -4,10 +4,13 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from uuid import uuid4
 
+import psycopg
 import pytest
 
 from outbox.store import transitions
-from tests.support.engine.by_hand import ByHand
+from tests.protocol.stage import AS_THEY_LIE
+from tests.support.engine.by_hand import WAITING, ByHand
+from tests.support.wait import wait_for
 
 
 def test_a_queued_job_is_cancelled_at_once_and_never_published(by_hand: ByHand) -> None:
@@ -141,3 +144,98 @@ def test_of_a_replay_and_a_discard_at_once_exactly_one_wins(
         assert by_hand.letters(job)[0]["resolution"] == (
             "replayed" if replay.result() else "discarded"
         )
+
+
+def test_a_rescheduled_job_has_its_new_time_priority_and_queue(by_hand: ByHand) -> None:
+    job = by_hand.submit()
+    before = by_hand.job(job)
+    by_hand.reschedule(job, priority=0, queue="other", run_at="tomorrow")
+    now, event = by_hand.job(job), by_hand.event(job)
+    assert (now["state"], now["dispatch"]) == ("queued", 2)
+    assert (now["priority"], now["queue"]) == (0, "other")
+    assert now["run_at"] > before["run_at"]
+    assert event == {
+        "job_id": job,
+        "dispatch": 2,
+        "kind": now["kind"],
+        "queue": "other",
+        "priority": 0,
+        "available_at": now["run_at"],
+        "failures": 0,
+    }
+    assert by_hand.claim(job, 2) is None, "its time has not come"
+    query = "SELECT who, why, act, about FROM duly.acts WHERE about = ARRAY[%(about)s]"
+    (act,) = by_hand.take(query, about=f"job:{job}")
+    assert act == {"who": "ann", "why": "mended", "act": "reschedule", "about": [f"job:{job}"]}
+
+
+def test_what_is_not_given_stays_and_the_past_means_now(by_hand: ByHand) -> None:
+    job, early = by_hand.submit(), by_hand.submit()
+    before = by_hand.job(job)
+    by_hand.reschedule(job, priority=2)
+    assert by_hand.job(job) == before | {"dispatch": 2, "priority": 2}
+    (moved,) = by_hand.reschedule(early, run_at="yesterday")
+    assert moved["run_at"] >= before["run_at"]
+    assert by_hand.claim(early, 2)
+
+
+def test_a_message_of_a_rescheduled_job_that_is_on_its_way_starts_nothing(by_hand: ByHand) -> None:
+    job = by_hand.submit()
+    by_hand.publish(job)
+    by_hand.reschedule(job, priority=0)
+    assert by_hand.claim(job) is None
+    assert by_hand.claim(job, 2)
+
+
+def test_a_replayed_job_that_is_rescheduled_stays_behind_fresh_ones(by_hand: ByHand) -> None:
+    job, letter = by_hand.dead()
+    by_hand.close(transitions.REPLAY, letter)
+    by_hand.reschedule(job, priority=2)
+    event = by_hand.event(job)
+    assert event
+    assert event["priority"] == 2 + transitions.REPLAYED
+
+
+def test_only_queued_jobs_are_rescheduled(by_hand: ByHand) -> None:
+    dead, _ = by_hand.dead()
+    running, cancelled = by_hand.running(), by_hand.submit()
+    by_hand.cancel(cancelled)
+    before = by_hand.everything()
+    for job in (dead, running, cancelled, uuid4()):
+        assert by_hand.reschedule(job, priority=0) == []
+    assert by_hand.everything() == before
+
+
+def test_a_job_is_not_moved_past_its_end(by_hand: ByHand) -> None:
+    job = by_hand.submit(expires_at="tomorrow")
+    late = by_hand.take("SELECT now() + interval '3 days' AS at")[0]["at"]
+    assert by_hand.reschedule(job, run_at=late) == []
+    assert by_hand.reschedule(job, run_at="now")
+    begun = by_hand.submit(expires_at="tomorrow")
+    by_hand.claim(begun)
+    by_hand.retry(begun)
+    assert by_hand.reschedule(begun, run_at=late), "it no longer expires"
+    expired = by_hand.submit(expires_at="yesterday")
+    assert by_hand.reschedule(expired, run_at="yesterday") == []
+
+
+def test_jobs_are_locked_for_their_cancellation_in_the_order_of_their_ids(
+    by_hand: ByHand, database_url: str
+) -> None:
+    """Two who cancel many at once wait for each other, and do not deadlock."""
+    first, second = by_hand.submit(), by_hand.submit()
+    by_hand.take("UPDATE duly.jobs SET queue = queue WHERE id = %(id)s", id=first)
+    lock = "SELECT id FROM duly.jobs WHERE id = %(id)s FOR UPDATE SKIP LOCKED"
+    with (
+        psycopg.connect(database_url, autocommit=True) as other,
+        psycopg.connect(database_url, autocommit=True) as bulk,
+        ThreadPoolExecutor(1) as thread,
+    ):
+        bulk.execute(AS_THEY_LIE)
+        with other.transaction():
+            other.execute(lock, {"id": first})
+            cancel = {"ids": [second, first], "by": "ann", "why": None}
+            cancelling = thread.submit(bulk.execute, transitions.CANCEL, cancel)
+            wait_for("one to wait for the other", lambda: by_hand.take(WAITING))
+            assert by_hand.take(lock, id=second)
+        assert cancelling.result().rowcount == 2

@@ -9,6 +9,7 @@ import psycopg
 import pytest
 
 from outbox.operations.api_keys import Scope
+from outbox.store import transitions
 from service.subjects import NEW_JOBS
 from tests.integration.http.conftest import MakeClient
 from tests.support.service import lives
@@ -49,6 +50,23 @@ def test_a_run_at_in_the_past_means_now(client: httpx2.Client) -> None:
     assert shown["run_at"] == shown["created_at"]
 
 
+def test_a_job_that_expires_shows_when_and_that_it_has(
+    client: httpx2.Client, sql_now: psycopg.Connection
+) -> None:
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+    first = client.post("/v1/jobs", json=MAIL | {"expires_at": tomorrow.isoformat()}).json()
+    late = client.post("/v1/jobs", json=MAIL | {"expires_at": "0001-01-01T00:00:00+14:00"}).json()
+    sql_now.execute(transitions.EXPIRE, {"only": None})
+
+    shown, ended = (client.get(job["links"]["self"]).json() for job in (first, late))
+
+    assert datetime.fromisoformat(shown["expires_at"]) == tomorrow
+    assert (shown["state"], shown["cancel_reason"]) == ("queued", None)
+    assert (ended["state"], ended["cancel_reason"]) == (
+        "cancelled", "it had not begun by expires_at",
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("change", "field"),
     [
@@ -63,6 +81,9 @@ def test_a_run_at_in_the_past_means_now(client: httpx2.Client) -> None:
         ({"run_at": "9999-12-31T23:59:59-14:00"}, "run_at"),
         ({"run_at": "2030-01-01T00:00:00"}, "run_at"),
         ({"run_at": 1e20}, "run_at"),
+        ({"expires_at": "2030-01-01T00:00:00"}, "expires_at"),
+        ({"expires_at": "9999-12-31T23:59:59Z"}, "expires_at"),
+        (dict.fromkeys(("run_at", "expires_at"), "2100-01-01T00:00:00Z"), "expires_at"),
         ({"priority": "urgent"}, "priority"),
     ],
 )
@@ -120,6 +141,24 @@ def test_lists_hold_what_the_filters_name(client: httpx2.Client) -> None:
     assert listed() == [event["id"], mail["id"]]
     assert listed(kind="email.send") == listed(queue="email") == [mail["id"]]
     assert listed(state="running") == listed(subject="invoice:1") == []
+
+
+def test_the_children_of_a_job_are_listed_newest_first_and_lead_to_it(
+    client: httpx2.Client, sql_now: psycopg.Connection
+) -> None:
+    ids = [client.post("/v1/jobs", json=MAIL).json()["id"] for _ in range(4)]
+    parent, *children, _ = ids
+    sql_now.execute("UPDATE duly.jobs SET parent_id = %s WHERE id = ANY (%s)", [parent, children])
+
+    shown = client.get(f"/v1/jobs/{parent}").json()
+    listed = client.get(shown["links"]["children"], params={"parent": parent, "limit": 1}).json()
+    rest = client.get("/v1/jobs", params={"parent": parent, "cursor": listed["next_cursor"]})
+
+    assert "parent" not in shown["links"]
+    found = [*listed["jobs"], *rest.json()["jobs"]]
+    assert [job["id"] for job in found] == children[::-1]
+    assert {job["links"]["parent"] for job in found} == {shown["links"]["self"]}
+    assert client.get("/v1/jobs", params={"parent": "x"}).status_code == 422
 
 
 def test_scheduled_jobs_are_listed_as_they_are_shown(client: httpx2.Client) -> None:
@@ -220,8 +259,62 @@ def test_a_job_links_to_its_cancellation_while_it_can_be_cancelled(
     assert "cancel" not in client.post(scheduled["links"]["cancel"]).json()["links"]
 
 
-@pytest.mark.parametrize(("method", "action"), [("GET", ""), ("POST", "/cancel")])
-def test_a_job_that_does_not_exist_is_not_found(
-    lasting_client: httpx2.Client, method: str, action: str
+def test_a_queued_job_is_given_another_time_priority_and_queue(
+    client: httpx2.Client, sql_now: psycopg.Connection
 ) -> None:
-    assert lasting_client.request(method, f"/v1/jobs/{uuid4()}{action}").status_code == 404
+    made = client.post("/v1/jobs", json=MAIL).json()
+    change = {"run_at": "2100-01-01T00:00:00Z", "priority": "low", "queue": "other", "why": "full"}
+
+    moved = client.post(made["links"]["reschedule"], json=change)
+
+    assert moved.status_code == 200
+    assert moved.json() | change == moved.json() | {"why": "full"}
+    assert (moved.json()["state"], moved.json()["id"]) == ("scheduled", made["id"])
+    acts = sql_now.execute("SELECT why, about FROM duly.acts WHERE act = 'reschedule'").fetchall()
+    assert acts == [("full", [f"job:{made['id']}"])]
+
+
+def test_a_job_that_runs_or_would_expire_is_not_rescheduled(
+    client: httpx2.Client, sql_now: psycopg.Connection
+) -> None:
+    first = client.post("/v1/jobs", json=MAIL | {"expires_at": "2100-01-01T00:00:00Z"}).json()
+    path = first["links"]["reschedule"]
+
+    late = client.post(path, json={"run_at": "2101-01-01T00:00:00Z"})
+    lives.claim(sql_now, first["id"])
+    running = client.post(path, json={"priority": "high"})
+
+    assert [late.status_code, running.status_code] == [409, 409]
+    assert late.json()["detail"] == "the job would expire before it may run"
+    assert running.json()["detail"] == "only queued jobs can be rescheduled: it is running"
+    assert "reschedule" not in client.get(first["links"]["self"]).json()["links"]
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"queue": "amq.mine"}, "queue"),
+        ({"queue": "a.XQ"}, "queue"),
+        ({"run_at": "2030-01-01T00:00:00"}, "run_at"),
+        ({"priority": "urgent"}, "priority"),
+        ({"kind": "email.send"}, "kind"),
+    ],
+)
+def test_a_wrong_change_is_named(
+    lasting_client: httpx2.Client, change: dict[str, Any], field: str
+) -> None:
+    answer = lasting_client.post(f"/v1/jobs/{uuid4()}/reschedule", json=change)
+
+    assert answer.status_code == 422
+    assert [error["field"] for error in answer.json()["errors"]] == [field]
+
+
+@pytest.mark.parametrize(
+    ("method", "action", "body"),
+    [("GET", "", None), ("POST", "/cancel", None), ("POST", "/reschedule", {})],
+)
+def test_a_job_that_does_not_exist_is_not_found(
+    lasting_client: httpx2.Client, method: str, action: str, body: dict[str, Any] | None
+) -> None:
+    answer = lasting_client.request(method, f"/v1/jobs/{uuid4()}{action}", json=body)
+    assert answer.status_code == 404

@@ -56,7 +56,14 @@ class ByHand:
         taken = self.take(step, **worker, **{name: [value] for name, value in row.items()})
         return taken[0] if taken else None
 
-    def submit(self, queue: str = "q", *, budget: int = 3, priority: int = 1) -> UUID:
+    def submit(
+        self,
+        queue: str = "q",
+        *,
+        budget: int = 3,
+        priority: int = 1,
+        expires_at: str | None = None,
+    ) -> UUID:
         """A queued job and its event."""
         job = uuid7()
         row = {
@@ -70,6 +77,7 @@ class ByHand:
             "subject": None,
             "parent_id": None,
             "submitted_by": None,
+            "expires_at": expires_at,
         }
         self.take(transitions.SUBMIT, **row)
         return job
@@ -227,10 +235,19 @@ class ByHand:
         silent = [row["name"] for row in self.take(SILENT)]
         return self.take(transitions.RESCUE, silent=silent, only=list(only) or None)
 
+    def expire(self, *only: UUID) -> list[Row]:
+        """Queued to cancelled, for what has not begun in time: all of it, or only some."""
+        return self.take(transitions.EXPIRE, only=list(only) or None)
+
     def cancel(self, job: UUID) -> list[Row]:
         """Queued to cancelled; a running job is asked."""
-        cancelled = self.take(transitions.CANCEL, id=job, by="ann", why="mended")
+        cancelled = self.take(transitions.CANCEL, ids=[job], by="ann", why="mended")
         return [{"state": row["state"]} for row in cancelled]
+
+    def reschedule(self, job: UUID, **change: object) -> list[Row]:
+        """Queued to queued with another `run_at`, `priority` or `queue`."""
+        kept = {"run_at": None, "priority": None, "queue": None}
+        return self.take(transitions.RESCHEDULE, **kept | change, id=job, by="ann", why="mended")
 
     def close(self, step: str, *letters: int) -> list[UUID]:
         """Replay or discard the letters; returns the jobs whose letters it closed."""

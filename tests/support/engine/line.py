@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from outbox import Actor, Actors, Job, Kind, Kinds, Retry, Work, submit
 from outbox.maintenance.dead_letter_collector import DeadLetterCollector
+from outbox.maintenance.expirer import Expirer
 from outbox.maintenance.rescuer import Rescuer
 from outbox.operations import dead_letters, jobs, overdue
 from outbox.operations.dead_letters import DeadLetter, DeadLetterFilter
@@ -95,7 +96,8 @@ class Line:
         relay = Relay(self._database_url, url, queues, window=window, patience=patience)
         collector = DeadLetterCollector(self._database_url, url, relay.queues)
         rescuer = Rescuer(self._database_url, silence, on_rescue=relay.wake_up)
-        self._exits.callback(run_aside(relay.run, collector.run, rescuer.run))
+        expirer = Expirer(self._database_url)
+        self._exits.callback(run_aside(relay.run, collector.run, rescuer.run, expirer.run))
 
     def submit(self, work: Work[Any], **options: Any) -> UUID:
         """Submit and commit; returns the job's id."""
