@@ -2,7 +2,7 @@
 
 import structlog
 
-from outbox.events import Cancelled, Died, Rescued, on
+from outbox.events import Cancelled, Died, Rescued, TickMade, TickSkipped, on
 
 log = structlog.get_logger(__name__)
 
@@ -12,6 +12,8 @@ def subscribe() -> None:
     on(Rescued, _rescued)
     on(Died, _died)
     on(Cancelled, _cancelled)
+    on(TickMade, _tick_made)
+    on(TickSkipped, _tick_skipped)
 
 
 def _rescued(event: Rescued) -> None:
@@ -26,3 +28,13 @@ def _died(event: Died) -> None:
 
 def _cancelled(event: Cancelled) -> None:
     log.info("cancelled", job=str(event.job_id), kind=event.kind)
+
+
+def _tick_made(event: TickMade) -> None:
+    fields = {"schedule": event.schedule, "due_at": event.due_at.isoformat()}
+    log.info("tick made", **fields, job=str(event.job_id), kind=event.kind)
+
+
+def _tick_skipped(event: TickSkipped) -> None:
+    due_at = event.due_at.isoformat()
+    log.warning("tick skipped", schedule=event.schedule, due_at=due_at, why=event.why)

@@ -13,6 +13,7 @@ redacted as in `duly.attempts`.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -95,6 +96,24 @@ class Discarded(Event):
     dead_letter: int
     by: str
     why: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TickMade(JobEvent):
+    """Relay: a tick of a schedule was due, and its job is queued."""
+
+    queue: str
+    schedule: str
+    due_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TickSkipped(Event):
+    """Relay: a tick of a schedule made no job: it was missed, paused, or overlaps another."""
+
+    schedule: str
+    due_at: datetime
+    why: str
 
 
 E = TypeVar("E", bound=Event)

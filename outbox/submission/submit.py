@@ -13,7 +13,7 @@ from uuid_utils.compat import uuid7
 from outbox.kinds import Priority, Work
 from outbox.submission.pending import add
 from outbox.submission.statement import Row
-from outbox.values import depth, nul
+from outbox.values.storable import storable, storable_json
 
 PARENT = "duly.parent"
 """In `Session.info` of an actor's transaction: the running job, parent of the jobs it submits."""
@@ -87,9 +87,9 @@ def _jobs(
     parent = session.info.get(PARENT)
     common = {
         "run_at": run_at.isoformat() if run_at else None,
-        "subject": _storable(subject) or (parent.subject if parent else None),
+        "subject": storable(subject) or (parent.subject if parent else None),
         "parent_id": str(parent.id) if parent else None,
-        "submitted_by": _storable(by),
+        "submitted_by": storable(by),
     }
     jobs, rows = [], []
     for work in works:
@@ -105,21 +105,6 @@ def _row(job: SubmittedJob, work: Work[Any], priority: Priority | None) -> Row:
         "kind": job.kind,
         "queue": job.queue,
         "priority": str(int(work.kind.priority if priority is None else Priority(priority))),
-        "payload": _storable_json(work.payload.model_dump_json(ensure_ascii=True)),
+        "payload": storable_json(work.payload.model_dump_json(ensure_ascii=True)),
         "budget": str(work.kind.retry.attempts),
     }
-
-
-def _storable(text: str | None) -> str | None:
-    """The text. Raises ValueError if Postgres would cut it off, or fail the commit for it."""
-    if text is not None and b"\0" in text.encode():
-        raise ValueError("subject and by may not contain NUL")
-    return text
-
-
-def _storable_json(payload: str) -> str:
-    """The payload. Raises ValueError before Postgres refuses it with an error that quotes it."""
-    if nul.is_in_json(payload):
-        raise ValueError("a payload may not contain NUL")
-    depth.check(payload)
-    return payload

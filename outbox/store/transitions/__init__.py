@@ -10,7 +10,8 @@
 
 The files, by who makes the transition, in reading order: submit (handlers and actors), publish
 (the relay's main loop), run (workers), untaken (relay and workers), rescue, dead_letters and prune
-(the relay's maintenance), people (a person). levels holds what several of them share.
+(the relay's maintenance), people (a person); ticks and schedules (the relay's scheduler, and a
+person). levels holds what several of them share.
 
 A transition is fenced. It names the dispatch that its caller knows (and attempt and worker, once
 claimed), and does nothing if the job has moved on. Parameters are psycopg's named ones. Transitions
@@ -49,7 +50,25 @@ from outbox.store.transitions.rescue import (
     RESCUE,
 )
 from outbox.store.transitions.run import CLAIM, COUNT_UNCERTAIN, DIE, RETRY, SNOOZE, SUCCEED
+from outbox.store.transitions.schedules import (
+    CREATE_SCHEDULE,
+    DECLARE_SCHEDULE,
+    DELETE_SCHEDULE,
+    EDIT_SCHEDULE,
+    PAUSE_SCHEDULE,
+    RESUME_SCHEDULE,
+    RETIRE_SCHEDULES,
+)
 from outbox.store.transitions.submit import SUBMIT, SUBMIT_ALL
+from outbox.store.transitions.ticks import (
+    MAKE_TICKS,
+    MAKE_WAITING,
+    NEXT_TICKS,
+    PRUNE_TICKS,
+    SKIP_TICKS,
+    TICK,
+    WAITING_SCHEDULES,
+)
 from outbox.store.transitions.untaken import DIE_UNCLAIMED, POSTPONE
 
 __all__ = [
@@ -57,18 +76,27 @@ __all__ = [
     "CANCEL",
     "CLAIM",
     "COUNT_UNCERTAIN",
+    "CREATE_SCHEDULE",
+    "DECLARE_SCHEDULE",
     "DEFER_EVENTS",
     "DELETE_EVENTS",
+    "DELETE_SCHEDULE",
     "DEREGISTER_WORKER",
     "DIE",
     "DIE_UNCLAIMED",
     "DISCARD",
+    "EDIT_SCHEDULE",
     "JOB_EXISTS",
     "KEEP_FOREIGN",
     "LOCK_EVENTS",
+    "MAKE_TICKS",
+    "MAKE_WAITING",
+    "NEXT_TICKS",
+    "PAUSE_SCHEDULE",
     "POSTPONE",
     "PRUNE",
     "PRUNE_REFUSALS",
+    "PRUNE_TICKS",
     "PRUNE_WORKERS",
     "QUEUES_IN_USE",
     "READ_HEARTBEATS",
@@ -78,9 +106,14 @@ __all__ = [
     "REPLAY",
     "REPLAYED",
     "RESCUE",
+    "RESUME_SCHEDULE",
+    "RETIRE_SCHEDULES",
     "RETRY",
+    "SKIP_TICKS",
     "SNOOZE",
     "SUBMIT",
     "SUBMIT_ALL",
     "SUCCEED",
+    "TICK",
+    "WAITING_SCHEDULES",
 ]

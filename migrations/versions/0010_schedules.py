@@ -1,0 +1,18 @@
+"""Add the library's tables of schedules and their ticks."""
+
+from alembic import op
+
+from outbox import migrations
+
+revision = "0010"
+down_revision = "0009"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    migrations.upgrade(op.get_bind(), 9)
+
+
+def downgrade() -> None:
+    migrations.downgrade(op.get_bind(), 8)
