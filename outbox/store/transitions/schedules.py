@@ -21,6 +21,12 @@ _SET = """
     deleted_at = NULL, updated_at = now(), version = old.version + 1
 """
 
+_WAITING_SKIPPED = """tick AS (
+    UPDATE duly.ticks SET outcome = 'skipped', why = 'the schedule was deleted', recorded_at = now()
+    FROM deleted
+    WHERE schedule = deleted.name AND outcome = 'waiting'
+)"""
+
 # Relay, when it starts: what the app's code declares. A schedule that is as declared stays as it
 # is, and so does its next tick unless cron or zone changed. A pause survives.
 DECLARE_SCHEDULE = f"""
@@ -36,11 +42,14 @@ RETURNING name
 """
 
 # Relay, when it starts: stops the schedules that the app's code no longer declares.
-RETIRE_SCHEDULES = """
-UPDATE duly.schedules
-SET deleted_at = now(), updated_at = now(), next_due_at = NULL, version = version + 1
-WHERE source = 'code' AND deleted_at IS NULL AND name <> ALL (%(names)s::text[])
-RETURNING name
+RETIRE_SCHEDULES = f"""
+WITH deleted AS (
+    UPDATE duly.schedules
+    SET deleted_at = now(), updated_at = now(), next_due_at = NULL, version = version + 1
+    WHERE source = 'code' AND deleted_at IS NULL AND name <> ALL (%(names)s::text[])
+    RETURNING name
+), {_WAITING_SKIPPED}
+SELECT name FROM deleted
 """
 
 # A person: a new schedule, or one in place of a deleted one of the same name.
@@ -84,17 +93,13 @@ RETURNING version
 """
 
 # A person: no tick comes any more, and none waits. What was made stays.
-DELETE_SCHEDULE = """
+DELETE_SCHEDULE = f"""
 WITH deleted AS (
     UPDATE duly.schedules
     SET deleted_at = now(), updated_at = now(), next_due_at = NULL, version = version + 1
     WHERE name = %(name)s AND deleted_at IS NULL
       AND version = coalesce(%(version)s::int, version)
     RETURNING name, version
-), tick AS (
-    UPDATE duly.ticks SET outcome = 'skipped', why = 'the schedule was deleted', recorded_at = now()
-    FROM deleted
-    WHERE schedule = deleted.name AND outcome = 'waiting'
-)
+), {_WAITING_SKIPPED}
 SELECT version FROM deleted
 """

@@ -1,8 +1,8 @@
-"""Schedules under test: created as people do, and a relay's scheduler that polls when told to."""
+"""A schedule under test: created as people do, and a relay's scheduler that polls when told to."""
 
 import asyncio
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
@@ -17,8 +17,13 @@ from outbox.operations import schedules
 from outbox.operations.schedules import TickRecord
 from outbox.postgres.session_settings import connect_async
 
-HOURLY = "0 * * * *"
 NAME = "test.hourly"
+HOUR = timedelta(hours=1)
+
+
+def hourly() -> str:
+    """A cron expression of one tick an hour, the next of them in half an hour."""
+    return f"{(datetime.now(UTC).minute + 30) % 60} * * * *"
 
 
 class Timetable:
@@ -29,15 +34,15 @@ class Timetable:
         self._sql = sql
         self._url = database_url
 
-    def create(self, work: Work[Any], cron: str = HOURLY, **options: Any) -> None:
+    def create(self, work: Work[Any], cron: str | None = None, **options: Any) -> None:
         """Create it; nothing is due yet."""
         with Session(self._engine) as session, session.begin():
-            schedules.create(session, Schedule(NAME, cron, work, **options), by="ann")
+            schedules.create(session, Schedule(NAME, cron or hourly(), work, **options), by="ann")
 
     def go_back(self, ticks: int) -> datetime:
         """As if the schedule were that many hours older, and no relay had run since.
 
-        Returns the tick that is due first; the last one was due within the last hour.
+        Returns the tick that is due first; the last one was due half an hour ago.
         """
         move = """
         UPDATE duly.schedules SET next_due_at = next_due_at - %s * interval '1 hour'
@@ -89,6 +94,3 @@ class Timetable:
         assert row
         assert row[0] == row[1]
         return int(row[0])
-
-
-HOUR = timedelta(hours=1)
