@@ -169,6 +169,22 @@ RESCUER = [
     ),
 ]
 
+SCHEDULER = [
+    Moment("schedules not declared", "before", "outbox.maintenance.scheduler:declare"),
+    Moment("schedules declared", "after", "outbox.maintenance.scheduler:declare"),
+    Moment("tick due but not made", "before", "outbox.maintenance.scheduler:Scheduler._make"),
+    Moment(
+        "tick made but nobody told", "before", "outbox.maintenance.scheduler:Scheduler._tell_of_job"
+    ),
+    Moment("tick made and relay woken", "after", "outbox.maintenance.scheduler:Scheduler._make"),
+    Moment("ticks missed but not listed", "before", "outbox.maintenance.scheduler:Scheduler._skip"),
+    Moment("missed ticks listed", "after", "outbox.maintenance.scheduler:Scheduler._skip"),
+    Moment(
+        "waiting tick not made", "before", "outbox.maintenance.scheduler:Scheduler._make_waiting"
+    ),
+    Moment("waiting tick made", "after", "outbox.maintenance.scheduler:Scheduler._make_waiting"),
+]
+
 THREADS = [
     Moment("a worker thread", "instead", "dramatiq.worker:WorkerThread.process_message"),
     Moment("a consumer thread", "instead", "outbox.worker.broker:Consumer._hand_on"),
@@ -192,11 +208,13 @@ DUTIES = [
     ),
     Moment("the rescuer", "instead", "outbox.maintenance.rescuer:Rescuer._rescue"),
     Moment("the pruner", "instead", "outbox.maintenance.pruner:Pruner.walk"),
+    Moment("the scheduler", "instead", "outbox.maintenance.scheduler:Scheduler.poll"),
 ]
 
 ALL = [
     *(*API, *PEOPLE, *COMMAND, *CANCELLING, *RELAY, *REFUSED, *UNPUBLISHABLE, *LOST, *WORKER),
-    *(*STOPPING, *COLLECTOR, *DROPPED, *RESCUER, *THREADS, *DUTIES),
+    *(*STOPPING, *COLLECTOR, *DROPPED, *RESCUER, *SCHEDULER),
+    *(*THREADS, *DUTIES),
 ]
 
 

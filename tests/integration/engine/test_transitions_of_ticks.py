@@ -77,7 +77,8 @@ def test_a_tick_is_made_once_also_if_it_is_due_again(timetable: Timetable, by_ha
 
 def tick(by_hand: ByHand, **other: Any) -> list[dict[str, Any]]:
     """Take TICK for the schedule as it is, but for what is given."""
-    (row,) = by_hand.take("SELECT name, version, next_due_at AS due_at FROM duly.schedules")
+    read = "SELECT name, version, next_due_at AS due_at FROM duly.schedules WHERE name = %(name)s"
+    (row,) = by_hand.take(read, name=NAME)
     later = {"next_due_at": row["due_at"] + HOUR, "job_id": uuid4(), "held_back_seconds": 0}
     return by_hand.take(transitions.TICK, **row | later | other)
 
@@ -228,8 +229,11 @@ def test_a_waiting_tick_waits_while_its_schedule_is_paused_and_ends_with_it(
     timetable.go_back(2)
     timetable.poll()
     by_hand.take("UPDATE duly.jobs SET state = 'succeeded'")
+    assert by_hand.take(transitions.MAKE_WAITING, name="another", job_id=uuid4()) == []
     by_hand.take(transitions.PAUSE_SCHEDULE, name=NAME)
+    assert by_hand.take(transitions.WAITING_SCHEDULES) == []
     assert by_hand.take(transitions.MAKE_WAITING, name=NAME, job_id=uuid4()) == []
+    by_hand.take(transitions.RESUME_SCHEDULE, name=NAME)
     by_hand.take(transitions.DELETE_SCHEDULE, name=NAME, version=None)
     assert [(tick.outcome, tick.why) for tick in timetable.ticks()] == [
         ("made", None),
@@ -238,6 +242,30 @@ def test_a_waiting_tick_waits_while_its_schedule_is_paused_and_ends_with_it(
     by_hand.take("UPDATE duly.ticks SET outcome = 'waiting' WHERE why IS NOT NULL")
     assert by_hand.take(transitions.MAKE_WAITING, name=NAME, job_id=uuid4()) == []
     assert by_hand.take(transitions.WAITING_SCHEDULES) == []
+
+
+COPY = """
+INSERT INTO duly.schedules SELECT (jsonb_populate_record(old, %(other)s::text::jsonb)).*
+FROM duly.schedules AS old WHERE name = %(name)s
+"""
+
+
+def test_the_ticks_and_jobs_of_another_schedule_are_nothing_to_it(
+    timetable: Timetable, by_hand: ByHand
+) -> None:
+    timetable.create(NOTE(), **ALL | {"overlap": Overlap.QUEUE})
+    timetable.go_back(2)
+    by_hand.take(COPY, other='{"name": "another"}', name=NAME)
+    tick(by_hand)
+    timetable.poll()
+    made = "SELECT schedule, outcome FROM duly.ticks ORDER BY 1, due_at"
+    both = [("another", "made"), ("another", "waiting"), (NAME, "made"), (NAME, "waiting")]
+    assert [(row["schedule"], row["outcome"]) for row in by_hand.take(made)] == both
+    ended = "UPDATE duly.jobs SET state = 'succeeded' WHERE subject = %(of)s"
+    by_hand.take(ended, of=f"schedule:{NAME}")
+    timetable.poll()
+    assert timetable.outcomes() == ["made", "made"]
+    assert [(row["schedule"], row["outcome"]) for row in by_hand.take(made)][:2] == both[:2]
 
 
 def test_jitter_holds_the_job_back_and_not_the_tick(timetable: Timetable, by_hand: ByHand) -> None:
@@ -264,14 +292,13 @@ def test_a_schedule_that_cannot_be_made_stops_no_other(
 ) -> None:
     timetable.create(NOTE(), **ALL)
     timetable.go_back(1)
-    copy = """
-    INSERT INTO duly.schedules SELECT (jsonb_populate_record(old,
-        jsonb_build_object('name', %(name)s::text, 'cron', %(cron)s::text,
-                           'next_due_at', old.next_due_at - interval '1 hour'))).*
-    FROM duly.schedules AS old WHERE name = %(of)s
-    """
-    by_hand.take(copy, name="unreadable", cron="of the next release", of=NAME)
-    by_hand.take(copy, name="refused", cron="0 * * * *", of=NAME)
+    by_hand.take(COPY, other='{"name": "unreadable", "cron": "of the next release"}', name=NAME)
+    by_hand.take(COPY, other='{"name": "refused"}', name=NAME)
+    by_hand.take(
+        "UPDATE duly.schedules SET next_due_at = next_due_at - %(hour)s WHERE name <> %(name)s",
+        name=NAME,
+        hour=HOUR,
+    )
     by_hand.take("ALTER TABLE duly.ticks ADD CONSTRAINT no CHECK (schedule <> 'refused')")
     try:
         timetable.poll()

@@ -106,10 +106,11 @@ def test_what_cannot_be_is_refused_naming_the_field(
 
 
 def test_an_edit_to_what_cannot_be_is_refused(client: httpx2.Client, made: httpx2.Response) -> None:
-    for wrong in (
+    wrongs: list[dict[str, Any]] = [
         *({"cron": "0 0 30 2 *"}, {"zone": "Mars"}, {"kind": "webhook.deliver"}),
         *({"payload": {}}, {"kind": "invoice.render", "payload": {}}, {"name": "new"}),
-    ):
+    ]
+    for wrong in wrongs:
         assert problem(client.patch(PATH, json=wrong, headers=FIRST)) == (422, "validation")
     assert client.get(PATH).headers["ETag"] == '"1"'
 
