@@ -29,6 +29,8 @@ LONGEST_SLEEP_SECONDS = 1.0
 class Scheduler:
     """Declares the app's schedules once, then records each tick when it is due.
 
+    What was due before is made first, as it was declared then.
+
     Any number of schedulers may run at once: a tick's statement takes effect for one of them. Only
     Postgres's clock says what is due. If the process dies, a tick is either on record with its job,
     or made by another relay.
@@ -47,6 +49,8 @@ class Scheduler:
         async with await connect_async(self._database_url) as database:
             database.row_factory = namedtuple_row
             if self._to_declare is not None:
+                while not await self.poll(database):
+                    pass
                 await declare(database, self._to_declare)
                 self._to_declare = None
             while True:

@@ -7,6 +7,7 @@ from itertools import islice, takewhile
 from typing import Any
 from uuid import UUID
 
+from pydantic import ValidationError
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 from uuid_utils.compat import uuid7
@@ -24,6 +25,10 @@ from outbox.submission.pending import wake_up_after_commit
 MOST_BACKFILLED = 1_000
 """How many ticks one backfill makes."""
 MOST_SHOWN = 1_000
+MOST_LISTED = 10_000
+"""How many unmade ticks an edit or a deletion lists."""
+ACTS = {"run": "run now", "backfill": "backfilled"}
+"""Why a tick was made that no relay made."""
 
 
 class Refused(Exception):
@@ -63,10 +68,13 @@ class ScheduleRecord:
     updated_at: datetime
 
     def next_runs(self, most: int) -> list[datetime]:
-        """The next ticks, computed now. None while it is paused."""
+        """The next ticks, computed now. None while it is paused, or if nobody here can read it."""
         if self.next_due_at is None or self.paused_at is not None:
             return []
-        return list(islice(self._from(self.next_due_at), most))
+        try:
+            return list(islice(self._from(self.next_due_at), most))
+        except ValueError:  # of a later release, or a zone that this machine does not know
+            return []
 
     def between(self, since: datetime, until: datetime) -> Iterator[datetime]:
         """The ticks from `since` on, and before `until`."""
@@ -83,10 +91,14 @@ class ScheduleRecord:
         kind = kinds.get(self.kind)
         if kind is None:
             raise ValueError(f"kind: {self.kind} is no kind of this app")
+        try:
+            work = kind.parse(self.payload)
+        except ValidationError:  # whose text quotes the payload
+            raise ValueError(f"payload: {self.kind} has another one now") from None
         return Schedule(
             name=self.name,
             cron=self.cron,
-            work=kind.parse(self.payload),
+            work=work,
             zone=self.zone,
             overlap=Overlap(self.overlap),
             missed=Missed(self.missed),
@@ -158,10 +170,15 @@ def edit(
     They hold from the first tick after the commit. Returns the new version. Raises Unknown,
     Changed, and Refused if the app's code declares it.
     """
-    _refuse_if_declared(get(session, schedule.name), "edit")
+    before = get(session, schedule.name)
+    _refuse_if_declared(before, "edit")
     row = values(schedule, "runtime", now(session)) | {"version": version}
     found = _change(session, transitions.EDIT_SCHEDULE, row, "edit", by, why)
-    return found if found is not None else _raise_changed(session, schedule.name)
+    if found is None:
+        return int(_raise_changed(session, schedule.name))
+    if (before.cron, before.zone) != (schedule.cron, schedule.zone):
+        _list_unmade(session, before, "edited")
+    return found
 
 
 def pause(session: Session, name: str, *, by: str, why: str | None = None) -> int:
@@ -178,10 +195,12 @@ def delete(
     session: Session, name: str, version: int | None = None, *, by: str, why: str | None = None
 ) -> None:
     """End it. Its ticks and jobs stay, running ones go on. Raises as `edit` does."""
-    _refuse_if_declared(get(session, name), "delete")
+    before = get(session, name)
+    _refuse_if_declared(before, "delete")
     row = {"name": name, "version": version}
     if _change(session, transitions.DELETE_SCHEDULE, row, "delete", by, why) is None:
         _raise_changed(session, name)
+    _list_unmade(session, before, "deleted")
 
 
 def run(session: Session, name: str, *, by: str, why: str | None = None) -> UUID:
@@ -226,7 +245,7 @@ def _make(
         "name": name,
         "due_at": list(due),
         "job_id": [uuid7() for _ in due],
-        "why": act,
+        "why": ACTS[act],
         "by": acts.named(by),
     }
     made = session.connection().exec_driver_sql(transitions.MAKE_TICKS, asked).all()
@@ -236,6 +255,17 @@ def _make(
     if jobs:
         wake_up_after_commit(session)
     return jobs
+
+
+def _list_unmade(session: Session, before: ScheduleRecord, act: str) -> None:
+    """List the ticks that were due and not yet made: the act has taken them from the relays."""
+    due = before.between(before.next_due_at, now(session)) if before.next_due_at else ()
+    asked = {
+        "name": before.name,
+        "due_at": list(islice(due, MOST_LISTED)),
+        "why": f"the schedule was {act} before a relay made it",
+    }
+    session.connection().exec_driver_sql(transitions.LIST_UNMADE, asked)
 
 
 def _switch(

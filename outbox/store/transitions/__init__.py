@@ -61,6 +61,7 @@ from outbox.store.transitions.schedules import (
 )
 from outbox.store.transitions.submit import SUBMIT, SUBMIT_ALL
 from outbox.store.transitions.ticks import (
+    LIST_UNMADE,
     MAKE_TICKS,
     MAKE_WAITING,
     NEXT_TICKS,
@@ -88,6 +89,7 @@ __all__ = [
     "EDIT_SCHEDULE",
     "JOB_EXISTS",
     "KEEP_FOREIGN",
+    "LIST_UNMADE",
     "LOCK_EVENTS",
     "MAKE_TICKS",
     "MAKE_WAITING",

@@ -5,12 +5,13 @@ relays makes it, and a crash leaves it made or not made. The key of `ticks` keep
 made again, whatever sets `next_due_at` back: an edit while Postgres's clock is behind.
 """
 
-# Relay: the schedules whose ticks come next, those that are due among them, earliest first.
+# Relay: the schedules whose ticks come next, those that are due among them, earliest first. A time
+# that Python cannot represent is left out.
 NEXT_TICKS = """
 SELECT name, cron, zone, version, missed, catch_up_seconds, jitter_seconds,
        next_due_at, now() AS now
 FROM duly.schedules
-WHERE deleted_at IS NULL AND next_due_at IS NOT NULL
+WHERE deleted_at IS NULL AND next_due_at BETWEEN '2000-01-01' AND '9999-01-01'
 ORDER BY next_due_at
 LIMIT 1000
 """
@@ -115,7 +116,7 @@ SELECT tick.due_at FROM due LEFT JOIN tick ON true
 
 # Relay: the schedules that have a tick waiting for an earlier tick's job to end.
 WAITING_SCHEDULES = """
-SELECT DISTINCT tick.schedule, schedule.jitter_seconds
+SELECT DISTINCT tick.schedule
 FROM duly.ticks AS tick
 JOIN duly.schedules AS schedule ON schedule.name = tick.schedule
 WHERE tick.outcome = 'waiting' AND schedule.deleted_at IS NULL AND schedule.paused_at IS NULL
@@ -163,6 +164,13 @@ WITH schedule AS (
 ), job AS ({_JOB.format(held_back="interval '0'", of="schedule", by="%(by)s::text")}
 )
 SELECT due_at, job_id FROM tick ORDER BY due_at
+"""
+
+# A person, who edits or deletes a schedule: lists the ticks that were due before and not yet made.
+LIST_UNMADE = """
+INSERT INTO duly.ticks (schedule, due_at, outcome, why)
+SELECT %(name)s, due_at, 'skipped', %(why)s FROM unnest(%(due_at)s::timestamptz[]) AS due_at
+ON CONFLICT DO NOTHING
 """
 
 # Relay: deletes ticks due longer ago than the retention, but those that wait.

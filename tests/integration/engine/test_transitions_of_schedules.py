@@ -6,16 +6,19 @@ from typing import Any
 
 import psycopg
 import pytest
+from pydantic import BaseModel
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
-from outbox import Kinds, Missed, Overlap, Schedule
+from outbox import Kind, Kinds, Missed, Overlap, Schedule
+from outbox.maintenance.scheduler import Scheduler
 from outbox.operations import acts, schedules
 from outbox.operations.acts import Act, ActFilter
 from outbox.operations.schedules import Changed, Refused, ScheduleRecord, Unknown
 from tests.support.engine.by_hand import ByHand
-from tests.support.engine.line import note_kind
+from tests.support.engine.line import note_kind, run_aside
 from tests.support.engine.schedules import HOUR, NAME, Timetable, hourly
+from tests.support.wait import wait_for
 
 NOTE = note_kind("q")
 ALL: dict[str, Any] = {
@@ -65,6 +68,12 @@ def acted(engine: Engine) -> Callable[[], list[Act]]:
             return [act for act in acts.find(session, ActFilter()) if act.id > before]
 
     return acted
+
+
+class Other(BaseModel):
+    """A payload that the tests' notes are none of."""
+
+    needed: int
 
 
 def yearly(**other: Any) -> Schedule:
@@ -122,7 +131,9 @@ def test_an_edit_holds_from_the_first_tick_after_it(
     assert do(schedules.edit, yearly(cron=f"{later} * * * *", **ALL), 1) == 2
     assert datetime.now(UTC) < shown().next_due_at <= datetime.now(UTC) + HOUR
     timetable.poll()
-    assert timetable.ticks() == []
+    why = "the schedule was edited before a relay made it"
+    assert [(tick.outcome, tick.why) for tick in timetable.ticks()] == [("skipped", why)] * 3
+    assert timetable.jobs() == 0
 
 
 def test_an_edit_of_the_work_leaves_the_next_tick_alone(
@@ -290,10 +301,42 @@ def test_a_schedule_deleted_while_its_job_runs_leaves_the_job_alone(
     assert [tick.job_id for tick in timetable.ticks()] == [made.job_id]
 
 
+def test_a_deletion_lists_what_was_due_before(timetable: Timetable, do: Do) -> None:
+    timetable.create(NOTE(), **ALL)
+    timetable.go_back(2)
+    do(schedules.delete, NAME)
+    why = "the schedule was deleted before a relay made it"
+    assert [(tick.outcome, tick.why) for tick in timetable.ticks()] == [("skipped", why)] * 2
+
+
+def test_what_was_due_before_a_deploy_is_made_first(
+    timetable: Timetable, database_url: str
+) -> None:
+    timetable.create(NOTE(), **ALL)
+    timetable.go_back(2)
+    declared = yearly()
+    stop = run_aside(Scheduler(database_url, [declared], lambda: None).run)
+    try:
+        wait_for("the deploy", lambda: timetable.schedule().cron == declared.cron)
+    finally:
+        stop()
+    assert timetable.outcomes() == ["made"] * 2
+
+
 def test_a_kind_that_is_gone_is_named(do: Do, shown: Do) -> None:
     do(schedules.create, yearly())
     with pytest.raises(ValueError, match=r"kind: test\.note is no kind of this app"):
         shown().schedule(Kinds())
+    with pytest.raises(ValueError, match=r"^payload: test\.note has another one now$"):
+        shown().schedule(Kinds(Kind("test.note", Other, queue="q")))
+
+
+def test_a_schedule_that_nobody_here_can_read_is_shown_without_its_next_runs(
+    do: Do, shown: Do, by_hand: ByHand
+) -> None:
+    do(schedules.create, yearly())
+    by_hand.take("UPDATE duly.schedules SET zone = 'Mars/Phobos'")
+    assert shown().next_runs(3) == []
 
 
 def test_schedules_are_listed_by_name(engine: Engine, do: Do) -> None:

@@ -14,7 +14,7 @@ from outbox import Schedule, Work
 from outbox.maintenance import scheduler
 from outbox.maintenance.scheduler import Scheduler
 from outbox.operations import schedules
-from outbox.operations.schedules import TickRecord
+from outbox.operations.schedules import ScheduleRecord, TickRecord
 from outbox.postgres.session_settings import connect_async
 
 NAME = "test.hourly"
@@ -80,6 +80,11 @@ class Timetable:
         """What is on record, the earliest first."""
         with Session(self._engine) as session:
             return schedules.ticks(session, NAME, limit=5_000)[::-1]
+
+    def schedule(self) -> ScheduleRecord:
+        """As it is now."""
+        with Session(self._engine) as session:
+            return schedules.get(session, NAME)
 
     def outcomes(self) -> list[str]:
         """Of each tick, the earliest first."""

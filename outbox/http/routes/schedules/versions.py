@@ -10,6 +10,8 @@ from outbox.http.problems import types
 from outbox.http.problems.problem import Problem
 from outbox.operations.schedules import Changed, Refused, Unknown
 
+NO_VERSION = 0
+
 
 def etag(version: int) -> dict[str, str]:
     """The header that says which version an answer has."""
@@ -30,9 +32,8 @@ async def _version(
     if if_match is None:
         raise Problem(types.IF_MATCH, "the schedule's ETag is needed as If-Match")
     given = if_match.strip().strip('"')
-    if not (given.isascii() and given.isdecimal() and len(given) < 10):
-        raise Problem(types.CHANGED, "If-Match is no ETag of a schedule")
-    return int(given)
+    is_one = given.isascii() and given.isdecimal() and len(given) < 10
+    return int(given) if is_one else NO_VERSION
 
 
 KnownVersion = Annotated[int, Depends(_version)]
