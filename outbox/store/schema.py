@@ -183,7 +183,7 @@ schedules = Table(
     _timestamp("updated_at", now=True),
     _timestamp("deleted_at"),
     CheckConstraint(_in("source", ("code", "runtime")), name="schedules_source"),
-    Index("schedules_due", "next_due_at", postgresql_where=text("deleted_at IS NULL")),
+    Index("schedules_due", "next_due_at"),
 )
 
 ticks = Table(

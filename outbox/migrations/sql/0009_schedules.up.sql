@@ -24,7 +24,7 @@ CREATE TABLE duly.schedules (
     CONSTRAINT schedules_pkey PRIMARY KEY (name),
     CONSTRAINT schedules_source CHECK (source IN ('code', 'runtime'))
 );
-CREATE INDEX schedules_due ON duly.schedules (next_due_at) WHERE deleted_at IS NULL;
+CREATE INDEX schedules_due ON duly.schedules (next_due_at);
 CREATE TABLE duly.ticks (
     schedule TEXT NOT NULL,
     due_at TIMESTAMP WITH TIME ZONE NOT NULL,

@@ -11,7 +11,7 @@ NEXT_TICKS = """
 SELECT name, cron, zone, version, missed, catch_up_seconds, jitter_seconds,
        next_due_at, now() AS now
 FROM duly.schedules
-WHERE deleted_at IS NULL AND next_due_at BETWEEN '2000-01-01' AND '9999-01-01'
+WHERE next_due_at BETWEEN '2000-01-01' AND '9999-01-01'
 ORDER BY next_due_at
 LIMIT 1000
 """
@@ -35,15 +35,16 @@ _JOB = """
     SELECT tick.job_id, kind, queue, priority, payload,
            greatest(now(), tick.due_at + {held_back}),
            attempt_budget, attempt_budget, coalesce(subject, 'schedule:' || name), {by}
-    FROM tick JOIN {of} AS schedule ON schedule.name = tick.schedule
-    WHERE tick.outcome = 'made'
+    FROM tick, {of} AS schedule{only}
     RETURNING id, dispatch, kind, queue, priority, run_at
 ), event AS (
     INSERT INTO duly.outbox_events (job_id, dispatch, kind, queue, priority, available_at)
     SELECT id, dispatch, kind, queue, priority, run_at FROM job
 """
-"""Submits the job of each tick made."""
+"""Submits the job of each tick made, of one schedule."""
 
+_BY = "'schedule:' || name"
+_ONLY_MADE = " WHERE tick.outcome = 'made'"
 _HELD_BACK = "%(held_back_seconds)s * interval '1 second'"
 
 # Relay: records a due tick, and submits its job unless the schedule is paused, or `overlap` says no
@@ -56,7 +57,7 @@ WITH due AS (
     WHERE name = %(name)s AND version = %(version)s AND next_due_at = %(due_at)s
       AND next_due_at <= now() AND deleted_at IS NULL
     RETURNING *
-), live AS ({_LIVE.format(of="due")} AND due.overlap <> 'allow'
+), live AS ({_LIVE.format(of="due")}
 ), judged AS (
     SELECT due.name, due.overlap,
            CASE WHEN due.paused_at IS NOT NULL THEN 'the schedule was paused'
@@ -89,12 +90,12 @@ WITH due AS (
     RETURNING id, state, kind
 ), withdrawn AS (
     DELETE FROM duly.outbox_events USING cancelled WHERE job_id = cancelled.id
-), job AS ({_JOB.format(held_back=_HELD_BACK, of="due", by="'schedule:' || name")}
+), job AS ({_JOB.format(held_back=_HELD_BACK, of="due", by=_BY, only=_ONLY_MADE)}
 )
 SELECT tick.outcome, tick.why, due.kind, due.queue,
        ARRAY(SELECT id FROM cancelled WHERE state = 'cancelled') AS cancelled,
        ARRAY(SELECT kind FROM cancelled WHERE state = 'cancelled') AS cancelled_kinds
-FROM due LEFT JOIN tick ON tick.schedule = due.name
+FROM due LEFT JOIN tick ON true
 """
 
 # Relay: records ticks that are skipped, from the earliest that is not on record.
@@ -143,7 +144,7 @@ WITH waiting AS (
     WHERE tick.schedule = waiting.name AND tick.due_at = waiting.due_at
       AND tick.outcome = 'waiting' AND NOT EXISTS (SELECT FROM live)
     RETURNING tick.schedule, tick.due_at, tick.outcome, tick.job_id
-), job AS ({_JOB.format(held_back="interval '0'", of="waiting", by="'schedule:' || name")}
+), job AS ({_JOB.format(held_back="interval '0'", of="waiting", by=_BY, only="")}
 )
 SELECT tick.due_at, waiting.kind, waiting.queue FROM tick, waiting
 """
@@ -161,9 +162,9 @@ WITH schedule AS (
     SET outcome = 'made', why = excluded.why, job_id = excluded.job_id, recorded_at = now()
     WHERE old.outcome = 'skipped'
     RETURNING schedule, due_at, outcome, job_id
-), job AS ({_JOB.format(held_back="interval '0'", of="schedule", by="%(by)s::text")}
+), job AS ({_JOB.format(held_back="interval '0'", of="schedule", by="%(by)s::text", only="")}
 )
-SELECT due_at, job_id FROM tick ORDER BY due_at
+SELECT due_at, job_id FROM tick
 """
 
 # A person, who edits or deletes a schedule: lists the ticks that were due before and not yet made.
@@ -175,8 +176,5 @@ ON CONFLICT DO NOTHING
 
 # Relay: deletes ticks due longer ago than the retention, but those that wait.
 PRUNE_TICKS = """
-DELETE FROM duly.ticks AS tick
-USING duly.schedules AS schedule
-WHERE tick.schedule = schedule.name AND tick.due_at < now() - %(retention)s
-  AND tick.outcome <> 'waiting'
+DELETE FROM duly.ticks WHERE due_at < now() - %(retention)s AND outcome <> 'waiting'
 """

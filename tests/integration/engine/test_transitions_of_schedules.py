@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import psycopg
 import pytest
@@ -15,6 +16,7 @@ from outbox.maintenance.scheduler import Scheduler
 from outbox.operations import acts, schedules
 from outbox.operations.acts import Act, ActFilter
 from outbox.operations.schedules import Changed, Refused, ScheduleRecord, Unknown
+from outbox.store import transitions
 from tests.support.engine.by_hand import ByHand
 from tests.support.engine.line import note_kind, run_aside
 from tests.support.engine.schedules import HOUR, NAME, Timetable, hourly
@@ -245,6 +247,7 @@ def test_only_the_code_changes_what_it_declares(timetable: Timetable, do: Do) ->
 def test_a_schedule_runs_now_even_if_it_is_paused(
     timetable: Timetable, do: Do, acted: Do, by_hand: ByHand
 ) -> None:
+    do(schedules.create, yearly(name="another"))
     do(schedules.create, yearly())
     do(schedules.pause, NAME)
     made = [do(schedules.run, NAME, why="now") for _ in range(2)]
@@ -321,6 +324,16 @@ def test_what_was_due_before_a_deploy_is_made_first(
     finally:
         stop()
     assert timetable.outcomes() == ["made"] * 2
+
+
+def test_what_was_deleted_meanwhile_makes_no_job(
+    timetable: Timetable, do: Do, by_hand: ByHand
+) -> None:
+    do(schedules.create, yearly())
+    do(schedules.delete, NAME)
+    asked = {"name": NAME, "due_at": [datetime.now(UTC)], "job_id": [uuid4()]}
+    assert by_hand.take(transitions.MAKE_TICKS, **asked, why="", by="ann") == []
+    assert timetable.ticks() == []
 
 
 def test_a_kind_that_is_gone_is_named(do: Do, shown: Do) -> None:

@@ -1,5 +1,6 @@
 """Each tick of a schedule makes exactly one job, or is listed with why it made none."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -12,7 +13,7 @@ from outbox import Actor, Missed, Overlap
 from outbox.events import TickMade, TickSkipped, on
 from outbox.maintenance.scheduler import Scheduler
 from outbox.store import transitions
-from tests.support.engine.by_hand import ByHand
+from tests.support.engine.by_hand import WAITING, ByHand
 from tests.support.engine.line import Line, do_nothing, note_kind, run_aside
 from tests.support.engine.schedules import HOUR, NAME, Timetable
 from tests.support.wait import wait_for
@@ -254,18 +255,77 @@ def test_the_ticks_and_jobs_of_another_schedule_are_nothing_to_it(
     timetable: Timetable, by_hand: ByHand
 ) -> None:
     timetable.create(NOTE(), **ALL | {"overlap": Overlap.QUEUE})
-    timetable.go_back(2)
     by_hand.take(COPY, other='{"name": "another"}', name=NAME)
-    tick(by_hand)
+    earlier = "UPDATE duly.schedules SET next_due_at = next_due_at - %(n)s WHERE name = 'another'"
+    by_hand.take(earlier, n=3 * HOUR)
     timetable.poll()
-    made = "SELECT schedule, outcome FROM duly.ticks ORDER BY 1, due_at"
-    both = [("another", "made"), ("another", "waiting"), (NAME, "made"), (NAME, "waiting")]
-    assert [(row["schedule"], row["outcome"]) for row in by_hand.take(made)] == both
+    timetable.go_back(2)
+    tick(by_hand)
+    tick(by_hand)
+    assert timetable.outcomes() == ["made", "waiting"]
     ended = "UPDATE duly.jobs SET state = 'succeeded' WHERE subject = %(of)s"
     by_hand.take(ended, of=f"schedule:{NAME}")
     timetable.poll()
     assert timetable.outcomes() == ["made", "made"]
-    assert [(row["schedule"], row["outcome"]) for row in by_hand.take(made)][:2] == both[:2]
+    of_another = "SELECT outcome FROM duly.ticks WHERE schedule = 'another' ORDER BY due_at"
+    left = [row["outcome"] for row in by_hand.take(of_another)]
+    assert left == ["made", "waiting", "waiting"]
+
+
+def test_a_tick_does_not_overtake_one_that_waits(timetable: Timetable, by_hand: ByHand) -> None:
+    timetable.create(NOTE(), **ALL | {"overlap": Overlap.QUEUE})
+    timetable.go_back(3)
+    tick(by_hand)
+    tick(by_hand)
+    by_hand.take("UPDATE duly.jobs SET state = 'succeeded'")
+    tick(by_hand)
+    assert timetable.outcomes() == ["made", "waiting", "waiting"]
+
+
+def test_a_job_is_in_the_way_however_many_ticks_were_skipped_since(timetable: Timetable) -> None:
+    timetable.create(NOTE(), **ALL | {"overlap": Overlap.SKIP})
+    timetable.go_back(150)
+    timetable.poll()
+    assert timetable.outcomes() == ["made"] + ["skipped"] * 149
+
+
+def test_a_tick_that_makes_no_job_cancels_none(timetable: Timetable, by_hand: ByHand) -> None:
+    timetable.create(NOTE(), **ALL | {"overlap": Overlap.CANCEL_OTHER})
+    timetable.go_back(2)
+    tick(by_hand)
+    by_hand.take(transitions.PAUSE_SCHEDULE, name=NAME)
+    tick(by_hand)
+    assert timetable.outcomes() == ["made", "skipped"]
+    assert states(by_hand) == ["queued"]
+
+
+def test_a_job_that_ends_meanwhile_is_not_cancelled(
+    timetable: Timetable, by_hand: ByHand, other_hand: ByHand
+) -> None:
+    timetable.create(NOTE(), **ALL | {"overlap": Overlap.CANCEL_OTHER})
+    timetable.go_back(2)
+    tick(by_hand)
+    (job,) = by_hand.take("SELECT id FROM duly.jobs")
+    assert by_hand.claim(job["id"])
+    with ThreadPoolExecutor() as aside:
+        with other_hand.connection.transaction():
+            other_hand.succeed(job["id"])
+            ticking = aside.submit(tick, by_hand)
+            wait_for("it waits", lambda: other_hand.take(WAITING))
+        assert ticking.result(60)[0]["cancelled"] == []
+    ended = by_hand.job(job["id"])
+    assert (ended["state"], ended["cancel_requested_at"]) == ("succeeded", None)
+    assert ended["finished_at"]
+
+
+def test_schedules_that_are_not_due_hide_none_that_is(
+    timetable: Timetable, by_hand: ByHand
+) -> None:
+    timetable.create(NOTE(), **ALL)
+    by_hand.take(COPY, other='{"name": "another"}', name=NAME)
+    timetable.go_back(1)
+    timetable.poll()
+    assert timetable.outcomes() == ["made"]
 
 
 def test_jitter_holds_the_job_back_and_not_the_tick(timetable: Timetable, by_hand: ByHand) -> None:
