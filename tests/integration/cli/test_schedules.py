@@ -3,6 +3,7 @@
 import psycopg
 
 from tests.integration.cli.conftest import Duly
+from tests.support.wait import wait_for
 
 PAYLOAD = '{"to": "bob@example.org", "subject": "Hi", "text": "between us"}'
 NIGHTLY = (
@@ -67,3 +68,16 @@ def test_what_cannot_be_is_refused_with_the_reason(duly: Duly) -> None:
         done = duly("schedules", *arguments)
         assert (done.returncode, done.stdout, why in done.stderr) == (code, "", True), done.stderr
     assert "0 2 * * *" in duly("schedules", "list").stdout
+
+
+def test_a_relay_writes_what_the_apps_code_declares(
+    duly: Duly, sql_now: psycopg.Connection
+) -> None:
+    duly.environment["DULY_APP"] = "tests.integration.cli.scheduled_app:duly"
+    declared = "SELECT name, source, kind FROM duly.schedules"
+    with duly.start("relay") as relay:
+        wait_for("it is declared", lambda: sql_now.execute(declared).fetchall())
+        relay.terminate()
+        relay.communicate(timeout=30)
+    assert sql_now.execute(declared).fetchall() == [("sweep.yearly", "code", "test.sweep")]
+    assert duly.json("schedules", "show", "sweep.yearly")["source"] == "code"
