@@ -31,6 +31,14 @@ INVOICE = {
     ],
 }
 
+NIGHTLY = {
+    "name": "demo.nightly",
+    "cron": "0 2 * * *",
+    "zone": "Europe/Berlin",
+    "kind": "email.send",
+    "payload": {"to": "ada@example.com", "subject": "Good night", "text": "All is well."},
+}
+
 
 class Demo:
     """The story, told to whoever runs it."""
@@ -51,6 +59,7 @@ class Demo:
             self._follow(job["id"])
         self._show_what_arrived(invoice)
         self._fail_and_replay(endpoint)
+        self._show_schedule()
         self._farewell()
 
     def _start(self) -> None:
@@ -158,6 +167,15 @@ class Demo:
         self._answer_with(204, endpoint)
         self._duly("dlq", "replay", str(letter["id"]), "--why", "receiver mended", "--yes")
         self._follow(dead["id"])
+
+    def _show_schedule(self) -> None:
+        title("A schedule: a mail every night at two, by the clocks of Berlin")
+        made = self._api.post("/v1/schedules", json=NIGHTLY)
+        if made.status_code != 409:  # an earlier run of the demo has made it
+            made.raise_for_status()
+        for due_at in self._get(f"/v1/schedules/{NIGHTLY['name']}")["next_runs"][:3]:
+            tell(f"it will run at {due_at}")
+        tell(f"what it made, and what it skipped and why: duly schedules show {NIGHTLY['name']}")
 
     def _farewell(self) -> None:
         title("All of it goes on running")

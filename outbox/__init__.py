@@ -8,6 +8,7 @@ Reading order:
 - relay: publishes outbox events to RabbitMQ
 - worker: claims jobs, runs actors, records how each attempt ended
 - maintenance: rescues the jobs of dead workers, collects dead letters, prunes finished jobs
+- schedules: when the ticks of a schedule are due
 - operations: what people do with jobs and dead letters, and the record of it
 - testing: helps an app's own tests
 - events: what happens to jobs, for an app that subscribes to it
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from outbox.job import Job
     from outbox.kinds import Kind, Kinds, Priority, Work
     from outbox.retry import Retry
+    from outbox.schedules.schedule import Missed, Overlap, Schedule
     from outbox.submission.sessions import job_sessions
     from outbox.submission.submit import SubmittedJob, submit, submit_all
 
@@ -39,8 +41,11 @@ __all__ = [
     "JobCancelled",
     "Kind",
     "Kinds",
+    "Missed",
+    "Overlap",
     "Priority",
     "Retry",
+    "Schedule",
     "Snooze",
     "SubmittedJob",
     "Superseded",
@@ -59,6 +64,7 @@ _MODULES = {
     "outbox.job": ("Job",),
     "outbox.kinds": ("Kind", "Kinds", "Priority", "Work"),
     "outbox.retry": ("Retry",),
+    "outbox.schedules.schedule": ("Missed", "Overlap", "Schedule"),
     "outbox.submission.sessions": ("job_sessions",),
     "outbox.submission.submit": ("SubmittedJob", "submit", "submit_all"),
 }

@@ -13,13 +13,14 @@ from outbox.actors import Actors
 from outbox.kinds import Kinds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from contextlib import AbstractAsyncContextManager
 
     from fastapi import APIRouter, FastAPI
     from fastapi.openapi.models import Example
 
     from outbox.http.routes.submit_job import NeededScope
+    from outbox.schedules.schedule import Schedule
     from outbox.settings import Settings
 
 
@@ -38,7 +39,8 @@ class Duly:
     `api` names a function that makes the app's FastAPI, as `module:name`. Without it, `duly api`
     serves only the library's router. `migrations` names the app's package of Alembic migrations:
     `duly migrate` runs them after the library's. `tables` are the app's own tables:
-    `duly migrate --grant-to` grants rights on them too.
+    `duly migrate --grant-to` grants rights on them too. A relay writes `schedules`
+    when it starts. Raises ValueError if two have the same name, or one a kind of another app.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class Duly:
         api: str | None = None,
         migrations: str | None = None,
         tables: MetaData | None = None,
+        schedules: Sequence[Schedule] = (),
     ) -> None:
         self.kinds = kinds
         self._open_kinds = open_kinds or Kinds()
@@ -62,6 +65,7 @@ class Duly:
         self.settings = settings
         self.check = check
         self.tables = tables or MetaData()
+        self.schedules = _checked(schedules, kinds)
         self._migrations = migrations
         self._actors = actors
         self._api = api
@@ -101,6 +105,15 @@ class Duly:
         from outbox.http.platform import running
 
         return running(app, self.kinds, self.settings())
+
+
+def _checked(schedules: Sequence[Schedule], kinds: Kinds) -> Sequence[Schedule]:
+    if len({each.name for each in schedules}) != len(schedules):
+        raise ValueError("two schedules have the same name")
+    for each in schedules:
+        if kinds.get(each.work.kind.name) is not each.work.kind:
+            raise ValueError(f"schedule {each.name}: {each.work.kind.name} is no kind of this app")
+    return schedules
 
 
 def _imported(reference: str) -> Any:

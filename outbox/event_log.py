@@ -14,6 +14,8 @@ from outbox.events import (
     Snoozed,
     Succeeded,
     Superseded,
+    TickMade,
+    TickSkipped,
     on,
 )
 
@@ -30,6 +32,8 @@ def subscribe() -> None:
     on(Rescued, _rescued)
     on(Died, _died)
     on(Cancelled, _cancelled)
+    on(TickMade, _tick_made)
+    on(TickSkipped, _tick_skipped)
 
 
 def _succeeded(event: Succeeded) -> None:
@@ -66,6 +70,16 @@ def _died(event: Died) -> None:
 
 def _cancelled(event: Cancelled) -> None:
     log.info("cancelled", **_job(event))
+
+
+def _tick_made(event: TickMade) -> None:
+    fields = {"schedule": event.schedule, "due_at": event.due_at.isoformat()}
+    log.info("tick made", **fields, **_job(event))
+
+
+def _tick_skipped(event: TickSkipped) -> None:
+    due_at = event.due_at.isoformat()
+    log.warning("tick skipped", schedule=event.schedule, due_at=due_at, why=event.why)
 
 
 def _job(event: JobEvent) -> dict[str, Any]:

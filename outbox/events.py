@@ -204,6 +204,24 @@ class Discarded(Event):
     why: str | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TickMade(JobEvent):
+    """Relay: a tick of a schedule was due, and its job is queued."""
+
+    queue: str
+    schedule: str
+    due_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TickSkipped(Event):
+    """Relay: a tick of a schedule made no job: it was missed, paused, or overlaps another."""
+
+    schedule: str
+    due_at: datetime
+    why: str
+
+
 E = TypeVar("E", bound=Event)
 Subscriber = Callable[[Any], object]
 _SUBSCRIBERS: list[tuple[type[Event], Subscriber]] = []

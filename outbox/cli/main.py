@@ -33,6 +33,7 @@ SINGLE = {
 GROUPS = {
     "jobs": "Submit, list, show, cancel, reschedule, watch and wait for jobs.",
     "dlq": "List, show, replay and discard dead letters.",
+    "schedules": "List, show, create, edit, pause, run and delete schedules.",
     "keys": "Create, list and revoke API keys.",
     "acts": "List and show what people did, and why.",
 }

@@ -16,6 +16,7 @@ from outbox.http.routes import (
     workers,
 )
 from outbox.http.routes.dead_letters import handlers as dead_letters
+from outbox.http.routes.schedules import handlers as schedules
 from outbox.http.routes.submit_job import NeededScope
 from outbox.kinds import Kinds
 
@@ -29,6 +30,7 @@ def create_router(
         router.include_router(submit_job.create_router(open_kinds, needed_scope, examples))
     for module in (jobs, reschedule_job, overdue_jobs, dead_letters):
         router.include_router(module.router)
+    router.include_router(schedules.create_router(open_kinds, needed_scope))
     router.include_router(kinds.create_router(open_kinds))
     for module in (queues, workers, health, index, problems):
         router.include_router(module.router)

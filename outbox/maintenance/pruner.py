@@ -1,4 +1,4 @@
-"""Deletes finished jobs once their retention is over."""
+"""Deletes finished jobs, and ticks of schedules, once their retention is over."""
 
 import asyncio
 import time
@@ -49,6 +49,7 @@ class Pruner:
             while True:
                 if pruned := await self.walk(database):
                     log.info("finished jobs deleted", jobs=pruned, older_than=str(self._retention))
+                await database.execute(transitions.PRUNE_TICKS, {"retention": self._retention})
                 await asyncio.sleep(WALK_INTERVAL_SECONDS)
 
     async def walk(self, database: AsyncConnection[Any]) -> int:

@@ -1,4 +1,4 @@
-"""The relay process: publishes, collects dead letters, rescues, expires, prunes, listens.
+"""The relay process: publishes, collects dead letters, makes ticks, rescues, expires, prunes.
 
 Each duty has its own connections, so that none waits for another. One that fails is restarted after
 a growing backoff, whether it lost Postgres or RabbitMQ or has a bug; the others go on.
@@ -8,7 +8,7 @@ import asyncio
 import faulthandler
 import signal
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 
 import psycopg
@@ -22,8 +22,10 @@ from outbox.maintenance.expirer import Expirer
 from outbox.maintenance.outages import is_outage
 from outbox.maintenance.pruner import Pruner
 from outbox.maintenance.rescuer import Rescuer
+from outbox.maintenance.scheduler import Scheduler
 from outbox.postgres.refused_records import first_line
 from outbox.relay.loop import Relay
+from outbox.schedules.schedule import Schedule
 from outbox.submission.wake_up import listen
 
 log = structlog.get_logger(__name__)
@@ -50,6 +52,7 @@ async def run(
     silence: timedelta = timedelta(seconds=10),
     patience: timedelta = timedelta(seconds=30),
     retention: timedelta | None = timedelta(days=30),
+    schedules: Sequence[Schedule] = (),
 ) -> None:
     """Run all duties until SIGTERM or SIGINT; what is in flight is settled first.
 
@@ -57,7 +60,8 @@ async def run(
     only polls. `queues` are served from the start, others as soon as they have events or workers.
     A worker's jobs are rescued once it has sent no heartbeat for `silence`. A job that is published
     but unclaimed for `patience` is published again if the broker has lost its message. Jobs that
-    succeeded or were cancelled are deleted after `retention`, or never if it is None.
+    succeeded or were cancelled are deleted after `retention`, or never if it is None. `schedules`
+    are those that the app's code declares.
 
     A batch that Postgres or RabbitMQ does not answer for is given up DRAIN_SECONDS after the
     signal, and another relay publishes it again. This then returns and leaves asyncio tasks that
@@ -73,6 +77,7 @@ async def run(
         "rescuer": rescuer.run,
         "expirer": Expirer(database_url).run,
         "upkeep": lambda: upkeep.run(database_url),
+        "scheduler": Scheduler(database_url, schedules, on_tick=relay.wake_up).run,
         "listener": lambda: listen(listen_url or database_url, relay.wake_up),
     }
     if retention is not None:

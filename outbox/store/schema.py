@@ -173,6 +173,48 @@ dead_letters = Table(
     Index("dead_letters_open", "id", postgresql_where=text("closed_at IS NULL")),
 )
 
+schedules = Table(
+    "schedules",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("source", Text, nullable=False),
+    Column("cron", Text, nullable=False),
+    Column("zone", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("queue", Text, nullable=False),
+    Column("priority", SmallInteger, nullable=False),
+    Column("payload", JSONB, nullable=False),
+    Column("attempt_budget", Integer, nullable=False),
+    Column("subject", Text),
+    Column("overlap", Text, nullable=False),
+    Column("missed", Text, nullable=False),
+    Column("catch_up_seconds", Integer, nullable=False),
+    Column("jitter_seconds", Integer, nullable=False),
+    Column("version", Integer, nullable=False, server_default=text("1")),
+    # The earliest tick that is not in `ticks`; NULL if none will come.
+    _timestamp("next_due_at"),
+    _timestamp("paused_at"),
+    _timestamp("created_at", now=True),
+    _timestamp("updated_at", now=True),
+    _timestamp("deleted_at"),
+    CheckConstraint(_in("source", ("code", "runtime")), name="schedules_source"),
+    Index("schedules_due", "next_due_at"),
+)
+
+ticks = Table(
+    "ticks",
+    metadata,
+    Column("schedule", Text, primary_key=True),
+    Column("due_at", DateTime(timezone=True), primary_key=True),
+    Column("outcome", Text, nullable=False),
+    Column("why", Text),
+    Column("job_id", Uuid),
+    _timestamp("recorded_at", now=True),
+    CheckConstraint(_in("outcome", ("made", "waiting", "skipped")), name="ticks_outcome"),
+    Index("ticks_made", "schedule", "due_at", postgresql_where=text("job_id IS NOT NULL")),
+    Index("ticks_waiting", "schedule", "due_at", postgresql_where=text("outcome = 'waiting'")),
+)
+
 workers = Table(
     "workers",
     metadata,

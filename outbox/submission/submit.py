@@ -15,7 +15,7 @@ from outbox.kinds import Priority, Work
 from outbox.postgres.after_commit import announce
 from outbox.submission.pending import add
 from outbox.submission.statement import Row
-from outbox.values import depth, nul
+from outbox.values.storable import storable, storable_json
 
 PARENT = "duly.parent"
 """In `Session.info` of an actor's transaction: the running job, parent of the jobs it submits."""
@@ -104,9 +104,9 @@ def _jobs(
     common = {
         "run_at": run_at.isoformat() if run_at else None,
         "expires_at": expires_at.isoformat() if expires_at else None,
-        "subject": _storable(subject) or (parent.subject if parent else None),
+        "subject": storable(subject) or (parent.subject if parent else None),
         "parent_id": str(parent.id) if parent else None,
-        "submitted_by": _storable(by),
+        "submitted_by": storable(by),
     }
     jobs, rows = [], []
     for work in works:
@@ -122,7 +122,7 @@ def _row(job: SubmittedJob, work: Work[Any], priority: Priority | None) -> Row:
         "kind": job.kind,
         "queue": job.queue,
         "priority": str(int(work.kind.priority if priority is None else Priority(priority))),
-        "payload": _storable_json(work.payload.model_dump_json(ensure_ascii=True)),
+        "payload": storable_json(work.payload.model_dump_json(ensure_ascii=True)),
         "budget": str(work.kind.retry.attempts),
     }
 
@@ -133,18 +133,3 @@ def _check_times(run_at: datetime | None, expires_at: datetime | None) -> None:
             raise ValueError(f"{name} needs a time zone")
     if run_at and expires_at and expires_at <= run_at:
         raise ValueError("expires_at must be later than run_at")
-
-
-def _storable(text: str | None) -> str | None:
-    """The text. Raises ValueError if Postgres would cut it off, or fail the commit for it."""
-    if text is not None and b"\0" in text.encode():
-        raise ValueError("subject and by may not contain NUL")
-    return text
-
-
-def _storable_json(payload: str) -> str:
-    """The payload. Raises ValueError before Postgres refuses it with an error that quotes it."""
-    if nul.is_in_json(payload):
-        raise ValueError("a payload may not contain NUL")
-    depth.check(payload)
-    return payload

@@ -187,6 +187,21 @@ EXPIRER = [
     Moment("expired but not cancelled", "before", "outbox.maintenance.expirer:_take"),
     Moment("expired and cancelled", "after", "outbox.maintenance.expirer:_take"),
 ]
+SCHEDULER = [
+    Moment("schedules not declared", "before", "outbox.maintenance.scheduler:declare"),
+    Moment("schedules declared", "after", "outbox.maintenance.scheduler:declare"),
+    Moment("tick due but not made", "before", "outbox.maintenance.scheduler:Scheduler._make"),
+    Moment(
+        "tick made but nobody told", "before", "outbox.maintenance.scheduler:Scheduler._tell_of_job"
+    ),
+    Moment("tick made and relay woken", "after", "outbox.maintenance.scheduler:Scheduler._make"),
+    Moment("ticks missed but not listed", "before", "outbox.maintenance.scheduler:Scheduler._skip"),
+    Moment("missed ticks listed", "after", "outbox.maintenance.scheduler:Scheduler._skip"),
+    Moment(
+        "waiting tick not made", "before", "outbox.maintenance.scheduler:Scheduler._make_waiting"
+    ),
+    Moment("waiting tick made", "after", "outbox.maintenance.scheduler:Scheduler._make_waiting"),
+]
 
 THREADS = [
     Moment("a worker thread", "instead", "dramatiq.worker:WorkerThread.process_message"),
@@ -212,12 +227,13 @@ DUTIES = [
     Moment("the rescuer", "instead", "outbox.maintenance.rescuer:Rescuer._rescue"),
     Moment("the expirer", "instead", "outbox.maintenance.expirer:Expirer._expire"),
     Moment("the pruner", "instead", "outbox.maintenance.pruner:Pruner.walk"),
+    Moment("the scheduler", "instead", "outbox.maintenance.scheduler:Scheduler.poll"),
 ]
 
 ALL = [
     *(*API, *PEOPLE, *COMMAND, *CANCELLING, *RELAY, *REFUSED, *UNPUBLISHABLE, *LOST, *WORKER),
-    *(*STEPPING, *CANCELLED, *STOPPING, *COLLECTOR, *DROPPED, *RESCUER, *EXPIRER, *THREADS),
-    *DUTIES,
+    *(*STEPPING, *CANCELLED, *STOPPING, *COLLECTOR, *DROPPED, *RESCUER, *EXPIRER, *SCHEDULER),
+    *(*THREADS, *DUTIES),
 ]
 
 

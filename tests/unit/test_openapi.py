@@ -13,11 +13,15 @@ from service.app import create_app
 from tests.support.service.serving import settings_for
 
 OPERATIONS = {
+    "backfill_schedule",
     "cancel_job",
     "create_invoice",
+    "create_schedule",
     "create_webhook_endpoint",
+    "delete_schedule",
     "delete_webhook_endpoint",
     "discard_dead_letter",
+    "edit_schedule",
     "enable_webhook_endpoint",
     "explain_problem",
     "get_dead_letter",
@@ -25,6 +29,7 @@ OPERATIONS = {
     "get_invoice",
     "get_invoice_pdf",
     "get_job",
+    "get_schedule",
     "is_alive",
     "is_ready",
     "list_dead_letters",
@@ -34,10 +39,15 @@ OPERATIONS = {
     "list_overdue_jobs",
     "list_problems",
     "list_queues",
+    "list_schedules",
+    "list_ticks",
     "list_webhook_endpoints",
     "list_workers",
+    "pause_schedule",
     "replay_dead_letter",
     "reschedule_job",
+    "resume_schedule",
+    "run_schedule",
     "submit_job",
 }
 """A name that is missing here breaks every client that was generated before."""

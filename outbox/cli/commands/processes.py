@@ -63,6 +63,7 @@ def relay() -> None:
             silence=settings().worker_silence,
             patience=settings().redispatch_after,
             retention=settings().keep_finished,
+            schedules=app().schedules,
         )
     )
     exit_now(Code.OK)

@@ -11,6 +11,7 @@ from outbox.cli.app import kinds
 from outbox.cli.terminal.output import Output
 from outbox.operations.dead_letters import DeadLetter
 from outbox.operations.jobs import AttemptRecord, JobRecord
+from outbox.operations.schedules import ScheduleRecord
 from outbox.redaction.fields import HIDDEN, redact, redact_headers, redact_result
 from outbox.store.records import fields
 
@@ -79,3 +80,16 @@ def letter_view(letter: DeadLetter, *, payloads: bool) -> dict[str, Any]:
 def error_text(failed: AttemptRecord | DeadLetter) -> str:
     """The error's type and text."""
     return ": ".join(filter(None, (failed.error_type, failed.error_message)))
+
+
+def schedule_view(record: ScheduleRecord, *, payloads: bool) -> dict[str, Any]:
+    """The schedule, with its next run; None while it is paused."""
+    run = next(iter(record.next_runs(1)), None)
+    shown = fields(record) | {
+        "priority": Priority(record.priority).name.lower(),
+        "next_run": run,
+        "paused": record.paused_at is not None,
+    }
+    if not payloads:
+        shown["payload"] = redact(kinds().get(record.kind), record.payload)
+    return shown

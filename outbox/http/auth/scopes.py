@@ -17,9 +17,9 @@ api_key_scheme = HTTPBearer(
     scheme_name="ApiKey",
     bearerFormat="duly_<prefix>_<secret>",
     description="A key made with `duly keys create`. Scopes: `submit` creates jobs, and what the "
-    "app creates with them; `read` shows these, dead letters, kinds, queues and workers; `operate` "
-    "cancels, replays and discards; `admin` allows all this and what else the app asks it for; "
-    "`payloads` shows what is otherwise redacted.",
+    "app creates with them; `read` shows these, schedules, dead letters, kinds, queues and "
+    "workers; `operate` cancels, replays, discards and schedules; `admin` allows all this and what "
+    "else the app asks it for; `payloads` shows what is otherwise redacted.",
 )
 
 

@@ -184,6 +184,47 @@ _WORKERS: Answer = {
     ]
 }
 
+_SCHEDULE: Answer = {
+    "name": "reminders.send",
+    "source": "runtime",
+    "cron": "0 2 * * *",
+    "zone": "Europe/Berlin",
+    "kind": "email.send",
+    "queue": "email",
+    "priority": "normal",
+    "payload": {"to": "[redacted]", "subject": "Hello", "text": "[redacted]"},
+    "subject": None,
+    "overlap": "skip",
+    "missed": "run_once",
+    "catch_up_seconds": 3600,
+    "jitter_seconds": 0,
+    "version": 1,
+    "paused_at": None,
+    "next_due_at": "2026-02-01T01:00:00Z",
+    "created_at": "2026-01-31T09:00:00Z",
+    "updated_at": "2026-01-31T09:00:00Z",
+    "links": {
+        "self": "/v1/schedules/reminders.send",
+        "ticks": "/v1/schedules/reminders.send/ticks",
+        "run": "/v1/schedules/reminders.send/run",
+        "backfill": "/v1/schedules/reminders.send/backfill",
+        "pause": "/v1/schedules/reminders.send/pause",
+    },
+}
+_TICK: Answer = {
+    "due_at": "2026-01-31T01:00:00Z",
+    "outcome": "made",
+    "why": None,
+    "job_id": _JOB_ID,
+    "recorded_at": "2026-01-31T01:00:00Z",
+    "links": {"job": f"/v1/jobs/{_JOB_ID}"},
+}
+_SCHEDULE_IN_FULL: Answer = {
+    **_SCHEDULE,
+    "next_runs": ["2026-02-01T01:00:00Z", "2026-02-02T01:00:00Z"],
+    "ticks": [_TICK],
+}
+
 _ALIVE: Answer = {"status": "alive"}
 _READY: Answer = {"status": "ready", "postgres": "ok", "broker": "ok", "outbox_lag_seconds": 0.0}
 _NOT_READY: Answer = {**_READY, "status": "not ready", "postgres": "unreachable"}
@@ -215,6 +256,11 @@ ANSWERS = {
     "LetterPage": _LETTERS,
     "LetterReplayed": _LETTER_REPLAYED,
     "LetterDiscarded": _LETTER_DISCARDED,
+    "SchedulePage": page("schedules", _SCHEDULE),
+    "ScheduleShown": _SCHEDULE,
+    "ScheduleInFull": _SCHEDULE_IN_FULL,
+    "TickPage": page("ticks", _TICK),
+    "JobsMade": {"job_ids": [_JOB_ID]},
     "KindList": _KINDS,
     "QueueList": _QUEUES,
     "WorkerList": _WORKERS,

@@ -32,6 +32,10 @@ HEADERS = {
         "description": "Seconds to wait before asking again.",
         "schema": {"type": "integer", "minimum": 0},
     },
+    "ETag": {
+        "description": "Its version, to be sent as If-Match.",
+        "schema": {"type": "string"},
+    },
     "WWW-Authenticate": {
         "description": "How to authenticate.",
         "schema": {"type": "string", "const": "Bearer"},

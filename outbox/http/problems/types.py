@@ -65,6 +65,18 @@ IN_FLIGHT = ProblemType(
     "The first request with this Idempotency-Key is still running",
     "Repeat the same request after Retry-After seconds.",
 )
+CHANGED = ProblemType(
+    "changed",
+    412,
+    "Somebody has changed it since",
+    "Get it again, look at what was changed, and send its new ETag as If-Match.",
+)
+IF_MATCH = ProblemType(
+    "if-match",
+    428,
+    "An If-Match is needed",
+    "Send the ETag of the version that you know as If-Match, so that no other change is lost.",
+)
 TOO_SLOW = ProblemType("too-slow", 408, "The request came too slowly", "Send it again.")
 HEAD_TOO_LARGE = ProblemType(
     "head-too-large", 431, "The head of the request is too large", "Send fewer or shorter headers."

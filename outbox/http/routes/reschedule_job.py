@@ -29,7 +29,7 @@ router = APIRouter(
 )
 
 
-class NewSchedule(BaseModel):
+class JobChanges(BaseModel):
     """What is to change. What is not given stays; a `run_at` in the past means now."""
 
     model_config = ConfigDict(extra="forbid")
@@ -58,7 +58,7 @@ class NewSchedule(BaseModel):
     | problem_docs(*POST_REQUEST, types.NOT_FOUND, types.CONFLICT),
 )
 async def reschedule_job(
-    job_id: UUID, new: NewSchedule, tx: Tx, by: Operator, platform: OnPlatform
+    job_id: UUID, new: JobChanges, tx: Tx, by: Operator, platform: OnPlatform
 ) -> JobShown:
     """Give a queued job another time, priority or queue.
 

@@ -12,8 +12,8 @@
 
 The files, by who makes the transition, in reading order: submit (handlers and actors), publish
 (the relay's main loop), run and running (workers), untaken (relay and workers), rescue, expire,
-dead_letters and prune (the relay's maintenance), people (a person). levels holds what several of
-them share.
+dead_letters and prune (the relay's maintenance), people (a person); ticks and schedules (the
+relay's scheduler, and a person). levels holds what several of them share.
 
 A transition is fenced. It names the dispatch that its caller knows (and attempt and worker, once
 claimed), and does nothing if the job has moved on. Parameters are psycopg's named ones. Transitions
@@ -54,7 +54,26 @@ from outbox.store.transitions.rescue import (
 )
 from outbox.store.transitions.run import CLAIM, COUNT_UNCERTAIN, DIE, RETRY, SNOOZE, SUCCEED
 from outbox.store.transitions.running import JOBS_TO_CANCEL, SAVE_PROGRESS, STEP, STOP
+from outbox.store.transitions.schedules import (
+    CREATE_SCHEDULE,
+    DECLARE_SCHEDULE,
+    DELETE_SCHEDULE,
+    EDIT_SCHEDULE,
+    PAUSE_SCHEDULE,
+    RESUME_SCHEDULE,
+    RETIRE_SCHEDULES,
+)
 from outbox.store.transitions.submit import SUBMIT, SUBMIT_ALL
+from outbox.store.transitions.ticks import (
+    LIST_UNMADE,
+    MAKE_TICKS,
+    MAKE_WAITING,
+    NEXT_TICKS,
+    PRUNE_TICKS,
+    SKIP_TICKS,
+    TICK,
+    WAITING_SCHEDULES,
+)
 from outbox.store.transitions.untaken import DIE_UNCLAIMED, POSTPONE
 
 __all__ = [
@@ -62,20 +81,30 @@ __all__ = [
     "CANCEL",
     "CLAIM",
     "COUNT_UNCERTAIN",
+    "CREATE_SCHEDULE",
+    "DECLARE_SCHEDULE",
     "DEFER_EVENTS",
     "DELETE_EVENTS",
+    "DELETE_SCHEDULE",
     "DEREGISTER_WORKER",
     "DIE",
     "DIE_UNCLAIMED",
     "DISCARD",
+    "EDIT_SCHEDULE",
     "EXPIRE",
     "JOBS_TO_CANCEL",
     "JOB_EXISTS",
     "KEEP_FOREIGN",
+    "LIST_UNMADE",
     "LOCK_EVENTS",
+    "MAKE_TICKS",
+    "MAKE_WAITING",
+    "NEXT_TICKS",
+    "PAUSE_SCHEDULE",
     "POSTPONE",
     "PRUNE",
     "PRUNE_REFUSALS",
+    "PRUNE_TICKS",
     "PRUNE_WORKERS",
     "QUEUES_IN_USE",
     "READ_HEARTBEATS",
@@ -86,12 +115,17 @@ __all__ = [
     "REPLAYED",
     "RESCHEDULE",
     "RESCUE",
+    "RESUME_SCHEDULE",
+    "RETIRE_SCHEDULES",
     "RETRY",
     "SAVE_PROGRESS",
+    "SKIP_TICKS",
     "SNOOZE",
     "STEP",
     "STOP",
     "SUBMIT",
     "SUBMIT_ALL",
     "SUCCEED",
+    "TICK",
+    "WAITING_SCHEDULES",
 ]

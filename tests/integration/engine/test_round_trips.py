@@ -6,11 +6,14 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
+from psycopg.rows import namedtuple_row
 from sqlalchemy import create_engine, text
 from sqlalchemy.orm import Session
 
 from outbox import submit
+from outbox.maintenance.scheduler import LONGEST_SLEEP_SECONDS, Scheduler
 from outbox.postgres.address import sqlalchemy_url
+from outbox.postgres.session_settings import connect_async
 from outbox.relay import poll_policy
 from outbox.relay.loop import Relay
 from outbox.store import transitions
@@ -166,5 +169,19 @@ def test_an_idle_look_of_the_relay_is_two_round_trips(
             assert await relay.look() == 0
             assert postgres.round_trips == before + 2
             assert relay.is_idle
+
+    asyncio.run(look())
+
+
+def test_without_schedules_a_look_of_the_scheduler_is_two_round_trips(
+    postgres: Proxy, database_url: str
+) -> None:
+    async def look() -> None:
+        async with await connect_async(postgres.url(database_url)) as database:
+            database.row_factory = namedtuple_row
+            scheduler = Scheduler(database_url, [], lambda: None)
+            before = postgres.round_trips
+            assert await scheduler.poll(database) == LONGEST_SLEEP_SECONDS
+            assert postgres.round_trips == before + 2
 
     asyncio.run(look())

@@ -1,4 +1,4 @@
-"""Keep how far a running job is, and find those that are to be cancelled."""
+"""Add schedules, and what is known of running jobs; index what is to be cancelled or expires."""
 
 from alembic import op
 

@@ -1,0 +1,4 @@
+"""Schedules: their handlers, what these accept and return, and ETags.
+
+Reading order: handlers, given, shown, versions.
+"""
