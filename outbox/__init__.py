@@ -28,12 +28,14 @@ if TYPE_CHECKING:
     from outbox.job import Job
     from outbox.kinds import Kind, Kinds, Priority, Work
     from outbox.retry import Retry
+    from outbox.submission.batch import Batch, add_to_batch, batch, seal_batch
     from outbox.submission.sessions import job_sessions
     from outbox.submission.submit import SubmittedJob, submit, submit_all
 
 __all__ = [
     "Actor",
     "Actors",
+    "Batch",
     "Duly",
     "Job",
     "Kind",
@@ -46,7 +48,10 @@ __all__ = [
     "Uncertain",
     "Work",
     "actor",
+    "add_to_batch",
+    "batch",
     "job_sessions",
+    "seal_batch",
     "submit",
     "submit_all",
 ]
@@ -58,6 +63,7 @@ _MODULES = {
     "outbox.job": ("Job",),
     "outbox.kinds": ("Kind", "Kinds", "Priority", "Work"),
     "outbox.retry": ("Retry",),
+    "outbox.submission.batch": ("Batch", "add_to_batch", "batch", "seal_batch"),
     "outbox.submission.sessions": ("job_sessions",),
     "outbox.submission.submit": ("SubmittedJob", "submit", "submit_all"),
 }

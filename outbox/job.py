@@ -78,6 +78,7 @@ class Claim(Protocol):
     attempt_limit: int
     attempt_budget: int
     subject: str | None
+    batch_id: UUID | None
     payload: Mapping[str, Any]
 
 
@@ -101,6 +102,8 @@ class Job:
         default=None, repr=False
     )
     """Makes sessions for an `async def` actor."""
+    batch_id: UUID | None = None
+    """The batch that the job is a member of: see `add_to_batch`."""
     completed: bool = False
     is_committing: bool = False
     _result: Any = field(default=None, repr=False)
@@ -116,7 +119,13 @@ class Job:
             attempt_limit=claim.attempt_limit,
             worker=worker,
             subject=claim.subject,
+            batch_id=claim.batch_id,
         )
+
+    @property
+    def success(self) -> str:
+        """The transition that records its success."""
+        return transitions.SUCCEED_MEMBER if self.batch_id else transitions.SUCCEED
 
     @property
     def result(self) -> Any:
@@ -202,7 +211,7 @@ class Job:
             # An empty text stands for NULL: see `array` in outbox/postgres/round_trip.py.
             "result": [storable(self._result) or ""],
         }
-        if execute(session.connection(), transitions.SUCCEED, row).first() is None:
+        if execute(session.connection(), self.success, row).first() is None:
             raise Superseded(f"job {self.id} was taken from this worker")
         self.is_committing = True
 

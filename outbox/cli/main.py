@@ -32,6 +32,7 @@ SINGLE = {
 """Modules, and their commands with the help that `duly --help` shows."""
 GROUPS = {
     "jobs": "Submit, list, show, cancel and watch jobs.",
+    "batches": "List, show, seal and cancel batches, and list their members.",
     "dlq": "List, show, replay and discard dead letters.",
     "keys": "Create, list and revoke API keys.",
     "acts": "List and show what people did, and why.",

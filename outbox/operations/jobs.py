@@ -63,6 +63,7 @@ class JobRecord:
     subject: str | None
     parent_id: UUID | None
     submitted_by: str | None
+    batch_id: UUID | None
     created_at: datetime
     run_at: datetime
     started_at: datetime | None
@@ -110,11 +111,13 @@ class JobFilter:
     subject: str | None = None
     since: datetime | None = None
     until: datetime | None = None
+    batch_id: UUID | None = None
 
     def conditions(self, rows: FromClause) -> list[ColumnElement[bool]]:
         """The filter as SQL on `rows`."""
-        wanted = {"kind": self.kind, "queue": self.queue, "subject": self.subject}
-        found = [rows.c[name] == value for name, value in wanted.items() if value is not None]
+        wanted = ("kind", "queue", "subject", "batch_id")
+        given = {name: value for name in wanted if (value := getattr(self, name)) is not None}
+        found = [rows.c[name] == value for name, value in given.items()]
         if self.state == SCHEDULED:
             found += [rows.c.state == "queued", rows.c.run_at > func.now()]
         elif self.state is not None:
@@ -160,7 +163,7 @@ def find_page(
         return _brief(rows).where(*wanted.conditions(rows))
 
     order, most = Order(before), min(limit, LARGEST_PAGE + 1)
-    if wanted.subject is not None:
+    if wanted.subject is not None or wanted.batch_id is not None:
         page = pages.read_indexed(session, jobs_table, query, order, most)
     else:
         page = pages.read(session, jobs_table, query, order, most, *wanted.id_bounds(jobs_table))

@@ -1,4 +1,4 @@
-"""The relay process: publishes, collects dead letters, rescues, prunes, listens for wake-ups.
+"""The relay process: publishes, collects dead letters, rescues, settles batches, prunes, listens.
 
 Each duty has its own connections, so that none waits for another. One that fails is restarted after
 a growing backoff, whether it lost Postgres or RabbitMQ or has a bug; the others go on.
@@ -17,6 +17,7 @@ import structlog
 from outbox import event_log
 from outbox.backoff import Backoff
 from outbox.maintenance import upkeep
+from outbox.maintenance.batch_folder import BatchFolder
 from outbox.maintenance.dead_letter_collector import DeadLetterCollector
 from outbox.maintenance.outages import is_outage
 from outbox.maintenance.pruner import Pruner
@@ -67,11 +68,13 @@ async def run(
     relay = Relay(database_url, amqp_url, queues, window=window, patience=patience)
     collector = DeadLetterCollector(database_url, amqp_url, relay.queues)
     rescuer = Rescuer(database_url, silence, on_rescue=relay.wake_up)
+    folder = BatchFolder(database_url, on_callbacks=relay.wake_up)
     duties = {
         "collector": collector.run,
         "rescuer": rescuer.run,
+        "batches": folder.run,
         "upkeep": lambda: upkeep.run(database_url),
-        "listener": lambda: listen(listen_url or database_url, relay.wake_up),
+        "listener": lambda: listen(listen_url or database_url, relay.wake_up, folder.wake_up),
     }
     if retention is not None:
         duties["pruner"] = Pruner(database_url, retention).run

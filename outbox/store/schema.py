@@ -8,6 +8,7 @@ either: Postgres reads them anew for every statement that writes a row.
 from sqlalchemy import (
     DDL,
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     DateTime,
@@ -63,6 +64,7 @@ jobs = Table(
     Column("subject", Text),
     Column("parent_id", Uuid),
     Column("submitted_by", Text),
+    Column("batch_id", Uuid),
     _timestamp("created_at", now=True),
     _timestamp("run_at", now=True),
     _timestamp("started_at"),
@@ -71,6 +73,7 @@ jobs = Table(
     Index("jobs_by_subject", "subject", postgresql_where=text("subject IS NOT NULL")),
     Index("jobs_queued", "run_at", postgresql_where=text("state = 'queued'")),
     Index("jobs_running", "worker", postgresql_where=text("state = 'running'")),
+    Index("jobs_by_batch", "batch_id", "id", postgresql_where=text("batch_id IS NOT NULL")),
 )
 
 outbox_events = Table(
@@ -191,6 +194,77 @@ BEFORE UPDATE OR DELETE OR TRUNCATE ON duly.acts
 FOR EACH STATEMENT EXECUTE FUNCTION duly.refuse_to_change()
 """
 event.listen(acts, "after_create", DDL(APPEND_ONLY))  # type: ignore[no-untyped-call]
+
+
+def _count(name: str, start: int = 0) -> "Column[object]":
+    return Column(name, Integer, nullable=False, server_default=text(str(start)))
+
+
+batches = Table(
+    "batches",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("parent_id", Uuid),
+    _count("generation", 1),
+    _count("members"),
+    _count("succeeded"),
+    _count("dead"),
+    _count("cancelled"),
+    Column("outcome", Text),
+    Column("on_success", JSONB),
+    Column("on_settled", JSONB),
+    Column("on_first_death", JSONB),
+    Column("subject", Text),
+    Column("submitted_by", Text),
+    _timestamp("created_at", now=True),
+    _timestamp("sealed_at"),
+    _timestamp("first_death_at"),
+    _timestamp("cancelled_at"),
+    _timestamp("settled_at"),
+    CheckConstraint(_in("outcome", ("succeeded", "dead", "cancelled")), name="batches_outcome"),
+    Index("batches_by_parent", "parent_id", postgresql_where=text("parent_id IS NOT NULL")),
+    Index(
+        "batches_to_cancel",
+        "id",
+        postgresql_where=text("cancelled_at IS NOT NULL AND settled_at IS NULL"),
+    ),
+)
+"""Jobs and other batches, counted together. Only FOLD changes the counts.
+
+What a parent counts as its member's end is `outcome`.
+"""
+
+batch_changes = Table(
+    "batch_changes",
+    metadata,
+    Column("batch_id", Uuid, primary_key=True),
+    Column("id", Uuid, primary_key=True, server_default=func.gen_random_uuid()),
+    _count("added"),
+    _count("succeeded"),
+    _count("dead"),
+    _count("cancelled"),
+    Column("reopens", Boolean, nullable=False, server_default=text("false")),
+)
+"""Changes of the counts that are yet to be added up. Rows are only added, and deleted by FOLD."""
+
+batch_callbacks = Table(
+    "batch_callbacks",
+    metadata,
+    Column("batch_id", Uuid, primary_key=True),
+    Column("generation", Integer, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("job_id", Uuid, nullable=False),
+    Index("batch_callbacks_by_job", "job_id", unique=True),
+)
+"""The callbacks of each generation, and the job of each."""
+
+REFUSE = """
+CREATE FUNCTION duly.refuse(why text) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION '%%', why USING ERRCODE = 'check_violation';
+END $$
+"""
+event.listen(batches, "after_create", DDL(REFUSE))  # type: ignore[no-untyped-call]
 
 api_keys = Table(
     "api_keys",

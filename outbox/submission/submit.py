@@ -18,6 +18,9 @@ from outbox.values import depth, nul
 PARENT = "duly.parent"
 """In `Session.info` of an actor's transaction: the running job, parent of the jobs it submits."""
 
+BATCH = "duly.batch"
+"""In `Session.info`: the id of the batch that jobs join which are submitted now."""
+
 
 @dataclass(frozen=True, slots=True)
 class SubmittedJob:
@@ -51,7 +54,8 @@ def submit(
 
     `run_at` (with a time zone) holds the job back, however long. `subject` says what the job is
     about, such as `invoice:<id>`, so that it can be found again. `by` says who asked for it. In an
-    actor's transaction the running job becomes the parent, and its subject is the default.
+    actor's transaction the running job becomes the parent, and its subject is the default. In a
+    `batch` block the job becomes a member of the batch.
 
     Raises ValueError for a `run_at` without time zone, an unknown `priority`, a payload nested
     deeper than `depth.DEEPEST`, and text that Postgres cannot store (a NUL, a lone surrogate), and
@@ -85,12 +89,14 @@ def _jobs(
     if run_at is not None and run_at.utcoffset() is None:
         raise ValueError("run_at needs a time zone")
     parent = session.info.get(PARENT)
-    common = {
+    common: Row = {
         "run_at": run_at.isoformat() if run_at else None,
-        "subject": _storable(subject) or (parent.subject if parent else None),
+        "subject": storable(subject) or (parent.subject if parent else None),
         "parent_id": str(parent.id) if parent else None,
-        "submitted_by": _storable(by),
+        "submitted_by": storable(by),
     }
+    if batch := session.info.get(BATCH):
+        common["batch_id"] = str(batch)
     jobs, rows = [], []
     for work in works:
         job = SubmittedJob(uuid7(), work.kind.name, work.kind.queue, run_at)
@@ -105,20 +111,24 @@ def _row(job: SubmittedJob, work: Work[Any], priority: Priority | None) -> Row:
         "kind": job.kind,
         "queue": job.queue,
         "priority": str(int(work.kind.priority if priority is None else Priority(priority))),
-        "payload": _storable_json(work.payload.model_dump_json(ensure_ascii=True)),
+        "payload": payload_of(work),
         "budget": str(work.kind.retry.attempts),
     }
 
 
-def _storable(text: str | None) -> str | None:
+def storable(text: str | None) -> str | None:
     """The text. Raises ValueError if Postgres would cut it off, or fail the commit for it."""
     if text is not None and b"\0" in text.encode():
         raise ValueError("subject and by may not contain NUL")
     return text
 
 
-def _storable_json(payload: str) -> str:
-    """The payload. Raises ValueError before Postgres refuses it with an error that quotes it."""
+def payload_of(work: Work[Any]) -> str:
+    """The payload as JSON, in ASCII.
+
+    Raises ValueError before Postgres refuses it with an error that quotes it.
+    """
+    payload: str = work.payload.model_dump_json(ensure_ascii=True)
     if nul.is_in_json(payload):
         raise ValueError("a payload may not contain NUL")
     depth.check(payload)

@@ -82,7 +82,7 @@ class InlineWorker:
     def _succeed(self, attempt: Attempt, row: Row | None) -> None:
         if row is None:
             return
-        answer = self._group_commit.ask(transitions.SUCCEED, row)
+        answer = self._group_commit.ask(attempt.job.success, row)
         if isinstance(answer, psycopg.Error):
             take(attempt.failed(UnstorableResult(str(answer))), self._answer)
         elif isinstance(answer, Exception):

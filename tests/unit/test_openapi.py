@@ -13,6 +13,7 @@ from service.app import create_app
 from tests.support.service.serving import settings_for
 
 OPERATIONS = {
+    "cancel_batch",
     "cancel_job",
     "create_invoice",
     "create_webhook_endpoint",
@@ -20,6 +21,7 @@ OPERATIONS = {
     "discard_dead_letter",
     "enable_webhook_endpoint",
     "explain_problem",
+    "get_batch",
     "get_dead_letter",
     "get_index",
     "get_invoice",
@@ -27,16 +29,19 @@ OPERATIONS = {
     "get_job",
     "is_alive",
     "is_ready",
+    "list_batches",
     "list_dead_letters",
     "list_invoices",
     "list_jobs",
     "list_kinds",
+    "list_members",
     "list_overdue_jobs",
     "list_problems",
     "list_queues",
     "list_webhook_endpoints",
     "list_workers",
     "replay_dead_letter",
+    "seal_batch",
     "submit_job",
 }
 """A name that is missing here breaks every client that was generated before."""

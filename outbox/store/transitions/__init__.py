@@ -10,7 +10,8 @@
 
 The files, by who makes the transition, in reading order: submit (handlers and actors), publish
 (the relay's main loop), run (workers), untaken (relay and workers), rescue, dead_letters and prune
-(the relay's maintenance), people (a person). levels holds what several of them share.
+(the relay's maintenance), people (a person), batches. levels and members hold what several of them
+share.
 
 A transition is fenced. It names the dispatch that its caller knows (and attempt and worker, once
 claimed), and does nothing if the job has moved on. Parameters are psycopg's named ones. Transitions
@@ -25,6 +26,13 @@ Postgres keeps a plan that was made for a small table (see STEPS in
 outbox/postgres/session_settings.py).
 """
 
+from outbox.store.transitions.batches import (
+    CANCEL_MEMBERS,
+    CHANGED_BATCHES,
+    FOLD,
+    LOCK_BATCHES,
+    SUBMIT_MEMBERS,
+)
 from outbox.store.transitions.dead_letters import (
     ATTACH_MESSAGE,
     JOB_EXISTS,
@@ -48,13 +56,23 @@ from outbox.store.transitions.rescue import (
     RECORD_HEARTBEAT,
     RESCUE,
 )
-from outbox.store.transitions.run import CLAIM, COUNT_UNCERTAIN, DIE, RETRY, SNOOZE, SUCCEED
+from outbox.store.transitions.run import (
+    CLAIM,
+    COUNT_UNCERTAIN,
+    DIE,
+    RETRY,
+    SNOOZE,
+    SUCCEED,
+    SUCCEED_MEMBER,
+)
 from outbox.store.transitions.submit import SUBMIT, SUBMIT_ALL
 from outbox.store.transitions.untaken import DIE_UNCLAIMED, POSTPONE
 
 __all__ = [
     "ATTACH_MESSAGE",
     "CANCEL",
+    "CANCEL_MEMBERS",
+    "CHANGED_BATCHES",
     "CLAIM",
     "COUNT_UNCERTAIN",
     "DEFER_EVENTS",
@@ -63,8 +81,10 @@ __all__ = [
     "DIE",
     "DIE_UNCLAIMED",
     "DISCARD",
+    "FOLD",
     "JOB_EXISTS",
     "KEEP_FOREIGN",
+    "LOCK_BATCHES",
     "LOCK_EVENTS",
     "POSTPONE",
     "PRUNE",
@@ -82,5 +102,7 @@ __all__ = [
     "SNOOZE",
     "SUBMIT",
     "SUBMIT_ALL",
+    "SUBMIT_MEMBERS",
     "SUCCEED",
+    "SUCCEED_MEMBER",
 ]

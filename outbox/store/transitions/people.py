@@ -1,27 +1,29 @@
 """What a person does to a job or a dead letter. Each statement also adds to the record of acts."""
 
 from outbox.store.transitions.levels import REPLAYED
+from outbox.store.transitions.members import count_ended
 
 # queued -> cancelled, at once. A running job is only marked, so that it is not run again. As in
 # REPLAY and DISCARD, a row of acts records who asked for it and why.
-CANCEL = """
+CANCEL = f"""
 WITH cancelled AS (
     UPDATE duly.jobs
     SET state = CASE state WHEN 'queued' THEN 'cancelled' ELSE state END,
         finished_at = CASE state WHEN 'queued' THEN now() END,
         cancel_requested_at = coalesce(cancel_requested_at, now())
     WHERE id = %(id)s AND state IN ('queued', 'running')
-    RETURNING id, state, kind
+    RETURNING id, state, kind, batch_id
 ), event AS (
     DELETE FROM duly.outbox_events USING cancelled WHERE job_id = cancelled.id
 ), record AS (
     INSERT INTO duly.acts (who, why, act, about)
     SELECT %(by)s::text, %(why)s::text, 'cancel', ARRAY['job:' || id] FROM cancelled
-)
+), {count_ended("cancelled")}
 SELECT state, kind FROM cancelled
 """
 
 # dead -> queued with a fresh budget of attempts. Closes the dead letter, which keeps who and why.
+# A member of a batch reopens it; a member of a cancelled one is not replayed.
 REPLAY = f"""
 WITH letter AS (
     SELECT id, job_id, dispatch FROM duly.dead_letters
@@ -35,7 +37,10 @@ WITH letter AS (
         replays = job.replays + 1
     FROM letter
     WHERE job.id = letter.job_id AND job.dispatch = letter.dispatch AND job.state = 'dead'
-    RETURNING letter.id AS letter_id, job.id, job.dispatch, job.kind, job.queue,
+      AND (job.batch_id IS NULL
+           OR NOT EXISTS (SELECT FROM duly.batches AS batch
+                          WHERE batch.id = job.batch_id AND batch.cancelled_at IS NOT NULL))
+    RETURNING letter.id AS letter_id, job.id, job.batch_id, job.dispatch, job.kind, job.queue,
               job.priority + {REPLAYED} AS level, job.run_at
 ), event AS (
     INSERT INTO duly.outbox_events (job_id, dispatch, kind, queue, priority, available_at)
@@ -43,6 +48,9 @@ WITH letter AS (
     ON CONFLICT (job_id) DO UPDATE
     SET dispatch = excluded.dispatch, priority = excluded.priority,
         available_at = excluded.available_at, failures = 0
+), change AS (
+    INSERT INTO duly.batch_changes (batch_id, dead, reopens)
+    SELECT batch_id, -count(*), true FROM replayed WHERE batch_id IS NOT NULL GROUP BY batch_id
 ), closed AS (
     UPDATE duly.dead_letters AS old
     SET closed_at = now(), resolution = 'replayed', closed_by = %(by)s::text,
@@ -60,7 +68,8 @@ WITH letter AS (
 SELECT id, job_id, kind FROM closed
 """
 
-# Closes dead letters; their jobs stay dead and keep their history. Letters are locked in the same
+# Closes dead letters; their jobs stay dead and keep their history. In batches they count as
+# cancelled from then on. Letters are locked in the same
 # order as in REPLAY, so that two people's bulk actions wait for each other and do not deadlock.
 DISCARD = """
 WITH letter AS (
@@ -75,6 +84,12 @@ WITH letter AS (
     FROM letter
     WHERE old.id = letter.id
     RETURNING old.id, old.job_id, old.kind
+), change AS (
+    INSERT INTO duly.batch_changes (batch_id, dead, cancelled)
+    SELECT batch_id, -count(*), count(*)
+    FROM duly.jobs
+    WHERE id IN (SELECT job_id FROM closed) AND batch_id IS NOT NULL
+    GROUP BY batch_id
 ), record AS (
     INSERT INTO duly.acts (who, why, act, about)
     SELECT %(by)s::text, %(why)s::text, 'discard',

@@ -1,9 +1,10 @@
 """What happens to jobs whose message cannot be published, or that no worker knows."""
 
 from outbox.store.transitions.levels import LEVEL
+from outbox.store.transitions.members import count_ended
 
 # queued -> dead without an attempt: its message cannot be published, or no worker knows its kind.
-DIE_UNCLAIMED = """
+DIE_UNCLAIMED = f"""
 WITH buried AS (
     UPDATE duly.jobs AS job
     SET state = 'dead', finished_at = now()
@@ -14,15 +15,15 @@ WITH buried AS (
       AND job.id = grave.id AND job.dispatch = grave.dispatch
       AND job.kind = grave.kind AND job.queue = grave.queue
       AND job.run_at <= now() AND job.state || '' = 'queued'
-    RETURNING job.id, job.dispatch, job.kind, job.queue, grave.reason, grave.error_type,
-              grave.error_message, grave.n
+    RETURNING job.id, job.state, job.batch_id, job.dispatch, job.kind, job.queue, grave.reason,
+              grave.error_type, grave.error_message, grave.n
 ), event AS (
     DELETE FROM duly.outbox_events USING buried WHERE job_id = buried.id
 ), letter AS (
     INSERT INTO duly.dead_letters (job_id, dispatch, kind, queue, reason, error_type,
                                    error_message)
     SELECT id, dispatch, kind, queue, reason, nullif(error_type, ''), error_message FROM buried
-)
+), {count_ended("buried")}
 SELECT n FROM buried
 """
 

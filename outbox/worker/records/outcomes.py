@@ -7,7 +7,6 @@ from typing import Any
 import psycopg
 import structlog
 
-from outbox.store import transitions
 from outbox.worker.attempt import Row
 from outbox.worker.in_flight import InFlight, JobInFlight, State
 from outbox.worker.records.group_commit import GroupCommit
@@ -39,11 +38,13 @@ class Outcomes:
         if row is None:
             return self.recorded(job, is_dead=False)
         job.enter(State.RECORDING)
-        return self._group_commit.post(transitions.SUCCEED, row, partial(self._on_answer, job))
+        return self._group_commit.post(job.attempt.job.success, row, partial(self._on_answer, job))
 
     def recorded(self, job: JobInFlight, *, is_dead: bool) -> None:
         """Answer for a job whose outcome is on record: the message of a dead one goes to the XQ."""
         self._in_flight.remove(job)
+        if job.attempt.job.batch_id:
+            self._group_commit.members_ended()
         if is_dead:
             job.delivery.reject()
         else:

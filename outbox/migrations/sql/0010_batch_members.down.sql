@@ -1,0 +1,1 @@
+DROP INDEX duly.jobs_by_batch;
