@@ -7,7 +7,7 @@ from uuid import UUID
 
 import psycopg
 import structlog
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, AsyncCursor
 from psycopg.rows import dict_row
 from uuid_utils.compat import uuid7
 
@@ -22,6 +22,8 @@ POLL_SECONDS = 0.5
 INTERVAL_SECONDS = 0.02
 """The least interval between two folds: what ends within it is folded together."""
 NIL = UUID(int=0)
+
+Cursor = AsyncCursor[dict[str, Any]]
 
 
 class BatchFolder:
@@ -105,12 +107,18 @@ class BatchFolder:
 async def fold(database: AsyncConnection[Any], ids: Sequence[UUID]) -> list[dict[str, Any]]:
     """Fold those of these batches that nobody else has locked; returns what FOLD does."""
     async with database.transaction(), database.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(transitions.LOCK_BATCHES, {"ids": list(ids)})
-        locked = [row["id"] for row in await cursor.fetchall()]
-        if not locked:
-            return []
-        await cursor.execute(transitions.FOLD, fold_parameters(locked))
-        return await cursor.fetchall()
+        locked = await _lock(cursor, ids)
+        return await _count(cursor, locked) if locked else []
+
+
+async def _lock(cursor: Cursor, ids: Sequence[UUID]) -> list[UUID]:
+    await cursor.execute(transitions.LOCK_BATCHES, {"ids": list(ids)})
+    return [row["id"] for row in await cursor.fetchall()]
+
+
+async def _count(cursor: Cursor, locked: Sequence[UUID]) -> list[dict[str, Any]]:
+    await cursor.execute(transitions.FOLD, fold_parameters(locked))
+    return await cursor.fetchall()
 
 
 def fold_parameters(locked: Sequence[UUID]) -> dict[str, list[UUID]]:

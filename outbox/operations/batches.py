@@ -98,6 +98,12 @@ def get_of(session: Session, job_id: UUID) -> BatchRecord | None:
     return _first(session, table.c.id == wanted)
 
 
+def is_cancelled(session: Session, job_id: UUID) -> bool:
+    """Whether the job is in a batch that was cancelled: it cannot be replayed."""
+    batch = get_of(session, job_id)
+    return batch is not None and batch.cancelled_at is not None
+
+
 def find_page(
     session: Session, wanted: BatchFilter, *, limit: int = 50, before: UUID | None = None
 ) -> Page[BatchRecord]:

@@ -15,10 +15,12 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool
 
 from outbox.actors import Actor, Actors
+from outbox.maintenance.batch_folder import NIL, fold_parameters
 from outbox.operations import jobs
 from outbox.operations.jobs import JobRecord
 from outbox.postgres.address import sqlalchemy_url
 from outbox.postgres.session_settings import connect
+from outbox.store import transitions
 from outbox.testing.inline_worker import InlineWorker
 
 NEXT = """
@@ -54,8 +56,9 @@ def drain(
 
     Returns what has become of each, in the order of their first runs. They are claimed, and their
     outcomes recorded, by a worker's own code: retries, dead letters and time limits are real. Jobs
-    that are submitted meanwhile run too. With `until`, so do those that are due until then, as if
-    their time had come: delayed jobs, and retries after their backoff. Other kinds' jobs stay.
+    that are submitted meanwhile, and callbacks of batches that settle, run too. With `until`, so do
+    those that are due until then, as if their time had come: delayed jobs, and retries after their
+    backoff. Other kinds' jobs stay.
 
     It sees only what is committed, over connections of its own to the database of `where`, an
     address or an engine. No relay or worker may serve that database at the same time. It blocks,
@@ -95,7 +98,7 @@ def _run_all(
     rows = connection.cursor(row_factory=dict_row)
     wanted = {"kinds": [*worker.actors], "until": until}
     ran: dict[UUID, None] = {}
-    while event := rows.execute(NEXT, wanted).fetchone():
+    while event := _next(rows, wanted):
         if event["ahead"]:
             rows.execute(MAKE_DUE, event)
         rows.execute(TAKE_EVENT, event)
@@ -104,6 +107,17 @@ def _run_all(
             rows.execute(PUT_OFF_AHEAD, event)
         ran[UUID(event["id"])] = None
     return [*ran]
+
+
+def _next(rows: psycopg.Cursor[dict[str, Any]], wanted: dict[str, Any]) -> dict[str, Any] | None:
+    """The next event, once batches are counted as a relay would."""
+    while changed := rows.execute(transitions.CHANGED_BATCHES, {"after": NIL}).fetchall():
+        ids = [each["batch_id"] for each in changed]
+        with rows.connection.transaction():
+            rows.execute(transitions.LOCK_BATCHES, {"ids": ids})
+            rows.execute(transitions.FOLD, fold_parameters(ids))
+        rows.execute(transitions.CANCEL_MEMBERS)
+    return rows.execute(NEXT, wanted).fetchone()
 
 
 def _records(database_url: str, ids: Iterable[UUID]) -> list[JobRecord]:

@@ -41,7 +41,7 @@ from outbox.store.transitions.dead_letters import (
 )
 from outbox.store.transitions.levels import REPLAYED
 from outbox.store.transitions.people import CANCEL, DISCARD, REPLAY
-from outbox.store.transitions.prune import PRUNE, PRUNE_REFUSALS
+from outbox.store.transitions.prune import PRUNE, PRUNE_BATCHES, PRUNE_REFUSALS
 from outbox.store.transitions.publish import (
     DEFER_EVENTS,
     DELETE_EVENTS,
@@ -88,6 +88,7 @@ __all__ = [
     "LOCK_EVENTS",
     "POSTPONE",
     "PRUNE",
+    "PRUNE_BATCHES",
     "PRUNE_REFUSALS",
     "PRUNE_WORKERS",
     "QUEUES_IN_USE",

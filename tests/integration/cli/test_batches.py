@@ -7,7 +7,10 @@ import pytest
 from sqlalchemy.orm import Session
 
 from outbox import batch, submit
-from tests.integration.cli.conftest import MISSING, Duly, email
+from outbox.operations import batches, jobs
+from outbox.operations.jobs import JobFilter
+from tests.integration.cli.conftest import Duly, email
+from tests.support.service import lives
 
 RECORD = "SELECT who, why, act FROM duly.acts WHERE act LIKE '%batch' ORDER BY id"
 
@@ -25,7 +28,6 @@ def group(session: Session) -> UUID:
 def test_batches_and_their_members_are_listed_and_shown(duly: Duly, group: UUID) -> None:
     (listed,) = duly.json("batches", "list", "--open")
     assert (listed["id"], listed["state"]) == (str(group), "growing")
-    assert duly.json("batches", "list", "--settled") == []
     shown = duly.json("batches", "show", group)
     assert shown["callbacks"] == {"on_success": "email.send"}
     members = duly.json("batches", "members", group, "--state", "queued")
@@ -35,12 +37,24 @@ def test_batches_and_their_members_are_listed_and_shown(duly: Duly, group: UUID)
 def test_a_batch_is_sealed_and_cancelled_by_somebody(
     duly: Duly, group: UUID, sql_now: psycopg.Connection
 ) -> None:
-    for act in ("seal", "cancel"):
-        assert duly("batches", act, group, "--by", "ann", "--why", "enough").returncode == 0
-    again = duly("batches", "cancel", group)
-    assert (again.returncode, again.stderr) == (1, "duly: nothing done: the batch is cancelling\n")
-    assert duly("batches", "show", MISSING).returncode == 3
+    for act, code in (("seal", 0), ("cancel", 0), ("seal", 1)):
+        done = duly("batches", act, group, "--by", "ann", "--why", "enough")
+        assert done.returncode == code
+    assert done.stderr == "duly: nothing done: the batch is cancelling\n"
     assert sql_now.execute(RECORD).fetchall() == [
         ("ann", "enough", "seal-batch"),
         ("ann", "enough", "cancel-batch"),
     ]
+
+
+def test_a_dead_member_of_a_cancelled_batch_is_not_replayed(
+    duly: Duly, group: UUID, session: Session, sql_now: psycopg.Connection
+) -> None:
+    (job, _) = jobs.find(session, JobFilter(batch_id=group))
+    letter = lives.die(sql_now, lives.claim(sql_now, str(job.id)), ("SMTPError", "full"))
+    batches.cancel(session, group, by="ann")
+    session.commit()
+    done = duly("dlq", "replay", letter)
+    assert (done.returncode, done.stderr.splitlines()[0]) == (
+        *(1, f"duly: not replayed, its batch was cancelled: {letter}"),
+    )

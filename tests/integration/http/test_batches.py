@@ -11,6 +11,7 @@ from outbox import batch, submit
 from outbox.operations.api_keys import Scope
 from service.mail.kinds import SEND_EMAIL
 from tests.integration.http.conftest import MakeClient
+from tests.support.service import lives
 
 MAIL = SEND_EMAIL(to="anna@example.org", subject="Hello", text="between us")
 RECORD = "SELECT act, why, about FROM duly.acts WHERE act LIKE '%batch'"
@@ -63,3 +64,14 @@ def test_what_there_is_not_and_who_may_not(client_with: MakeClient, group: UUID)
     assert reader.post(f"/v1/batches/{group}/cancel", json={}).status_code == 403
     operator = client_with(Scope.OPERATE)
     assert operator.post(f"/v1/batches/{uuid4()}/seal", json={}).status_code == 404
+
+
+def test_a_dead_member_of_a_cancelled_batch_is_not_replayed(
+    client: httpx2.Client, group: UUID, sql_now: psycopg.Connection
+) -> None:
+    (job, *_) = client.get(f"/v1/batches/{group}/jobs").json()["jobs"]
+    letter = lives.die(sql_now, lives.claim(sql_now, job["id"]))
+    client.post(f"/v1/batches/{group}/cancel", json={})
+    refused = client.post(f"/v1/dead-letters/{letter}/replay", json={})
+    assert refused.status_code == 409
+    assert refused.json()["detail"] == "its job is in a batch that was cancelled"
