@@ -56,6 +56,16 @@ def postgres(database_url: str) -> Iterator[Proxy]:
         yield counting
 
 
+def fold_all(database_url: str) -> None:
+    """Count as one relay does, once."""
+
+    async def fold() -> None:
+        async with await connect_async(database_url) as database, asyncio.timeout(10):
+            await BatchFolder(database_url, lambda: None).fold_all(database)
+
+    asyncio.run(fold())
+
+
 def test_callbacks_run_once_and_without_a_poll_when_all_members_have_succeeded(
     line: Line, engine: Engine, by_hand: ByHand, queue: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -197,20 +207,28 @@ def test_a_batch_that_the_tables_refuse_keeps_no_other_from_being_counted(
     refusing.refuse("batches", f"new.id = '{bad[0]}'")
     told: list[BatchSettled] = []
     end = on(BatchSettled, told.append)
-
-    async def fold() -> None:
-        async with await connect_async(database_url) as database:
-            await BatchFolder(database_url, lambda: None).fold_all(database)
-
     try:
-        asyncio.run(fold())
+        fold_all(database_url)
         assert [event.batch_id for event in told] == [good[0]]
         refusing.take()
-        asyncio.run(fold())
+        fold_all(database_url)
     finally:
         end()
     assert told[1] == BatchSettled(batch_id=bad[0], generation=1, succeeded=0, dead=0, cancelled=0)
     assert len(batches.callbacks(bad[0])) == len(batches.callbacks(good[0])) == 2
+
+
+def test_a_batch_that_another_has_locked_is_passed_over(
+    batches: Batches, database_url: str, by_hand: ByHand
+) -> None:
+    (locked, _), (free, _) = batches.make(), batches.make()
+    with by_hand.connection.transaction():
+        assert by_hand.take(transitions.LOCK_BATCHES, ids=[locked])
+        fold_all(database_url)
+        assert batches.row(free)["outcome"] == "succeeded"
+    assert batches.row(locked)["outcome"] is None
+    fold_all(database_url)
+    assert batches.row(locked)["outcome"] == "succeeded"
 
 
 def test_a_relay_cancels_what_a_person_has_cancelled(

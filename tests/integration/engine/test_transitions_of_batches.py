@@ -302,6 +302,45 @@ def test_a_cancelled_batch_ends_what_has_not_ended(
     assert batches.callbacks(parent) == [SETTLED]
 
 
+def test_a_cancel_leaves_a_batch_that_has_settled_as_it_is(
+    batches: Batches, engine: Engine, by_hand: ByHand
+) -> None:
+    parent, _ = batches.make(seal=False)
+    child, (inner,) = batches.make(1, within=parent)
+    batches.end("succeeded", inner)
+    batches.fold()
+    with Session(engine) as session, session.begin():
+        assert not operations.cancel(session, child, by="ann")
+        assert operations.cancel(session, parent, by="ann")
+    assert by_hand.take(transitions.CANCEL_MEMBERS) == []
+    batches.fold()
+    assert batches.row(child)["cancelled_at"] is None
+    assert state(batches.row(parent)) == (1, "cancelled")
+    by_hand.take("UPDATE duly.batches SET cancelled_at = now()")
+    by_hand.take("UPDATE duly.jobs SET state = 'queued' WHERE id = %(id)s", id=inner)
+    assert by_hand.take(transitions.CANCEL_MEMBERS) == []
+
+
+def test_what_is_being_cancelled_is_marked_once(
+    batches: Batches, engine: Engine, by_hand: ByHand
+) -> None:
+    parent, _ = batches.make(seal=False)
+    child, (running,) = batches.make(1, within=parent)
+    by_hand.publish(running)
+    assert by_hand.claim(running)
+    with Session(engine) as session, session.begin():
+        assert operations.cancel(session, parent, by="ann")
+    by_hand.take(transitions.CANCEL_MEMBERS)
+    assert len(by_hand.take(transitions.CANCEL_MEMBERS)) == 1
+    batches.fold()
+    marked = [by_hand.job(running)["cancel_requested_at"], batches.row(child)["cancelled_at"]]
+    assert by_hand.take(transitions.CANCEL_MEMBERS) == []
+    assert by_hand.take(CHANGES) == [{"count": 0}]
+    assert marked == [
+        *(by_hand.job(running)["cancel_requested_at"], batches.row(child)["cancelled_at"])
+    ]
+
+
 def test_a_dead_member_of_a_cancelled_batch_is_not_replayed(
     batches: Batches, engine: Engine, by_hand: ByHand
 ) -> None:
