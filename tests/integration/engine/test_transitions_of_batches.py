@@ -8,6 +8,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 
 from outbox import add_to_batch, batch, submit
+from outbox.maintenance.batch_folder import fold_parameters
 from outbox.operations import batches as operations
 from outbox.store import transitions
 from outbox.submission.pending import PENDING
@@ -269,6 +270,28 @@ def test_a_discard_in_a_batch_in_a_batch_corrects_what_is_around_it(batches: Bat
     batches.close(transitions.DISCARD, jobs[0])
     batches.fold()
     assert (batches.counts(parent), state(batches.row(parent))) == ((1, 0, 0, 1), (1, "cancelled"))
+
+
+def test_a_fold_takes_no_change_of_a_batch_that_it_has_not_locked(
+    batches: Batches, by_hand: ByHand
+) -> None:
+    (first, _), (second, _) = batches.make(), batches.make()
+    by_hand.take(transitions.FOLD, **fold_parameters([first]))
+    assert [batches.row(group)["outcome"] for group in (first, second)] == ["succeeded", None]
+    batches.fold()
+    assert batches.row(second)["outcome"] == "succeeded"
+
+
+def test_a_parent_is_told_nothing_where_nothing_changes_for_it(
+    batches: Batches, by_hand: ByHand
+) -> None:
+    parent, _ = batches.make(seal=False)
+    child, jobs = batches.make(2, within=parent)
+    batches.end("dead", *jobs)
+    batches.fold()
+    batches.close(transitions.DISCARD, jobs[0])
+    by_hand.take(transitions.FOLD, **fold_parameters([child]))
+    assert by_hand.take(CHANGES) == [{"count": 0}]
 
 
 def test_a_cancelled_batch_ends_what_has_not_ended(
