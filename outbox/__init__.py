@@ -30,12 +30,14 @@ if TYPE_CHECKING:
     from outbox.kinds import Kind, Kinds, Priority, Work
     from outbox.retry import Retry
     from outbox.schedules.schedule import Missed, Overlap, Schedule
+    from outbox.submission.batch import Batch, add_to_batch, batch, seal_batch
     from outbox.submission.sessions import job_sessions
     from outbox.submission.submit import SubmittedJob, submit, submit_all
 
 __all__ = [
     "Actor",
     "Actors",
+    "Batch",
     "Duly",
     "Job",
     "JobCancelled",
@@ -52,7 +54,10 @@ __all__ = [
     "Uncertain",
     "Work",
     "actor",
+    "add_to_batch",
+    "batch",
     "job_sessions",
+    "seal_batch",
     "submit",
     "submit_all",
 ]
@@ -65,6 +70,7 @@ _MODULES = {
     "outbox.kinds": ("Kind", "Kinds", "Priority", "Work"),
     "outbox.retry": ("Retry",),
     "outbox.schedules.schedule": ("Missed", "Overlap", "Schedule"),
+    "outbox.submission.batch": ("Batch", "add_to_batch", "batch", "seal_batch"),
     "outbox.submission.sessions": ("job_sessions",),
     "outbox.submission.submit": ("SubmittedJob", "submit", "submit_all"),
 }

@@ -222,6 +222,17 @@ class TickSkipped(Event):
     why: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchSettled(Event):
+    """Relay: all members of a sealed batch have ended, in this generation of it."""
+
+    batch_id: UUID
+    generation: int
+    succeeded: int
+    dead: int
+    cancelled: int
+
+
 E = TypeVar("E", bound=Event)
 Subscriber = Callable[[Any], object]
 _SUBSCRIBERS: list[tuple[type[Event], Subscriber]] = []

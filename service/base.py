@@ -1,4 +1,4 @@
-"""The base of the service's own tables. The tables of jobs are in outbox/store/schema.py."""
+"""The base of the service's own tables. The tables of jobs are in outbox/store/schema/."""
 
 from datetime import datetime
 

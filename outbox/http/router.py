@@ -15,6 +15,7 @@ from outbox.http.routes import (
     submit_job,
     workers,
 )
+from outbox.http.routes.batches import handlers as batches
 from outbox.http.routes.dead_letters import handlers as dead_letters
 from outbox.http.routes.schedules import handlers as schedules
 from outbox.http.routes.submit_job import NeededScope
@@ -28,7 +29,7 @@ def create_router(
     router = APIRouter()
     if open_kinds:
         router.include_router(submit_job.create_router(open_kinds, needed_scope, examples))
-    for module in (jobs, reschedule_job, overdue_jobs, dead_letters):
+    for module in (jobs, reschedule_job, overdue_jobs, batches, dead_letters):
         router.include_router(module.router)
     router.include_router(schedules.create_router(open_kinds, needed_scope))
     router.include_router(kinds.create_router(open_kinds))

@@ -40,6 +40,7 @@ class Claim(Protocol):
     attempt_limit: int
     attempt_budget: int
     subject: str | None
+    batch_id: UUID | None
     payload: Mapping[str, Any]
     checkpoint: Any
 
@@ -68,6 +69,8 @@ class Job:
     """Makes sessions for an `async def` actor."""
     on_completed: Callable[[], None] | None = field(default=None, repr=False)
     """Called once the job's transaction has committed."""
+    batch_id: UUID | None = None
+    """The batch that the job is a member of: see `add_to_batch`."""
     completed: bool = False
     is_committing: bool = False
     cancellation: Cancellation = field(default_factory=Cancellation, repr=False)
@@ -86,7 +89,13 @@ class Job:
             worker=worker,
             subject=claim.subject,
             checkpoint=claim.checkpoint,
+            batch_id=claim.batch_id,
         )
+
+    @property
+    def success(self) -> str:
+        """The transition that records its success."""
+        return transitions.SUCCEED_MEMBER if self.batch_id else transitions.SUCCEED
 
     @property
     def result(self) -> Any:
@@ -239,7 +248,7 @@ class Job:
             # An empty text stands for NULL: see `array` in outbox/postgres/round_trip.py.
             "result": [storable(self._result) or ""],
         }
-        self._write(session, transitions.SUCCEED, row)
+        self._write(session, self.success, row)
 
     def _write_progress(self, session: Session) -> None:
         """Write the last report, where it was not written yet."""

@@ -1,7 +1,8 @@
-"""Deletes finished jobs, and ticks of schedules, once their retention is over."""
+"""Deletes finished jobs, their batches, and ticks of schedules, once their retention is over."""
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -53,20 +54,16 @@ class Pruner:
                 await asyncio.sleep(WALK_INTERVAL_SECONDS)
 
     async def walk(self, database: AsyncConnection[Any]) -> int:
-        """Walk from the oldest job to the youngest it may delete; returns how many it deleted."""
-        total = 0
-        walked_to = NIL
-        while True:
-            began = time.monotonic()
-            batch = await self._prune_batch(database, walked_to)
-            if batch is None:
-                return total
-            walked_to, pruned = batch
-            total += pruned
-            await asyncio.sleep(PAUSE_FACTOR * (time.monotonic() - began))
+        """Walk from the oldest job to the youngest it may delete; returns how many it deleted.
 
-    async def _prune_batch(self, database: AsyncConnection[Any], after: UUID) -> Any:
-        """Returns the last id of the batch and how many jobs were deleted, or None at the end."""
+        Then it does the same with batches, which it does not count.
+        """
+        pruned = await _walk(lambda after: self._prune_some(database, after))
+        await _walk(lambda after: self._prune(database, transitions.PRUNE_BATCHES, after))
+        return pruned
+
+    async def _prune_some(self, database: AsyncConnection[Any], after: UUID) -> Any:
+        """Returns the last id it looked at and how many jobs it deleted, or None at the end."""
         try:
             return await self._prune(database, transitions.PRUNE, after)
         except psycopg.Error as error:
@@ -100,3 +97,17 @@ class Pruner:
     async def _prune(self, database: AsyncConnection[Any], statement: str, after: UUID) -> Any:
         asked = {"after": after, "retention": self._retention}
         return await (await database.execute(statement, asked)).fetchone()
+
+
+async def _walk(prune: Callable[[UUID], Awaitable[Any]]) -> int:
+    """Prune from the oldest on, with pauses; returns how many were deleted."""
+    total = 0
+    walked_to = NIL
+    while True:
+        began = time.monotonic()
+        walked = await prune(walked_to)
+        if walked is None:
+            return total
+        walked_to, pruned = walked
+        total += pruned
+        await asyncio.sleep(PAUSE_FACTOR * (time.monotonic() - began))

@@ -30,6 +30,9 @@ def migration_lock(engine: Engine, seconds: float, on_wait: Callable[[], None]) 
     with engine.connect() as connection:
         deadline, waits = time.monotonic() + seconds, False
         while not connection.scalar(text("SELECT pg_try_advisory_xact_lock(:n)"), {"n": NUMBER}):
+            # A build of an index waits for the end of each transaction that has a snapshot, and
+            # whoever builds it has the lock.
+            connection.rollback()
             if time.monotonic() > deadline:
                 raise LockTimeout(f"another process has been migrating for {seconds:.0f} s")
             if not waits:

@@ -65,6 +65,7 @@ class JobRecord:
     subject: str | None
     parent_id: UUID | None
     submitted_by: str | None
+    batch_id: UUID | None
     created_at: datetime
     run_at: datetime
     started_at: datetime | None
@@ -106,7 +107,7 @@ class JobFilter:
     """Which jobs to list; None does not restrict.
 
     `state` is a state, or `scheduled`: queued with `run_at` in the future. `queued` includes those.
-    `since` (inclusive) and `until` (exclusive) restrict `created_at`. `parent` is the job whose
+    `since` (inclusive) and `until` (exclusive) restrict `created_at`. `parent_id` is the job whose
     actor submitted them.
     """
 
@@ -116,12 +117,14 @@ class JobFilter:
     subject: str | None = None
     since: datetime | None = None
     until: datetime | None = None
-    parent: UUID | None = None
+    parent_id: UUID | None = None
+    batch_id: UUID | None = None
 
     def conditions(self, rows: FromClause) -> list[ColumnElement[bool]]:
         """The filter as SQL on `rows`."""
-        wanted = {"kind": self.kind, "queue": self.queue, "subject": self.subject}
-        found = [rows.c[name] == value for name, value in wanted.items() if value is not None]
+        wanted = ("kind", "queue", "subject", "parent_id", "batch_id")
+        given = {name: value for name in wanted if (value := getattr(self, name)) is not None}
+        found = [rows.c[name] == value for name, value in given.items()]
         if self.state == SCHEDULED:
             found += [rows.c.state == "queued", rows.c.run_at > func.now()]
         elif self.state is not None:
@@ -130,9 +133,12 @@ class JobFilter:
             found.append(rows.c.created_at >= self.since)
         if self.until is not None:
             found.append(rows.c.created_at < self.until)
-        if self.parent is not None:
-            found.append(rows.c.parent_id == self.parent)
         return found
+
+    @property
+    def is_indexed(self) -> bool:
+        """Whether an index finds these jobs, in order."""
+        return any(each is not None for each in (self.subject, self.parent_id, self.batch_id))
 
     def id_bounds(self, rows: FromClause) -> list[ColumnElement[bool]]:
         """Bounds for the ids of jobs created between `since` and `until`, to search no others."""
@@ -169,7 +175,7 @@ def find_page(
         return _brief(rows).where(*wanted.conditions(rows))
 
     order, most = Order(before), min(limit, LARGEST_PAGE + 1)
-    if wanted.subject is not None or wanted.parent is not None:
+    if wanted.is_indexed:
         page = pages.read_indexed(session, jobs_table, query, order, most)
     else:
         page = pages.read(session, jobs_table, query, order, most, *wanted.id_bounds(jobs_table))

@@ -1,4 +1,5 @@
-"""The relay process: publishes, collects dead letters, makes ticks, rescues, expires, prunes.
+"""The relay process: publishes, collects dead letters, makes ticks, settles batches, rescues,
+expires and prunes.
 
 Each duty has its own connections, so that none waits for another. One that fails is restarted after
 a growing backoff, whether it lost Postgres or RabbitMQ or has a bug; the others go on.
@@ -17,6 +18,7 @@ import structlog
 from outbox import event_log
 from outbox.backoff import Backoff
 from outbox.maintenance import upkeep
+from outbox.maintenance.batch_folder import BatchFolder
 from outbox.maintenance.dead_letter_collector import DeadLetterCollector
 from outbox.maintenance.expirer import Expirer
 from outbox.maintenance.outages import is_outage
@@ -72,13 +74,15 @@ async def run(
     relay = Relay(database_url, amqp_url, queues, window=window, patience=patience)
     collector = DeadLetterCollector(database_url, amqp_url, relay.queues)
     rescuer = Rescuer(database_url, silence, on_rescue=relay.wake_up)
+    folder = BatchFolder(database_url, on_callbacks=relay.wake_up)
     duties = {
         "collector": collector.run,
         "rescuer": rescuer.run,
         "expirer": Expirer(database_url).run,
         "upkeep": lambda: upkeep.run(database_url),
         "scheduler": Scheduler(database_url, schedules, on_tick=relay.wake_up).run,
-        "listener": lambda: listen(listen_url or database_url, relay.wake_up),
+        "batches": folder.run,
+        "listener": lambda: listen(listen_url or database_url, relay.wake_up, folder.wake_up),
     }
     if retention is not None:
         duties["pruner"] = Pruner(database_url, retention).run

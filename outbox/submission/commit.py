@@ -11,11 +11,12 @@ from outbox.store import transitions
 from outbox.submission.statement import Row
 
 COMMIT = plain("COMMIT")
-_STATEMENTS = {each: Statement(each) for each in (transitions.SUBMIT, transitions.SUBMIT_ALL)}
+_SUBMIT = (transitions.SUBMIT, transitions.SUBMIT_ALL, transitions.SUBMIT_MEMBERS)
+_STATEMENTS = {each: Statement(each) for each in _SUBMIT}
 
 
 async def submit_and_commit(connection: AsyncConnection[Any], transition: str, row: Row) -> None:
-    """Run the transition, SUBMIT or SUBMIT_ALL, and commit.
+    """Run the transition, one of those that submit, and commit.
 
     If it raises one of psycopg's errors, nothing was committed, and the transaction may still be
     open. If the connection broke, the task was cancelled or the process died, either everything

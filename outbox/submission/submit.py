@@ -15,10 +15,13 @@ from outbox.kinds import Priority, Work
 from outbox.postgres.after_commit import announce
 from outbox.submission.pending import add
 from outbox.submission.statement import Row
-from outbox.values.storable import storable, storable_json
+from outbox.values.storable import payload_of, storable
 
 PARENT = "duly.parent"
 """In `Session.info` of an actor's transaction: the running job, parent of the jobs it submits."""
+
+BATCH = "duly.batch"
+"""In `Session.info`: the id of the batch that jobs join which are submitted now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,13 +104,15 @@ def _jobs(
     """The jobs for the caller, and the rows to write."""
     _check_times(run_at, expires_at)
     parent = session.info.get(PARENT)
-    common = {
+    common: Row = {
         "run_at": run_at.isoformat() if run_at else None,
         "expires_at": expires_at.isoformat() if expires_at else None,
         "subject": storable(subject) or (parent.subject if parent else None),
         "parent_id": str(parent.id) if parent else None,
         "submitted_by": storable(by),
     }
+    if batch := session.info.get(BATCH):
+        common["batch_id"] = str(batch)
     jobs, rows = [], []
     for work in works:
         job = SubmittedJob(uuid7(), work.kind.name, work.kind.queue, run_at)
@@ -122,7 +127,7 @@ def _row(job: SubmittedJob, work: Work[Any], priority: Priority | None) -> Row:
         "kind": job.kind,
         "queue": job.queue,
         "priority": str(int(work.kind.priority if priority is None else Priority(priority))),
-        "payload": storable_json(work.payload.model_dump_json(ensure_ascii=True)),
+        "payload": payload_of(work.payload),
         "budget": str(work.kind.retry.attempts),
     }
 

@@ -18,10 +18,23 @@ log = structlog.get_logger(__name__)
 
 CHANNEL = "duly_relay"
 NOTIFY = f"NOTIFY {CHANNEL}"
+MEMBERS = b"members"
+NOTIFY_MEMBERS = f"NOTIFY {CHANNEL}, '{MEMBERS.decode()}'"
+"""Says that members of batches have ended. A relay of an earlier release takes it for a wake-up."""
 
 
-async def listen(database_url: str, on_wake_up: Callable[[], None]) -> None:
+def _ignore() -> None:
+    """Nobody waits for members of batches."""
+
+
+async def listen(
+    database_url: str,
+    on_wake_up: Callable[[], None],
+    on_members: Callable[[], None] = _ignore,
+) -> None:
     """Call `on_wake_up` once it listens, and at each wake-up, forever.
+
+    `on_members` is called instead when members of batches have ended.
 
     Raises psycopg's errors; call it again then. Its first call makes up for what was missed.
     A pooler passes no notifications on: behind one it only waits, and relays poll.
@@ -33,11 +46,13 @@ async def listen(database_url: str, on_wake_up: Callable[[], None]) -> None:
             await asyncio.Future()
         await connection.execute(f"LISTEN {CHANNEL}")
         on_wake_up()
-        await _receive(connection.pgconn, on_wake_up)
+        await _receive(connection.pgconn, on_wake_up, on_members)
 
 
-async def _receive(connection: PGconn, on_wake_up: Callable[[], None]) -> None:
-    """Call `on_wake_up` at each notification, until the connection is lost.
+async def _receive(
+    connection: PGconn, on_wake_up: Callable[[], None], on_members: Callable[[], None]
+) -> None:
+    """Call one of the two at each notification, until the connection is lost.
 
     `AsyncConnection.notifies` costs twice as much for each, and wakes up even without one.
     """
@@ -50,8 +65,8 @@ async def _receive(connection: PGconn, on_wake_up: Callable[[], None]) -> None:
         except psycopg.Error as error:
             loop.remove_reader(socket)
             lost.set_exception(error)
-        while connection.notifies():
-            on_wake_up()
+        while notification := connection.notifies():
+            (on_members if notification.extra == MEMBERS else on_wake_up)()
 
     socket = connection.socket
     loop.add_reader(socket, read)

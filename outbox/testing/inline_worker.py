@@ -94,7 +94,7 @@ class InlineWorker:
             return
         if report := attempt.job.reports.take_last():
             self._group_commit.ask(transitions.SAVE_PROGRESS, attempt.progress_row(report))
-        answer = self._group_commit.ask(transitions.SUCCEED, row)
+        answer = self._group_commit.ask(attempt.job.success, row)
         if isinstance(answer, psycopg.Error):
             take(attempt.failed(UnstorableResult(str(answer))), self._answer)
         elif isinstance(answer, Exception):

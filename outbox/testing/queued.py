@@ -16,6 +16,7 @@ from sqlalchemy.pool import NullPool
 
 from outbox.actors import Actor, Actors
 from outbox.amqp.messages import Dispatch
+from outbox.maintenance.batch_folder import NIL, fold_parameters
 from outbox.operations import jobs
 from outbox.operations.jobs import JobRecord
 from outbox.postgres.address import sqlalchemy_url
@@ -110,8 +111,15 @@ def _run_all(
     return [*ran]
 
 
-def _next(rows: psycopg.Cursor[Any], wanted: dict[str, Any]) -> Any:
+def _next(rows: psycopg.Cursor[dict[str, Any]], wanted: dict[str, Any]) -> dict[str, Any] | None:
+    """The next event, once jobs have expired and batches are counted as by a relay."""
     rows.execute(transitions.EXPIRE, {"only": None})
+    while changed := rows.execute(transitions.CHANGED_BATCHES, {"after": NIL}).fetchall():
+        ids = [each["batch_id"] for each in changed]
+        with rows.connection.transaction():
+            rows.execute(transitions.LOCK_BATCHES, {"ids": ids})
+            rows.execute(transitions.FOLD, fold_parameters(ids))
+        rows.execute(transitions.CANCEL_MEMBERS)
     return rows.execute(NEXT, wanted).fetchone()
 
 

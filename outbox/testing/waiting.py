@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from outbox.kinds import Priority
 from outbox.submission.pending import waiting
-from outbox.submission.statement import Row
+from outbox.submission.statement import Row, is_job
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ def submitted(session: Session | AsyncSession) -> list[WaitingJob]:
     Those of a savepoint that was rolled back are not among them. Sends nothing to Postgres.
     """
     own = session.sync_session if isinstance(session, AsyncSession) else session
-    return [_job(row) for row in waiting(own)]
+    return [_job(row) for row in waiting(own) if is_job(row)]
 
 
 def _job(row: Row) -> WaitingJob:

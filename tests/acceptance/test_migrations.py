@@ -51,6 +51,10 @@ SELECT gen_random_uuid(), 'email.send', 'email', 1, '{}', state, run_at, 8, 8
 FROM (VALUES ('queued', now()), ('queued', now() + interval '1 day'), ('running', now()),
              ('dead', now())) AS was (state, run_at)
 """
+KEPT = """
+SELECT id, kind, queue, priority, payload, state, dispatch, attempt, run_at, attempt_limit, replays
+FROM duly.jobs ORDER BY id
+"""
 
 
 def test_a_database_of_the_release_before_the_library_had_versions_goes_on(

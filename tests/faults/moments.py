@@ -58,6 +58,13 @@ RELAY = [
     Moment("batch committed", "after", "outbox.relay.event_store:settle"),
 ]
 
+FOLDING = [
+    Moment("members ended but not counted", "before", "outbox.maintenance.batch_folder:fold"),
+    Moment("batch locked but not counted", "after", "outbox.maintenance.batch_folder:_lock"),
+    Moment("batch counted but not committed", "after", "outbox.maintenance.batch_folder:_count"),
+    Moment("count committed but nobody told", "after", "outbox.maintenance.batch_folder:fold"),
+]
+
 REFUSED = [
     Moment("event refused but not put off", "before", "outbox.relay.event_store:settle"),
     Moment("refused event put off", "after", "outbox.relay.event_store:settle"),

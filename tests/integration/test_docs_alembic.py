@@ -22,6 +22,7 @@ MODELS = re.findall(r"```python\n# shop/models.py\n(.*?)```", PAGE, re.DOTALL)[0
 REVISION = re.findall(r"```python\n(from alembic import op\n.*?)```", PAGE, re.DOTALL)[0]
 CONFIGURE = re.findall(r"```python\n# migrations/env.py\n(.*?)```", PAGE, re.DOTALL)[0]
 BLOCK = re.findall(r"`(with op\..*?autocommit_block\(\):)`", PAGE)[0]
+BUILDING = {LATEST + 1, *filter(builds_indexes, range(1, LATEST + 1))}
 NOTHING = "No new upgrade operations detected."
 ONLINE = re.compile(
     r"        context\.configure\(\n            connection=.*?\n        \)\n", re.DOTALL

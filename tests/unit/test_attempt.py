@@ -47,6 +47,7 @@ class Claim:
     attempt_limit: int = 3
     attempt_budget: int = 3
     subject: str | None = None
+    batch_id: UUID | None = None
     payload: Mapping[str, Any] = field(default_factory=dict)
     checkpoint: Any = None
 

@@ -14,6 +14,7 @@ from tests.support.service.serving import settings_for
 
 OPERATIONS = {
     "backfill_schedule",
+    "cancel_batch",
     "cancel_job",
     "create_invoice",
     "create_schedule",
@@ -24,6 +25,7 @@ OPERATIONS = {
     "edit_schedule",
     "enable_webhook_endpoint",
     "explain_problem",
+    "get_batch",
     "get_dead_letter",
     "get_index",
     "get_invoice",
@@ -32,10 +34,12 @@ OPERATIONS = {
     "get_schedule",
     "is_alive",
     "is_ready",
+    "list_batches",
     "list_dead_letters",
     "list_invoices",
     "list_jobs",
     "list_kinds",
+    "list_members",
     "list_overdue_jobs",
     "list_problems",
     "list_queues",
@@ -48,6 +52,7 @@ OPERATIONS = {
     "reschedule_job",
     "resume_schedule",
     "run_schedule",
+    "seal_batch",
     "submit_job",
 }
 """A name that is missing here breaks every client that was generated before."""

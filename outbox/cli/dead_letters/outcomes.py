@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from outbox.cli.errors import Code
 from outbox.cli.terminal.output import print_message
-from outbox.operations import dead_letters
+from outbox.operations import batches, dead_letters
 from outbox.operations.dead_letters import DeadLetter, DeadLetterFilter
 
 SAMPLE = 10
@@ -34,7 +34,7 @@ def why_not(db: Session, ids: Collection[int]) -> list[Outcome]:
     asked = DeadLetterFilter(ids=list(ids), open=None)
     there = {each.id: each for each in dead_letters.find(db, asked, limit=len(ids))}
     unknown = [Outcome(each, None, UNKNOWN) for each in ids if each not in there]
-    return [*map(_not_closable, there.values()), *unknown]
+    return [*(_not_closable(db, letter) for letter in there.values()), *unknown]
 
 
 def not_known(letters: Mapping[int, UUID | None]) -> list[Outcome]:
@@ -58,11 +58,13 @@ def print_failures(outcomes: Iterable[Outcome], done: str) -> None:
         print_message(f"not {done}, {why}: {_sample(ids)}")
 
 
-def _not_closable(letter: DeadLetter) -> Outcome:
+def _not_closable(db: Session, letter: DeadLetter) -> Outcome:
     if letter.closed_at is not None:
         outcome = f"{letter.resolution} before"
     elif letter.job_id is None:
         outcome = "no job of ours: to discard, not to replay"
+    elif batches.is_cancelled(db, letter.job_id):
+        outcome = "its batch was cancelled"
     else:
         outcome = "its job is not dead any more"
     return Outcome(letter.id, letter.job_id, outcome, letter.closed_by)

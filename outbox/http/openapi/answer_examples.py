@@ -3,6 +3,7 @@
 from typing import Any
 
 _JOB_ID = "01920000-0000-7000-8000-000000000001"
+_BATCH_ID = "019475a0-0000-7000-8000-000000000001"
 _ERROR = {"error_type": "SMTPConnectError", "error_message": "the mail server is unreachable"}
 
 Answer = dict[str, Any]
@@ -34,6 +35,7 @@ _JOB: Answer = {
     "payload": {"to": "[redacted]", "subject": "Hello", "text": "[redacted]"},
     "subject": None,
     "parent_id": None,
+    "batch_id": None,
     "submitted_by": "shop (0f1e2d3c4b5a)",
     "attempt": 1,
     "attempt_limit": 8,
@@ -100,6 +102,37 @@ _OVERDUE_JOBS: Answer = {
             "links": {"self": f"/v1/jobs/{_JOB_ID}"},
         }
     ]
+}
+
+_BATCH: Answer = {
+    "id": _BATCH_ID,
+    "state": "open",
+    "generation": 1,
+    "members": 20,
+    "open": 7,
+    "succeeded": 13,
+    "dead": 0,
+    "cancelled": 0,
+    "callbacks": {"on_success": "email.send"},
+    "subject": None,
+    "parent_id": None,
+    "submitted_by": "shop (0f1e2d3c4b5a)",
+    "created_at": "2026-01-31T09:00:00Z",
+    "sealed_at": "2026-01-31T09:00:00Z",
+    "first_death_at": None,
+    "cancelled_at": None,
+    "settled_at": None,
+    "links": {
+        "self": f"/v1/batches/{_BATCH_ID}",
+        "jobs": f"/v1/batches/{_BATCH_ID}/jobs",
+        "cancel": f"/v1/batches/{_BATCH_ID}/cancel",
+    },
+}
+_BATCH_CANCELLED: Answer = {
+    **_BATCH,
+    "state": "cancelling",
+    "cancelled_at": "2026-01-31T09:00:05Z",
+    "links": {"self": f"/v1/batches/{_BATCH_ID}", "jobs": f"/v1/batches/{_BATCH_ID}/jobs"},
 }
 
 _LETTER: Answer = {
@@ -252,6 +285,9 @@ ANSWERS = {
     "JobInFull": _JOB_IN_FULL,
     "JobPage": _JOBS,
     "OverdueJobs": _OVERDUE_JOBS,
+    "BatchShown": _BATCH,
+    "BatchPage": page("batches", _BATCH),
+    "BatchCancelled": _BATCH_CANCELLED,
     "LetterInFull": _LETTER_IN_FULL,
     "LetterPage": _LETTERS,
     "LetterReplayed": _LETTER_REPLAYED,

@@ -11,6 +11,7 @@ from outbox.http.requests.strict_route import StrictRoute
 PATHS = {
     "jobs": "/v1/jobs",
     "overdue_jobs": "/v1/overdue-jobs",
+    "batches": "/v1/batches",
     "dead_letters": "/v1/dead-letters",
     "kinds": "/v1/kinds",
     "queues": "/v1/queues",

@@ -62,6 +62,7 @@ class JobShown(JobSummary):
     payload: dict[str, Any] | None
     subject: str | None
     parent_id: UUID | None
+    batch_id: UUID | None = Field(description="The batch that it is a member of.")
     submitted_by: str | None
     attempt: int = Field(
         description="The number of its newest attempt, 0 before the first. Counting goes on after "

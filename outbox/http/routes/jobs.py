@@ -60,7 +60,7 @@ async def list_jobs(
 
     A page may be short or even empty. `next_cursor` says whether more pages follow.
     """
-    wanted = JobFilter(state, kind, queue, subject, parent=parent)
+    wanted = JobFilter(state, kind, queue, subject, parent_id=parent)
     before = cursors.read(cursor, "jobs", UUID)
     page = await tx.run_sync(jobs.find_page, wanted, limit=limit, before=before)
     await record_look(tx, by, (f"job:{job.id}" for job in page.rows if job.shows_values), why)

@@ -11,9 +11,9 @@
     running --retry/snooze/die/rescue--> cancelled, once cancel has asked
 
 The files, by who makes the transition, in reading order: submit (handlers and actors), publish
-(the relay's main loop), run and running (workers), untaken (relay and workers), rescue, expire,
+(the relay's main loop), run and running (workers), untaken (relay and workers), rescue,
 dead_letters and prune (the relay's maintenance), people (a person); ticks and schedules (the
-relay's scheduler, and a person). levels holds what several of them share.
+relay's scheduler, and a person); batches. levels and members hold what several of them share.
 
 A transition is fenced. It names the dispatch that its caller knows (and attempt and worker, once
 claimed), and does nothing if the job has moved on. Parameters are psycopg's named ones. Transitions
@@ -28,16 +28,22 @@ Postgres keeps a plan that was made for a small table (see STEPS in
 outbox/postgres/session_settings.py).
 """
 
+from outbox.store.transitions.batches import (
+    CANCEL_MEMBERS,
+    CHANGED_BATCHES,
+    FOLD,
+    LOCK_BATCHES,
+    SUBMIT_MEMBERS,
+)
 from outbox.store.transitions.dead_letters import (
     ATTACH_MESSAGE,
     JOB_EXISTS,
     KEEP_FOREIGN,
     REDISPATCH,
 )
-from outbox.store.transitions.expire import EXPIRE
 from outbox.store.transitions.levels import REPLAYED
 from outbox.store.transitions.people import CANCEL, DISCARD, REPLAY, RESCHEDULE
-from outbox.store.transitions.prune import PRUNE, PRUNE_REFUSALS
+from outbox.store.transitions.prune import PRUNE, PRUNE_BATCHES, PRUNE_REFUSALS
 from outbox.store.transitions.publish import (
     DEFER_EVENTS,
     DELETE_EVENTS,
@@ -52,7 +58,15 @@ from outbox.store.transitions.rescue import (
     RECORD_HEARTBEAT,
     RESCUE,
 )
-from outbox.store.transitions.run import CLAIM, COUNT_UNCERTAIN, DIE, RETRY, SNOOZE, SUCCEED
+from outbox.store.transitions.run import (
+    CLAIM,
+    COUNT_UNCERTAIN,
+    DIE,
+    RETRY,
+    SNOOZE,
+    SUCCEED,
+    SUCCEED_MEMBER,
+)
 from outbox.store.transitions.running import JOBS_TO_CANCEL, SAVE_PROGRESS, STEP, STOP
 from outbox.store.transitions.schedules import (
     CREATE_SCHEDULE,
@@ -74,11 +88,13 @@ from outbox.store.transitions.ticks import (
     TICK,
     WAITING_SCHEDULES,
 )
-from outbox.store.transitions.untaken import DIE_UNCLAIMED, POSTPONE
+from outbox.store.transitions.untaken import DIE_UNCLAIMED, EXPIRE, POSTPONE
 
 __all__ = [
     "ATTACH_MESSAGE",
     "CANCEL",
+    "CANCEL_MEMBERS",
+    "CHANGED_BATCHES",
     "CLAIM",
     "COUNT_UNCERTAIN",
     "CREATE_SCHEDULE",
@@ -92,10 +108,12 @@ __all__ = [
     "DISCARD",
     "EDIT_SCHEDULE",
     "EXPIRE",
+    "FOLD",
     "JOBS_TO_CANCEL",
     "JOB_EXISTS",
     "KEEP_FOREIGN",
     "LIST_UNMADE",
+    "LOCK_BATCHES",
     "LOCK_EVENTS",
     "MAKE_TICKS",
     "MAKE_WAITING",
@@ -103,6 +121,7 @@ __all__ = [
     "PAUSE_SCHEDULE",
     "POSTPONE",
     "PRUNE",
+    "PRUNE_BATCHES",
     "PRUNE_REFUSALS",
     "PRUNE_TICKS",
     "PRUNE_WORKERS",
@@ -125,7 +144,9 @@ __all__ = [
     "STOP",
     "SUBMIT",
     "SUBMIT_ALL",
+    "SUBMIT_MEMBERS",
     "SUCCEED",
+    "SUCCEED_MEMBER",
     "TICK",
     "WAITING_SCHEDULES",
 ]

@@ -1,10 +1,11 @@
 """What a person does to a job or a dead letter. Each statement also adds to the record of acts."""
 
 from outbox.store.transitions.levels import LEVEL, REPLAYED
+from outbox.store.transitions.members import count_ended
 
 # queued -> cancelled, at once. Running jobs are only marked, so that they are not run again. As in
 # REPLAY and DISCARD, a row of acts records who asked for it and why, and rows are locked in order.
-CANCEL = """
+CANCEL = f"""
 WITH open AS (
     SELECT id FROM duly.jobs
     WHERE id = ANY (%(ids)s) AND state || '' IN ('queued', 'running')
@@ -18,7 +19,7 @@ WITH open AS (
         cancel_reason = coalesce(job.cancel_reason, %(why)s::text)
     FROM open
     WHERE job.id = ANY (%(ids)s) AND job.id = open.id
-    RETURNING job.id, job.state, job.kind
+    RETURNING job.id, job.state, job.kind, job.batch_id
 ), event AS (
     DELETE FROM duly.outbox_events USING cancelled WHERE job_id = cancelled.id
 ), record AS (
@@ -26,7 +27,7 @@ WITH open AS (
     SELECT %(by)s::text, %(why)s::text, 'cancel', array_agg('job:' || id)
     FROM cancelled
     HAVING count(*) > 0
-)
+), {count_ended("cancelled")}
 SELECT id, state, kind FROM cancelled
 """
 
@@ -59,7 +60,8 @@ SELECT kind, queue, run_at FROM moved
 """
 
 # dead -> queued with a fresh budget of attempts, and for as long as it takes: it no longer expires.
-# Closes the dead letter, which keeps who and why.
+# Closes the dead letter, which keeps who and why. A member of a batch reopens it; a member of a
+# cancelled one is not replayed.
 REPLAY = f"""
 WITH letter AS (
     SELECT id, job_id, dispatch FROM duly.dead_letters
@@ -73,7 +75,10 @@ WITH letter AS (
         attempt_limit = job.attempt + job.attempt_budget, replays = job.replays + 1
     FROM letter
     WHERE job.id = letter.job_id AND job.dispatch = letter.dispatch AND job.state = 'dead'
-    RETURNING letter.id AS letter_id, job.id, job.dispatch, job.kind, job.queue,
+      AND (job.batch_id IS NULL
+           OR NOT EXISTS (SELECT FROM duly.batches AS batch
+                          WHERE batch.id = job.batch_id AND batch.cancelled_at IS NOT NULL))
+    RETURNING letter.id AS letter_id, job.id, job.batch_id, job.dispatch, job.kind, job.queue,
               job.priority + {REPLAYED} AS level, job.run_at
 ), event AS (
     INSERT INTO duly.outbox_events (job_id, dispatch, kind, queue, priority, available_at)
@@ -81,6 +86,9 @@ WITH letter AS (
     ON CONFLICT (job_id) DO UPDATE
     SET dispatch = excluded.dispatch, priority = excluded.priority,
         available_at = excluded.available_at, failures = 0
+), change AS (
+    INSERT INTO duly.batch_changes (batch_id, dead, reopens)
+    SELECT batch_id, -count(*), true FROM replayed WHERE batch_id IS NOT NULL GROUP BY batch_id
 ), closed AS (
     UPDATE duly.dead_letters AS old
     SET closed_at = now(), resolution = 'replayed', closed_by = %(by)s::text,
@@ -98,7 +106,8 @@ WITH letter AS (
 SELECT id, job_id, kind FROM closed
 """
 
-# Closes dead letters; their jobs stay dead and keep their history. Letters are locked in the same
+# Closes dead letters; their jobs stay dead and keep their history. In batches they count as
+# cancelled from then on. Letters are locked in the same
 # order as in REPLAY, so that two people's bulk actions wait for each other and do not deadlock.
 DISCARD = """
 WITH letter AS (
@@ -113,6 +122,12 @@ WITH letter AS (
     FROM letter
     WHERE old.id = letter.id
     RETURNING old.id, old.job_id, old.kind
+), change AS (
+    INSERT INTO duly.batch_changes (batch_id, dead, cancelled)
+    SELECT batch_id, -count(*), count(*)
+    FROM duly.jobs
+    WHERE id IN (SELECT job_id FROM closed) AND batch_id IS NOT NULL
+    GROUP BY batch_id
 ), record AS (
     INSERT INTO duly.acts (who, why, act, about)
     SELECT %(by)s::text, %(why)s::text, 'discard',

@@ -2,6 +2,7 @@
 
 # Relay: deletes jobs that succeeded or were cancelled longer ago than the retention, with their
 # attempts. A job that ever had a dead letter, open or closed, keeps its history for ever.
+# A member of a batch stays until the batch has settled and its callbacks have ended.
 # One call scans a thousand jobs by id. Ids are UUIDv7, which begin with the time of creation, and a
 # job created within the retention cannot have ended before it. The statement returns how far it
 # came, so that the next call scans neither what stays nor the index entries of what is gone.
@@ -21,6 +22,15 @@ WITH retained AS (
     WHERE id IN (SELECT id FROM walked)
       AND state IN ('succeeded', 'cancelled') AND finished_at < now() - %(retention)s
       AND NOT EXISTS (SELECT FROM duly.dead_letters WHERE job_id = jobs.id)
+      AND (batch_id IS NULL OR NOT EXISTS (
+          SELECT FROM duly.batches AS batch
+          WHERE batch.id = jobs.batch_id
+            AND (batch.settled_at IS NULL OR EXISTS (
+                SELECT FROM duly.batch_callbacks
+                JOIN duly.jobs AS callback ON callback.id = batch_callbacks.job_id
+                WHERE batch_callbacks.batch_id = batch.id AND callback.finished_at IS NULL
+            ))
+      ))
     FOR UPDATE SKIP LOCKED
 ), attempt AS (
     DELETE FROM duly.attempts WHERE job_id = ANY (ARRAY(SELECT id FROM ended))
@@ -30,6 +40,31 @@ WITH retained AS (
     DELETE FROM duly.jobs AS job
     WHERE job.id = ANY (ARRAY(SELECT id FROM ended))
     RETURNING job.id
+)
+SELECT id AS walked_to, (SELECT count(*) FROM pruned) AS pruned
+FROM walked
+ORDER BY id DESC
+LIMIT 1
+"""
+
+# Relay: deletes batches that settled longer ago than the retention, once their jobs and the batches
+# in them are gone. It walks them as PRUNE walks jobs.
+PRUNE_BATCHES = """
+WITH walked AS (
+    SELECT id, settled_at FROM duly.batches WHERE id > %(after)s ORDER BY id LIMIT 1000
+), ended AS (
+    SELECT id FROM walked
+    WHERE settled_at < now() - %(retention)s
+      AND NOT EXISTS (SELECT FROM duly.jobs WHERE jobs.batch_id = walked.id)
+      AND NOT EXISTS (SELECT FROM duly.batches AS child WHERE child.parent_id = walked.id)
+      AND NOT EXISTS (SELECT FROM duly.batch_callbacks
+                      JOIN duly.jobs AS callback ON callback.id = batch_callbacks.job_id
+                      WHERE batch_callbacks.batch_id = walked.id)
+), callback AS (
+    DELETE FROM duly.batch_callbacks WHERE batch_id IN (SELECT id FROM ended)
+), pruned AS (
+    DELETE FROM duly.batches AS batch WHERE batch.id IN (SELECT id FROM ended)
+    RETURNING batch.id
 )
 SELECT id AS walked_to, (SELECT count(*) FROM pruned) AS pruned
 FROM walked

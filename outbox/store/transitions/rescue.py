@@ -1,6 +1,7 @@
 """The workers' heartbeats, and the rescue of jobs whose worker is silent."""
 
 from outbox.store.transitions.levels import LEVEL
+from outbox.store.transitions.members import count_ended
 
 # running, its worker silent or gone -> queued, or dead if its attempts are used up. `silent` must
 # come from a process that has watched the heartbeats: judged by the clock, every worker would be
@@ -30,7 +31,8 @@ WITH orphan AS (
                            THEN NULL ELSE now() END
     FROM orphan
     WHERE job.id = orphan.id
-    RETURNING job.id, job.state, job.dispatch, job.attempt, job.kind, job.queue, {LEVEL},
+    RETURNING job.id, job.state, job.batch_id, job.dispatch, job.attempt, job.kind, job.queue,
+              {LEVEL},
               job.run_at, job.worker, job.started_at,
               concat('its worker ', job.worker, ' stopped without a word') AS error_message
 ), attempt AS (
@@ -47,7 +49,7 @@ WITH orphan AS (
                                    error_message)
     SELECT id, dispatch, kind, queue, 'crashed', 'WorkerGone', error_message
     FROM rescued WHERE state = 'dead'
-)
+), {count_ended("rescued")}
 SELECT id, kind, queue, worker, attempt, state, error_message FROM rescued
 """
 

@@ -1,6 +1,7 @@
 """What a worker does with a job: it claims the job, then records how the attempt ended."""
 
 from outbox.store.transitions.levels import LEVEL
+from outbox.store.transitions.members import count_ended
 
 # queued -> running. It need not wait for the disk: see outbox/worker/records/group_commit.py. A job
 # that this worker already runs is claimed again without a new attempt: its first claim committed,
@@ -18,8 +19,8 @@ WHERE job.id = ANY (%(id)s::uuid[])
   AND job.run_at <= now()
   AND (job.expires_at IS NULL OR job.expires_at > now() OR job.started_at IS NOT NULL)
   AND (job.state || '' = 'queued' OR job.state || '' = 'running' AND job.worker = %(worker)s)
-RETURNING asked.n, job.attempt, job.attempt_limit, job.attempt_budget, job.subject, job.payload,
-          job.checkpoint
+RETURNING asked.n, job.attempt, job.attempt_limit, job.attempt_budget, job.subject, job.batch_id,
+          job.payload, job.checkpoint
 """
 
 # running -> succeeded. The only transition that also runs inside an actor's transaction.
@@ -32,6 +33,14 @@ WHERE job.id = ANY (%(id)s::uuid[])
   AND job.id = done.id AND job.dispatch = done.dispatch AND job.attempt = done.attempt
   AND job.worker = %(worker)s AND job.state || '' = 'running'
 RETURNING done.n
+"""
+
+# The same for members of batches, whose end is counted in the same transaction. It is a statement
+# of its own so that other jobs do not pay for it.
+SUCCEED_MEMBER = f"""
+WITH done AS ({SUCCEED.rstrip()}, job.state, job.batch_id
+), {count_ended("done")}
+SELECT n FROM done
 """
 
 # running -> queued after a failed attempt, or cancelled if somebody asked for that meanwhile.
@@ -50,7 +59,7 @@ WITH failed AS (
     WHERE job.id = ANY (%(id)s::uuid[])
       AND job.id = error.id AND job.dispatch = error.dispatch AND job.attempt = error.attempt
       AND job.worker = %(worker)s AND job.state || '' = 'running'
-    RETURNING job.id, job.state, job.dispatch, job.kind, job.queue, {LEVEL},
+    RETURNING job.id, job.state, job.batch_id, job.dispatch, job.kind, job.queue, {LEVEL},
               job.run_at,
               job.worker, job.started_at, error.attempt, error.outcome, error.error_type,
               error.error_message, nullif(error.traceback, '') AS traceback, error.n
@@ -64,7 +73,7 @@ WITH failed AS (
     SELECT id, dispatch, kind, queue, level, run_at FROM failed WHERE state = 'queued'
     ON CONFLICT (job_id) DO UPDATE
     SET dispatch = excluded.dispatch, available_at = excluded.available_at, failures = 0
-)
+), {count_ended("failed")}
 SELECT n, state FROM failed
 """
 
@@ -84,14 +93,14 @@ WITH snoozed AS (
     WHERE job.id = ANY (%(id)s::uuid[])
       AND job.id = nap.id AND job.dispatch = nap.dispatch AND job.attempt = nap.attempt
       AND job.worker = %(worker)s AND job.state || '' = 'running'
-    RETURNING job.id, job.state, job.dispatch, job.kind, job.queue, {LEVEL},
+    RETURNING job.id, job.state, job.batch_id, job.dispatch, job.kind, job.queue, {LEVEL},
               job.run_at, nap.n
 ), event AS (
     INSERT INTO duly.outbox_events (job_id, dispatch, kind, queue, priority, available_at)
     SELECT id, dispatch, kind, queue, level, run_at FROM snoozed WHERE state = 'queued'
     ON CONFLICT (job_id) DO UPDATE
     SET dispatch = excluded.dispatch, available_at = excluded.available_at, failures = 0
-)
+), {count_ended("snoozed")}
 SELECT n, state, kind, queue FROM snoozed
 """
 
@@ -109,7 +118,7 @@ FROM unnest(%(id)s::uuid[], %(forgiven)s::int[]) WITH ORDINALITY AS asked (id, f
 # running -> dead after the last attempt, or after an error that is not worth another. Cancelled
 # instead, without a dead letter, if somebody asked for that meanwhile: nobody wants the job any
 # more.
-DIE = """
+DIE = f"""
 WITH died AS (
     UPDATE duly.jobs AS job
     SET state = CASE WHEN job.cancel_requested_at IS NULL THEN 'dead' ELSE 'cancelled' END,
@@ -122,9 +131,9 @@ WITH died AS (
     WHERE job.id = ANY (%(id)s::uuid[])
       AND job.id = error.id AND job.dispatch = error.dispatch AND job.attempt = error.attempt
       AND job.worker = %(worker)s AND job.state || '' = 'running'
-    RETURNING job.id, job.state, job.dispatch, job.kind, job.queue, job.worker, job.started_at,
-              error.attempt, error.reason, error.outcome, error.error_type, error.error_message,
-              nullif(error.traceback, '') AS traceback, error.n
+    RETURNING job.id, job.state, job.batch_id, job.dispatch, job.kind, job.queue, job.worker,
+              job.started_at, error.attempt, error.reason, error.outcome, error.error_type,
+              error.error_message, nullif(error.traceback, '') AS traceback, error.n
 ), attempt AS (
     INSERT INTO duly.attempts (job_id, attempt, outcome, error_type, error_message, traceback,
                                worker, started_at)
@@ -135,6 +144,6 @@ WITH died AS (
                                    error_message)
     SELECT id, dispatch, kind, queue, reason, error_type, error_message
     FROM died WHERE state = 'dead'
-)
+), {count_ended("died")}
 SELECT n, state FROM died
 """

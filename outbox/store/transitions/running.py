@@ -1,5 +1,7 @@
 """What a worker does with a job that stays running, and how a cancel ends one."""
 
+from outbox.store.transitions.members import count_ended
+
 # running -> running: a part of the effect is done. Executed in the actor's transaction, at its end.
 STEP = """
 UPDATE duly.jobs SET checkpoint = %(checkpoint)s::jsonb
@@ -43,14 +45,17 @@ WHERE state = 'running' AND cancel_requested_at IS NOT NULL AND worker = %(worke
 
 # running -> cancelled: its actor was interrupted because CANCEL had asked. It was no failure, so
 # the attempt leaves no error.
-STOP = """
-UPDATE duly.jobs AS job
-SET state = 'cancelled', finished_at = now()
-FROM unnest(%(id)s::uuid[], %(dispatch)s::int[], %(attempt)s::int[])
-     WITH ORDINALITY AS stopped (id, dispatch, attempt, n)
-WHERE job.id = ANY (%(id)s::uuid[])
-  AND job.id = stopped.id AND job.dispatch = stopped.dispatch AND job.attempt = stopped.attempt
-  AND job.worker = %(worker)s AND job.state || '' = 'running'
-  AND job.cancel_requested_at IS NOT NULL
-RETURNING stopped.n
+STOP = f"""
+WITH stopped AS (
+    UPDATE duly.jobs AS job
+    SET state = 'cancelled', finished_at = now()
+    FROM unnest(%(id)s::uuid[], %(dispatch)s::int[], %(attempt)s::int[])
+         WITH ORDINALITY AS asked (id, dispatch, attempt, n)
+    WHERE job.id = ANY (%(id)s::uuid[])
+      AND job.id = asked.id AND job.dispatch = asked.dispatch AND job.attempt = asked.attempt
+      AND job.worker = %(worker)s AND job.state || '' = 'running'
+      AND job.cancel_requested_at IS NOT NULL
+    RETURNING asked.n, job.state, job.batch_id
+), {count_ended("stopped")}
+SELECT n FROM stopped
 """

@@ -1,9 +1,10 @@
-"""What happens to jobs whose message cannot be published, or that no worker knows."""
+"""What happens to jobs that no worker takes: for want of a message, of a worker or of time."""
 
 from outbox.store.transitions.levels import LEVEL
+from outbox.store.transitions.members import count_ended
 
 # queued -> dead without an attempt: its message cannot be published, or no worker knows its kind.
-DIE_UNCLAIMED = """
+DIE_UNCLAIMED = f"""
 WITH buried AS (
     UPDATE duly.jobs AS job
     SET state = 'dead', finished_at = now()
@@ -14,15 +15,15 @@ WITH buried AS (
       AND job.id = grave.id AND job.dispatch = grave.dispatch
       AND job.kind = grave.kind AND job.queue = grave.queue
       AND job.run_at <= now() AND job.state || '' = 'queued'
-    RETURNING job.id, job.dispatch, job.kind, job.queue, grave.reason, grave.error_type,
-              grave.error_message, grave.n
+    RETURNING job.id, job.state, job.batch_id, job.dispatch, job.kind, job.queue, grave.reason,
+              grave.error_type, grave.error_message, grave.n
 ), event AS (
     DELETE FROM duly.outbox_events USING buried WHERE job_id = buried.id
 ), letter AS (
     INSERT INTO duly.dead_letters (job_id, dispatch, kind, queue, reason, error_type,
                                    error_message)
     SELECT id, dispatch, kind, queue, reason, nullif(error_type, ''), error_message FROM buried
-)
+), {count_ended("buried")}
 SELECT n FROM buried
 """
 
@@ -71,4 +72,25 @@ WITH refusal AS (
     SET dispatch = excluded.dispatch, available_at = excluded.available_at, failures = 0
 )
 SELECT n FROM refused
+"""
+
+# Relay: queued -> cancelled, for jobs that have not begun by their `expires_at`. What has begun
+# does not expire, also while it waits for another attempt. If `only` is not null, only these jobs.
+EXPIRE = f"""
+WITH expired AS (
+    SELECT id FROM duly.jobs
+    WHERE state = 'queued' AND started_at IS NULL AND expires_at <= now()
+      AND (%(only)s::uuid[] IS NULL OR id = ANY (%(only)s::uuid[]))
+    LIMIT 1000
+    FOR UPDATE SKIP LOCKED
+), cancelled AS (
+    UPDATE duly.jobs AS job
+    SET state = 'cancelled', finished_at = now(), cancel_reason = 'it had not begun by expires_at'
+    FROM expired
+    WHERE job.id = expired.id
+    RETURNING job.id, job.state, job.batch_id, job.kind, job.cancel_reason
+), event AS (
+    DELETE FROM duly.outbox_events USING cancelled WHERE job_id = cancelled.id
+), {count_ended("cancelled")}
+SELECT id, kind, cancel_reason FROM cancelled
 """

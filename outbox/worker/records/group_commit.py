@@ -30,7 +30,7 @@ from outbox.postgres.replication import WRITE_WAL, CommitWatch
 from outbox.postgres.round_trip import PreparedStatement, array, named_rows, round_trip
 from outbox.postgres.session_settings import TRANSITION_SETTINGS, connect, is_pooled
 from outbox.store import sequences, transitions
-from outbox.submission.wake_up import NOTIFY
+from outbox.submission.wake_up import NOTIFY, NOTIFY_MEMBERS
 from outbox.worker.records.group_size import next_group
 from outbox.worker.records.held_records import HeldRecords
 
@@ -68,6 +68,7 @@ STATEMENTS = {
         "claim": transitions.CLAIM,
         "claim_async_commit": CLAIM_ASYNC_COMMIT,
         "succeed": transitions.SUCCEED,
+        "succeed_member": transitions.SUCCEED_MEMBER,
         "snooze": transitions.SNOOZE,
         "retry": transitions.RETRY,
         "die": transitions.DIE,
@@ -101,11 +102,13 @@ def _ignore(_: Any) -> None:
     """Nobody waits for the answer."""
 
 
-_NOTIFY_RELAYS = _Entry("notify relays", {}, _ignore)
+_NOTIFY_RELAYS = _Entry(NOTIFY, {}, _ignore)
+_NOTIFY_MEMBERS = _Entry(NOTIFY_MEMBERS, {}, _ignore)
+_NOTIFICATIONS = (_NOTIFY_RELAYS, _NOTIFY_MEMBERS)
 _CLOSE = _Entry("close", {}, _ignore)
 _STOP_WAITING = _Entry("stop waiting", {}, _ignore)
 """Wakes the thread while it waits for held records to become due."""
-_SIGNALS = (_NOTIFY_RELAYS, _CLOSE, _STOP_WAITING)
+_SIGNALS = (*_NOTIFICATIONS, _CLOSE, _STOP_WAITING)
 """Entries for the thread itself, which are not written."""
 
 
@@ -168,6 +171,10 @@ class GroupCommit:
         """Tell the relays that there is work. Best effort; does not block."""
         self._entries.put(_NOTIFY_RELAYS)
 
+    def members_ended(self) -> None:
+        """Tell the relays that members of batches have ended. Best effort; does not block."""
+        self._entries.put(_NOTIFY_MEMBERS)
+
     def stop_waiting(self) -> None:
         """From now on, wait for no Postgres that is unavailable, and hold no record."""
         self._stopping.set()
@@ -209,8 +216,9 @@ class GroupCommit:
             group = next_group(self._gather())
             self._settle_held()
             self._settle([entry for entry in group if entry not in _SIGNALS])
-            if _NOTIFY_RELAYS in group:
-                self._notify()
+            for notification in _NOTIFICATIONS:
+                if notification in group:
+                    self._notify(notification.statement)
             time.sleep(min(len(group) * LINGER_PER_ENTRY_SECONDS, MAX_LINGER_SECONDS))
 
     def _gather(self) -> Iterator[_Entry]:
@@ -323,9 +331,9 @@ class GroupCommit:
             self._connection = None
             self.lost_at = time.monotonic()
 
-    def _notify(self) -> None:
+    def _notify(self, notification: str) -> None:
         try:
-            self._connect().execute(NOTIFY)
+            self._connect().execute(notification)
         except psycopg.Error:
             self._disconnect()  # the relays poll anyway
 

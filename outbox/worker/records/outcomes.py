@@ -42,11 +42,13 @@ class Outcomes:
         if report := job.attempt.job.reports.take_last():
             told = job.attempt.progress_row(report)
             self._group_commit.post(transitions.SAVE_PROGRESS, told, _ignore)
-        return self._group_commit.post(transitions.SUCCEED, row, partial(self._on_answer, job))
+        return self._group_commit.post(job.attempt.job.success, row, partial(self._on_answer, job))
 
     def recorded(self, job: JobInFlight, *, is_dead: bool) -> None:
         """Answer for a job whose outcome is on record: the message of a dead one goes to the XQ."""
         self._in_flight.remove(job)
+        if job.attempt.job.batch_id:
+            self._group_commit.members_ended()
         if is_dead:
             job.delivery.reject()
         else:

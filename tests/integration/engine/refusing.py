@@ -24,5 +24,6 @@ class Refusing:
 
     def take(self) -> None:
         """Refuse nothing any more."""
-        for table in ("jobs", "attempts", "dead_letters", "outbox_events", "publications"):
+        others = ("attempts", "dead_letters", "outbox_events", "publications", "batches")
+        for table in ("jobs", *others):
             self._connection.execute(f"DROP FUNCTION IF EXISTS refuse_{table} CASCADE".encode())

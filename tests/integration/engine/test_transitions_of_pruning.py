@@ -4,8 +4,10 @@ from datetime import timedelta
 from uuid import UUID
 
 import pytest
+from sqlalchemy import Engine
 
 from outbox.store import transitions
+from tests.support.engine.batches import Batches
 from tests.support.engine.by_hand import ByHand, Row
 
 DAY = timedelta(days=1)
@@ -19,12 +21,19 @@ SELECT ('01800000000070008' || lpad(to_hex(n), 15, '0'))::uuid, 'test.note', 'q'
        'succeeded', 3, 3, now() - %(ended)s
 FROM generate_series(%(count)s, 1, -1) AS n
 """
+CALLBACK_JOBS = "SELECT job_id FROM duly.batch_callbacks ORDER BY job_id"
 BY_AGE = "SELECT array_agg(id ORDER BY id) AS ids FROM duly.jobs"
 
 
 def prune(hand: ByHand, retention: timedelta = ALL, after: UUID = NIL) -> Row | None:
     """How far a step walked, and how many jobs it deleted; None where there was none to look at."""
     taken = hand.take(transitions.PRUNE, retention=retention, after=after)
+    return taken[0] if taken else None
+
+
+def prune_batches(hand: ByHand, retention: timedelta = ALL) -> Row | None:
+    """The same for batches."""
+    taken = hand.take(transitions.PRUNE_BATCHES, retention=retention, after=NIL)
     return taken[0] if taken else None
 
 
@@ -138,3 +147,41 @@ def test_a_step_reads_a_thousand_jobs_of_many_by_the_primary_key(by_hand: ByHand
     assert "Seq Scan on jobs" not in plan
     assert "Sort Key: jobs" not in plan
     assert count(by_hand) == 49_000
+
+
+def test_members_stay_until_their_batch_has_settled_and_its_callbacks_have_ended(
+    by_hand: ByHand, engine: Engine
+) -> None:
+    batches = Batches(engine, by_hand)
+    group, jobs = batches.make(2)
+    batches.end("succeeded", jobs[0])
+    assert prune(by_hand) == {"walked_to": jobs[1], "pruned": 0}
+    batches.end("succeeded", jobs[1])
+    batches.fold()
+    callbacks = [row["job_id"] for row in by_hand.take(CALLBACK_JOBS)]
+    by_hand.cancel(callbacks[0])
+    assert prune(by_hand) == {"walked_to": max(callbacks), "pruned": 1}
+    assert prune_batches(by_hand) == {"walked_to": group, "pruned": 0}
+    by_hand.cancel(callbacks[1])
+    assert prune(by_hand) == {"walked_to": callbacks[1], "pruned": 3}
+    assert prune_batches(by_hand, DAY) == {"walked_to": group, "pruned": 0}
+    assert prune_batches(by_hand) == {"walked_to": group, "pruned": 1}
+    assert count(by_hand, "batch_callbacks") == 0
+
+
+def test_a_batch_stays_while_there_is_one_of_its_jobs_or_batches(
+    by_hand: ByHand, engine: Engine
+) -> None:
+    batches = Batches(engine, by_hand)
+    parent, _ = batches.make(seal=False)
+    _, (dead,) = batches.make(1, within=parent)
+    growing, _ = batches.make(seal=False)
+    batches.seal(parent)
+    batches.end("dead", dead)
+    batches.fold()
+    by_hand.take("DELETE FROM duly.jobs WHERE id <> %(id)s", id=dead)
+    assert prune_batches(by_hand) == {"walked_to": growing, "pruned": 0}
+    by_hand.take("DELETE FROM duly.jobs")
+    assert prune_batches(by_hand) == {"walked_to": growing, "pruned": 1}
+    assert prune_batches(by_hand) == {"walked_to": growing, "pruned": 1}
+    assert [row["id"] for row in by_hand.take("SELECT id FROM duly.batches")] == [growing]

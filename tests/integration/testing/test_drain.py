@@ -10,9 +10,9 @@ from sqlalchemy import Engine, make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.orm import Session
 
-from outbox import Kind, Work, submit
+from outbox import Kind, Work, batch, submit
 from outbox.operations import jobs
-from outbox.testing import drain
+from outbox.testing import drain, submitted
 from tests.integration.testing.parts import ACTORS, FOLLOW, KEEP, KEEP_ASYNC, TABLE, follow
 
 BOTH = pytest.mark.parametrize("kind", [KEEP, KEEP_ASYNC], ids=["def", "async def"])
@@ -119,3 +119,17 @@ def _submit(engine: Engine, *works: Work[Any], **options: Any) -> None:
     with Session(engine) as session, session.begin():
         for work in works:
             submit(session, work, **options)
+
+
+def test_a_batch_settles_and_its_callback_runs(
+    engine: Engine, session: Session, sql_now: psycopg.Connection
+) -> None:
+    with batch(session, on_success=FOLLOW(text="all"), on_settled=FOLLOW(text="over")) as group:
+        submit(session, KEEP(text="tea"))
+        submit(session, KEEP_ASYNC(text="milk"))
+    assert [job.kind for job in submitted(session)] == [KEEP.name, KEEP_ASYNC.name]
+    session.commit()
+    ran = drain(ACTORS, engine)
+    callbacks = [job for job in ran if job.subject == f"batch:{group.id}"]
+    assert sorted(job.result for job in callbacks) == ["all after 1", "over after 1"]
+    assert [job.batch_id for job in ran[:2]] == [group.id] * 2

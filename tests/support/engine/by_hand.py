@@ -101,8 +101,19 @@ class ByHand:
         self, job: UUID, dispatch: int = 1, attempt: int = 1, worker: str = "w1"
     ) -> Row | None:
         """Running to succeeded."""
+        return self._succeed(transitions.SUCCEED, job, dispatch, attempt, worker)
+
+    def succeed_member(
+        self, job: UUID, dispatch: int = 1, attempt: int = 1, worker: str = "w1"
+    ) -> Row | None:
+        """Running to succeeded, for a member of a batch."""
+        return self._succeed(transitions.SUCCEED_MEMBER, job, dispatch, attempt, worker)
+
+    def _succeed(
+        self, step: str, job: UUID, dispatch: int, attempt: int, worker: str
+    ) -> Row | None:
         fence = {"id": job, "dispatch": dispatch, "attempt": attempt, "worker": worker}
-        return self.take_one(transitions.SUCCEED, **fence, result='{"ok": true}')
+        return self.take_one(step, **fence, result='{"ok": true}')
 
     def retry(
         self,

@@ -13,6 +13,7 @@ from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
 from outbox import Actor, Actors, Job, Kind, Kinds, Retry, Work, submit
+from outbox.maintenance.batch_folder import BatchFolder
 from outbox.maintenance.dead_letter_collector import DeadLetterCollector
 from outbox.maintenance.expirer import Expirer
 from outbox.maintenance.rescuer import Rescuer
@@ -22,6 +23,7 @@ from outbox.operations.jobs import AttemptRecord, JobRecord
 from outbox.operations.overdue import OverdueJob
 from outbox.relay import process as relay_process
 from outbox.relay.loop import Relay
+from outbox.submission.wake_up import listen
 from outbox.worker.worker import Worker
 from tests.support.wait import wait_for
 
@@ -97,7 +99,13 @@ class Line:
         collector = DeadLetterCollector(self._database_url, url, relay.queues)
         rescuer = Rescuer(self._database_url, silence, on_rescue=relay.wake_up)
         expirer = Expirer(self._database_url)
-        self._exits.callback(run_aside(relay.run, collector.run, rescuer.run, expirer.run))
+        folder = BatchFolder(self._database_url, on_callbacks=relay.wake_up)
+
+        async def listening() -> None:
+            await listen(self._database_url, relay.wake_up, folder.wake_up)
+
+        duties = (relay.run, collector.run, rescuer.run, expirer.run, folder.run, listening)
+        self._exits.callback(run_aside(*duties))
 
     def submit(self, work: Work[Any], **options: Any) -> UUID:
         """Submit and commit; returns the job's id."""

@@ -16,7 +16,7 @@ from outbox.http.routes import cursors
 from outbox.http.routes.cursors import Cursor, Limit
 from outbox.http.routes.dead_letters.schemas import LetterInFull, LetterPage, LetterShown
 from outbox.http.routes.moments import Moment
-from outbox.operations import dead_letters, jobs
+from outbox.operations import batches, dead_letters, jobs
 from outbox.operations.dead_letters import DeadLetter, DeadLetterFilter, Reason
 
 router = APIRouter(
@@ -95,7 +95,7 @@ async def replay_dead_letter(
 ) -> LetterShown:
     """Queue the letter's job again with a fresh budget of attempts, and close the letter."""
     if not await tx.run_sync(dead_letters.replay, [letter_id], by=str(by), why=why):
-        raise _refused(await _get(tx, letter_id))
+        raise await _refused(tx, await _get(tx, letter_id))
     return LetterShown.of(await _get(tx, letter_id))
 
 
@@ -109,7 +109,7 @@ async def discard_dead_letter(
 ) -> LetterShown:
     """Close the letter without another run. The job stays dead, and keeps its history."""
     if not await tx.run_sync(dead_letters.discard, [letter_id], by=str(by), why=why):
-        raise _refused(await _get(tx, letter_id))
+        raise await _refused(tx, await _get(tx, letter_id))
     return LetterShown.of(await _get(tx, letter_id))
 
 
@@ -120,10 +120,12 @@ async def _get(tx: Tx, letter_id: int) -> DeadLetter:
     return letter
 
 
-def _refused(letter: DeadLetter) -> Problem:
+async def _refused(tx: Tx, letter: DeadLetter) -> Problem:
     if letter.closed_at is not None:
         return Problem(types.CONFLICT, f"{letter.closed_by} has {letter.resolution} it already")
     if letter.job_id is None:
         detail = "its message is no job of this service: it can only be discarded"
         return Problem(types.CONFLICT, detail)
+    if await tx.run_sync(batches.is_cancelled, letter.job_id):
+        return Problem(types.CONFLICT, "its job is in a batch that was cancelled")
     return Problem(types.CONFLICT, "its job is no longer dead")

@@ -1,4 +1,4 @@
-"""Add schedules, and what is known of running jobs; index what is to be cancelled or expires."""
+"""Add schedules, batches and what is known of running jobs; index jobs by what they belong to."""
 
 from alembic import op
 

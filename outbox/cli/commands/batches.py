@@ -1,0 +1,120 @@
+"""`duly batches`: list, show, seal and cancel batches, and list their members."""
+
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+import typer
+
+from outbox.cli.database import session
+from outbox.cli.errors import Code, Stop
+from outbox.cli.person import ByOption, WhyOption
+from outbox.cli.terminal.output import Output, OutputOption, print_message, show, show_rows
+from outbox.cli.terminal.pages import print_continuation
+from outbox.cli.terminal.views import job_view
+from outbox.operations import batches, jobs
+from outbox.operations.batches import BatchFilter, BatchRecord
+from outbox.operations.jobs import JobFilter
+from outbox.store.records import fields
+
+commands = typer.Typer(
+    help="List, show, seal and cancel batches, and list their members.", no_args_is_help=True
+)
+
+COLUMNS = ("id", "state", "generation", "members", "open", "succeeded", "dead", "cancelled")
+SPARE = ("generation", "cancelled", "succeeded")
+"""What a narrow terminal does without."""
+MEMBER_COLUMNS = ("id", "kind", "queue", "state", "attempt", "run_at")
+MEMBER_SPARE = ("run_at", "queue")
+
+BatchId = Annotated[UUID, typer.Argument(metavar="ID", help="The batch's id.")]
+LimitOption = Annotated[
+    int, typer.Option("--limit", min=1, max=jobs.LARGEST_PAGE, metavar="N", help="Page size.")
+]
+AfterOption = Annotated[
+    UUID | None, typer.Option("--after", metavar="ID", help="Continue after this one.")
+]
+
+
+@commands.command("list")
+def list_batches(
+    *,
+    is_open: Annotated[
+        bool | None, typer.Option("--open/--settled", help="Only those that have not, or have.")
+    ] = None,
+    subject: Annotated[str | None, typer.Option(help="Only batches about this.")] = None,
+    parent: Annotated[
+        UUID | None, typer.Option(metavar="ID", help="Only members of this batch.")
+    ] = None,
+    limit: LimitOption = 50,
+    after: AfterOption = None,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """List batches, newest first, with how many members ended how."""
+    wanted = BatchFilter(is_open, subject, parent)
+    with session() as db, db.begin():
+        found = batches.find(db, wanted, limit=limit + 1, before=after)
+    show_rows([_view(batch) for batch in found[:limit]], COLUMNS, output, spare=SPARE)
+    print_continuation(found, limit)
+
+
+@commands.command("show")
+def show_batch(batch_id: BatchId, *, output: OutputOption = Output.TABLE) -> None:
+    """Show a batch with its counts and its callbacks."""
+    with session() as db, db.begin():
+        batch = _found(batches.get(db, batch_id), batch_id)
+    show(_view(batch), output)
+
+
+@commands.command("members")
+def list_members(
+    batch_id: BatchId,
+    *,
+    state: Annotated[
+        Literal["scheduled", "queued", "running", "succeeded", "dead", "cancelled"] | None,
+        typer.Option(metavar="STATE", help="Only jobs in this state."),
+    ] = None,
+    limit: LimitOption = 50,
+    after: AfterOption = None,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """List the jobs that are members, newest first."""
+    with session() as db, db.begin():
+        _found(batches.get(db, batch_id), batch_id)
+        wanted = JobFilter(state=state, batch_id=batch_id)
+        found = jobs.find(db, wanted, limit=limit + 1, before=after)
+    rows = [job_view(job, payloads=False) for job in found[:limit]]
+    show_rows(rows, MEMBER_COLUMNS, output, spare=MEMBER_SPARE)
+    print_continuation(found, limit)
+
+
+@commands.command("seal")
+def seal_batch(batch_id: BatchId, *, by: ByOption, why: WhyOption = None) -> None:
+    """End the growth of a batch: it settles once no member is open."""
+    _act(batches.seal, batch_id, "sealed", by, why)
+
+
+@commands.command("cancel")
+def cancel_batch(batch_id: BatchId, *, by: ByOption, why: WhyOption = None) -> None:
+    """Cancel what has not ended of a batch. Running jobs go on, but are not run again."""
+    _act(batches.cancel, batch_id, "is being cancelled", by, why)
+
+
+def _act(act: Callable[..., bool], batch_id: UUID, done: str, by: str, why: str | None) -> None:
+    with session() as db, db.begin():
+        is_done = act(db, batch_id, by=by, why=why)
+        batch = _found(batches.get(db, batch_id), batch_id)
+    if not is_done:
+        raise Stop(f"nothing done: the batch is {batch.state}")
+    print_message(f"batch {batch_id} {done}")
+
+
+def _found(batch: BatchRecord | None, batch_id: UUID) -> BatchRecord:
+    if batch is None:
+        raise Stop(f"there is no batch {batch_id}", Code.NOTHING)
+    return batch
+
+
+def _view(batch: BatchRecord) -> dict[str, Any]:
+    first = {"id": batch.id, "state": batch.state, "open": batch.open}
+    return first | {name: value for name, value in fields(batch).items() if name != "outcome"}
