@@ -13,7 +13,6 @@ import pytest
 from psycopg import sql
 
 from outbox.migrations import LATEST
-from outbox.migrations.versions import builds_indexes
 from outbox.postgres.address import sqlalchemy_url
 
 CHECKOUT = Path(__file__).parents[2]
@@ -22,7 +21,6 @@ MODELS = re.findall(r"```python\n# shop/models.py\n(.*?)```", PAGE, re.DOTALL)[0
 REVISION = re.findall(r"```python\n(from alembic import op\n.*?)```", PAGE, re.DOTALL)[0]
 CONFIGURE = re.findall(r"```python\n# migrations/env.py\n(.*?)```", PAGE, re.DOTALL)[0]
 BLOCK = re.findall(r"`(with op\..*?autocommit_block\(\):)`", PAGE)[0]
-BUILDING = {LATEST + 1, *filter(builds_indexes, range(1, LATEST + 1))}
 NOTHING = "No new upgrade operations detected."
 ONLINE = re.compile(
     r"        context\.configure\(\n            connection=.*?\n        \)\n", re.DOTALL
@@ -139,11 +137,9 @@ def test_a_version_that_builds_indexes_asks_for_an_autocommit_block(
         alembic.revision(2, REVISION)
         assert alembic("upgrade", "head").returncode == 0, "new tables get their indexes at once"
         revision = REVISION.replace(str(LATEST), str(LATEST + 2))
-        assert BLOCK in revision
-        alembic.revision(2, revision.replace(BLOCK, "if True:"))
+        alembic.revision(3, revision)
         refused = alembic("upgrade", "head")
-        building = next(version for version in range(1, LATEST + 1) if builds_indexes(version))
-        assert f"version {building} of Duly's tables builds indexes" in refused.stderr
+        assert f"version {LATEST + 1} of Duly's tables builds indexes" in refused.stderr
         assert BLOCK in refused.stderr
         version = "SELECT max(version) FROM duly.migrations"
         assert database.execute(version).fetchone() == (LATEST,)

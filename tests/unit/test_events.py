@@ -87,9 +87,8 @@ def test_a_subscriber_that_raises_is_logged_and_keeps_no_other_from_hearing() ->
     finally:
         end()
     assert found == [CANCELLED]
-    assert [(log["event"], log["event_type"]) for log in logs] == [
-        ("a subscriber failed", "Cancelled")
-    ]
+    failures = [log["event_type"] for log in logs if log["event"] == "a subscriber failed"]
+    assert failures == ["Cancelled"]
 
 
 OF_JOB: dict[str, Any] = {"job_id": uuid4(), "kind": "charge"}

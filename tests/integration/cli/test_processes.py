@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from dev.ports import free_port
 from migrations.run import upgrade
 from outbox import submit
+from outbox.migrations import LATEST
 from outbox.operations import api_keys
 from outbox.operations.api_keys import Scope
 from tests.integration.cli.conftest import COMMAND, Duly, email
@@ -216,6 +217,6 @@ def test_a_process_says_that_the_tables_are_too_old(
     ended = Duly(empty_database_url, amqp_url)(process)
     assert (ended.returncode, ended.stdout) == (1, "")
     assert ended.stderr == (
-        "duly: the database has version 1 of Duly's tables and this release needs 9: "
+        f"duly: the database has version 1 of Duly's tables and this release needs {LATEST}: "
         "run `duly migrate`\n"
     )

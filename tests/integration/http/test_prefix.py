@@ -70,8 +70,10 @@ def test_location_and_links_have_the_prefix(
     made = ops.post("/ops/v1/jobs", json=MAIL)
     location = made.headers["location"]
     assert location == f"/ops/v1/jobs/{made.json()['id']}" == made.json()["links"]["self"]
-    assert ops.get(location).json()["links"] == made.json()["links"]
-    assert ops.get("/ops/v1/jobs").json()["jobs"][0]["links"] == made.json()["links"]
+    children = {"children": f"/ops/v1/jobs?parent={made.json()['id']}"}
+    assert ops.get(location).json()["links"] == made.json()["links"] | children
+    assert ops.get(children["children"]).json()["jobs"] == []
+    assert ops.get("/ops/v1/jobs").json()["jobs"][0]["links"] == made.json()["links"] | children
 
     sql_now.execute("UPDATE duly.jobs SET run_at = now() - interval '1 day'")
     (late,) = ops.get("/ops/v1/overdue-jobs").json()["overdue_jobs"]

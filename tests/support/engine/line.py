@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
-from outbox import Actor, Actors, Job, Kind, Kinds, Retry, Work, submit
+from outbox import Actor, Actors, Job, Kind, Kinds, Retry, Work, event_log, submit
 from outbox.maintenance.batch_folder import BatchFolder
 from outbox.maintenance.dead_letter_collector import DeadLetterCollector
 from outbox.maintenance.expirer import Expirer
@@ -69,7 +69,8 @@ class Line:
         amqp_url: str | None = None,
         patience: timedelta = timedelta(hours=1),
     ) -> Worker:
-        """A worker that does the jobs of these actors until the test ends."""
+        """A worker that does the jobs of these actors until the test ends, with its logs on."""
+        event_log.subscribe()
         url = amqp_url or self._amqp_url
         worker = Worker(Actors(actors), self._database_url, url, None, threads, patience, tasks)
         worker.register()

@@ -152,9 +152,9 @@ def _add_changing(router: APIRouter, open_kinds: Kinds, needed_scope: NeededScop
     async def edit_schedule(
         name: Name,
         changes: ScheduleChanges,
+        by: Operator,
         version: KnownVersion,
         tx: Tx,
-        by: Operator,
         platform: OnPlatform,
         response: Response,
     ) -> ScheduleShown:
@@ -171,7 +171,7 @@ def _add_changing(router: APIRouter, open_kinds: Kinds, needed_scope: NeededScop
 
     @router.delete("/{name}", status_code=204, summary="Delete a schedule", responses=CHANGE)
     async def delete_schedule(
-        name: Name, version: KnownVersion, tx: Tx, by: Operator, why: WhyInQuery = None
+        name: Name, by: Operator, version: KnownVersion, tx: Tx, why: WhyInQuery = None
     ) -> None:
         """End a schedule. Its ticks stay on record, and jobs that it made go on."""
         with refusals():
