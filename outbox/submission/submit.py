@@ -58,7 +58,8 @@ def submit(
     Raises ValueError for a `run_at` without time zone, an unknown `priority`, a payload nested
     deeper than `depth.DEEPEST`, and text that Postgres cannot store (a NUL, a lone surrogate), and
     what a statement would raise if the session can run none. While jobs wait, its connection's own
-    `commit()` raises RuntimeError and rolls back: it would forget them.
+    `commit()` raises RuntimeError and rolls back: it would forget them. So it does after the
+    session was closed without a commit or rollback, in a transaction that its connection began.
     """
     return submit_all(session, [work], **options)[0]
 
