@@ -56,10 +56,11 @@ def submit(
     actor's transaction the running job becomes the parent, and its subject is the default.
 
     Raises ValueError for a `run_at` without time zone, an unknown `priority`, a payload nested
-    deeper than `depth.DEEPEST`, and text that Postgres cannot store (a NUL, a lone surrogate), and
-    what a statement would raise if the session can run none. While jobs wait, its connection's own
-    `commit()` raises RuntimeError and rolls back: it would forget them. So it does after the
-    session was closed without a commit or rollback, in a transaction that its connection began.
+    deeper than `depth.DEEPEST`, with NaN in it, or that its kind cannot read again, and text that
+    Postgres cannot store (a NUL, a lone surrogate), and what a statement would raise if the session
+    can run none. While jobs wait, its connection's own `commit()` raises RuntimeError and rolls
+    back: it would forget them. So it does after the session was closed without a commit or
+    rollback, in a transaction that its connection began.
     """
     return submit_all(session, [work], **options)[0]
 
@@ -118,7 +119,7 @@ def _row(job: SubmittedJob, work: Work[Any], priority: Priority | None) -> Row:
         "kind": job.kind,
         "queue": job.queue,
         "priority": str(int(work.kind.priority if priority is None else Priority(priority))),
-        "payload": _storable_json(work.payload.model_dump_json(ensure_ascii=True)),
+        "payload": _storable_json(work.to_json()),
         "budget": str(work.kind.retry.attempts),
     }
 
