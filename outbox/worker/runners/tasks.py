@@ -49,12 +49,17 @@ class TaskRun:
     """The task in which an actor runs. It is ended by cancelling it, but never during a COMMIT."""
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, call: Coroutine[Any, Any, Outcome], job: Job
+        self,
+        loop: asyncio.AbstractEventLoop,
+        call: Callable[[], Coroutine[Any, Any, Outcome]],
+        job: Job,
+        limit: timedelta,
     ) -> None:
         self._loop = loop
         self._job = job
+        self._limit = limit
         self._ended_by: type[BaseException] | None = None
-        self.task = loop.create_task(call)
+        self.task = loop.create_task(self._within_limit(call))
         job.cancellation.run_by(partial(self.end, JobCancelled), loop.call_soon_threadsafe)
 
     def interrupt(self) -> None:
@@ -80,16 +85,13 @@ class TaskRun:
         self._ended_by = by
         self.task.cancel()
 
-    async def result(self, limit: timedelta) -> Any:
+    async def result(self) -> Any:
         """Wait for what the actor returns. Raises what it raised, or by what it was ended."""
-        timer = self._loop.call_later(limit.total_seconds(), self.end, TimeLimitExceeded)
         try:
             await asyncio.wait({self.task})
         except asyncio.CancelledError:
             self.end(Interrupted)
             raise
-        finally:
-            timer.cancel()
         outcome: Outcome = None, asyncio.CancelledError()  # if cancelled before its first step
         if not self.task.cancelled():
             outcome = self.task.result()
@@ -99,6 +101,14 @@ class TaskRun:
         if error is not None:
             raise error
         return returned
+
+    async def _within_limit(self, call: Callable[[], Coroutine[Any, Any, Outcome]]) -> Outcome:
+        """The limit counts from the start of the actor, which may block before it awaits."""
+        timer = self._loop.call_later(self._limit.total_seconds(), self.end, TimeLimitExceeded)
+        try:
+            return await call()
+        finally:
+            timer.cancel()
 
     def _translated(self, cancelled: asyncio.CancelledError) -> BaseException:
         """What the actor's cancellation means, as only the worker cancels it."""
@@ -199,7 +209,8 @@ class Tasks:
             if job.rejection:
                 task = self._loop.create_task(self._run(job, None))
             else:
-                job.run = run = TaskRun(self._loop, self._call(attempt), attempt.job)
+                call, limit = partial(self._call, attempt), attempt.kind.time_limit
+                job.run = run = TaskRun(self._loop, call, attempt.job, limit)
                 task = self._loop.create_task(self._run(job, run))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -240,7 +251,7 @@ class Tasks:
             raise UnstorableResult(str(job.rejection))
         if job.is_lost:
             run.end(Interrupted)
-        returned = await run.result(job.attempt.kind.time_limit)
+        returned = await run.result()
         return job.attempt.succeeded(returned)
 
     async def _call(self, attempt: Attempt) -> Outcome:
