@@ -30,6 +30,7 @@ from outbox.errors import (
     Superseded,
     TimeLimitExceeded,
     Uncertain,
+    WorkerStopping,
 )
 from outbox.events import Cancelled, Died, JobEvent, Postponed, Retried, Snoozed
 from outbox.job import Claim, Job
@@ -159,6 +160,8 @@ class Attempt:
     def failed(self, error: BaseException) -> Steps[bool]:
         """Record what the actor, or what runs it, raised. Returns whether the job is now dead."""
         try:
+            if isinstance(error, WorkerStopping):
+                return (yield from self.hand_back())
             return (yield from self._record(error))
         except (GroupCommitClosed, GeneratorExit):
             raise
@@ -168,13 +171,14 @@ class Attempt:
             log.error("cannot record how it ended", error_type=error_type)
         return (yield from self._retry_while_left(Retry().backoff(self._spent), UNKNOWN_FAILURE))
 
-    def hand_back(self) -> Steps[None]:
+    def hand_back(self) -> Steps[bool]:
         """Requeue the job for another worker at once, without spending the attempt.
 
         For a worker that stops while the actor still runs: what the actor does from now on is
-        fenced.
+        fenced. Returns that the job is not dead.
         """
         yield from self._snooze(0, "its worker is stopping")
+        return False
 
     def give_up(self) -> Steps[bool]:
         """Record a timeout, because the attempt did not respond to its time limit.
