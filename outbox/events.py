@@ -88,10 +88,12 @@ class Succeeded(AttemptEvent):
 class Failed(AttemptEvent):
     """Worker: an attempt has failed, and is in `duly.attempts`. What follows is told next.
 
-    That is Retried, Died or Cancelled. `outcome` is `failed`, `timed_out` or `uncertain`.
+    That is Retried, Died or Cancelled. `outcome` is `failed`, `timed_out` or `uncertain`. The text
+    of an error may be empty, its type (the name of its class) is not.
     """
 
     outcome: str
+    error_type: str
     error: str
     seconds: float
 
@@ -100,6 +102,7 @@ class Failed(AttemptEvent):
 class Retried(AttemptEvent):
     """Worker: the attempt has failed, and the job is queued again."""
 
+    error_type: str
     error: str
     delay_seconds: float
 
@@ -141,11 +144,13 @@ class Died(JobEvent):
 
     Worker: its attempt was the last, or no worker has known the kind for too long. Relay: its
     worker is gone and has used up the attempts (`crashed`), or no message can be published
-    (`unpublishable`). Without an attempt, `worker` and `attempt` are None.
+    (`unpublishable`). Without an attempt, `worker` and `attempt` are None. `error_type` is None for
+    `unpublishable`.
     """
 
     queue: str
     reason: str
+    error_type: str | None
     error: str
     worker: str | None = None
     attempt: int | None = None

@@ -39,7 +39,7 @@ from outbox.postgres.outages import is_own_conflict, is_own_demotion, is_own_out
 from outbox.retry import Retry
 from outbox.store import transitions
 from outbox.values.result import UnstorableResult, storable
-from outbox.worker.attempt_events import NOT_OURS, AttemptEvents
+from outbox.worker.attempt_events import NOT_OURS, AttemptEvents, error_of
 from outbox.worker.records.failure_record import UNKNOWN_FAILURE, Failure, FailureRecorder
 from outbox.worker.records.group_commit import PROBE, GroupCommitClosed
 
@@ -194,8 +194,8 @@ class Attempt:
         if report := self.job.reports.take_last():
             yield Write(transitions.SAVE_PROGRESS, self.progress_row(report))
         if self.job.completed:
-            text = self._failure_recorder.text(error)
-            log.error("failed after its transaction had completed the job", error=text)
+            told = error_of(self._describe("failed", error))
+            log.error("failed after its transaction had completed the job", **told)
         elif isinstance(error, JobCancelled) and self.job.cancelled:
             yield from self._stop()
         elif isinstance(error, Exception) and not self._is_valid:
@@ -269,14 +269,14 @@ class Attempt:
     def _retry_while_left(self, delay: timedelta, failure: Failure) -> Steps[bool]:
         if self._claim.attempt >= self._claim.attempt_limit:
             return (yield from self._die("exhausted", failure))
-        seconds, error = delay.total_seconds(), failure["error_message"]
-        retried = Retried(**self.events.about, error=error, delay_seconds=seconds)
+        seconds, error = delay.total_seconds(), error_of(failure)
+        retried = Retried(**self.events.about, **error, delay_seconds=seconds)
         yield from self._write(transitions.RETRY, {"delay_seconds": seconds}, failure, retried)
         self._group_commit.wake_up()
         return False
 
     def _die(self, reason: str, failure: Failure) -> Steps[bool]:
-        died = Died(**self.events.about, reason=reason, error=failure["error_message"])
+        died = Died(**self.events.about, reason=reason, **error_of(failure))
         yield from self._write(transitions.DIE, {"reason": reason}, failure, died)
         return True
 
@@ -301,7 +301,7 @@ class Attempt:
             self.events.superseded(NOT_OURS)
             return
         if failure:
-            self.events.failed(failure["outcome"], failure["error_message"], seconds)
+            self.events.failed(failure["outcome"], error_of(failure), seconds)
         self.events.ended(written.state, end)
 
     def _describe(self, outcome: str, error: BaseException) -> Failure:

@@ -94,6 +94,7 @@ def test_a_subscriber_that_raises_is_logged_and_keeps_no_other_from_hearing() ->
 
 OF_JOB: dict[str, Any] = {"job_id": uuid4(), "kind": "charge"}
 OF_ATTEMPT: dict[str, Any] = OF_JOB | {"queue": "q", "worker": "w", "attempt": 2}
+NO: Any = {"error_type": "TimeoutError", "error": ""}
 JOB = {"job": str(OF_JOB["job_id"]), "kind": "charge"}
 
 
@@ -107,10 +108,10 @@ JOB = {"job": str(OF_JOB["job_id"]), "kind": "charge"}
             {"attempt": 2, "seconds": 0.123},
         ),
         (
-            Retried(**OF_ATTEMPT, error="no", delay_seconds=1.25),
+            Retried(**OF_ATTEMPT, **NO, delay_seconds=1.25),
             "warning",
             "failed, will retry",
-            {"attempt": 2, "error": "no", "delay_seconds": 1.2},
+            {"attempt": 2, **NO, "delay_seconds": 1.2},
         ),
         (
             Snoozed(**OF_ATTEMPT, why="busy", delay_seconds=1),
@@ -131,10 +132,16 @@ JOB = {"job": str(OF_JOB["job_id"]), "kind": "charge"}
             {"attempt": 2, "why": "not ours"},
         ),
         (
-            Died(**OF_ATTEMPT, reason="exhausted", error="no"),
+            Died(**OF_ATTEMPT, reason="exhausted", **NO),
             "error",
             "dead",
-            {"attempt": 2, "reason": "exhausted", "error": "no"},
+            {"attempt": 2, "reason": "exhausted", **NO},
+        ),
+        (
+            Died(**OF_JOB, queue="q", reason="unpublishable", error_type=None, error="no"),
+            "error",
+            "dead",
+            {"reason": "unpublishable", "error": "no"},
         ),
         (Cancelled(**OF_JOB), "info", "cancelled", {}),
     ],

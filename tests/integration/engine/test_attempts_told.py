@@ -113,11 +113,16 @@ def test_each_step_of_an_attempt_is_told_once(
     about = {"kind": kind.name, "queue": queue, "worker": worker.name}
     retried = one(heard, Retried, jobs["fail"])
     assert retried == Retried(
-        job_id=jobs["fail"], **about, attempt=1, error="no fail", delay_seconds=0
+        job_id=jobs["fail"],
+        **about,
+        attempt=1,
+        error_type="LookupError",
+        error="no fail",
+        delay_seconds=0,
     )
     died = one(heard, Died, jobs["die"])
-    error = "no die"
-    assert died == Died(job_id=jobs["die"], **about, attempt=2, reason="exhausted", error=error)
+    error: Any = {"error_type": "LookupError", "error": "no die"}
+    assert died == Died(job_id=jobs["die"], **about, attempt=2, reason="exhausted", **error)
     assert one(heard, Snoozed, jobs["snooze"]).why == "not yet"
     assert 0 <= one(heard, Succeeded, jobs["transaction"]).seconds < 10
 
