@@ -4,8 +4,9 @@
 
 A subscriber is called in the process in which it happens, on the thread or event loop that does the
 work, after the commit that makes it true. It must not block, and delays what comes next. If it
-raises, that is logged and harms nothing. Nobody is told if the process dies after the commit, or if
-the answer to the commit is lost: Postgres is the truth, and events are news of it.
+raises, SystemExit included, that is logged and harms nothing. Nobody is told if the process dies
+after the commit, or if the answer to the commit is lost: Postgres is the truth, and events are news
+of it.
 
 Each class says which process emits it. Its fields hold nothing of a payload, and errors are as
 redacted as in `duly.attempts`.
@@ -18,6 +19,8 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 import structlog
+
+from outbox.errors import Interrupted, JobCancelled, TimeLimitExceeded
 
 log = structlog.get_logger(__name__)
 
@@ -225,11 +228,16 @@ def is_wanted(event_type: type[Event]) -> bool:
 
 
 def emit(event: Event) -> None:
-    """Tell the subscribers, in the order in which they subscribed. Raises no Exception."""
+    """Tell the subscribers, in the order in which they subscribed.
+
+    Raises nothing of theirs, only what ends the work around them: Ctrl-C, a time limit, a cancel.
+    """
     for subscriber in _subscribers(type(event)):
         try:
             subscriber(event)
-        except Exception:
+        except (KeyboardInterrupt, TimeLimitExceeded, Interrupted, JobCancelled):
+            raise
+        except BaseException:  # SystemExit would end the attempt
             log.exception("a subscriber failed", event_type=type(event).__name__)
 
 

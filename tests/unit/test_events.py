@@ -13,6 +13,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from outbox import event_log, events
+from outbox.errors import Interrupted, JobCancelled, TimeLimitExceeded
 from outbox.events import (
     AttemptEvent,
     Cancelled,
@@ -76,9 +77,12 @@ def test_who_subscribes_twice_is_called_once() -> None:
     assert found == [CANCELLED]
 
 
-def test_a_subscriber_that_raises_is_logged_and_keeps_no_other_from_hearing() -> None:
+@pytest.mark.parametrize("error", [LookupError("no such channel"), SystemExit(1), GeneratorExit()])
+def test_a_subscriber_that_raises_is_logged_and_keeps_no_other_from_hearing(
+    error: BaseException,
+) -> None:
     def fail(_: Event) -> None:
-        raise LookupError("no such channel")
+        raise error
 
     end = on(Event, fail)
     try:
@@ -90,6 +94,23 @@ def test_a_subscriber_that_raises_is_logged_and_keeps_no_other_from_hearing() ->
     assert [(log["event"], log["event_type"]) for log in logs] == [
         ("a subscriber failed", "Cancelled")
     ]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, TimeLimitExceeded, Interrupted, JobCancelled])
+def test_what_is_to_end_the_work_arrives_although_a_subscriber_is_called(
+    error: type[BaseException],
+) -> None:
+    """A thread is sent it at any moment."""
+
+    def be_interrupted(_: Event) -> None:
+        raise error
+
+    end = on(Cancelled, be_interrupted)
+    try:
+        with pytest.raises(error):
+            emit(CANCELLED)
+    finally:
+        end()
 
 
 OF_JOB: dict[str, Any] = {"job_id": uuid4(), "kind": "charge"}
