@@ -12,6 +12,7 @@ Each class says which process emits it. Its fields hold nothing of a payload, an
 redacted as in `duly.attempts`.
 """
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -209,8 +210,11 @@ _SUBSCRIBERS: list[tuple[type[Event], Subscriber]] = []
 def on(event_type: type[E], subscriber: Callable[[E], object]) -> Callable[[], None]:
     """Have `subscriber` called with each event of this type; returns what ends that.
 
-    Subscribing again changes nothing.
+    Subscribing again changes nothing. Raises TypeError for an `async def` function, which nobody
+    would await.
     """
+    if _is_async(subscriber):
+        raise TypeError(f"{subscriber!r} is `async def`, and a subscriber is called without await")
     entry = (event_type, subscriber)
     if entry not in _SUBSCRIBERS:
         _SUBSCRIBERS.append(entry)
@@ -239,6 +243,11 @@ def emit(event: Event) -> None:
             raise
         except BaseException:  # SystemExit would end the attempt
             log.exception("a subscriber failed", event_type=type(event).__name__)
+
+
+def _is_async(function: Callable[..., object]) -> bool:
+    call = getattr(function, "__call__", None)  # noqa: B004 - its type is asked for
+    return any(map(inspect.iscoroutinefunction, (function, call)))
 
 
 def _subscribers(event_type: type[Event]) -> list[Subscriber]:

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -94,6 +95,22 @@ def test_a_subscriber_that_raises_is_logged_and_keeps_no_other_from_hearing(
     assert [(log["event"], log["event_type"]) for log in logs] == [
         ("a subscriber failed", "Cancelled")
     ]
+
+
+async def tell_later(_: Event) -> None:
+    """Never awaited."""
+
+
+class TellLater:
+    async def __call__(self, _: Event) -> None:
+        """Never awaited."""
+
+
+@pytest.mark.parametrize("subscriber", [tell_later, TellLater(), partial(tell_later)])
+def test_a_subscriber_that_would_have_to_be_awaited_is_refused(subscriber: Any) -> None:
+    with pytest.raises(TypeError, match=r"(tell_later|TellLater).* is `async def`"):
+        on(Cancelled, subscriber)
+    assert not is_wanted(Cancelled)
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, TimeLimitExceeded, Interrupted, JobCancelled])
