@@ -43,6 +43,10 @@ class Interrupted(BaseException):
     """
 
 
+class WorkerStopping(BaseException):
+    """The worker stops, and hands the job back. An `async def` actor gets `CancelledError`."""
+
+
 class JobCancelled(BaseException):
     """Somebody asked to cancel the job. An actor that lets it pass ends `cancelled`.
 

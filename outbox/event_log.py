@@ -41,7 +41,7 @@ def _succeeded(event: Succeeded) -> None:
 
 
 def _retried(event: Retried) -> None:
-    what = {"attempt": event.attempt, "error": event.error}
+    what = {"attempt": event.attempt, "error_type": event.error_type, "error": event.error}
     log.warning(
         "failed, will retry", **_job(event), **what, delay_seconds=round(event.delay_seconds, 1)
     )
@@ -64,8 +64,9 @@ def _rescued(event: Rescued) -> None:
 
 
 def _died(event: Died) -> None:
-    attempt = {} if event.attempt is None else {"attempt": event.attempt}
-    log.error("dead", reason=event.reason, **_job(event), **attempt, error=event.error)
+    told = {"attempt": event.attempt, "error_type": event.error_type}
+    known = {name: value for name, value in told.items() if value is not None}
+    log.error("dead", reason=event.reason, **_job(event), **known, error=event.error)
 
 
 def _cancelled(event: Cancelled) -> None:

@@ -4,13 +4,15 @@
 
 A subscriber is called in the process in which it happens, on the thread or event loop that does the
 work, after the commit that makes it true. It must not block, and delays what comes next. If it
-raises, that is logged and harms nothing. Nobody is told if the process dies after the commit, or if
-the answer to the commit is lost: Postgres is the truth, and events are news of it.
+raises, SystemExit included, that is logged and harms nothing. Nobody is told if the process dies
+after the commit, or if the answer to the commit is lost: Postgres is the truth, and events are news
+of it.
 
 Each class says which process emits it. Its fields hold nothing of a payload, and errors are as
 redacted as in `duly.attempts`.
 """
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,6 +20,8 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 import structlog
+
+from outbox.errors import Interrupted, JobCancelled, TimeLimitExceeded
 
 log = structlog.get_logger(__name__)
 
@@ -88,10 +92,12 @@ class Succeeded(AttemptEvent):
 class Failed(AttemptEvent):
     """Worker: an attempt has failed, and is in `duly.attempts`. What follows is told next.
 
-    That is Retried, Died or Cancelled. `outcome` is `failed`, `timed_out` or `uncertain`.
+    That is Retried, Died or Cancelled. `outcome` is `failed`, `timed_out` or `uncertain`. The text
+    of an error may be empty, its type (the name of its class) is not.
     """
 
     outcome: str
+    error_type: str
     error: str
     seconds: float
 
@@ -100,6 +106,7 @@ class Failed(AttemptEvent):
 class Retried(AttemptEvent):
     """Worker: the attempt has failed, and the job is queued again."""
 
+    error_type: str
     error: str
     delay_seconds: float
 
@@ -141,11 +148,13 @@ class Died(JobEvent):
 
     Worker: its attempt was the last, or no worker has known the kind for too long. Relay: its
     worker is gone and has used up the attempts (`crashed`), or no message can be published
-    (`unpublishable`). Without an attempt, `worker` and `attempt` are None.
+    (`unpublishable`). Without an attempt, `worker` and `attempt` are None. `error_type` is None for
+    `unpublishable`.
     """
 
     queue: str
     reason: str
+    error_type: str | None
     error: str
     worker: str | None = None
     attempt: int | None = None
@@ -241,8 +250,11 @@ _SUBSCRIBERS: list[tuple[type[Event], Subscriber]] = []
 def on(event_type: type[E], subscriber: Callable[[E], object]) -> Callable[[], None]:
     """Have `subscriber` called with each event of this type; returns what ends that.
 
-    Subscribing again changes nothing.
+    Subscribing again changes nothing. Raises TypeError for an `async def` function, which nobody
+    would await.
     """
+    if _is_async(subscriber):
+        raise TypeError(f"{subscriber!r} is `async def`, and a subscriber is called without await")
     entry = (event_type, subscriber)
     if entry not in _SUBSCRIBERS:
         _SUBSCRIBERS.append(entry)
@@ -260,12 +272,22 @@ def is_wanted(event_type: type[Event]) -> bool:
 
 
 def emit(event: Event) -> None:
-    """Tell the subscribers, in the order in which they subscribed. Raises no Exception."""
+    """Tell the subscribers, in the order in which they subscribed.
+
+    Raises nothing of theirs, only what ends the work around them: Ctrl-C, a time limit, a cancel.
+    """
     for subscriber in _subscribers(type(event)):
         try:
             subscriber(event)
-        except Exception:
+        except (KeyboardInterrupt, TimeLimitExceeded, Interrupted, JobCancelled):
+            raise
+        except BaseException:  # SystemExit would end the attempt
             log.exception("a subscriber failed", event_type=type(event).__name__)
+
+
+def _is_async(function: Callable[..., object]) -> bool:
+    call = getattr(function, "__call__", None)  # noqa: B004 - its type is asked for
+    return any(map(inspect.iscoroutinefunction, (function, call)))
 
 
 def _subscribers(event_type: type[Event]) -> list[Subscriber]:

@@ -1,13 +1,15 @@
 """Kinds of job: each is declared once, submitted by handlers and run by actors."""
 
+import math
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import IntEnum
 from typing import Any, Generic, ParamSpec, TypeVar, cast
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
+from pydantic_core import from_json
 
 from outbox.retry import Retry
 
@@ -16,6 +18,7 @@ LONGEST_NAME = 200
 QUEUE = re.compile(r"(?!amq\.)[A-Za-z_][A-Za-z0-9._-]{0,199}(?<!\.[DX]Q)")
 """Names that Dramatiq accepts, except RabbitMQ's own (`amq.`) and those of Dramatiq's delay (`.DQ`)
 and dead-letter queues (`.XQ`). RabbitMQ's limit is 255 bytes."""
+NOT_FINITE = "a payload may not hold NaN or infinity"
 
 P = ParamSpec("P")
 M = TypeVar("M", bound=BaseModel)
@@ -79,6 +82,25 @@ class Work(Generic[M]):
     kind: Kind[..., M]
     payload: M
 
+    def to_json(self) -> str:
+        """The payload as JSON, in ASCII, as the worker will read it.
+
+        Raises ValueError if it holds NaN or infinity, which JSON has not, or if the kind cannot
+        read it again: of a model with aliases, or with fields that it leaves out.
+        """
+        text: str = self.payload.model_dump_json(ensure_ascii=True)
+        try:
+            read = from_json(text, allow_inf_nan=False)
+        except ValueError:
+            raise ValueError(f"{self.kind.name}: {NOT_FINITE}") from None
+        if "null" in text and not _is_kept(self.payload.model_dump(), read):
+            raise ValueError(f"{self.kind.name}: {NOT_FINITE}")
+        try:
+            self.kind.parse(read)
+        except ValidationError as error:
+            raise ValueError(f"{self.kind.name}: {_unreadable(error)}") from None
+        return text
+
 
 class Kinds(Mapping[str, Kind[..., Any]]):
     """All kinds of a service, by name. Raises ValueError if two have the same name."""
@@ -101,3 +123,21 @@ class Kinds(Mapping[str, Kind[..., Any]]):
     def queues(self) -> list[str]:
         """Every queue that a kind uses, sorted."""
         return sorted({kind.queue for kind in self._by_name.values()})
+
+
+def _is_kept(value: object, read: object) -> bool:
+    """Whether no NaN and no infinity in the value has become a null, as pydantic has it."""
+    if isinstance(value, float):
+        return math.isfinite(value) or read is not None
+    if isinstance(value, Mapping) and isinstance(read, dict):
+        return all(map(_is_kept, value.values(), read.values()))
+    if isinstance(value, Iterable) and isinstance(read, list):
+        return all(map(_is_kept, value, read))
+    return True
+
+
+def _unreadable(error: ValidationError) -> str:
+    """Why, without the values."""
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    fields = (f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in found)
+    return f"a worker could not read this payload: {'; '.join(fields)}"

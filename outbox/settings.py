@@ -57,10 +57,13 @@ class Settings(BaseSettings):
     """Postgres, as libpq reads it: `postgresql://…`, `key=value` pairs, or `service=name`."""
     listen_url: PostgresAddress | None = None
     """The same Postgres, past a pooler, for relays to LISTEN for new jobs."""
-    amqp_url: Annotated[str, parsed_by(server_addresses.amqp)] = Field(
-        default=..., validation_alias="AMQP_URL"
+    amqp_url: Annotated[str, parsed_by(server_addresses.amqp)] | None = Field(
+        default=None, validation_alias="AMQP_URL"
     )
-    """`amqp://…`, as pika reads it. For a cluster, the URLs of its nodes, separated by `;`."""
+    """`amqp://…`, as pika reads it. For a cluster, the URLs of its nodes, separated by `;`.
+
+    Only relays, workers and `duly status` need it.
+    """
 
     actors: str | None = Field(
         default=None, pattern=r"^[A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_][A-Za-z0-9_]*$"

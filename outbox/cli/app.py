@@ -48,6 +48,13 @@ def settings() -> Settings:
     return app().settings()
 
 
+def amqp_url() -> str:
+    """Where RabbitMQ is, for a command that needs it. Raises as `settings`, and Stop if not set."""
+    if found := settings().amqp_url:
+        return found
+    raise Stop("setting AMQP_URL: Field required", Code.USAGE)
+
+
 def _project() -> tuple[Path, str | None]:
     """The project's folder, and the app that its pyproject.toml names."""
     here = Path.cwd()

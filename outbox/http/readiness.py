@@ -30,7 +30,8 @@ CROSS JOIN LATERAL (
 ) AS oldest
 """)
 
-BrokerState = Literal["ok", "unreachable"]
+BrokerState = Literal["ok", "unreachable", "unchecked"]
+"""Unchecked: the process does not know where it is."""
 PostgresState = Literal["ok", "unreachable", "read-only", "busy"]
 """Busy: all connections of this process to Postgres are in use, which says nothing of Postgres."""
 
@@ -47,7 +48,7 @@ class Report(BaseModel):
 class Readiness:
     """Checks Postgres and the broker, one check at a time, and caches the report."""
 
-    def __init__(self, engine: AsyncEngine, amqp_url: str, queues: Sequence[str]) -> None:
+    def __init__(self, engine: AsyncEngine, amqp_url: str | None, queues: Sequence[str]) -> None:
         self._engine = engine
         self._amqp_url = amqp_url
         self._queues = list(queues)
@@ -68,7 +69,11 @@ class Readiness:
             self._check_postgres(), asyncio.to_thread(self._check_broker)
         )
         return Report(
-            status="not ready" if postgres != "ok" else "ready" if broker == "ok" else "degraded",
+            status="not ready"
+            if postgres != "ok"
+            else "degraded"
+            if broker == "unreachable"
+            else "ready",
             postgres=postgres,
             broker=broker,
             outbox_lag_seconds=lag,
@@ -87,6 +92,8 @@ class Readiness:
         return "read-only" if found.is_read_only else "ok", found.lag or 0.0
 
     def _check_broker(self) -> BrokerState:
+        if self._amqp_url is None:
+            return "unchecked"
         try:
             with look(self._amqp_url, TIMEOUT_SECONDS):
                 return "ok"

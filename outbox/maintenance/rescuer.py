@@ -109,4 +109,5 @@ def _event(
     about: Any = {"job_id": job_id, "kind": kind, "queue": queue}
     if state == "queued":
         return Rescued(**about, worker=worker, attempt=attempt)
-    return Died(**about, reason="crashed", error=error, worker=worker, attempt=attempt)
+    about |= {"error_type": "WorkerGone", "error": error}
+    return Died(**about, reason="crashed", worker=worker, attempt=attempt)

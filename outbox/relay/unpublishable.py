@@ -67,7 +67,8 @@ async def bury(database: AsyncConnection[Any], dispatch: Dispatch, why: str) -> 
 
 def _death(dispatch: Dispatch, why: str) -> Died:
     job_id, _, kind, queue = dispatch
-    return Died(job_id=UUID(job_id), kind=kind, queue=queue, reason=REASON, error=why)
+    error: Any = {"error_type": None, "error": why}
+    return Died(job_id=UUID(job_id), kind=kind, queue=queue, reason=REASON, **error)
 
 
 def _too_often(failures: int) -> str | None:

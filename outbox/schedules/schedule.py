@@ -8,7 +8,7 @@ from typing import Any
 
 from outbox.kinds import Work
 from outbox.schedules.cron import Cron
-from outbox.values.storable import payload_of, storable
+from outbox.values.storable import storable, storable_json
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,199}")
 MISSED_AFTER = timedelta(minutes=1)
@@ -77,7 +77,7 @@ class Schedule:
 
     def payload(self) -> str:
         """The work's payload as JSON. Raises ValueError if it cannot be stored."""
-        return payload_of(self.work.payload)
+        return storable_json(self.work.to_json())
 
     def _check_jitter(self, cron: Cron) -> None:
         if self.jitter < timedelta():

@@ -15,7 +15,7 @@ from outbox.kinds import Work
 from outbox.submission.pending import add
 from outbox.submission.statement import Row
 from outbox.submission.submit import BATCH, PARENT
-from outbox.values.storable import payload_of, storable
+from outbox.values.storable import storable, storable_json
 
 AnySession = Session | AsyncSession
 
@@ -122,4 +122,4 @@ def _callback(work: Work[Any] | None) -> str | None:
     kind = work.kind
     job = {"kind": kind.name, "queue": kind.queue, "priority": int(kind.priority)}
     rest = to_json(job | {"budget": kind.retry.attempts}, ensure_ascii=True).decode()
-    return f'{rest[:-1]},"payload":{payload_of(work.payload)}}}'
+    return f'{rest[:-1]},"payload":{storable_json(work.to_json())}}}'

@@ -15,7 +15,10 @@ from outbox.submission.statement import Row, submission
 POLL_SECONDS = 0.1
 """How often psycopg polls for a missed event while it waits for the socket; its own default."""
 
-REFUSAL = "jobs wait for the session's commit: call session.commit(), not the connection's"
+REFUSAL = (
+    "jobs wait for their session's commit: call session.commit() before it is closed, and before "
+    "its connection's commit()"
+)
 
 T = TypeVar("T")
 
@@ -34,8 +37,8 @@ class JobConnection(AsyncConnection[Any]):
         self._jobs: list[Row] = []
         self._watch = CommitWatch(self)
         self._is_committing = False
-        self.waiting: Sized = ()
-        """What waits for the session's commit. While there is any, `commit` is refused."""
+        self.waiting: tuple[Sized, ...] = ()
+        """What waits for a session's commit. While there is any, `commit` is refused."""
 
     def buffer(self, jobs: Iterable[Row]) -> None:
         """Submit these jobs with the commit."""
@@ -78,7 +81,7 @@ class JobConnection(AsyncConnection[Any]):
             raise
 
     async def _commit(self, jobs: list[Row]) -> None:
-        if self.waiting:
+        if any(self.waiting):
             raise RuntimeError(REFUSAL)
         if jobs:
             await submit_and_commit(self, *submission(jobs))

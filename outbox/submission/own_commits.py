@@ -1,9 +1,11 @@
 """Refuses a connection's own commit while jobs wait for the commit of its session.
 
 `connection.commit()` passes the session by: the rows would be committed, and the jobs forgotten.
+The same if the session was closed without a commit, in a transaction that is the connection's.
 """
 
 import threading
+from collections.abc import Sized
 from typing import Any
 from weakref import WeakKeyDictionary, WeakSet, ref
 
@@ -17,7 +19,10 @@ from outbox.submission.statement import Row
 Jobs = TransactionItems[Row]
 """The jobs that wait."""
 
-_waiting: WeakKeyDictionary[Connection, Jobs] = WeakKeyDictionary()
+Waiting = tuple[Sized, ...]
+"""What waits on one connection, each session's by itself."""
+
+_waiting: WeakKeyDictionary[Connection, Waiting] = WeakKeyDictionary()
 _listening: WeakSet[Engine] = WeakSet()
 _lock = threading.Lock()
 
@@ -27,18 +32,34 @@ class GuardedCommit:
 
     def __init__(self, driver: "psycopg.Connection[Any]") -> None:
         self._driver = ref(driver)  # a cycle would keep a forgotten connection open
-        self.jobs = Jobs()
+        self.waiting: Waiting = ()
 
     def __call__(self) -> None:
         """Commit. Raises RuntimeError, and rolls back, while there are such jobs."""
         if driver := self._driver():
-            if self.jobs:
+            if any(self.waiting):
                 driver.rollback()
                 raise RuntimeError(REFUSAL)
             type(driver).commit(driver)
 
 
-def refuse_own_commits(connection: Connection, jobs: Jobs) -> None:
+class LeftJobs:
+    """Jobs of a closed session. They count while the connection's transaction goes on.
+
+    A rollback ends that, and takes the rows of the session along.
+    """
+
+    def __init__(self, connection: Connection, count: int) -> None:
+        transaction = connection.get_transaction()
+        self._transaction = ref(transaction) if transaction else lambda: None
+        self._count = count
+
+    def __len__(self) -> int:
+        transaction = self._transaction()
+        return self._count if transaction and transaction.is_active else 0
+
+
+def refuse_own_commits(connection: Connection, jobs: Sized) -> None:
     """Have the connection's commit raise RuntimeError, and roll back, while there are such jobs.
 
     A JobConnection does so itself, and a psycopg connection is given a guard once. The engine of
@@ -47,12 +68,18 @@ def refuse_own_commits(connection: Connection, jobs: Jobs) -> None:
     """
     driver = connection.connection.driver_connection
     if isinstance(driver, JobConnection):
-        driver.waiting = jobs
+        driver.waiting = _with(jobs, driver.waiting)
     elif isinstance(driver, psycopg.Connection):
-        _guard(driver).jobs = jobs
+        guard = _guard(driver)
+        guard.waiting = _with(jobs, guard.waiting)
     else:
-        _waiting[connection] = jobs
+        _waiting[connection] = _with(jobs, _waiting.get(connection, ()))
         _listen(connection.engine)
+
+
+def _with(jobs: Sized, waiting: Waiting) -> Waiting:
+    """These jobs, and those of other sessions that still wait."""
+    return (jobs, *(each for each in waiting if each and each is not jobs))
 
 
 def _guard(driver: "psycopg.Connection[Any]") -> GuardedCommit:
@@ -72,6 +99,6 @@ def _listen(engine: Engine) -> None:
 
 def _refuse(connection: Connection) -> None:
     """Roll back before raising: SQLAlchemy takes a transaction whose commit raised as ended."""
-    if _waiting.get(connection):
+    if any(_waiting.get(connection, ())):
         connection.connection.rollback()
         raise RuntimeError(REFUSAL)

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection, event
 from sqlalchemy.orm import Session, SessionTransaction
 
-from outbox.postgres.session_connections import connections
-from outbox.submission.own_commits import Jobs, refuse_own_commits
+from outbox.postgres.session_connections import connections, left_open
+from outbox.submission.own_commits import Jobs, LeftJobs, refuse_own_commits
 from outbox.submission.statement import Row
 from outbox.submission.wake_up_sender import wake_up
 from outbox.submission.write import write
@@ -120,9 +120,12 @@ def _after_commit(session: Session) -> None:
         _wake_up(session, pending.connection)
 
 
-@event.listens_for(Session, "after_transaction_end")
+@event.listens_for(Session, "after_transaction_end", insert=True)  # before `connections` forgets
 def _after_transaction_end(session: Session, transaction: SessionTransaction) -> None:
     """Drop what was not committed.
+
+    Where the session was closed in a transaction of somebody else's, its rows are still there: that
+    transaction must not commit without the jobs.
 
     A commit of the whole first releases the savepoints that are still open. When the last one has
     ended, that commit is still counted, and nothing else will write the jobs.
@@ -131,6 +134,9 @@ def _after_transaction_end(session: Session, transaction: SessionTransaction) ->
     if pending is None:
         return
     if transaction.parent is None:
+        if pending.jobs:
+            for connection in left_open(session):
+                refuse_own_commits(connection, LeftJobs(connection, len(pending.jobs)))
         pending.jobs.clear()
         del session.info[PENDING]
     elif transaction.nested:

@@ -15,7 +15,7 @@ from outbox.kinds import Priority, Work
 from outbox.postgres.after_commit import announce
 from outbox.submission.pending import add
 from outbox.submission.statement import Row
-from outbox.values.storable import payload_of, storable
+from outbox.values.storable import storable, storable_json
 
 PARENT = "duly.parent"
 """In `Session.info` of an actor's transaction: the running job, parent of the jobs it submits."""
@@ -62,10 +62,12 @@ def submit(
     and its subject is the default.
 
     Raises ValueError for a `run_at` or `expires_at` without time zone, an `expires_at` that is not
-    later than `run_at`, an unknown `priority`, a payload nested deeper than `depth.DEEPEST`, and
-    text that Postgres cannot store (a NUL, a lone surrogate), and what a statement would raise if
-    the session can run none. While jobs wait, its connection's own `commit()` raises RuntimeError
-    and rolls back: it would forget them.
+    later than `run_at`, an unknown `priority`, a payload nested deeper than `depth.DEEPEST`, with
+    NaN in it, or that its kind cannot read again, and text that Postgres cannot store (a NUL, a
+    lone surrogate), and what a statement would raise if the session can run none. While jobs wait,
+    its connection's own `commit()` raises RuntimeError and rolls back: it would forget them. So it
+    does after the session was closed without a commit or rollback, in a transaction that its
+    connection began.
     """
     return submit_all(session, [work], **options)[0]
 
@@ -127,7 +129,7 @@ def _row(job: SubmittedJob, work: Work[Any], priority: Priority | None) -> Row:
         "kind": job.kind,
         "queue": job.queue,
         "priority": str(int(work.kind.priority if priority is None else Priority(priority))),
-        "payload": payload_of(work.payload),
+        "payload": storable_json(work.to_json()),
         "budget": str(work.kind.retry.attempts),
     }
 

@@ -7,6 +7,7 @@ from typing import Any, TypeVar, overload
 from uuid import UUID
 
 from pydantic import BaseModel
+from pydantic_core import from_json
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
@@ -49,7 +50,7 @@ def run(
     has completed the job, UnstorableResult for one that is no JSON, and TypeError for a `def` actor
     in an async engine or session, or the other way round.
     """
-    payload = actor.kind.model.model_validate_json(payload.model_dump_json())
+    payload = actor.kind.parse(from_json(Work(actor.kind, payload).to_json())).payload
     if actor.is_async and isinstance(where, AsyncEngine | AsyncSession):
         return _run_async(actor, payload, where)
     if not actor.is_async and isinstance(where, Engine | Session):

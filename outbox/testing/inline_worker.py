@@ -131,9 +131,10 @@ class InlineWorker:
 
 async def _await(attempt: Attempt) -> Outcome:
     """The actor's outcome within its time limit, without asyncio's frames in its error."""
-    run = TaskRun(asyncio.get_running_loop(), outcome_of(attempt), attempt.job)
+    loop, limit = asyncio.get_running_loop(), attempt.kind.time_limit
+    run = TaskRun(loop, partial(outcome_of, attempt), attempt.job, limit)
     try:
-        return await run.result(attempt.kind.time_limit), None
+        return await run.result(), None
     except BaseException as error:  # noqa: BLE001 - the caller raises it
         return None, error
 

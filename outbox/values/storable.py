@@ -1,7 +1,5 @@
 """Which text and JSON Postgres can store: its own refusal would come late, and quote the value."""
 
-from pydantic import BaseModel
-
 from outbox.values import depth, nul
 
 
@@ -12,12 +10,8 @@ def storable(text: str | None) -> str | None:
     return text
 
 
-def payload_of(model: BaseModel) -> str:
-    """The payload as JSON, in ASCII.
-
-    Raises ValueError before Postgres refuses it with an error that quotes it.
-    """
-    payload = model.model_dump_json(ensure_ascii=True)
+def storable_json(payload: str) -> str:
+    """A payload as JSON. Raises ValueError if it holds NUL, or is nested too deeply."""
     if nul.is_in_json(payload):
         raise ValueError("a payload may not contain NUL")
     depth.check(payload)

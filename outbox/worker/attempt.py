@@ -30,6 +30,7 @@ from outbox.errors import (
     Superseded,
     TimeLimitExceeded,
     Uncertain,
+    WorkerStopping,
 )
 from outbox.events import Cancelled, Died, JobEvent, Postponed, Retried, Snoozed
 from outbox.job import Claim, Job
@@ -38,7 +39,7 @@ from outbox.postgres.outages import is_own_conflict, is_own_demotion, is_own_out
 from outbox.retry import Retry
 from outbox.store import transitions
 from outbox.values.result import UnstorableResult, storable
-from outbox.worker.attempt_events import NOT_OURS, AttemptEvents
+from outbox.worker.attempt_events import NOT_OURS, AttemptEvents, error_of
 from outbox.worker.records.failure_record import UNKNOWN_FAILURE, Failure, FailureRecorder
 from outbox.worker.records.group_commit import PROBE, GroupCommitClosed
 
@@ -159,6 +160,8 @@ class Attempt:
     def failed(self, error: BaseException) -> Steps[bool]:
         """Record what the actor, or what runs it, raised. Returns whether the job is now dead."""
         try:
+            if isinstance(error, WorkerStopping):
+                return (yield from self.hand_back())
             return (yield from self._record(error))
         except (GroupCommitClosed, GeneratorExit):
             raise
@@ -168,13 +171,14 @@ class Attempt:
             log.error("cannot record how it ended", error_type=error_type)
         return (yield from self._retry_while_left(Retry().backoff(self._spent), UNKNOWN_FAILURE))
 
-    def hand_back(self) -> Steps[None]:
+    def hand_back(self) -> Steps[bool]:
         """Requeue the job for another worker at once, without spending the attempt.
 
         For a worker that stops while the actor still runs: what the actor does from now on is
-        fenced.
+        fenced. Returns that the job is not dead.
         """
         yield from self._snooze(0, "its worker is stopping")
+        return False
 
     def give_up(self) -> Steps[bool]:
         """Record a timeout, because the attempt did not respond to its time limit.
@@ -190,8 +194,8 @@ class Attempt:
         if report := self.job.reports.take_last():
             yield Write(transitions.SAVE_PROGRESS, self.progress_row(report))
         if self.job.completed:
-            text = self._failure_recorder.text(error)
-            log.error("failed after its transaction had completed the job", error=text)
+            told = error_of(self._describe("failed", error))
+            log.error("failed after its transaction had completed the job", **told)
         elif isinstance(error, JobCancelled) and self.job.cancelled:
             yield from self._stop()
         elif isinstance(error, Exception) and not self._is_valid:
@@ -265,14 +269,14 @@ class Attempt:
     def _retry_while_left(self, delay: timedelta, failure: Failure) -> Steps[bool]:
         if self._claim.attempt >= self._claim.attempt_limit:
             return (yield from self._die("exhausted", failure))
-        seconds, error = delay.total_seconds(), failure["error_message"]
-        retried = Retried(**self.events.about, error=error, delay_seconds=seconds)
+        seconds, error = delay.total_seconds(), error_of(failure)
+        retried = Retried(**self.events.about, **error, delay_seconds=seconds)
         yield from self._write(transitions.RETRY, {"delay_seconds": seconds}, failure, retried)
         self._group_commit.wake_up()
         return False
 
     def _die(self, reason: str, failure: Failure) -> Steps[bool]:
-        died = Died(**self.events.about, reason=reason, error=failure["error_message"])
+        died = Died(**self.events.about, reason=reason, **error_of(failure))
         yield from self._write(transitions.DIE, {"reason": reason}, failure, died)
         return True
 
@@ -297,7 +301,7 @@ class Attempt:
             self.events.superseded(NOT_OURS)
             return
         if failure:
-            self.events.failed(failure["outcome"], failure["error_message"], seconds)
+            self.events.failed(failure["outcome"], error_of(failure), seconds)
         self.events.ended(written.state, end)
 
     def _describe(self, outcome: str, error: BaseException) -> Failure:

@@ -16,6 +16,7 @@ from outbox.events import (
     emit,
     is_wanted,
 )
+from outbox.worker.records.failure_record import Failure
 
 NOT_OURS = "this worker no longer owns the job"
 
@@ -28,6 +29,18 @@ class About(TypedDict):
     queue: str
     worker: str
     attempt: int
+
+
+class Error(TypedDict):
+    """The fields that tell of an error."""
+
+    error_type: str
+    error: str
+
+
+def error_of(failure: Failure) -> Error:
+    """What is told of a failure."""
+    return {"error_type": failure["error_type"], "error": failure["error_message"]}
 
 
 class AttemptEvents:
@@ -63,9 +76,9 @@ class AttemptEvents:
         """Its own transaction has just completed its job."""
         self.succeeded(self.seconds)
 
-    def failed(self, outcome: str, error: str, seconds: float) -> None:
+    def failed(self, outcome: str, error: Error, seconds: float) -> None:
         """It has failed. What becomes of its job is told next."""
-        emit(Failed(**self.about, outcome=outcome, error=error, seconds=seconds))
+        emit(Failed(**self.about, outcome=outcome, **error, seconds=seconds))
 
     def ended(self, state: str, event: JobEvent) -> None:
         """It ended so, or its job was cancelled instead, as somebody had asked for that."""

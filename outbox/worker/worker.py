@@ -178,6 +178,7 @@ class Worker:
             with suppress(GroupCommitClosed):
                 take_steps(job, job.attempt.give_up(), self._group_commit)
         self._stop_taking()
+        self._tasks.hand_back()
         self._hand_back(set(self._in_flight.claimed) - set(stuck))
         self._leave()
 
@@ -192,6 +193,7 @@ class Worker:
         for thread in self._worker.workers:
             thread.join(max(0, deadline - time.monotonic()))
         self._tasks.join(deadline)
+        self._tasks.hand_back()
         self._await_group_commit()
         self._hand_back(self._in_flight.claimed)
         self._leave()

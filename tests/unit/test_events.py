@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -13,6 +14,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from outbox import event_log, events
+from outbox.errors import Interrupted, JobCancelled, TimeLimitExceeded
 from outbox.events import (
     AttemptEvent,
     Cancelled,
@@ -76,9 +78,12 @@ def test_who_subscribes_twice_is_called_once() -> None:
     assert found == [CANCELLED]
 
 
-def test_a_subscriber_that_raises_is_logged_and_keeps_no_other_from_hearing() -> None:
+@pytest.mark.parametrize("error", [LookupError("no such channel"), SystemExit(1), GeneratorExit()])
+def test_a_subscriber_that_raises_is_logged_and_keeps_no_other_from_hearing(
+    error: BaseException,
+) -> None:
     def fail(_: Event) -> None:
-        raise LookupError("no such channel")
+        raise error
 
     end = on(Event, fail)
     try:
@@ -91,8 +96,42 @@ def test_a_subscriber_that_raises_is_logged_and_keeps_no_other_from_hearing() ->
     assert failures == ["Cancelled"]
 
 
+async def tell_later(_: Event) -> None:
+    """Never awaited."""
+
+
+class TellLater:
+    async def __call__(self, _: Event) -> None:
+        """Never awaited."""
+
+
+@pytest.mark.parametrize("subscriber", [tell_later, TellLater(), partial(tell_later)])
+def test_a_subscriber_that_would_have_to_be_awaited_is_refused(subscriber: Any) -> None:
+    with pytest.raises(TypeError, match=r"(tell_later|TellLater).* is `async def`"):
+        on(Cancelled, subscriber)
+    assert not is_wanted(Cancelled)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, TimeLimitExceeded, Interrupted, JobCancelled])
+def test_what_is_to_end_the_work_arrives_although_a_subscriber_is_called(
+    error: type[BaseException],
+) -> None:
+    """A thread is sent it at any moment."""
+
+    def be_interrupted(_: Event) -> None:
+        raise error
+
+    end = on(Cancelled, be_interrupted)
+    try:
+        with pytest.raises(error):
+            emit(CANCELLED)
+    finally:
+        end()
+
+
 OF_JOB: dict[str, Any] = {"job_id": uuid4(), "kind": "charge"}
 OF_ATTEMPT: dict[str, Any] = OF_JOB | {"queue": "q", "worker": "w", "attempt": 2}
+NO: Any = {"error_type": "TimeoutError", "error": ""}
 JOB = {"job": str(OF_JOB["job_id"]), "kind": "charge"}
 
 
@@ -106,10 +145,10 @@ JOB = {"job": str(OF_JOB["job_id"]), "kind": "charge"}
             {"attempt": 2, "seconds": 0.123},
         ),
         (
-            Retried(**OF_ATTEMPT, error="no", delay_seconds=1.25),
+            Retried(**OF_ATTEMPT, **NO, delay_seconds=1.25),
             "warning",
             "failed, will retry",
-            {"attempt": 2, "error": "no", "delay_seconds": 1.2},
+            {"attempt": 2, **NO, "delay_seconds": 1.2},
         ),
         (
             Snoozed(**OF_ATTEMPT, why="busy", delay_seconds=1),
@@ -130,10 +169,16 @@ JOB = {"job": str(OF_JOB["job_id"]), "kind": "charge"}
             {"attempt": 2, "why": "not ours"},
         ),
         (
-            Died(**OF_ATTEMPT, reason="exhausted", error="no"),
+            Died(**OF_ATTEMPT, reason="exhausted", **NO),
             "error",
             "dead",
-            {"attempt": 2, "reason": "exhausted", "error": "no"},
+            {"attempt": 2, "reason": "exhausted", **NO},
+        ),
+        (
+            Died(**OF_JOB, queue="q", reason="unpublishable", error_type=None, error="no"),
+            "error",
+            "dead",
+            {"reason": "unpublishable", "error": "no"},
         ),
         (Cancelled(**OF_JOB), "info", "cancelled", {}),
     ],

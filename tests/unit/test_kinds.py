@@ -1,7 +1,11 @@
-import pytest
-from pydantic import BaseModel, ValidationError
+from datetime import datetime
+from typing import Any
+from uuid import UUID
 
-from outbox import Kind, Kinds
+import pytest
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from outbox import Kind, Kinds, Work
 
 
 class Charge(BaseModel):
@@ -64,3 +68,69 @@ def test_kinds_are_found_by_name() -> None:
 def test_two_kinds_of_one_name_are_refused() -> None:
     with pytest.raises(ValueError, match="the same name"):
         Kinds(CHARGE, Kind("charge", Charge))
+
+
+class Sample(BaseModel):
+    value: float | None = None
+    others: list[Any] = []
+
+
+class Constants(Sample):
+    model_config = ConfigDict(ser_json_inf_nan="constants")
+
+
+class Aliased(BaseModel):
+    order: int = Field(alias="orderId")
+
+
+class LeftOut(BaseModel):
+    order: int = Field(exclude=True)
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(strict=True)
+
+    at: datetime
+
+
+SAMPLE = Kind("sample", Sample)
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])
+def test_a_number_that_json_has_not_is_refused_and_not_made_null(number: float) -> None:
+    for work in (
+        SAMPLE(value=number),
+        SAMPLE(others=[None, {"deep": (number,)}]),
+        Kind("sample", Constants)(value=number),
+    ):
+        with pytest.raises(ValueError, match="sample: a payload may not hold NaN or infinity"):
+            work.to_json()
+
+
+def test_a_payload_that_its_own_kind_cannot_read_again_is_refused_and_not_shown() -> None:
+    works: dict[str, Work[Any]] = {
+        "orderId": Kind("charge", Aliased)(orderId=4711),
+        "order": Kind("charge", LeftOut)(order=4711),
+        "at": Kind("charge", Strict)(at=datetime(4711, 1, 1)),  # noqa: DTZ001
+    }
+    for field, work in works.items():
+        with pytest.raises(
+            ValueError, match=f"^charge: .* could not read .*: {field}: "
+        ) as refused:
+            work.to_json()
+        assert "4711" not in str(refused.value)
+
+
+def test_what_a_kind_can_read_again_is_its_json() -> None:
+    class Odd(BaseModel):
+        model_config = ConfigDict(ser_json_inf_nan="strings")
+
+        id: UUID
+        value: float
+        name: str | None = None
+
+    odd = Kind("odd", Odd)(id=UUID(int=1), value=float("inf"))
+    assert odd.to_json() == f'{{"id":"{UUID(int=1)}","value":"Infinity","name":null}}'
+    assert SAMPLE(others=["null", "\u00e9"]).to_json() == (
+        '{"value":null,"others":["null","\\u00e9"]}'
+    )

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from outbox import Actors
-from outbox.cli.app import app, kinds, settings
+from outbox.cli.app import amqp_url, app, kinds, settings
 from outbox.cli.errors import Code, Stop
 from outbox.cli.exit import exit_now
 from outbox.cli.tables import require_tables
@@ -51,13 +51,14 @@ def relay() -> None:
     from outbox.relay import process as relay_process
 
     logs.configure(settings())
+    broker = amqp_url()
     require_tables()
     runner = asyncio.Runner()  # never closed: that would wait for threads
     runner.run(
         relay_process.run(
             database_url=settings().database_url,
             listen_url=settings().listen_url,
-            amqp_url=settings().amqp_url,
+            amqp_url=broker,
             queues=kinds().queues,
             window=settings().window,
             silence=settings().worker_silence,
@@ -95,13 +96,14 @@ def worker(
 
     wanted = None if queues is None else _known(queues.split(","))
     logs.configure(settings())
+    broker = amqp_url()
     require_tables()
     _check()
     try:
         code = worker_process.run(
             actors=_actors(),
             database_url=settings().database_url,
-            amqp_url=settings().amqp_url,
+            amqp_url=broker,
             queues=wanted,
             threads=threads,
             tasks=tasks,

@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 import typer
 
-from outbox.cli.app import kinds, settings
+from outbox.cli.app import amqp_url, kinds, settings
 from outbox.cli.broker import Unreachable, depths
 from outbox.cli.database import session
 from outbox.cli.errors import Stop
@@ -37,11 +37,12 @@ OVERDUE_COLUMNS = ("id", "kind", "queue", "state", "since", "why")
 @commands.command("status")
 def show_status(*, output: OutputOption = Output.TABLE) -> None:
     """Show queues, workers and overdue jobs. Exits with 1 if something is down."""
+    broker = amqp_url()
     with session() as db:
         status = read(db, kinds(), settings().worker_silence)
     in_broker: Mapping[str, int | None] = {}
     try:
-        in_broker = depths(settings().amqp_url, [each.queue for each in status.queues])
+        in_broker = depths(broker, [each.queue for each in status.queues])
         down = [*_unpublished(status, in_broker), *_unserved(status), *_behind(status)]
     except Unreachable as error:
         down = [f"RabbitMQ cannot be reached: {error}", *_unserved(status), *_behind(status)]

@@ -88,7 +88,8 @@ class UnusableMessages:
 
     def _on_death(self, message: Delivery, row: dict[str, Any], answer: Any) -> None:
         if answer is not None and not isinstance(answer, Exception):
-            emit(Died(**_about(message), reason=UNKNOWN_KIND, error=row["error_message"]))
+            error = {"error_type": row["error_type"], "error": row["error_message"]}
+            emit(Died(**_about(message), reason=UNKNOWN_KIND, **error))
         self._on_answer(message, answer)
 
     def _on_answer(self, message: Received, answer: Any) -> None:

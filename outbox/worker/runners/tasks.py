@@ -17,7 +17,7 @@ from weakref import WeakKeyDictionary
 import structlog
 from structlog.contextvars import bound_contextvars
 
-from outbox.errors import Interrupted, JobCancelled, TimeLimitExceeded
+from outbox.errors import Interrupted, JobCancelled, TimeLimitExceeded, WorkerStopping
 from outbox.job import Job
 from outbox.values.result import UnstorableResult
 from outbox.worker.attempt import Attempt, Pause, Row, Write, take_async
@@ -36,7 +36,9 @@ COMMIT_POLL_SECONDS = 0.05
 """How often a task that is to be ended is asked whether its COMMIT is over."""
 JOIN_POLL_SECONDS = 0.01
 END_SECONDS = 0.5
-"""How long tasks that are ended at a stop have to clean up."""
+"""How long the loop may take to end."""
+CLEANUP_SECONDS = 1.0
+"""How long tasks that are ended at a stop have to clean up, before their jobs are handed back."""
 
 OF_JOB: ContextVar[UUID | None] = ContextVar("of_job", default=None)
 """The job for which code runs on the loop, also in the tasks that an actor spawns."""
@@ -49,12 +51,17 @@ class TaskRun:
     """The task in which an actor runs. It is ended by cancelling it, but never during a COMMIT."""
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, call: Coroutine[Any, Any, Outcome], job: Job
+        self,
+        loop: asyncio.AbstractEventLoop,
+        call: Callable[[], Coroutine[Any, Any, Outcome]],
+        job: Job,
+        limit: timedelta,
     ) -> None:
         self._loop = loop
         self._job = job
+        self._limit = limit
         self._ended_by: type[BaseException] | None = None
-        self.task = loop.create_task(call)
+        self.task = loop.create_task(self._within_limit(call))
         job.cancellation.run_by(partial(self.end, JobCancelled), loop.call_soon_threadsafe)
 
     def interrupt(self) -> None:
@@ -80,25 +87,32 @@ class TaskRun:
         self._ended_by = by
         self.task.cancel()
 
-    async def result(self, limit: timedelta) -> Any:
+    async def result(self) -> Any:
         """Wait for what the actor returns. Raises what it raised, or by what it was ended."""
-        timer = self._loop.call_later(limit.total_seconds(), self.end, TimeLimitExceeded)
         try:
             await asyncio.wait({self.task})
         except asyncio.CancelledError:
             self.end(Interrupted)
             raise
-        finally:
-            timer.cancel()
         outcome: Outcome = None, asyncio.CancelledError()  # if cancelled before its first step
         if not self.task.cancelled():
             outcome = self.task.result()
         returned, error = outcome
+        if error is not None and self._ended_by is WorkerStopping:
+            raise WorkerStopping from error
         if isinstance(error, asyncio.CancelledError):
             error = self._translated(error)
         if error is not None:
             raise error
         return returned
+
+    async def _within_limit(self, call: Callable[[], Coroutine[Any, Any, Outcome]]) -> Outcome:
+        """The limit counts from the start of the actor, which may block before it awaits."""
+        timer = self._loop.call_later(self._limit.total_seconds(), self.end, TimeLimitExceeded)
+        try:
+            return await call()
+        finally:
+            timer.cancel()
 
     def _translated(self, cancelled: asyncio.CancelledError) -> BaseException:
         """What the actor's cancellation means, as only the worker cancels it."""
@@ -134,6 +148,7 @@ class Tasks:
         self._loop.set_task_factory(self._new_task)
         self._owners: WeakKeyDictionary[asyncio.Task[Any], UUID | None] = WeakKeyDictionary()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._runs: set[TaskRun] = set()
         self._starts = True
         self._is_blocked = False
         self._closing = threading.Event()
@@ -177,6 +192,14 @@ class Tasks:
         while self._tasks and self._thread.is_alive() and time.monotonic() < deadline:
             time.sleep(JOIN_POLL_SECONDS)
 
+    def hand_back(self) -> None:
+        """End the tasks that are left, and wait shortly until they are, and their jobs handed back.
+
+        The actors can clean up first: nobody else starts their jobs meanwhile.
+        """
+        self._loop.call_soon_threadsafe(self._end_runs)
+        self.join(time.monotonic() + CLEANUP_SECONDS)
+
     def close(self, last: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Cancel what is left, run `last`, and end the loop. A blocked loop is not waited for."""
         self._closing.set()
@@ -199,7 +222,10 @@ class Tasks:
             if job.rejection:
                 task = self._loop.create_task(self._run(job, None))
             else:
-                job.run = run = TaskRun(self._loop, self._call(attempt), attempt.job)
+                call, limit = partial(self._call, attempt), attempt.kind.time_limit
+                job.run = run = TaskRun(self._loop, call, attempt.job, limit)
+                self._runs.add(run)
+                run.task.add_done_callback(lambda _: self._runs.discard(run))
                 task = self._loop.create_task(self._run(job, run))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -240,7 +266,7 @@ class Tasks:
             raise UnstorableResult(str(job.rejection))
         if job.is_lost:
             run.end(Interrupted)
-        returned = await run.result(job.attempt.kind.time_limit)
+        returned = await run.result()
         return job.attempt.succeeded(returned)
 
     async def _call(self, attempt: Attempt) -> Outcome:
@@ -273,6 +299,10 @@ class Tasks:
                 self._loop.run_forever()
             except (SystemExit, KeyboardInterrupt) as error:  # in a task of an actor's own
                 log.warning("an exit ends only the task", error_type=type(error).__qualname__)
+
+    def _end_runs(self) -> None:
+        for run in [*self._runs]:
+            run.end(WorkerStopping)
 
     async def _end(self, last: Callable[[], Coroutine[Any, Any, None]]) -> None:
         tasks = [*self._tasks]

@@ -220,3 +220,20 @@ def test_a_process_says_that_the_tables_are_too_old(
         f"duly: the database has version 1 of Duly's tables and this release needs {LATEST}: "
         "run `duly migrate`\n"
     )
+
+
+@pytest.mark.parametrize("command", ["relay", "worker", "status"])
+def test_what_talks_to_rabbitmq_needs_its_address(duly: Duly, command: str) -> None:
+    del duly.environment["AMQP_URL"]
+    ended = duly(command)
+    assert (ended.returncode, ended.stderr) == (
+        2,
+        "duly: setting AMQP_URL: Field required\n",
+    )
+
+
+@pytest.mark.parametrize("command", [["migrate"], ["jobs", "list"]], ids=lambda each: each[0])
+def test_what_does_not_is_done_without_it(duly: Duly, command: list[str]) -> None:
+    del duly.environment["AMQP_URL"]
+    ended = duly(*command)
+    assert ended.returncode == 0, ended.stderr

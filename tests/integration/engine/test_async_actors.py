@@ -156,6 +156,22 @@ def test_an_attempt_past_its_time_limit_is_cancelled_and_retried(line: Line, que
     assert ended == [1, 2]
 
 
+def test_the_time_limit_counts_from_the_start_of_an_actor_that_blocks_first(
+    line: Line, effects: Effects, queue: str
+) -> None:
+    async def do(_note: Note, job: Job) -> None:
+        threading.Event().wait(0.2)
+        async with job.transaction() as tx:
+            await add(tx, job)
+
+    kind = note_kind(queue, time_limit=SHORT, retry=ONCE)
+    line.start_relay(queue)
+    line.start_worker(Actor(kind, do))
+    job = line.wait_for(line.submit(kind()), "dead")
+    assert [each.outcome for each in line.attempts(job.id)] == ["timed_out"]
+    assert effects.all() == []
+
+
 def test_an_actor_that_cancels_itself_has_failed(line: Line, queue: str) -> None:
     async def do(_note: Note, job: Job) -> str:
         if job.attempt == 1:

@@ -113,11 +113,16 @@ def test_each_step_of_an_attempt_is_told_once(
     about = {"kind": kind.name, "queue": queue, "worker": worker.name}
     retried = one(heard, Retried, jobs["fail"])
     assert retried == Retried(
-        job_id=jobs["fail"], **about, attempt=1, error="no fail", delay_seconds=0
+        job_id=jobs["fail"],
+        **about,
+        attempt=1,
+        error_type="LookupError",
+        error="no fail",
+        delay_seconds=0,
     )
     died = one(heard, Died, jobs["die"])
-    error = "no die"
-    assert died == Died(job_id=jobs["die"], **about, attempt=2, reason="exhausted", error=error)
+    error: Any = {"error_type": "LookupError", "error": "no die"}
+    assert died == Died(job_id=jobs["die"], **about, attempt=2, reason="exhausted", **error)
     assert one(heard, Snoozed, jobs["snooze"]).why == "not yet"
     assert 0 <= one(heard, Succeeded, jobs["transaction"]).seconds < 10
 
@@ -176,19 +181,23 @@ def test_a_job_that_its_worker_does_not_know_is_told(
     assert worker.name in said.why if end is Postponed else said.reason == "unknown_kind"
 
 
-def test_subscribers_that_raise_harm_no_job(line: Line, queue: str) -> None:
+@both_sorts
+@pytest.mark.parametrize("error", [LookupError, SystemExit])
+def test_subscribers_that_raise_harm_no_job(
+    line: Line, queue: str, error: type[BaseException], *, is_async: bool
+) -> None:
     told: set[type] = set()
 
     def fail(event: Event) -> None:
         told.add(type(event))
-        raise LookupError
+        raise error
 
     kind = note_kind(queue, retry=Retry(attempts=2, first=timedelta()))
     end = events.on(Event, fail)
     try:
         with capture_logs() as logs:
             line.start_relay(queue)
-            line.start_worker(Actor(kind, act))
+            line.start_worker(of_sort(kind, act, is_async=is_async))
             jobs = [line.submit(kind(text=each)) for each in ("fail", "transaction")]
             assert [line.wait_for(job, "succeeded").attempt for job in jobs] == [2, 1]
             line.wait_for(line.submit(kind(text="die")), "dead")

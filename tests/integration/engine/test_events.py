@@ -144,11 +144,12 @@ def test_what_a_rescue_makes_of_each_job_is_told(
     by_hand.cancel(asked)
     line.start_relay(silence=timedelta(seconds=1))
     wait_for("three rescues", lambda: len(found(heard, Rescued, Died, Cancelled)) == 3)
-    error = by_hand.letters(last)[0]["error_message"]
+    letter = by_hand.letters(last)[0]
+    error: Any = {"error_type": letter["error_type"], "error": letter["error_message"]}
     job: dict[str, Any] = {"kind": KIND, "queue": "q", "worker": "w1", "attempt": 1}
     assert sorted(found(heard, Rescued, Died, Cancelled), key=lambda each: type(each).__name__) == [
         Cancelled(job_id=asked, kind=KIND),
-        Died(job_id=last, reason="crashed", error=error, **job),
+        Died(job_id=last, reason="crashed", **error, **job),
         Rescued(job_id=again, **job),
     ]
 
@@ -163,6 +164,7 @@ def test_a_published_job_is_told_and_so_is_one_that_cannot_be(
     (died,) = found(heard, Died)
     (letter,) = by_hand.letters(impossible)
     assert (died.job_id, died.reason) == (impossible, "unpublishable")
+    assert died.error_type == letter["error_type"]
     assert (died.error, died.attempt) == (letter["error_message"], None)
 
 

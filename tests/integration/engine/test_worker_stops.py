@@ -1,11 +1,16 @@
 """What a worker that is told to stop does with what it has in hand."""
 
+import asyncio
 import threading
+from contextlib import suppress
 from datetime import timedelta
 
-from outbox import Actor, Retry
+import pytest
+
+from outbox import Actor, Job, Retry
+from outbox.worker.runners import tasks
 from tests.integration.engine.gate import Gate
-from tests.support.engine.line import Line, do_nothing, note_kind, prefetched
+from tests.support.engine.line import Line, Note, do_nothing, note_kind, prefetched
 from tests.support.engine.rabbit import Rabbit
 from tests.support.wait import wait_for
 
@@ -43,3 +48,52 @@ def test_a_worker_that_stops_hands_back_what_it_cannot_finish(line: Line, queue:
     gate.open()
     assert (done.attempt, done.result) == (1, "by another")
     assert line.attempts(job) == []
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_an_async_actor_cleans_up_before_its_job_is_handed_back(
+    line: Line, queue: str, *, fails: bool
+) -> None:
+    began, seen = threading.Event(), list[str]()
+
+    async def do(_note: Note, job: Job) -> None:
+        began.set()
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            await asyncio.sleep(0.1)
+            seen.append((await asyncio.to_thread(line.job, job.id)).state)
+            if fails:
+                raise LookupError
+
+    kind = note_kind(queue, retry=Retry(attempts=1))
+    line.start_relay(queue)
+    worker = line.start_worker(Actor(kind, do))
+    job = line.submit(kind())
+    assert began.wait(20)
+    line.stop_worker(worker, grace=timedelta())
+    assert seen == ["running"]
+    assert (line.job(job).state, line.attempts(job)) == ("queued", [])
+    line.start_worker(Actor(kind, do_nothing))
+    assert line.wait_for(job, "succeeded").attempt == 1
+
+
+def test_the_job_of_one_that_does_not_end_is_handed_back_nevertheless(
+    line: Line, queue: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tasks, "CLEANUP_SECONDS", 0.1)
+    began = threading.Event()
+
+    async def do(_note: Note, _job: Job) -> None:
+        began.set()
+        while True:
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(3600)
+
+    kind = note_kind(queue)
+    line.start_relay(queue)
+    worker = line.start_worker(Actor(kind, do))
+    job = line.submit(kind())
+    assert began.wait(20)
+    line.stop_worker(worker, grace=timedelta())
+    assert (line.job(job).state, line.attempts(job)) == ("queued", [])

@@ -162,6 +162,14 @@ def test_a_rabbitmq_that_never_answers_degrades_readiness(settings: Settings) ->
     assert (ready.json()["broker"], ready.json()["postgres"]) == ("unreachable", "ok")
 
 
+def test_an_api_that_knows_no_rabbitmq_is_ready_without_it(settings: Settings) -> None:
+    with serve(settings.model_copy(update={"amqp_url": None})) as address:
+        ready = httpx2.get(f"{address}/readyz")
+
+    assert (ready.status_code, ready.json()["status"]) == (200, "ready")
+    assert ready.json()["broker"] == "unchecked"
+
+
 def test_readiness_tells_the_age_of_the_oldest_due_event(
     client: httpx2.Client, sql_now: psycopg.Connection
 ) -> None:
