@@ -12,10 +12,11 @@ from typing import Any
 import httpx2
 from pypdf import PdfReader
 
-from dev import services
+from dev import demo_batch, services
 from dev.roles import role_of_processes
 from dev.say import CHECKOUT, Failure, say, shown
 from dev.servers import up
+from outbox.cli.terminal.progress_bar import ProgressLine
 
 LONGEST_SECONDS = 60
 LOGS = f"{shown(services.HOME)}/*.log"
@@ -60,6 +61,7 @@ class Demo:
         self._show_what_arrived(invoice)
         self._fail_and_replay(endpoint)
         self._show_schedule()
+        self._show_batch()
         self._farewell()
 
     def _start(self) -> None:
@@ -176,6 +178,25 @@ class Demo:
         for due_at in self._get(f"/v1/schedules/{NIGHTLY['name']}")["next_runs"][:3]:
             tell(f"it will run at {due_at}")
         tell(f"what it made, and what it skipped and why: duly schedules show {NIGHTLY['name']}")
+
+    def _show_batch(self) -> None:
+        title(f"A batch: a mail to {demo_batch.CUSTOMERS} customers, then one to Ada")
+        batch_id = demo_batch.submit_mails(self._variables["DATABASE_URL"])
+        self._draw(f"/v1/batches/{batch_id}")
+        for callback in self._get(f"/v1/jobs?subject=batch:{batch_id}")["jobs"]:
+            self._follow(callback["id"])
+        tell(f"how its members ended: duly batches show {batch_id}")
+
+    def _draw(self, batch: str) -> None:
+        """Draw a bar until all members have ended. Raises Failure where it stands still."""
+        line, deadline = ProgressLine(), time.monotonic() + LONGEST_SECONDS
+        while (group := self._get(batch))["settled_at"] is None:
+            line.show(demo_batch.progress(group))
+            if time.monotonic() > deadline:
+                raise Failure(f"the batch did not settle in {LONGEST_SECONDS} s; see {LOGS}")
+            time.sleep(0.2)
+        line.show(demo_batch.progress(group))
+        line.end()
 
     def _farewell(self) -> None:
         title("All of it goes on running")

@@ -2,5 +2,6 @@
 
 Reading order: orders (what clients ask for), terms and shop (what all systems share), systems/
 (Duly's app and the others'), contenders, stage (their servers and processes), faults, plan,
-clients, witness, remains, verdict, storm (one run), report.
+clients, person, witness, remains, batches, cancels and ticks (what is wrong with such), verdict,
+storm (one run), report.
 """

@@ -37,9 +37,11 @@ def _run(name: str, options: argparse.Namespace) -> Verdict:
     seconds = options.minutes * 60
     faults = choose(options.only or ["all"], options.without or [])
     blows = plan.draw(Random(options.seed), faults, seconds)
-    placed = orders.draw(Random(options.seed), options.jobs)
-    verdict = storm.run(CONTENDERS[name], placed, blows, seconds, folder)
-    report.write(folder / "verdict.json", CONTENDERS[name], vars(options), verdict)
+    contender = CONTENDERS[name]
+    draw = orders.draw_with_more if contender.has_more else orders.draw
+    placed = draw(Random(options.seed), options.jobs)
+    verdict = storm.run(contender, placed, blows, seconds, folder)
+    report.write(folder / "verdict.json", contender, vars(options), verdict)
     return verdict
 
 

@@ -1,9 +1,13 @@
-"""The clients: they post each order in its time, again and again until they are told 2xx."""
+"""The clients: they post each order in its time, again and again until they are told 2xx.
+
+Some then cancel it, as insistently.
+"""
 
 import itertools
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import httpx2
 
@@ -20,7 +24,7 @@ class Clients:
     """Post orders to the API processes in turn; give up a minute after the last was due."""
 
     def __init__(self, ports: Sequence[int], witness: Witness) -> None:
-        self._urls = itertools.cycle([f"http://127.0.0.1:{port}/orders" for port in ports])
+        self._urls = itertools.cycle([f"http://127.0.0.1:{port}" for port in ports])
         self._witness = witness
         self._http = httpx2.Client(timeout=ANSWER_SECONDS)
 
@@ -38,18 +42,27 @@ class Clients:
                 raise
 
     def _insist(self, order: Order) -> None:
-        while not self._is_taken(order):
-            if time.monotonic() > self._end:
-                return
-            time.sleep(PAUSE_SECONDS)
+        if not self._answer("/orders", order.model_dump(mode="json")):
+            return
         self._witness.told(order.key)
+        if order.cancel_after is not None:
+            time.sleep(order.cancel_after)
+            self._cancel(order)
 
-    def _is_taken(self, order: Order) -> bool:
-        try:
-            answer = self._http.post(next(self._urls), json=order.model_dump(mode="json"))
-        except httpx2.TransportError:
-            return False
-        return answer.is_success
+    def _cancel(self, order: Order) -> None:
+        answer = self._answer(f"/orders/{order.key}/cancel")
+        if answer and answer.json() == "cancelled":
+            self._witness.told_cancelled(order.key)
+
+    def _answer(self, path: str, body: object = None) -> httpx2.Response | None:
+        """The first 2xx; None if none came in time."""
+        while time.monotonic() < self._end:
+            with suppress(httpx2.TransportError):
+                answer = self._http.post(next(self._urls) + path, json=body)
+                if answer.is_success:
+                    return answer
+            time.sleep(PAUSE_SECONDS)
+        return None
 
 
 def _sleep_until(moment: float) -> None:

@@ -23,6 +23,8 @@ class Contender:
     """Those whose versions matter."""
     look: Look
     crew: Mapping[str, Sequence[Command]] = field(default_factory=dict)
+    has_more: bool = False
+    """Whether it has batches, cancels and schedules, and a person to replay what is dead."""
 
     def api(self, port: int) -> Command:
         """The command for an API process."""
@@ -57,6 +59,7 @@ CONTENDERS = {
             "relay": [_python(f"{APPS}.duly", "relay")] * 2,
             "worker": [_python(f"{APPS}.duly", "worker")] * 3,
         },
+        has_more=True,
     ),
     "background-tasks": Contender("background_tasks", ["fastapi"], remains.nothing),
     "celery": Contender(

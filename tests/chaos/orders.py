@@ -6,6 +6,8 @@ from random import Random
 from pydantic import BaseModel
 
 FOR_EVER = 1_000_000
+MEMBERS = 20
+CALLED_MEMBERS = 5
 
 
 class Sort(StrEnum):
@@ -23,6 +25,10 @@ class Sort(StrEnum):
     """A request to a service elsewhere."""
     CHAIN = "chain"
     """A row in Postgres, and a second job that makes the request."""
+    BATCH = "batch"
+    """Jobs that are counted together, and a row in Postgres once all of them have succeeded."""
+    CANCEL = "cancel"
+    """A row in Postgres in two halves, which the client cancels meanwhile."""
 
 
 SHARES = {
@@ -33,6 +39,8 @@ SHARES = {
     Sort.CALL: 17,
     Sort.CHAIN: 10,
 }
+MORE = {Sort.BATCH: 2, Sort.CANCEL: 5}
+"""So many more to a hundred orders, where a system knows batches and cancels."""
 
 
 class Order(BaseModel):
@@ -42,11 +50,28 @@ class Order(BaseModel):
     sort: Sort
     seconds: float = 0
     failures: int = 0
+    """How many attempts fail. In a batch: how many members are dead until somebody replays them."""
+    wait: float = 0
+    """For how many seconds the job is held back."""
+    cancel_after: float | None = None
+    """How many seconds after it was accepted the client cancels it."""
+    is_task: bool = False
+    """Whether its actor is `async def`."""
 
     @property
     def is_stored(self) -> bool:
         """Whether a row in Postgres must come of it."""
-        return self.sort in (Sort.QUICK, Sort.SLOW, Sort.FLAKY, Sort.CHAIN)
+        return self.sort not in (Sort.CALL, Sort.DOOMED)
+
+    @property
+    def stored_members(self) -> list[str]:
+        """The keys of a batch's members of which a row comes."""
+        return [f"{self.key}.{number}" for number in range(MEMBERS - CALLED_MEMBERS)]
+
+    @property
+    def called_members(self) -> list[str]:
+        """The keys of those of which a request comes."""
+        return [f"{self.key}.{number}" for number in range(MEMBERS - CALLED_MEMBERS, MEMBERS)]
 
     @property
     def is_called(self) -> bool:
@@ -60,9 +85,29 @@ def draw(random: Random, count: int) -> list[Order]:
     return [_order(random, f"order-{number:06}", sort) for number, sort in enumerate(sorts)]
 
 
+def draw_with_more(random: Random, count: int) -> list[Order]:
+    """The same orders, and among them batches and such as are cancelled."""
+    orders = draw(random, count)
+    sorts = [sort for sort, share in MORE.items() for _ in range(count * share // 100)]
+    orders += [_order(random, f"order-{count + n:06}", sort) for n, sort in enumerate(sorts)]
+    random.shuffle(orders)
+    return orders
+
+
 def _order(random: Random, key: str, sort: Sort) -> Order:
     if sort is Sort.SLOW:
         return Order(key=key, sort=sort, seconds=random.choice([0.5, 1, 2, 3, 15]))
     if sort is Sort.FLAKY:
         return Order(key=key, sort=sort, failures=random.randint(1, 3))
+    if sort is Sort.BATCH:
+        return Order(key=key, sort=sort, failures=random.choice([0, 0, 1, 2]))
+    if sort is Sort.CANCEL:
+        return Order(
+            key=key,
+            sort=sort,
+            seconds=random.choice([0.5, 2, 4]),
+            wait=random.choice([0, 0, 0, 5]),
+            cancel_after=random.choice([0, 1, 2, 4, 8]),
+            is_task=random.choice([False, True]),
+        )
     return Order(key=key, sort=sort, failures=FOR_EVER if sort is Sort.DOOMED else 0)

@@ -1,13 +1,17 @@
 """What a system itself still knows at the end: which orders are dead, which are unfinished."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any, LiteralString
 
 import psycopg
 from pika.exceptions import ChannelClosedByBroker, ConnectionClosedByBroker
 
 from dev.say import Failure, say
+from tests.chaos.batches import Settled
+from tests.chaos.terms import BEATS
+from tests.chaos.ticks import Beat, Tick
 from tests.support.engine.rabbit import Rabbit
 
 TRIES = 20
@@ -17,14 +21,32 @@ SELECT payload->>'key' FROM duly.jobs
 WHERE state = 'dead' AND id IN (SELECT job_id FROM duly.dead_letters)
 """
 UNFINISHED = "SELECT payload->>'key' FROM duly.jobs WHERE state IN ('queued', 'running')"
+CANCELLED = "SELECT payload->>'key' FROM duly.jobs WHERE state = 'cancelled'"
+INTERRUPTED = f"{CANCELLED} AND attempt > 0"
+BATCHES = """
+SELECT subject, outcome, generation,
+       (SELECT count(*) FROM duly.dead_letters AS letter JOIN duly.jobs AS job
+        ON job.id = letter.job_id WHERE job.batch_id = batch.id)
+FROM duly.batches AS batch
+"""
+SCHEDULES = "SELECT name, created_at, paused_at FROM duly.schedules"
+TICKS = """
+SELECT due_at, outcome, why, job_id::text, state
+FROM duly.ticks LEFT JOIN duly.jobs ON jobs.id = job_id WHERE schedule = %s
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Remains:
-    """Orders by their keys."""
+    """Orders by their keys, batches by those of their orders, and schedules."""
 
     dead: set[str] = field(default_factory=set)
     unfinished: set[str] = field(default_factory=set)
+    cancelled: set[str] = field(default_factory=set)
+    interrupted: set[str] = field(default_factory=set)
+    """Those of the cancelled ones that had begun."""
+    batches: Mapping[str, Settled] = field(default_factory=dict)
+    beats: Sequence[Beat] = ()
 
 
 Look = Callable[[str, str], Remains]
@@ -39,10 +61,30 @@ def nothing(_database_url: str, _amqp_url: str) -> Remains:
 def in_duly(database_url: str, _amqp_url: str) -> Remains:
     """What Duly tells its operators."""
     with psycopg.connect(database_url) as database:
-        dead, unfinished = (
-            {key for (key,) in database.execute(query)} for query in (DEAD, UNFINISHED)
+
+        def keys(query: LiteralString) -> set[str]:
+            return {key for (key,) in database.execute(query)}
+
+        batches = {key: Settled(*values) for key, *values in database.execute(BATCHES)}
+        return Remains(
+            dead=keys(DEAD),
+            unfinished=keys(UNFINISHED),
+            cancelled=keys(CANCELLED),
+            interrupted=keys(INTERRUPTED),
+            batches=batches,
+            beats=_beats(database),
         )
-    return Remains(dead, unfinished)
+
+
+def _beats(database: "psycopg.Connection[tuple[Any, ...]]") -> list[Beat]:
+    """All schedules that there have to be."""
+    found = {name: times for name, *times in database.execute(SCHEDULES)}
+    beats = []
+    for name, seconds in BEATS.items():
+        since, until = found.get(name, (None, None))
+        ticks = [Tick(*values) for values in database.execute(TICKS, [name])]
+        beats.append(Beat(name, seconds, since, until, ticks))
+    return beats
 
 
 def in_queues(dead: str, *unfinished: str) -> Look:

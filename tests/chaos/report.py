@@ -26,6 +26,14 @@ LINES = {
     "Postgres effects twice": "stored_twice",
     "external effects under two keys": "called_under_two_keys",
     "repeated external effects": "called_again",
+    "cancelled by their clients": "cancelled",
+    "of these, had begun": "interrupted",
+    "cancelled, and wrong": "cancels_wrong",
+    "batches that a replay reopened": "batches_reopened",
+    "batches with a wrong callback": "batches_wrong",
+    "ticks that made a job": "ticks_made",
+    "ticks skipped, with why": "ticks_skipped",
+    "ticks wrong": "ticks_wrong",
     "processes that ended by themselves": "fallen",
 }
 

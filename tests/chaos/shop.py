@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Sequence
 
 import httpx2
 from sqlalchemy import create_engine, text
@@ -22,6 +23,10 @@ elsewhere = httpx2.Client(base_url=os.environ["RECEIVER_URL"], timeout=10)
 
 class Failed(Exception):
     """The work fails, as it was told to."""
+
+
+class Mendable(Exception):
+    """The work fails, and only a person can mend that."""
 
 
 def keep(session: Session, order: Order) -> bool:
@@ -47,10 +52,26 @@ def fail(order: Order, attempt: int) -> None:
 
 def store(session: Session, order: Order) -> None:
     """The effect in Postgres."""
-    session.execute(text("INSERT INTO effects (key) VALUES (:key)"), {"key": order.key})
+    write(session, order.key)
+
+
+def write(session: Session, key: str) -> None:
+    """A part of the effect in Postgres."""
+    session.execute(text("INSERT INTO effects (key) VALUES (:key)"), {"key": key})
+
+
+def count(session: Session, keys: Sequence[str]) -> int:
+    """How many of these keys have an effect in Postgres."""
+    found = "SELECT count(DISTINCT key) FROM effects WHERE key = ANY (:keys)"
+    return int(session.execute(text(found), {"keys": list(keys)}).scalar_one())
 
 
 def call(order: Order, idempotency_key: str) -> None:
     """The effect elsewhere."""
+    call_for(order.key, idempotency_key)
+
+
+def call_for(key: str, idempotency_key: str) -> None:
+    """The same, for a part of an order."""
     headers = {"Idempotency-Key": idempotency_key}
-    elsewhere.post("/", json={"key": order.key}, headers=headers).raise_for_status()
+    elsewhere.post("/", json={"key": key}, headers=headers).raise_for_status()

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from random import Random
 
@@ -15,6 +16,7 @@ from dev.wait import wait_until
 from tests.chaos.clients import Clients
 from tests.chaos.contenders import Contender
 from tests.chaos.orders import Order
+from tests.chaos.person import Person, at_work
 from tests.chaos.plan import Blow
 from tests.chaos.stage import Stage, stage
 from tests.chaos.verdict import Evidence, Verdict, judge
@@ -39,13 +41,21 @@ def run(
     witness = Witness(folder / "witness.sqlite")
     with receiver(witness) as url, stage(contender, url, folder) as running:
         _wait_for_the_apis(running)
-        _rage(running, witness, orders, blows, seconds)
-        say("the storm is over; waiting until nothing happens any more ...")
-        _wait_for_quiet(running, witness)
+        with _person(running) as person:
+            _rage(running, witness, orders, blows, seconds)
+            say("the storm is over; waiting until nothing happens any more ...")
+            if person:
+                person.pause_schedules()
+            _wait_for_quiet(running, witness)
         running.stop()
         evidence = _evidence(running, witness)
     witness.close()
     return judge(orders, evidence)
+
+
+def _person(running: Stage) -> AbstractContextManager[Person | None]:
+    url = running.postgres.proxied_url
+    return at_work(url) if running.contender.has_more else nullcontext()
 
 
 def _wait_for_the_apis(running: Stage) -> None:
@@ -109,7 +119,14 @@ def _wait_for_quiet(running: Stage, witness: Witness) -> None:
 
 def _evidence(running: Stage, witness: Witness) -> Evidence:
     remains = running.contender.look(running.postgres.url, running.broker.url)
-    return Evidence(witness.accepted, _stored(running), witness.calls, remains, running.fallen)
+    return Evidence(
+        witness.accepted,
+        _stored(running),
+        witness.calls,
+        remains,
+        running.fallen,
+        witness.cancelled,
+    )
 
 
 def _stored(running: Stage) -> dict[str, int]:

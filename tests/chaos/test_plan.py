@@ -31,4 +31,11 @@ def test_faults_are_chosen_by_their_own_name_or_their_parts() -> None:
 
 
 def test_every_sort_of_order_is_drawn() -> None:
-    assert {order.sort for order in orders.draw(Random(7), 500)} == set(orders.Sort)
+    assert {order.sort for order in orders.draw(Random(7), 500)} == set(orders.SHARES)
+    assert {order.sort for order in orders.draw_with_more(Random(7), 500)} == set(orders.Sort)
+
+
+def test_a_system_that_has_more_gets_the_orders_of_the_others_too() -> None:
+    more = {order.key: order for order in orders.draw_with_more(Random(7), 500)}
+    assert len(more) == 500 + 10 + 25
+    assert all(more[order.key] == order for order in orders.draw(Random(7), 500))

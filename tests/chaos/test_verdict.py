@@ -1,16 +1,23 @@
 """The oracle finds what is wrong: each way for an order to end, and each broken promise."""
 
 from collections import Counter
+from dataclasses import replace
+
+import pytest
 
 from tests.chaos.orders import FOR_EVER, Order, Sort
 from tests.chaos.remains import Remains
+from tests.chaos.ticks import Beat
 from tests.chaos.verdict import Evidence, Verdict, judge
 
 QUICK = Order(key="quick", sort=Sort.QUICK)
 CALL = Order(key="call", sort=Sort.CALL)
 CHAIN = Order(key="chain", sort=Sort.CHAIN)
 DOOMED = Order(key="doomed", sort=Sort.DOOMED, failures=FOR_EVER)
-ORDERS = [QUICK, CALL, CHAIN, DOOMED]
+CANCEL = Order(key="cancel", sort=Sort.CANCEL)
+BATCH = Order(key="batch", sort=Sort.BATCH)
+ORDERS = [QUICK, CALL, CHAIN, DOOMED, CANCEL, BATCH]
+EFFECT = {"cancel": 1, "cancel.second": 1}
 
 
 def verdict(
@@ -18,15 +25,20 @@ def verdict(
     stored: dict[str, int] | None = None,
     calls: dict[str, Counter[str]] | None = None,
     remains: Remains | None = None,
+    told_cancelled: set[str] | None = None,
 ) -> Verdict:
     """On these orders, with no evidence but what is given."""
     keys = {order.key for order in accepted}
-    return judge(ORDERS, Evidence(keys, stored or {}, calls or {}, remains or Remains()))
+    found = Evidence(keys, stored or {}, calls or {}, remains or Remains())
+    return judge(ORDERS, replace(found, told_cancelled=told_cancelled or set()))
 
 
 def test_all_is_well_where_each_order_has_its_effects_and_the_doomed_is_found_dead() -> None:
     found = verdict(
-        *ORDERS,
+        QUICK,
+        CALL,
+        CHAIN,
+        DOOMED,
         stored={"quick": 1, "chain": 1},
         calls={"call": Counter({"a": 1}), "chain": Counter({"b": 1})},
         remains=Remains(dead={"doomed"}),
@@ -73,3 +85,44 @@ def test_a_call_may_come_again_under_its_key_but_not_under_another() -> None:
     assert (again.called_again, again.called_under_two_keys, again.broken) == (2, [], False)
     other = verdict(CALL, calls={"call": Counter({"a": 1, "b": 1})})
     assert (other.called_again, other.called_under_two_keys, other.broken) == (0, ["call"], True)
+
+
+def test_an_order_that_was_cancelled_has_no_effect_and_one_that_was_not_a_whole_one() -> None:
+    cancelled = verdict(CANCEL, remains=Remains(cancelled={"cancel"}), told_cancelled={"cancel"})
+    assert (cancelled.cancelled, cancelled.interrupted, cancelled.broken) == (1, 0, False)
+    done = verdict(CANCEL, stored=EFFECT)
+    assert (done.cancelled, done.succeeded, done.broken) == (0, 1, False)
+
+
+@pytest.mark.parametrize(
+    ("stored", "cancelled", "told", "fault"),
+    [
+        ({"cancel": 1}, set(), set(), "half an effect"),
+        ({"cancel.second": 1}, {"cancel"}, {"cancel"}, "half an effect"),
+        (EFFECT, {"cancel"}, set(), "cancelled, and it has its effect"),
+        (EFFECT, set(), {"cancel"}, "its client was told that it is cancelled, and it is not"),
+    ],
+)
+def test_a_cancel_that_breaks_its_promise_is_told(
+    stored: dict[str, int], cancelled: set[str], told: set[str], fault: str
+) -> None:
+    found = verdict(
+        CANCEL, stored=stored, remains=Remains(cancelled=cancelled), told_cancelled=told
+    )
+    assert (found.cancels_wrong, found.broken) == ([f"cancel: {fault}"], True)
+
+
+def test_an_order_that_a_cancel_has_lost_is_lost() -> None:
+    assert verdict(CANCEL).lost == ["cancel"]
+
+
+def test_an_order_that_is_cancelled_though_nobody_asked_is_lost() -> None:
+    assert verdict(QUICK, remains=Remains(cancelled={"quick"})).lost == ["quick"]
+
+
+def test_wrong_batches_and_wrong_ticks_break_a_promise() -> None:
+    batch = verdict(BATCH, stored={"batch": 1})
+    assert (batch.batches_wrong, batch.broken) == (["batch: there is no such batch"], True)
+    never = Beat("beat", 2, None, None, [])
+    ticks = verdict(remains=Remains(beats=[never]))
+    assert (len(ticks.ticks_wrong), ticks.broken) == (1, True)

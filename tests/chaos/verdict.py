@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from tests.chaos import batches, cancels, ticks
 from tests.chaos.orders import Order, Sort
 from tests.chaos.remains import Remains
 
@@ -21,6 +22,8 @@ class Evidence:
     remains: Remains
     fallen: list[str] = field(default_factory=list)
     """Processes that ended though nobody had ended them, with their exit code."""
+    told_cancelled: set[str] = field(default_factory=set)
+    """Orders whose clients were told that they are cancelled."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,21 @@ class Verdict:
     """Whose calls the receiver could not tell to be one."""
     called_again: int
     """Calls repeated under the same key: allowed, as that is what the key is for."""
+    cancelled: int
+    """Orders that their clients cancelled before they were done."""
+    interrupted: int
+    """Those of them that had begun."""
+    cancels_wrong: list[str]
+    """Orders that were cancelled, and what is wrong with them."""
+    batches_reopened: int
+    """Batches that settled, and once more after a replay."""
+    batches_wrong: list[str]
+    """Batches whose callbacks came too often, too rarely or too early."""
+    ticks_made: int
+    ticks_skipped: int
+    """Those of schedules that made a job, and those that are listed with why they made none."""
+    ticks_wrong: list[str]
+    """Ticks of the time without a job or a reason, with two jobs, or whose job has not ended."""
     fallen: list[str]
     """Processes that ended by themselves."""
 
@@ -52,7 +70,9 @@ class Verdict:
     def broken(self) -> bool:
         """Whether one of Duly's promises was broken."""
         wrong = (self.lost, self.failed_without_a_trace, self.stuck, self.dead_though_able)
-        return any((*wrong, self.stored_twice, self.called_under_two_keys, self.fallen))
+        twice = (self.stored_twice, self.called_under_two_keys)
+        more = (self.cancels_wrong, self.batches_wrong, self.ticks_wrong)
+        return any((*wrong, *twice, *more, self.fallen))
 
 
 def judge(orders: Iterable[Order], evidence: Evidence) -> Verdict:
@@ -61,7 +81,7 @@ def judge(orders: Iterable[Order], evidence: Evidence) -> Verdict:
     ends = {order.key: _end(order, evidence) for order in accepted}
     able = {order.key for order in accepted if order.sort is not Sort.DOOMED}
     by_end = {end: [key for key in ends if ends[key] == end] for end in _ENDS}
-    calls = evidence.calls.items()
+    calls, remains, stored = evidence.calls.items(), evidence.remains, evidence.stored
     return Verdict(
         accepted=len(accepted),
         succeeded=len(by_end["succeeded"]),
@@ -70,14 +90,22 @@ def judge(orders: Iterable[Order], evidence: Evidence) -> Verdict:
         lost=[key for key in by_end["lost"] if key in able],
         failed_without_a_trace=[key for key in by_end["lost"] if key not in able],
         stuck=by_end["stuck"],
-        stored_twice=sorted(key for key, rows in evidence.stored.items() if rows > 1),
+        stored_twice=sorted(key for key, rows in stored.items() if rows > 1),
         called_under_two_keys=sorted(key for key, keys in calls if len(keys) > 1),
         called_again=sum(count - 1 for _, keys in calls for count in keys.values()),
         fallen=evidence.fallen,
+        cancelled=len(by_end["cancelled"]),
+        interrupted=len(remains.interrupted),
+        cancels_wrong=cancels.wrong(accepted, remains.cancelled, evidence.told_cancelled, stored),
+        batches_reopened=sum(batch.generation > 1 for batch in remains.batches.values()),
+        batches_wrong=batches.wrong(accepted, remains.batches, stored, evidence.calls),
+        ticks_made=ticks.count(remains.beats, "made"),
+        ticks_skipped=ticks.count(remains.beats, "skipped"),
+        ticks_wrong=ticks.wrong(remains.beats, stored),
     )
 
 
-_ENDS = ("succeeded", "dead", "stuck", "lost")
+_ENDS = ("succeeded", "dead", "stuck", "lost", "cancelled")
 
 
 def _end(order: Order, evidence: Evidence) -> str:
@@ -85,6 +113,8 @@ def _end(order: Order, evidence: Evidence) -> str:
         return "dead"
     if order.key in evidence.remains.unfinished:
         return "stuck"
+    if order.key in evidence.remains.cancelled and order.sort is Sort.CANCEL:
+        return "cancelled"
     stored = order.key in evidence.stored or not order.is_stored
     called = order.key in evidence.calls or not order.is_called
     return "succeeded" if stored and called and order.sort is not Sort.DOOMED else "lost"

@@ -15,6 +15,7 @@ from pathlib import Path
 TABLES = """
 CREATE TABLE told (key TEXT PRIMARY KEY, at TEXT DEFAULT current_timestamp);
 CREATE TABLE seen (key TEXT, idempotency_key TEXT, at TEXT DEFAULT current_timestamp);
+CREATE TABLE cancelled (key TEXT PRIMARY KEY, at TEXT DEFAULT current_timestamp);
 """
 
 
@@ -31,6 +32,11 @@ class Witness:
         with self._lock:
             self._diary.execute("INSERT INTO told (key) VALUES (?)", [key])
 
+    def told_cancelled(self, key: str) -> None:
+        """A client was told that its order is cancelled, and will have no effect."""
+        with self._lock:
+            self._diary.execute("INSERT INTO cancelled (key) VALUES (?)", [key])
+
     def saw(self, key: str, idempotency_key: str) -> None:
         """A request for the order came in elsewhere."""
         with self._lock:
@@ -41,8 +47,12 @@ class Witness:
     @property
     def accepted(self) -> set[str]:
         """The orders that were accepted."""
-        with self._lock:
-            return {key for (key,) in self._diary.execute("SELECT key FROM told")}
+        return self._keys("SELECT key FROM told")
+
+    @property
+    def cancelled(self) -> set[str]:
+        """The orders whose clients were told that they are cancelled."""
+        return self._keys("SELECT key FROM cancelled")
 
     @property
     def calls(self) -> Mapping[str, Counter[str]]:
@@ -54,6 +64,10 @@ class Witness:
             ):
                 calls[key][idempotency_key] += 1
         return calls
+
+    def _keys(self, query: str) -> set[str]:
+        with self._lock:
+            return {key for (key,) in self._diary.execute(query)}
 
     def close(self) -> None:
         """Close the file."""

@@ -3,30 +3,31 @@
 import asyncio
 import os
 import sys
-from datetime import timedelta
+import time
+from datetime import UTC, datetime, timedelta
 
 from fastapi import FastAPI
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from outbox import Actors, Job, Kind, Retry, actor, submit
+from outbox import Actors, Job, actor, submit
 from outbox.postgres.replication import WRITE_WAL, watch_commits
 from outbox.relay import process as relay_process
 from outbox.worker import process as worker_process
-from tests.chaos import shop, terms
+from tests.chaos import shop, terms, ticks
 from tests.chaos.orders import Order, Sort
-
-QUEUE = "orders"
-RETRY = Retry(
-    attempts=terms.ATTEMPTS,
-    first=timedelta(seconds=terms.FIRST_BACKOFF_SECONDS),
-    longest=timedelta(seconds=terms.LONGEST_PAUSE_SECONDS),
+from tests.chaos.systems import duly_batches, duly_cancels
+from tests.chaos.systems.duly_kinds import (
+    BEAT,
+    CALL,
+    FULFIL,
+    FULFIL_AS_TASK,
+    QUEUE,
+    SCHEDULES,
+    Beat,
+    work_of,
 )
-FULFIL = Kind("order.fulfil", Order, queue=QUEUE, retry=RETRY)
-FULFIL_AS_TASK = Kind("order.fulfil_as_task", Order, queue=QUEUE, retry=RETRY)
-CALL = Kind("order.call", Order, queue=QUEUE, retry=RETRY)
-KINDS = {Sort.CALL: CALL, Sort.SLOW: FULFIL_AS_TASK, Sort.FLAKY: FULFIL_AS_TASK}
-"""The kinds of all sorts but those of FULFIL."""
+
 DATABASE_URL = os.environ["DATABASE_URL"]
 AMQP_URL = os.environ["AMQP_URL"]
 
@@ -37,10 +38,23 @@ app = FastAPI()
 @app.post("/orders", status_code=201)
 def place(order: Order) -> None:
     with Session(shop.engine) as session, session.begin():
-        if shop.keep(session, order):
-            submit(session, KINDS.get(order.sort, FULFIL)(**order.model_dump()))
-        else:
+        if not shop.keep(session, order):
             session.execute(text(WRITE_WAL))
+        elif order.sort is Sort.BATCH:
+            duly_batches.place(session, order)
+        else:
+            _submit(session, order)
+
+
+def _submit(session: Session, order: Order) -> None:
+    held = datetime.now(UTC) + timedelta(seconds=order.wait) if order.wait else None
+    submit(session, work_of(order), run_at=held, subject=order.key)
+
+
+@app.post("/orders/{key}/cancel")
+def cancel(key: str) -> str:
+    with Session(shop.engine) as session, session.begin():
+        return duly_cancels.cancel(session, key)
 
 
 @actor(FULFIL)
@@ -65,17 +79,33 @@ def call(order: Order, job: Job) -> None:
     shop.call(order, str(job.id))
 
 
+@actor(BEAT)
+def beat(work: Beat, job: Job) -> None:
+    time.sleep(work.seconds)
+    with job.transaction() as tx:
+        shop.write(tx, ticks.key(str(job.id)))
+
+
 def run_relay() -> None:
     """The relay process."""
     asyncio.run(
-        relay_process.run(database_url=DATABASE_URL, amqp_url=AMQP_URL, queues=[QUEUE], window=1000)
+        relay_process.run(
+            database_url=DATABASE_URL,
+            amqp_url=AMQP_URL,
+            queues=[QUEUE],
+            window=1000,
+            schedules=SCHEDULES,
+        )
     )
+
+
+OTHERS = (*duly_batches.ACTORS, *duly_cancels.ACTORS)
 
 
 def run_worker() -> None:
     """The worker process."""
     code = worker_process.run(
-        actors=Actors([fulfil, fulfil_as_task, call]),
+        actors=Actors([fulfil, fulfil_as_task, call, beat, *OTHERS]),
         database_url=DATABASE_URL,
         amqp_url=AMQP_URL,
         threads=terms.THREADS,

@@ -1,0 +1,82 @@
+"""The kinds and schedules of Duly's app."""
+
+from datetime import timedelta
+
+from pydantic import BaseModel
+
+from outbox import Kind, Retry, Schedule
+from outbox.kinds import Work
+from outbox.schedules.schedule import Missed, Overlap
+from tests.chaos import shop, terms
+from tests.chaos.orders import Order, Sort
+
+QUEUE = "orders"
+RETRY = Retry(
+    attempts=terms.ATTEMPTS,
+    first=timedelta(seconds=terms.FIRST_BACKOFF_SECONDS),
+    longest=timedelta(seconds=terms.LONGEST_PAUSE_SECONDS),
+    never=(shop.Mendable,),
+)
+
+
+class Member(BaseModel):
+    """A member of the batch of the order `key`."""
+
+    key: str
+    name: str
+    is_called: bool = False
+    dies: bool = False
+
+
+class Beat(BaseModel):
+    """What a tick's job does: it takes so long."""
+
+    seconds: float
+
+
+FULFIL = Kind("order.fulfil", Order, queue=QUEUE, retry=RETRY)
+FULFIL_AS_TASK = Kind("order.fulfil_as_task", Order, queue=QUEUE, retry=RETRY)
+CALL = Kind("order.call", Order, queue=QUEUE, retry=RETRY)
+HALVES = Kind("order.halves", Order, queue=QUEUE, retry=RETRY)
+HALVES_AS_TASK = Kind("order.halves_as_task", Order, queue=QUEUE, retry=RETRY)
+MEMBER = Kind("batch.member", Member, queue=QUEUE, retry=RETRY)
+SUCCEEDED = Kind("batch.succeeded", Order, queue=QUEUE, retry=RETRY)
+SETTLED = Kind("batch.settled", Order, queue=QUEUE, retry=RETRY)
+DIED = Kind("batch.died", Order, queue=QUEUE, retry=RETRY)
+BEAT = Kind("beat", Beat, queue=QUEUE, retry=RETRY)
+
+
+def work_of(order: Order) -> Work[Order]:
+    """Its job."""
+    told = order.model_dump()
+    match order.sort:
+        case Sort.CALL:
+            return CALL(**told)
+        case Sort.SLOW | Sort.FLAKY:
+            return FULFIL_AS_TASK(**told)
+        case Sort.CANCEL:
+            return HALVES_AS_TASK(**told) if order.is_task else HALVES(**told)
+        case _:
+            return FULFIL(**told)
+
+
+def _every(seconds: int) -> str:
+    return f"*/{seconds} * * * * *"
+
+
+SCHEDULES = (
+    Schedule(
+        "beat.every",
+        _every(terms.BEATS["beat.every"]),
+        BEAT(seconds=0),
+        overlap=Overlap.ALLOW,
+        missed=Missed.RUN_ALL,
+    ),
+    Schedule(
+        "beat.alone",
+        _every(terms.BEATS["beat.alone"]),
+        BEAT(seconds=4),
+        overlap=Overlap.SKIP,
+        missed=Missed.SKIP,
+    ),
+)
