@@ -94,7 +94,7 @@ WORKER = [
         "after",
         "outbox.worker.records.group_commit:GroupCommit._commit",
     ),
-    Moment("claimed but not begun", "before", "outbox.worker.attempt:Attempt.begin"),
+    Moment("claimed but not begun", "before", "outbox.worker.attempt_events:AttemptEvents.started"),
     Moment("actor begun but no transaction", "before", "outbox.job:Job.transaction"),
     Moment("effect written but not succeeded", "before", "outbox.job:Job._succeed"),
     Moment("succeeded but not committed", "after", "outbox.job:Job._succeed"),
