@@ -4,11 +4,14 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import pytest
+
 from dev.ports import free_port
 from dev.processes import PROC
 from dev.rabbitmq import PrivateRabbitmq
 
 
+@pytest.mark.slow
 def test_a_node_whose_folder_was_deleted_makes_way_for_a_new_one() -> None:
     with tempfile.TemporaryDirectory(prefix="duly-faults-") as folder:
         Path(folder).chmod(0o711)  # so that the user it runs as can enter
