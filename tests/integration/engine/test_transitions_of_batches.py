@@ -509,3 +509,19 @@ def test_who_cancels_members_waits_for_nobody_who_adds_some(
         assert batches.row(child)["cancelled_at"] is None
     by_hand.take(transitions.CANCEL_MEMBERS)
     assert batches.row(child)["cancelled_at"]
+
+
+def test_a_dead_member_of_a_batch_in_a_cancelled_one_is_not_replayed(
+    batches: Batches, engine: Engine, by_hand: ByHand
+) -> None:
+    outer, _ = batches.make(seal=False)
+    parent, _ = batches.make(within=outer, seal=False)
+    _, (dead,) = batches.make(1, within=parent)
+    batches.end("dead", dead)
+    batches.fold()
+    with Session(engine) as session, session.begin():
+        assert operations.cancel(session, outer, by="ann")
+    letter = by_hand.letters(dead)[0]["id"]
+    assert by_hand.close(transitions.REPLAY, letter) == []
+    with Session(engine) as session:
+        assert operations.is_cancelled(session, dead)
