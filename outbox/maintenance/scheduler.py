@@ -132,7 +132,10 @@ class Scheduler:
 async def declare(database: AsyncConnection[Any], schedules: Sequence[Schedule]) -> None:
     """Write what the code declares, and stop what it no longer does. Raises psycopg's errors."""
     names = {"names": [schedule.name for schedule in schedules]}
-    for (name,) in await _rows(database, transitions.RETIRE_SCHEDULES, names):
+    async with database.transaction():
+        await _rows(database, transitions.LOCK_RETIRED, names)
+        retired = await _rows(database, transitions.RETIRE_SCHEDULES, names)
+    for (name,) in retired:
         log.info("schedule stopped", schedule=name, why="the code no longer declares it")
     for schedule in schedules:
         ((now,),) = await _rows(database, "SELECT clock_timestamp()")

@@ -5,13 +5,14 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, FromClause, Select, func, select, update
+from sqlalchemy import ColumnElement, FromClause, Select, func, select, text, update
 from sqlalchemy.orm import Session
 
 from outbox.operations import acts, pages
 from outbox.operations.pages import Order, Page, collect
 from outbox.store.schema import batch_callbacks, batch_changes, jobs
 from outbox.store.schema import batches as table
+from outbox.store.transitions.members import in_cancelled
 
 State = Literal["growing", "open", "cancelling", "succeeded", "dead", "cancelled"]
 """`growing` until it is sealed, `open` until all have ended, then how it ended.
@@ -19,6 +20,9 @@ State = Literal["growing", "open", "cancelling", "succeeded", "dead", "cancelled
 `dead` if a member is dead; otherwise `cancelled` if one was. `cancelling` is `open` after a cancel.
 """
 CALLBACKS = ("on_success", "on_settled", "on_first_death")
+_IS_CANCELLED = text(
+    f"SELECT {in_cancelled('job.batch_id')} FROM duly.jobs AS job WHERE job.id = :id"  # noqa: S608 - no input
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +103,9 @@ def get_of(session: Session, job_id: UUID) -> BatchRecord | None:
 
 
 def is_cancelled(session: Session, job_id: UUID) -> bool:
-    """Whether the job is in a batch that was cancelled: it cannot be replayed."""
-    batch = get_of(session, job_id)
-    return batch is not None and batch.cancelled_at is not None
+    """Whether the job's batch, or one around it, was cancelled: the job cannot be replayed."""
+    found: bool | None = session.execute(_IS_CANCELLED, {"id": job_id}).scalar()
+    return bool(found)
 
 
 def find_page(
@@ -143,8 +147,9 @@ def seal(session: Session, batch_id: UUID, *, by: str, why: str | None = None) -
 def cancel(session: Session, batch_id: UUID, *, by: str, why: str | None = None) -> bool:
     """Seal the batch, and have a relay cancel what has not ended of it.
 
-    Queued members are cancelled within about a second. Running ones finish their attempt, and get
-    no other. The batch settles as cancelled once all have ended. Batches in it are cancelled, too.
+    Queued members are cancelled within about a second. Running ones are asked to stop, as
+    `duly jobs cancel` does, and get no other attempt. The batch settles as cancelled once all have
+    ended. Batches in it are cancelled, too.
 
     Returns whether there is such a batch that is neither settled nor cancelled. Records who and
     why, as `seal` does.

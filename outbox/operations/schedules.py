@@ -1,6 +1,7 @@
 """What people see of schedules and do to them. Each act is on record, in its own transaction."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice, takewhile
@@ -131,10 +132,7 @@ def find(
 
 def get(session: Session, name: str) -> ScheduleRecord:
     """The schedule. Raises Unknown."""
-    row = session.execute(_query().where(table.c.name == name)).mappings().first()
-    if row is None:
-        raise Unknown(f"there is no schedule {name}")
-    return ScheduleRecord(**row)
+    return _one(session, name, _query())
 
 
 def ticks(
@@ -170,7 +168,7 @@ def edit(
     They hold from the first tick after the commit. Returns the new version. Raises Unknown,
     Changed, and Refused if the app's code declares it.
     """
-    before = get(session, schedule.name)
+    before = _locked(session, schedule.name)
     _refuse_if_declared(before, "edit")
     row = values(schedule, "runtime", now(session)) | {"version": version}
     found = _change(session, transitions.EDIT_SCHEDULE, row, "edit", by, why)
@@ -195,7 +193,7 @@ def delete(
     session: Session, name: str, version: int | None = None, *, by: str, why: str | None = None
 ) -> None:
     """End it. Its ticks and jobs stay, running ones go on. Raises as `edit` does."""
-    before = get(session, name)
+    before = _locked(session, name)
     _refuse_if_declared(before, "delete")
     row = {"name": name, "version": version}
     if _change(session, transitions.DELETE_SCHEDULE, row, "delete", by, why) is None:
@@ -259,13 +257,19 @@ def _make(
 
 def _list_unmade(session: Session, before: ScheduleRecord, act: str) -> None:
     """List the ticks that were due and not yet made: the act has taken them from the relays."""
-    due = before.between(before.next_due_at, now(session)) if before.next_due_at else ()
     asked = {
         "name": before.name,
-        "due_at": list(islice(due, MOST_LISTED)),
+        "due_at": list(islice(_unmade(before, now(session)), MOST_LISTED)),
         "why": f"the schedule was {act} before a relay made it",
     }
     session.connection().exec_driver_sql(transitions.LIST_UNMADE, asked)
+
+
+def _unmade(before: ScheduleRecord, now: datetime) -> Iterator[datetime]:
+    """None if nobody here can read the schedule: it may be deleted and edited all the same."""
+    if before.next_due_at is not None:
+        with suppress(ValueError):
+            yield from before.between(before.next_due_at, now)
 
 
 def _switch(
@@ -303,6 +307,18 @@ def now(session: Session) -> datetime:
     """Postgres's time."""
     read: datetime = session.execute(text("SELECT clock_timestamp()")).scalar_one()
     return read.astimezone(UTC)
+
+
+def _locked(session: Session, name: str) -> ScheduleRecord:
+    """The schedule, which no relay moves on meanwhile: a tick that it makes now is seen."""
+    return _one(session, name, _query().with_for_update())
+
+
+def _one(session: Session, name: str, query: Any) -> ScheduleRecord:
+    row = session.execute(query.where(table.c.name == name)).mappings().first()
+    if row is None:
+        raise Unknown(f"there is no schedule {name}")
+    return ScheduleRecord(**row)
 
 
 def _query() -> Any:

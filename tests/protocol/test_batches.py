@@ -100,7 +100,7 @@ class Groups(RuleBasedStateMachine):
         model = self.models[self.members[job]]
         (letter,) = (row for row in self.stage.anyone.letters(job) if row["closed_at"] is None)
         closed = self.stage.anyone.close(transitions.REPLAY, letter["id"])
-        assert bool(closed) == (not model.is_cancelled)
+        assert bool(closed) == (not self._is_in_cancelled(model))
         if closed:
             self.states[job] = "queued"
             model.changes.append({"dead": -1, "reopens": 1})
@@ -163,6 +163,10 @@ class Groups(RuleBasedStateMachine):
         inner = [m.outcome for m in self.models.values() if m.parent == group]
         assert model.counts["members"] == len(jobs) + len(inner)
         assert model.counts["dead"] == [*jobs, *inner].count("dead")
+
+    def _is_in_cancelled(self, model: Model) -> bool:
+        outer = self.models[model.parent] if model.parent else None
+        return model.is_cancelled or (outer is not None and self._is_in_cancelled(outer))
 
     def _growing(self) -> list[UUID]:
         return [id_ for id_, m in self.models.items() if not (m.is_sealed or m.is_cancelled)]

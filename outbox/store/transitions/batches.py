@@ -10,6 +10,7 @@ from outbox.store.transitions.members import count_ended
 # A transaction's jobs and batches, where there are batches. `within` is the batch that a batch is a
 # member of, `adder` the running job that adds it. A batch that was made in an earlier transaction
 # is locked until this one ends, so that nobody seals or settles it before its new members count.
+# Who seals one takes the stronger lock at once: two who shared a lock would wait for each other.
 # A sealed batch takes new members only from its own. To any other it raises check_violation.
 SUBMIT_MEMBERS = """
 WITH new AS MATERIALIZED (
@@ -32,12 +33,22 @@ WITH new AS MATERIALIZED (
     FROM given WHERE is_new AND within IS NOT NULL GROUP BY within, adder
     UNION ALL
     SELECT id, NULL, 0 FROM given WHERE NOT is_new
-), earlier AS MATERIALIZED (
+), shared AS MATERIALIZED (
     SELECT id, sealed_at, settled_at, cancelled_at
     FROM duly.batches
     WHERE id IN (SELECT id FROM addition)
+      AND NOT EXISTS (SELECT FROM given WHERE NOT is_new AND is_sealed)
     ORDER BY id
     FOR SHARE
+), locked AS MATERIALIZED (
+    SELECT id, sealed_at, settled_at, cancelled_at
+    FROM duly.batches
+    WHERE id IN (SELECT id FROM addition)
+      AND EXISTS (SELECT FROM given WHERE NOT is_new AND is_sealed)
+    ORDER BY id
+    FOR UPDATE
+), earlier AS (
+    SELECT * FROM shared UNION ALL SELECT * FROM locked
 ), allowed AS MATERIALIZED (
     SELECT addition.id, addition.added
     FROM addition
@@ -194,15 +205,21 @@ FROM folded
 """
 
 # Relay: cancels what has not ended of cancelled batches, some at a time: queued members at once.
-# Running ones are marked, as by CANCEL. Batches that are members are cancelled, too.
+# Running ones are marked, as by CANCEL. Batches that are members are cancelled, too. What somebody
+# else has locked is left for the next time: a relay that waited would count no batch meanwhile.
 CANCEL_MEMBERS = f"""
 WITH batch AS (
     SELECT id FROM duly.batches WHERE cancelled_at IS NOT NULL AND settled_at IS NULL
+), inner_batch AS (
+    SELECT id FROM duly.batches
+    WHERE parent_id IN (SELECT id FROM batch) AND settled_at IS NULL AND cancelled_at IS NULL
+    FOR UPDATE SKIP LOCKED
 ), child AS (
     UPDATE duly.batches AS child
-    SET cancelled_at = now(), sealed_at = coalesce(sealed_at, now())
-    WHERE parent_id IN (SELECT id FROM batch) AND settled_at IS NULL AND cancelled_at IS NULL
-    RETURNING id
+    SET cancelled_at = now(), sealed_at = coalesce(child.sealed_at, now())
+    FROM inner_batch
+    WHERE child.id = inner_batch.id
+    RETURNING child.id
 ), told AS (
     INSERT INTO duly.batch_changes (batch_id) SELECT id FROM child
 ), member AS (

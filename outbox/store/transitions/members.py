@@ -1,4 +1,17 @@
-"""What the end of a job changes in the counts of its batch, for the statements that end jobs."""
+"""What batches have to do with their members, for the statements that end and replay jobs."""
+
+
+def in_cancelled(batch: str) -> str:
+    """Whether the batch of this id, or one around it, was cancelled."""
+    return f"""EXISTS (
+    WITH RECURSIVE surrounding AS (
+        SELECT parent_id, cancelled_at FROM duly.batches WHERE id = {batch}
+        UNION ALL
+        SELECT batches.parent_id, batches.cancelled_at
+        FROM surrounding JOIN duly.batches ON batches.id = surrounding.parent_id
+    )
+    SELECT FROM surrounding WHERE cancelled_at IS NOT NULL
+)"""
 
 
 def count_ended(rows: str) -> str:

@@ -1,7 +1,7 @@
 """What a person does to a job or a dead letter. Each statement also adds to the record of acts."""
 
 from outbox.store.transitions.levels import LEVEL, REPLAYED
-from outbox.store.transitions.members import count_ended
+from outbox.store.transitions.members import count_ended, in_cancelled
 
 # queued -> cancelled, at once. Running jobs are only marked, so that they are not run again. As in
 # REPLAY and DISCARD, a row of acts records who asked for it and why, and rows are locked in order.
@@ -61,7 +61,7 @@ SELECT kind, queue, run_at FROM moved
 
 # dead -> queued with a fresh budget of attempts, and for as long as it takes: it no longer expires.
 # Closes the dead letter, which keeps who and why. A member of a batch reopens it; a member of a
-# cancelled one is not replayed.
+# cancelled one, or of one in a cancelled one, is not replayed.
 REPLAY = f"""
 WITH letter AS (
     SELECT id, job_id, dispatch FROM duly.dead_letters
@@ -75,9 +75,7 @@ WITH letter AS (
         attempt_limit = job.attempt + job.attempt_budget, replays = job.replays + 1
     FROM letter
     WHERE job.id = letter.job_id AND job.dispatch = letter.dispatch AND job.state = 'dead'
-      AND (job.batch_id IS NULL
-           OR NOT EXISTS (SELECT FROM duly.batches AS batch
-                          WHERE batch.id = job.batch_id AND batch.cancelled_at IS NOT NULL))
+      AND (job.batch_id IS NULL OR NOT {in_cancelled("job.batch_id")})
     RETURNING letter.id AS letter_id, job.id, job.batch_id, job.dispatch, job.kind, job.queue,
               job.priority + {REPLAYED} AS level, job.run_at
 ), event AS (

@@ -41,6 +41,15 @@ WHERE {_DIFFERS}
 RETURNING name
 """
 
+# Relay, before RETIRE_SCHEDULES: locks the same schedules. What a tick leaves that another relay
+# makes at this moment is then seen, and does not wait for ever.
+LOCK_RETIRED = """
+SELECT name FROM duly.schedules
+WHERE source = 'code' AND deleted_at IS NULL AND name <> ALL (%(names)s::text[])
+ORDER BY name
+FOR UPDATE
+"""
+
 # Relay, when it starts: stops the schedules that the app's code no longer declares.
 RETIRE_SCHEDULES = f"""
 WITH deleted AS (
@@ -92,7 +101,8 @@ WHERE name = %(name)s AND deleted_at IS NULL AND paused_at IS NOT NULL
 RETURNING version
 """
 
-# A person: no tick comes any more, and none waits. What was made stays.
+# A person, who has locked the schedule: no tick comes any more, and none waits. What was made
+# stays.
 DELETE_SCHEDULE = f"""
 WITH deleted AS (
     UPDATE duly.schedules

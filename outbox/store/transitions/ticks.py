@@ -49,7 +49,8 @@ _HELD_BACK = "%(held_back_seconds)s * interval '1 second'"
 
 # Relay: records a due tick, and submits its job unless the schedule is paused, or `overlap` says no
 # while an earlier tick's job has not ended. Does nothing if the tick is on record, if the schedule
-# was changed, or if the tick is not due by Postgres's clock.
+# was changed, or if the tick is not due by Postgres's clock. Earlier jobs are locked in the order
+# that CANCEL locks in, so that the two wait for each other and do not deadlock.
 TICK = f"""
 WITH due AS (
     UPDATE duly.schedules
@@ -79,16 +80,23 @@ WITH due AS (
     FROM judged
     ON CONFLICT DO NOTHING
     RETURNING schedule, due_at, outcome, why, job_id
-), cancelled AS (
-    UPDATE duly.jobs
-    SET state = CASE state WHEN 'queued' THEN 'cancelled' ELSE state END,
-        finished_at = CASE state WHEN 'queued' THEN now() END,
-        cancel_requested_at = coalesce(cancel_requested_at, now()),
-        cancel_reason = coalesce(cancel_reason, 'overlap: the next tick of its schedule was due')
+), other AS (
+    SELECT id FROM duly.jobs
     WHERE id IN (SELECT live.id FROM live, judged, tick
                  WHERE judged.overlap = 'cancel_other' AND tick.outcome = 'made')
-      AND state IN ('queued', 'running')
-    RETURNING id, state, kind
+      AND state || '' IN ('queued', 'running')
+    ORDER BY id
+    FOR UPDATE
+), cancelled AS (
+    UPDATE duly.jobs AS job
+    SET state = CASE job.state WHEN 'queued' THEN 'cancelled' ELSE job.state END,
+        finished_at = CASE job.state WHEN 'queued' THEN now() END,
+        cancel_requested_at = coalesce(job.cancel_requested_at, now()),
+        cancel_reason = coalesce(job.cancel_reason,
+                                 'overlap: the next tick of its schedule was due')
+    FROM other
+    WHERE job.id = other.id
+    RETURNING job.id, job.state, job.kind
 ), withdrawn AS (
     DELETE FROM duly.outbox_events USING cancelled WHERE job_id = cancelled.id
 ), job AS ({_JOB.format(held_back=_HELD_BACK, of="due", by=_BY, only=_ONLY_MADE)}

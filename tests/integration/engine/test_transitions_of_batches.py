@@ -1,5 +1,7 @@
 """How batches are counted, settled, reopened and cancelled, one statement at a time."""
 
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 from uuid import UUID, uuid4
 
 import pytest
@@ -473,3 +475,53 @@ def test_a_callback_that_cannot_be_stored_is_refused_when_the_batch_is_made(
         batch(session, on_success=bad),
     ):
         pass
+
+
+def test_any_number_may_seal_a_batch_at_once(batches: Batches) -> None:
+    sealers, rounds = 4, 10
+    together = Barrier(sealers)
+
+    def seal(group: UUID) -> None:
+        together.wait()
+        batches.seal(group)
+
+    groups = [batches.make(seal=False)[0] for _ in range(rounds)]
+    with ThreadPoolExecutor(sealers) as threads:
+        for group in groups:
+            list(threads.map(seal, [group] * sealers))
+    batches.fold()
+    assert {batches.row(group)["outcome"] for group in groups} == {"succeeded"}
+
+
+def test_who_cancels_members_waits_for_nobody_who_adds_some(
+    batches: Batches, engine: Engine, by_hand: ByHand
+) -> None:
+    parent, _ = batches.make(seal=False)
+    child, _ = batches.make(1, within=parent, seal=False)
+    with Session(engine) as session, session.begin():
+        assert operations.cancel(session, parent, by="ann")
+    with Session(engine) as session, session.begin():
+        with add_to_batch(session, child):
+            submit(session, WORK)
+        session.info[PENDING].write(session)  # as the commit is about to do
+        by_hand.take("SET lock_timeout = '50ms'")
+        by_hand.take(transitions.CANCEL_MEMBERS)
+        assert batches.row(child)["cancelled_at"] is None
+    by_hand.take(transitions.CANCEL_MEMBERS)
+    assert batches.row(child)["cancelled_at"]
+
+
+def test_a_dead_member_of_a_batch_in_a_cancelled_one_is_not_replayed(
+    batches: Batches, engine: Engine, by_hand: ByHand
+) -> None:
+    outer, _ = batches.make(seal=False)
+    parent, _ = batches.make(within=outer, seal=False)
+    _, (dead,) = batches.make(1, within=parent)
+    batches.end("dead", dead)
+    batches.fold()
+    with Session(engine) as session, session.begin():
+        assert operations.cancel(session, outer, by="ann")
+    letter = by_hand.letters(dead)[0]["id"]
+    assert by_hand.close(transitions.REPLAY, letter) == []
+    with Session(engine) as session:
+        assert operations.is_cancelled(session, dead)

@@ -1,6 +1,7 @@
 """What the app's code and people make of schedules, and the record of it."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -17,7 +18,7 @@ from outbox.operations import acts, schedules
 from outbox.operations.acts import Act, ActFilter
 from outbox.operations.schedules import Changed, Refused, ScheduleRecord, Unknown
 from outbox.store import transitions
-from tests.support.engine.by_hand import ByHand
+from tests.support.engine.by_hand import WAITING, ByHand
 from tests.support.engine.line import note_kind, run_aside
 from tests.support.engine.schedules import HOUR, NAME, Timetable, hourly
 from tests.support.wait import wait_for
@@ -310,6 +311,38 @@ def test_a_deletion_lists_what_was_due_before(timetable: Timetable, do: Do) -> N
     do(schedules.delete, NAME)
     why = "the schedule was deleted before a relay made it"
     assert [(tick.outcome, tick.why) for tick in timetable.ticks()] == [("skipped", why)] * 2
+
+
+@pytest.mark.parametrize("source", ["runtime", "code"])
+def test_a_tick_made_during_a_deletion_does_not_wait_for_ever(
+    timetable: Timetable, do: Do, by_hand: ByHand, other_hand: ByHand, source: str
+) -> None:
+    timetable.create(NOTE(), **ALL | {"overlap": Overlap.QUEUE})
+    by_hand.take("UPDATE duly.schedules SET source = %(source)s", source=source)
+    timetable.go_back(2)
+    with ThreadPoolExecutor() as aside:
+        with by_hand.connection.transaction():
+            for _ in range(2):
+                read = "SELECT next_due_at AS due_at, version FROM duly.schedules"
+                (row,) = by_hand.take(read)
+                more = {"next_due_at": row["due_at"] + HOUR, "job_id": uuid4()}
+                by_hand.take(transitions.TICK, **row, **more, name=NAME, held_back_seconds=0)
+            act = (timetable.declare,) if source == "code" else (do, schedules.delete, NAME)
+            deleting = aside.submit(*act)
+            wait_for("it waits", lambda: other_hand.take(WAITING))
+        deleting.result(60)
+    assert timetable.outcomes() == ["made", "skipped"]
+
+
+def test_a_schedule_that_nobody_here_can_read_is_deleted_all_the_same(
+    timetable: Timetable, do: Do, by_hand: ByHand
+) -> None:
+    timetable.create(NOTE(), **ALL)
+    timetable.go_back(2)
+    by_hand.take("UPDATE duly.schedules SET zone = 'Mars/Phobos'")
+    do(schedules.delete, NAME)
+    with pytest.raises(Unknown):
+        timetable.schedule()
 
 
 def test_what_was_due_before_a_deploy_is_made_first(

@@ -299,6 +299,25 @@ def test_a_tick_that_makes_no_job_cancels_none(timetable: Timetable, by_hand: By
     assert states(by_hand) == ["queued"]
 
 
+def test_earlier_jobs_are_cancelled_in_the_order_that_people_cancel_in(
+    timetable: Timetable, by_hand: ByHand, other_hand: ByHand, engine: Engine
+) -> None:
+    timetable.create(NOTE(), **ALL)
+    timetable.go_back(3)
+    tick(by_hand)
+    tick(by_hand)
+    by_hand.take("UPDATE duly.schedules SET overlap = 'cancel_other'")
+    first, second = by_hand.take("SELECT id FROM duly.jobs ORDER BY id")
+    lock = "SELECT id FROM duly.jobs WHERE id = %(id)s FOR UPDATE NOWAIT"
+    with ThreadPoolExecutor() as aside:
+        with engine.begin() as canceller:
+            canceller.exec_driver_sql(lock, first)
+            ticking = aside.submit(tick, by_hand)
+            wait_for("it waits", lambda: other_hand.take(WAITING))
+            assert canceller.exec_driver_sql(lock, second).all()
+        assert len(ticking.result(60)[0]["cancelled"]) == 2
+
+
 def test_a_job_that_ends_meanwhile_is_not_cancelled(
     timetable: Timetable, by_hand: ByHand, other_hand: ByHand
 ) -> None:

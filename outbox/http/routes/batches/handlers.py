@@ -117,7 +117,7 @@ async def seal_batch(batch_id: UUID, tx: Tx, by: Operator, why: WhyInBody) -> Ba
 async def cancel_batch(batch_id: UUID, tx: Tx, by: Operator, why: WhyInBody) -> BatchShown:
     """Cancel what has not ended of a batch, and seal it.
 
-    Queued members are cancelled soon. Running ones finish their attempt, and get no other.
+    Queued members are cancelled soon. Running ones are asked to stop.
     """
     if not await tx.run_sync(batches.cancel, batch_id, by=str(by), why=why):
         batch = await _get(tx, batch_id)
