@@ -55,6 +55,8 @@ class Duly:
         migrations: str | None = None,
         tables: MetaData | None = None,
     ) -> None:
+        if not isinstance(actors, str | Actors):
+            raise TypeError("actors are an outbox.Actors, or where it is, as 'module:name'")
         self.kinds = kinds
         self._open_kinds = open_kinds or Kinds()
         self._needed_scope = needed_scope
