@@ -1,6 +1,7 @@
 """An actor: the function that runs the jobs of one kind."""
 
 import inspect
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -51,7 +52,8 @@ class Actors(Mapping[str, Actor[Any, Any]]):
         given = list(actors)
         self._by_kind = {actor.kind.name: actor for actor in given}
         if len(self._by_kind) != len(given):
-            raise ValueError("two actors have the same kind")
+            ((kind, _),) = Counter(actor.kind.name for actor in given).most_common(1)
+            raise ValueError(f"two actors have the kind {kind!r}")
 
     def __getitem__(self, kind: str) -> Actor[Any, Any]:
         return self._by_kind[kind]

@@ -58,6 +58,8 @@ class Duly:
         tables: MetaData | None = None,
         schedules: Sequence[Schedule] = (),
     ) -> None:
+        if not isinstance(actors, str | Actors):
+            raise TypeError("actors are an outbox.Actors, or where it is, as 'module:name'")
         self.kinds = kinds
         self._open_kinds = open_kinds or Kinds()
         self._needed_scope = needed_scope

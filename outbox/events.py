@@ -13,6 +13,7 @@ redacted as in `duly.attempts`.
 """
 
 import inspect
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -276,13 +277,24 @@ def emit(event: Event) -> None:
 
     Raises nothing of theirs, only what ends the work around them: Ctrl-C, a time limit, a cancel.
     """
+    handled = sys.exception()
     for subscriber in _subscribers(type(event)):
         try:
             subscriber(event)
         except (KeyboardInterrupt, TimeLimitExceeded, Interrupted, JobCancelled):
             raise
-        except BaseException:  # SystemExit would end the attempt
-            log.exception("a subscriber failed", event_type=type(event).__name__)
+        except BaseException as error:  # SystemExit would end the attempt
+            _unchain(error, handled)
+            name = getattr(subscriber, "__qualname__", None) or repr(subscriber)
+            told = {"event_type": type(event).__name__, "subscriber": name}
+            log.exception("a subscriber failed", **told)
+
+
+def _unchain(error: BaseException, handled: BaseException | None) -> None:
+    """Take away what was handled around the call: an actor's error is no cause of it."""
+    while error.__context__ is not None and error.__context__ is not handled:
+        error = error.__context__
+    error.__context__ = None
 
 
 def _is_async(function: Callable[..., object]) -> bool:

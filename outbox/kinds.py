@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -39,7 +40,8 @@ class Kind(Generic[P, M]):
     The call takes the payload model's own arguments, so that a wrong or missing one is a type
     error where the job is submitted. `sensitive` names payload fields that no log, listing or
     command line shows. `queue` has letters, digits, `.`, `_` and `-`. Raises ValueError for a name
-    or queue that no message could carry, and for a sensitive field that the payload lacks.
+    or queue that no message could carry, a payload that is no pydantic model, and a sensitive field
+    that it lacks.
     """
 
     name: str
@@ -55,6 +57,9 @@ class Kind(Generic[P, M]):
             raise ValueError(
                 f"{self.name!r} is no name of a kind: one line of 1 to {LONGEST_NAME} characters"
             )
+        if not (isinstance(self.payload, type) and issubclass(self.payload, BaseModel)):
+            why = f"its payload has to be a pydantic model, not {self.payload!r}"
+            raise ValueError(f"{self.name}: {why}")  # noqa: TRY004 - as for all else that is wrong
         if not QUEUE.fullmatch(self.queue):
             raise ValueError(f"{self.name}: {self.queue!r} is no name of a queue")
         Priority(self.priority)
@@ -108,7 +113,7 @@ class Kinds(Mapping[str, Kind[..., Any]]):
     def __init__(self, *kinds: Kind[..., Any]) -> None:
         self._by_name = {kind.name: kind for kind in kinds}
         if len(self._by_name) != len(kinds):
-            raise ValueError("two kinds have the same name")
+            raise ValueError(f"two kinds have the name {_twice(kind.name for kind in kinds)!r}")
 
     def __getitem__(self, name: str) -> Kind[..., Any]:
         return self._by_name[name]
@@ -123,6 +128,11 @@ class Kinds(Mapping[str, Kind[..., Any]]):
     def queues(self) -> list[str]:
         """Every queue that a kind uses, sorted."""
         return sorted({kind.queue for kind in self._by_name.values()})
+
+
+def _twice(names: Iterable[str]) -> str:
+    """The name that most have."""
+    return Counter(names).most_common(1)[0][0]
 
 
 def _is_kept(value: object, read: object) -> bool:

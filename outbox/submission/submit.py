@@ -117,6 +117,8 @@ def _jobs(
         common["batch_id"] = str(batch)
     jobs, rows = [], []
     for work in works:
+        if not isinstance(work, Work):
+            raise TypeError(f"a kind makes what is submitted, KIND(...): not {type(work).__name__}")
         job = SubmittedJob(uuid7(), work.kind.name, work.kind.queue, run_at)
         jobs.append(job)
         rows.append(_row(job, work, priority) | common)

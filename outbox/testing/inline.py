@@ -50,12 +50,16 @@ def run(
     has completed the job, UnstorableResult for one that is no JSON, and TypeError for a `def` actor
     in an async engine or session, or the other way round.
     """
+    if isinstance(payload, Work):
+        raise TypeError("run takes the payload: KIND(...).payload, or its model's object")
     payload = actor.kind.parse(from_json(Work(actor.kind, payload).to_json())).payload
     if actor.is_async and isinstance(where, AsyncEngine | AsyncSession):
         return _run_async(actor, payload, where)
     if not actor.is_async and isinstance(where, Engine | Session):
         return _run(actor, payload, where)
-    raise TypeError(f"{actor.kind.name} cannot run in an object of {type(where).__name__}")
+    wanted = "AsyncEngine or AsyncSession" if actor.is_async else "Engine or Session"
+    sort = "async def" if actor.is_async else "def"
+    raise TypeError(f"{actor.kind.name} is `{sort}`: pass an {wanted}, not {type(where).__name__}")
 
 
 def _run(actor: Actor[M, Any], payload: M, where: Engine | Session) -> Any:

@@ -62,7 +62,7 @@ def read(body: bytes) -> Any:
     except (json.JSONDecodeError, UnicodeDecodeError, depth.TooDeep, value_count.TooMany):
         raise
     except ValueError:  # Python reads integers of up to 4300 digits
-        raise ValueError("a number is none, or has too many digits") from None
+        raise ValueError("a number is NaN or infinity, or has too many digits") from None
     may_have_faults = decoder.has_refused or _may_be_unstorable(text)  # the walk takes its time
     if may_have_faults and (faults := list(islice(_faults(value), MOST_FAULTS))):
         raise Inexact(faults)

@@ -184,7 +184,9 @@ class Worker:
 
     def stop(self, grace: timedelta) -> None:
         """Take no new jobs, let running ones finish within `grace`, and hand back the rest."""
-        log.info("worker stopping", worker=self.name)
+        running = sum(each.has_begun for each in self._in_flight.claimed)
+        bound = grace.total_seconds()
+        log.info("worker stopping", worker=self.name, running=running, grace_seconds=bound)
         deadline = time.monotonic() + grace.total_seconds()
         self._group_commit.give_up_at(deadline + RECORD_TIMEOUT.total_seconds())
         self._stop_taking()

@@ -2,15 +2,18 @@
 
 import re
 import tomllib
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, get_args
 
 import pytest
 import typer
 
+from outbox import Kind, Retry
 from outbox.cli.main import commands
 from outbox.operations.dead_letters import Reason
 from outbox.store import transitions
+from outbox.submission.submit import Options
 from service.subjects import KINDS
 
 CHECKOUT = Path(__file__).parents[2]
@@ -112,3 +115,11 @@ def test_the_tutorials_migration_follows_the_newest() -> None:
     newest = max(path.name[:4] for path in CHECKOUT.glob("migrations/versions/0*.py"))
     page = (CHECKOUT / "docs" / "tutorial.md").read_text()
     assert f'down_revision = "{newest}"' in page
+
+
+def test_the_apps_page_has_all_that_a_kind_and_a_job_can_say() -> None:
+    page = (CHECKOUT / "docs" / "your-app.md").read_text()
+    section = page.partition("## What a kind and a job can say")[2].partition("\n## ")[0]
+    said = [each.name for made in (Kind, Retry) for each in fields(made)]
+    there_are = {*said, *Options.__annotations__} - {"name", "payload"}
+    assert [each for each in sorted(there_are) if not re.search(rf"\b{each}\b", section)] == []

@@ -92,8 +92,31 @@ def test_a_subscriber_that_raises_is_logged_and_keeps_no_other_from_hearing(
     finally:
         end()
     assert found == [CANCELLED]
-    failures = [log["event_type"] for log in logs if log["event"] == "a subscriber failed"]
-    assert failures == ["Cancelled"]
+    (logged,) = [log for log in logs if log["event"] == "a subscriber failed"]
+    assert (logged["event"], logged["event_type"]) == ("a subscriber failed", "Cancelled")
+    assert logged["subscriber"].endswith("fail")
+
+
+def test_the_error_of_a_subscriber_is_told_without_the_one_that_it_was_told_of() -> None:
+    raised: list[BaseException] = []
+
+    def fail(_: Event) -> None:
+        try:
+            int("its own cause")
+        except ValueError:
+            raised.append(LookupError("no such channel"))
+            raise raised[0]  # noqa: B904 - its context is the test
+
+    end = on(Cancelled, fail)
+    try:
+        int("the actor's")
+    except ValueError:
+        emit(CANCELLED)
+    finally:
+        end()
+    own = raised[0].__context__
+    assert isinstance(own, ValueError)
+    assert own.__context__ is None
 
 
 async def tell_later(_: Event) -> None:

@@ -66,7 +66,7 @@ def test_kinds_are_found_by_name() -> None:
 
 
 def test_two_kinds_of_one_name_are_refused() -> None:
-    with pytest.raises(ValueError, match="the same name"):
+    with pytest.raises(ValueError, match="two kinds have the name 'charge'"):
         Kinds(CHARGE, Kind("charge", Charge))
 
 
@@ -134,3 +134,9 @@ def test_what_a_kind_can_read_again_is_its_json() -> None:
     assert SAMPLE(others=["null", "\u00e9"]).to_json() == (
         '{"value":null,"others":["null","\\u00e9"]}'
     )
+
+
+@pytest.mark.parametrize("payload", [dict, lambda: None, Charge(amount=1)])
+def test_a_payload_is_a_model(payload: Any) -> None:
+    with pytest.raises(ValueError, match="charge: its payload has to be a pydantic model"):
+        Kind("charge", payload)

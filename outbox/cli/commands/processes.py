@@ -7,6 +7,7 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import Annotated
 
+import structlog
 import typer
 
 from outbox import Actors
@@ -15,6 +16,7 @@ from outbox.cli.errors import Code, Stop
 from outbox.cli.exit import exit_now
 from outbox.cli.tables import require_tables
 
+log = structlog.get_logger(__name__)
 commands = typer.Typer()
 
 
@@ -131,9 +133,12 @@ def _check() -> None:
 
 
 def _actors() -> Actors:
-    """The app's actors. Raises Stop."""
+    """The app's actors. Raises Stop. Warns of kinds without one: their jobs wait for nothing."""
     try:
-        return app().actors()
+        found = app().actors()
     except (ImportError, AttributeError, ValueError, TypeError) as error:
         where = "setting DULY_ACTORS" if settings().actors else "the app's actors"
         raise Stop(f"{where}: {error}", Code.USAGE) from None
+    if idle := sorted(kinds().keys() - found.keys()):
+        log.warning("kinds without an actor in this worker", kinds=idle)
+    return found

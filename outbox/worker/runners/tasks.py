@@ -58,7 +58,7 @@ class TaskRun:
         limit: timedelta,
     ) -> None:
         self._loop = loop
-        self._job = job
+        self.job = job
         self._limit = limit
         self._ended_by: type[BaseException] | None = None
         self.task = loop.create_task(self._within_limit(call))
@@ -81,7 +81,7 @@ class TaskRun:
         """Cancel the task, on the loop. Its actor then ends by this error."""
         if self.task.done():
             return
-        if self._job.is_committing:
+        if self.job.is_committing:
             self._loop.call_later(COMMIT_POLL_SECONDS, self.end, by)
             return
         self._ended_by = by
@@ -322,10 +322,18 @@ class Tasks:
 
     def _wait_while_blocked(self, turned: threading.Event) -> None:
         self._is_blocked = True
-        log.warning("an actor blocks the event loop, and so all others", stack=self.stack)
+        told = {**self._blocker(), "stack": self.stack}
+        log.warning("an actor blocks the event loop, and so all others", **told)
         while not (turned.wait(BLOCKED_SECONDS) or self._closing.is_set()):
             """It is logged once."""
         self._is_blocked = False
+
+    def _blocker(self) -> dict[str, str]:
+        """The job whose actor, or a task that it has spawned, blocks the loop now."""
+        current = asyncio.current_task(self._loop)
+        owner = self._owners.get(current) if current else None
+        found = [run.job for run in [*self._runs] if run.job.id == owner]
+        return {"job": str(found[0].id), "kind": found[0].kind} if found else {}
 
 
 async def outcome_of(attempt: Attempt) -> Outcome:

@@ -192,6 +192,24 @@ def test_a_worker_says_which_queue_or_actor_it_cannot_find(duly: Duly) -> None:
     assert other.stderr.endswith("duly: setting DULY_ACTORS: os:path is no outbox.Actors\n")
 
 
+def test_a_worker_warns_once_of_kinds_without_an_actor(duly: Duly, tmp_path: Path) -> None:
+    (tmp_path / "few.py").write_text(
+        "from actors import ACTORS as ALL\nfrom outbox import Actors\n"
+        "ACTORS = Actors([ALL['email.send']])\n"
+    )
+    duly.environment |= {"PYTHONPATH": str(tmp_path), "DULY_ACTORS": "few:ACTORS"}
+    with duly.start("worker", "--grace", 0) as worker:
+        assert worker.stderr
+        lines: list[str] = []
+        while "worker ready" not in "".join(lines):
+            lines.append(worker.stderr.readline())
+        worker.terminate()
+        lines += worker.stderr.readlines()
+    (warned,) = [line for line in lines if "without an actor" in line]
+    assert "invoice.render" in warned
+    assert "email.send" not in warned
+
+
 def test_a_worker_with_fewer_threads_than_queues_does_not_start(duly: Duly) -> None:
     said = duly("worker", "--threads", 2)
     assert (said.returncode, said.stdout) == (2, "")

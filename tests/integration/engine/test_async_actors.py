@@ -269,5 +269,6 @@ def test_one_that_blocks_the_loop_is_logged_and_stuck_and_not_those_that_it_hold
         wait_for("it to be blamed alone", lambda: stuck_jobs(worker) == [job])
     (logged,) = [each for each in logs if "blocks the event loop" in each["event"]]
     assert "go_on.wait" in logged["stack"]
+    assert (logged["job"], logged["kind"]) == (str(job), "test.blocking")
     go_on.set()
     line.wait_for(job, "succeeded")

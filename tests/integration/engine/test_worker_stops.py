@@ -6,6 +6,7 @@ from contextlib import suppress
 from datetime import timedelta
 
 import pytest
+from structlog.testing import capture_logs
 
 from outbox import Actor, Job, Retry
 from outbox.worker.runners import tasks
@@ -42,7 +43,10 @@ def test_a_worker_that_stops_hands_back_what_it_cannot_finish(line: Line, queue:
     worker = line.start_worker(Actor(kind, gate), threads=1)
     job = line.submit(kind(text="a"))
     wait_for("the job to run", lambda: gate.came)
-    line.stop_worker(worker, grace=timedelta())
+    with capture_logs() as logs:
+        line.stop_worker(worker, grace=timedelta())
+    (stopping,) = [each for each in logs if each["event"] == "worker stopping"]
+    assert (stopping["running"], stopping["grace_seconds"]) == (1, 0)
     line.start_worker(Actor(kind, lambda *_: "by another"))
     done = line.wait_for(job, "succeeded")
     gate.open()
