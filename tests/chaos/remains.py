@@ -83,7 +83,7 @@ def _beats(database: "psycopg.Connection[tuple[Any, ...]]") -> list[Beat]:
     for name, seconds in BEATS.items():
         since, until = found.get(name, (None, None))
         ticks = [Tick(*values) for values in database.execute(TICKS, [name])]
-        beats.append(Beat(name, seconds, since, until, ticks))
+        beats.append(Beat(name, seconds, since, until, ticks, name == "beat.every"))
     return beats
 
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.chaos.ticks import Beat, Tick, count, wrong
+from tests.chaos.ticks import PAUSED, Beat, Tick, count, wrong
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 SINCE = START + timedelta(seconds=0.5)
@@ -63,6 +63,14 @@ def test_a_tick_that_is_skipped_without_why_or_with_a_job_is_told(
 ) -> None:
     found = wrong(beats(FIRST, skipped, THIRD), stored)
     assert found == [f"beat {at(4)}: skipped, without why or with a job"]
+
+
+def test_a_tick_that_had_to_make_its_job_may_be_skipped_only_in_a_pause() -> None:
+    (beat,) = beats(FIRST, SECOND, THIRD)
+    (fault,) = wrong([replace(beat, is_each_made=True)], STORED)
+    assert fault == f"beat {at(4)}: skipped: the last one runs"
+    (paused,) = beats(FIRST, replace(SECOND, why=PAUSED), THIRD)
+    assert wrong([replace(paused, is_each_made=True)], STORED) == []
 
 
 def test_a_tick_between_the_ticks_is_told() -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 SECOND = timedelta(seconds=1)
+PAUSED = "the schedule was paused"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -29,6 +30,8 @@ class Beat:
     since: datetime | None
     until: datetime | None
     ticks: Sequence[Tick]
+    is_each_made: bool = False
+    """Whether every tick has to make a job until it is paused."""
 
     def due(self) -> Iterator[datetime]:
         """The ticks that its time had, counted here and not by the system."""
@@ -83,11 +86,19 @@ def _fault(beat: Beat, tick: Tick, stored: Mapping[str, int]) -> str | None:
     if (tick.due_at - EPOCH) % (beat.seconds * SECOND):
         return "no tick of this schedule"
     if tick.outcome == "skipped":
-        return None if tick.why and not tick.job else "skipped, without why or with a job"
+        return _misjudged(beat, tick)
     if tick.outcome != "made" or not tick.job:
         return f"{tick.outcome}, with the job {tick.job}"
     if tick.state != "succeeded":
         return f"its job is {tick.state}"
     if (times := stored.get(key(tick.job), 0)) != 1:
         return f"its job ran to its end {times} times"
+    return None
+
+
+def _misjudged(beat: Beat, tick: Tick) -> str | None:
+    if not tick.why or tick.job:
+        return "skipped, without why or with a job"
+    if beat.is_each_made and tick.why != PAUSED:
+        return f"skipped: {tick.why}"
     return None
