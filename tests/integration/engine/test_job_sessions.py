@@ -6,7 +6,6 @@ from typing import Any
 
 import psycopg
 import pytest
-from pydantic import BaseModel
 from sqlalchemy import event, text
 from sqlalchemy.exc import (
     DataError,
@@ -23,7 +22,7 @@ from sqlalchemy.ext.asyncio import (
 )
 from sqlalchemy.orm import Session, sessionmaker
 
-from outbox import Kind, job_sessions, submit, submit_all
+from outbox import Work, job_sessions, submit, submit_all
 from outbox.postgres.address import sqlalchemy_url
 from outbox.postgres.outages import is_unreachable
 from outbox.store import transitions
@@ -693,15 +692,15 @@ def test_texts_are_stored_whatever_the_client_encoding_is(
     assert stored == [("caf\u00e9 \u20ac", "Ren\u00e9")] * 3 * jobs
 
 
-def test_no_text_is_cut_at_a_nul(run: Run, database_url: str, sql_now: psycopg.Connection) -> None:
-    class Odd(BaseModel):
-        def model_dump_json(self, **_options: Any) -> str:
-            return "{}\0 and more"
-
+def test_no_text_is_cut_at_a_nul(
+    run: Run, database_url: str, sql_now: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def use(sessions: Sessions) -> None:
         async with sessions() as session:
             await session.execute(ROW)
-            submit(session, Kind("test.odd", Odd, queue="q")())
+            with monkeypatch.context() as patch:
+                patch.setattr(Work, "to_json", lambda _: "{}\0 and more")
+                submit(session, NOTE())
             with pytest.raises(DataError):
                 await session.commit()
 
