@@ -19,6 +19,9 @@ READ_ONLY_PARAMETERS = (b"in_hot_standby", b"default_transaction_read_only")
 MADE_AT = "duly.made_at"
 """In a connection's `info`: when it was made, by the monotonic clock."""
 
+IS_NEW = "duly.is_new"
+"""In a connection's `info`: whether it has never been returned to the pool."""
+
 
 def note_errors(engine: Engine) -> None:
     """Add a note to the errors of this engine's connections, for `is_own_outage`."""
@@ -37,12 +40,8 @@ def replace_older(engine: Engine, than: Callable[[], float]) -> None:
     def note_time(_: object, record: ConnectionPoolEntry) -> None:
         record.info[MADE_AT] = time.monotonic()
 
-    def check(_: object, record: ConnectionPoolEntry, __: object) -> None:
-        if record.info[MADE_AT] <= than():
-            raise DisconnectionError  # the pool then makes another
-
     event.listen(engine, "connect", note_time)
-    event.listen(engine, "checkout", check)
+    _replace_pooled(engine, lambda record: record.info[MADE_AT] <= than())
 
 
 def replace_unusable(engine: Engine) -> None:
@@ -53,15 +52,33 @@ def replace_unusable(engine: Engine) -> None:
     address may lead to another server by now.
     """
 
-    def check(_: object, record: ConnectionPoolEntry, __: object) -> None:
-        if _has_unread(record.driver_connection):
-            raise DisconnectionError
-
     def disconnect(context: ExceptionContext) -> None:
         context.is_disconnect |= is_read_only(context.original_exception)
 
-    event.listen(engine, "checkout", check)
+    _replace_pooled(engine, lambda record: _has_unread(record.driver_connection))
     event.listen(engine, "handle_error", disconnect)
+
+
+def _replace_pooled(engine: Engine, is_stale: Callable[[ConnectionPoolEntry], bool]) -> None:
+    """At checkout, replace a connection from the pool that is stale.
+
+    One that the checkout has just made is used even so. The pool would give up at the second that
+    is stale, with an error of its own; the first statement fails with Postgres's, if at all.
+    """
+
+    def note_new(_: object, record: ConnectionPoolEntry) -> None:
+        record.info[IS_NEW] = True
+
+    def note_pooled(_: object, record: ConnectionPoolEntry) -> None:
+        record.info[IS_NEW] = False
+
+    def check(_: object, record: ConnectionPoolEntry, __: object) -> None:
+        if not record.info[IS_NEW] and is_stale(record):
+            raise DisconnectionError  # the pool then makes another
+
+    event.listen(engine, "connect", note_new)
+    event.listen(engine, "checkin", note_pooled)
+    event.listen(engine, "checkout", check)
 
 
 def roll_back_leftovers(engine: Engine) -> None:
