@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from fastapi import APIRouter, FastAPI
     from fastapi.openapi.models import Example
 
-    from outbox.http.routes.submit_job import NeededScope
+    from outbox.http.routes.jobs.submit import NeededScope
     from outbox.schedules.schedule import Schedule
     from outbox.settings import Settings
 

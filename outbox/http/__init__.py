@@ -8,7 +8,7 @@ from outbox.http.auth.scopes import Admin, Operator, Reader, Submitter
 from outbox.http.problems.problem import Problem
 from outbox.http.requests.database import Tx
 from outbox.http.requests.transaction import TransactionalRoute
-from outbox.http.routes.job_schemas import JobSummary
+from outbox.http.routes.jobs.schemas import JobSummary
 
 __all__ = [
     "Admin",

@@ -10,7 +10,7 @@ from uuid import UUID
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from outbox import SubmittedJob
-from outbox.http.routes.job_schemas import JobSummary
+from outbox.http.routes.jobs.schemas import JobSummary
 from outbox.operations.jobs import JobRecord
 from service.invoices.models import Invoice, InvoiceLine
 from service.mail.addresses import MailAddress

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from outbox.http.requests.idempotency import KEY
-from outbox.http.routes.new_job import StorableMoment
+from outbox.http.routes.jobs.new_job import StorableMoment
 
 MOMENT = TypeAdapter[object](StorableMoment)
 

@@ -11,7 +11,7 @@
     running --retry/snooze/die/rescue--> cancelled, once cancel has asked
 
 The files, by who makes the transition, in reading order: submit (handlers and actors), publish
-(the relay's main loop), run and running (workers), untaken (relay and workers), rescue,
+(the relay's main loop), run (workers), untaken (relay and workers), rescue,
 dead_letters and prune (the relay's maintenance), people (a person); ticks and schedules (the
 relay's scheduler, and a person); batches. levels and members hold what several of them share.
 
@@ -62,12 +62,15 @@ from outbox.store.transitions.run import (
     CLAIM,
     COUNT_UNCERTAIN,
     DIE,
+    JOBS_TO_CANCEL,
     RETRY,
+    SAVE_PROGRESS,
     SNOOZE,
+    STEP,
+    STOP,
     SUCCEED,
     SUCCEED_MEMBER,
 )
-from outbox.store.transitions.running import JOBS_TO_CANCEL, SAVE_PROGRESS, STEP, STOP
 from outbox.store.transitions.schedules import (
     CREATE_SCHEDULE,
     DECLARE_SCHEDULE,

@@ -17,7 +17,7 @@ from outbox.http.requests.transaction import TransactionalRoute
 from outbox.http.routes import cursors
 from outbox.http.routes.batches.schemas import BatchPage, BatchShown
 from outbox.http.routes.cursors import Cursor, Limit
-from outbox.http.routes.job_schemas import JobPage, JobShown
+from outbox.http.routes.jobs.schemas import JobPage, JobShown
 from outbox.operations import batches, jobs
 from outbox.operations.batches import BatchFilter, BatchRecord
 from outbox.operations.jobs import JobFilter

@@ -9,7 +9,7 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from outbox.http.base_path import with_base_path
-from outbox.http.routes.job_schemas import Attempt, job_path
+from outbox.http.routes.jobs.schemas import Attempt, job_path
 from outbox.operations.api_keys import Caller, Scope
 from outbox.operations.dead_letters import DeadLetter
 from outbox.operations.jobs import AttemptRecord

@@ -15,6 +15,7 @@ from outbox.http.requests.database import Tx
 from outbox.http.requests.transaction import TransactionalRoute
 from outbox.http.routes import cursors
 from outbox.http.routes.cursors import Cursor, Limit
+from outbox.http.routes.jobs.submit import NeededScope
 from outbox.http.routes.schedules.given import (
     NewSchedule,
     Range,
@@ -32,7 +33,6 @@ from outbox.http.routes.schedules.shown import (
     schedule_path,
 )
 from outbox.http.routes.schedules.versions import KnownVersion, etag, refusals
-from outbox.http.routes.submit_job import NeededScope
 from outbox.kinds import Kinds, Work
 from outbox.operations import schedules
 from outbox.operations.api_keys import Caller, Scope

@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import BaseModel, Field
 
 from outbox.http.base_path import with_base_path
-from outbox.http.routes.job_schemas import job_path
+from outbox.http.routes.jobs.schemas import job_path
 from outbox.kinds import Kinds, Priority
 from outbox.operations.api_keys import Caller, Scope
 from outbox.operations.schedules import ScheduleRecord, TickRecord

@@ -18,7 +18,7 @@ from outbox.http.requests.transaction import TransactionalRoute
 from outbox.http.requests.waiting import Wait, wait_until_ended
 from outbox.http.routes import cursors
 from outbox.http.routes.cursors import Cursor, Limit
-from outbox.http.routes.job_schemas import JobInFull, JobPage, JobShown
+from outbox.http.routes.jobs.schemas import JobInFull, JobPage, JobShown
 from outbox.operations import jobs
 from outbox.operations.jobs import JobFilter, JobRecord
 

@@ -15,7 +15,7 @@ from outbox.http.problems.problem import ANY_REQUEST
 from outbox.http.requests.database import Tx
 from outbox.http.requests.transaction import TransactionalRoute
 from outbox.http.routes.cursors import Limit
-from outbox.http.routes.job_schemas import job_path
+from outbox.http.routes.jobs.schemas import job_path
 from outbox.operations import overdue
 
 router = APIRouter(

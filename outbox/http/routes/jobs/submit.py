@@ -11,8 +11,8 @@ from outbox.http.openapi.response_docs import problem_docs, success_doc
 from outbox.http.problems.problem import ANY_REQUEST, POST_REQUEST
 from outbox.http.requests.database import Tx
 from outbox.http.requests.transaction import TransactionalRoute
-from outbox.http.routes.job_schemas import JobSummary, job_path
-from outbox.http.routes.new_job import AnyNewJob, new_job
+from outbox.http.routes.jobs.new_job import AnyNewJob, new_job
+from outbox.http.routes.jobs.schemas import JobSummary, job_path
 from outbox.kinds import Kinds, Work
 from outbox.operations.api_keys import Scope
 from outbox.submission.submit import submit

@@ -14,9 +14,9 @@ from outbox.http.problems import types
 from outbox.http.problems.problem import ANY_REQUEST, POST_REQUEST, Problem
 from outbox.http.requests.database import Tx
 from outbox.http.requests.transaction import TransactionalRoute
-from outbox.http.routes.job_schemas import JobShown
-from outbox.http.routes.jobs import find_job
-from outbox.http.routes.new_job import StorableMoment
+from outbox.http.routes.jobs.handlers import find_job
+from outbox.http.routes.jobs.new_job import StorableMoment
+from outbox.http.routes.jobs.schemas import JobShown
 from outbox.kinds import QUEUE, Priority
 from outbox.operations.jobs import JobRecord
 from outbox.operations.reschedule import queue_name, reschedule
