@@ -63,8 +63,8 @@ def batch(
         "on_first_death": _callback(on_first_death),
     }
     row: Row = {"batch_id": str(group.id), "is_new": "true", "within": None, "adder": None}
-    if BATCH in own.info:
-        row |= {"within": str(own.info[BATCH]), "adder": _adder(own)}
+    if around := own.info.get(BATCH):
+        row |= {"within": str(around), "adder": _adder(own)}
     _add(session, row | callbacks | {"subject": storable(subject), "submitted_by": storable(by)})
     with add_to_batch(session, group.id):
         yield group
@@ -88,8 +88,6 @@ def add_to_batch(session: AnySession, batch_id: UUID) -> Iterator[Batch]:
         yield Batch(batch_id)
     finally:
         own.info[BATCH] = before
-        if before is None:
-            del own.info[BATCH]
 
 
 def seal_batch(session: AnySession, batch_id: UUID) -> None:

@@ -1,8 +1,6 @@
 """What a worker and Postgres tell each other of the jobs that it runs: progress, and cancels."""
 
-import threading
 from collections.abc import Callable, Collection
-from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -10,7 +8,8 @@ import structlog
 
 from outbox.store import transitions
 from outbox.worker.attempt import Attempt
-from outbox.worker.records.group_commit import GroupCommit, GroupCommitClosed
+from outbox.worker.periodic import Periodic
+from outbox.worker.records.group_commit import GroupCommit
 
 log = structlog.get_logger(__name__)
 
@@ -18,8 +17,8 @@ LOOK_SECONDS = 0.4
 """How often it looks, so that a cancel reaches its job within a second."""
 
 
-class JobWatch:
-    """Looks at the jobs that run, on its own thread and through the group commit.
+class JobWatch(Periodic):
+    """Looks at the jobs that run.
 
     It writes how far they are, all of them in one statement, and asks Postgres which of them
     somebody wants to cancel. Nothing is asked while no job runs.
@@ -28,30 +27,14 @@ class JobWatch:
     def __init__(
         self, group_commit: GroupCommit, attempts: Callable[[], Collection[Attempt]]
     ) -> None:
+        super().__init__("job watch", LOOK_SECONDS, self._look_at_jobs)
         self._group_commit = group_commit
         self._attempts = attempts
-        self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="job watch", daemon=True)
 
-    def start(self) -> None:
-        """Start looking."""
-        self._thread.start()
-
-    @property
-    def is_alive(self) -> bool:
-        """Whether the thread runs. It ends only when closed, or by a bug."""
-        return self._thread.is_alive()
-
-    def close(self) -> None:
-        """Start no more looks. One under way ends with the group commit."""
-        self._closing.set()
-
-    def _run(self) -> None:
-        with suppress(GroupCommitClosed):
-            while not self._closing.wait(LOOK_SECONDS):
-                if attempts := self._attempts():
-                    self._write_progress(attempts)
-                    self._cancel(attempts)
+    def _look_at_jobs(self) -> None:
+        if attempts := self._attempts():
+            self._write_progress(attempts)
+            self._cancel(attempts)
 
     def _write_progress(self, attempts: Collection[Attempt]) -> None:
         for attempt in attempts:

@@ -5,8 +5,6 @@ promoted, or a backup restored. A job that has ended here may then be running ag
 nobody would rescue it while the worker lives.
 """
 
-import threading
-from contextlib import suppress
 from uuid import UUID
 
 import structlog
@@ -15,7 +13,8 @@ from outbox.events import Snoozed
 from outbox.store import transitions
 from outbox.worker.attempt_events import NOT_OURS, About, AttemptEvents
 from outbox.worker.in_flight import InFlight, JobInFlight
-from outbox.worker.records.group_commit import RUNNING, GroupCommit, GroupCommitClosed
+from outbox.worker.periodic import Periodic
+from outbox.worker.records.group_commit import RUNNING, GroupCommit
 
 log = structlog.get_logger(__name__)
 
@@ -25,8 +24,8 @@ Fence = tuple[str, int, int]
 """Job id, dispatch and attempt."""
 
 
-class Ownership:
-    """Compares every few seconds, on its own thread and through the group commit.
+class Ownership(Periodic):
+    """Compares every few seconds.
 
     What differs in two comparisons in a row is repaired. A job that is not in flight is handed
     back without spending its attempt. An attempt that Postgres does not list, because its job is
@@ -35,30 +34,11 @@ class Ownership:
     """
 
     def __init__(self, group_commit: GroupCommit, in_flight: InFlight) -> None:
+        super().__init__("ownership", COMPARE_SECONDS, self._compare)
         self._group_commit = group_commit
         self._in_flight = in_flight
         self._unknown: set[Fence] = set()
         self._lost: set[JobInFlight] = set()
-        self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="ownership", daemon=True)
-
-    def start(self) -> None:
-        """Start comparing."""
-        self._thread.start()
-
-    @property
-    def is_alive(self) -> bool:
-        """Whether the thread runs. It ends only when closed, or by a bug."""
-        return self._thread.is_alive()
-
-    def close(self) -> None:
-        """Start no more comparisons. One under way ends with the group commit."""
-        self._closing.set()
-
-    def _run(self) -> None:
-        with suppress(GroupCommitClosed):
-            while not self._closing.wait(COMPARE_SECONDS):
-                self._compare()
 
     def _compare(self) -> None:
         answer = self._group_commit.write(RUNNING, {})

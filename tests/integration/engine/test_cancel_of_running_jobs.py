@@ -77,6 +77,7 @@ def test_a_thread_is_interrupted_within_a_second(
     assert line.attempts(job) == []
     assert line.letters() == []
     assert ended.finished_at
+    wait_for("the news", lambda: told)  # told after the commit
     assert [(each.job_id, each.kind, each.by) for each in told] == [(job, "test.note", None)]
 
 
@@ -98,6 +99,7 @@ def test_a_task_gets_its_cancelled_error_within_a_second(
     assert line.cancel(job) == "running"
     line.wait_for(job, "cancelled")
     assert heard[0] - asked < 1
+    wait_for("the news", lambda: told)
     assert [each.job_id for each in told] == [job]
     assert line.attempts(job) == []
 
@@ -218,7 +220,7 @@ def test_one_that_stops_itself_unasked_has_failed(line: Line, queue: str) -> Non
 
 
 def test_one_that_fails_after_it_was_asked_is_cancelled_with_its_error(
-    line: Line, start: Start, began: threading.Event, told: list[Cancelled]
+    line: Line, start: Start, began: threading.Event
 ) -> None:
     def do(_note: Note, job: Job) -> None:
         began.set()
