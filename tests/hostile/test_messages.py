@@ -21,7 +21,7 @@ from tests.support.wait import wait_for
 
 MESSAGES = 10_000
 MOST_MEGABYTES = 400
-INTAKE = topology.dead_letter_queue(QUEUE)
+DEAD_LETTERS = topology.dead_letter_queue(QUEUE)
 KEPT = "SELECT message_body, reason, error_message FROM duly.dead_letters WHERE job_id IS NULL"
 
 
@@ -36,15 +36,15 @@ def test_foreign_messages_are_quarantined_and_harm_no_job(
     sent = Counter(hostile.foreign(random, MESSAGES))
     started = time.monotonic()
     for number, body in enumerate(sent.elements()):
-        rabbit.publish(INTAKE if number % 2 else QUEUE, body)
+        rabbit.publish(DEAD_LETTERS if number % 2 else QUEUE, body)
         if number % 100 == 0:
             rabbit.publish(QUEUE, hostile.of_job(random))
             rabbit.publish(QUEUE, messages.encode(Dispatch(str(first), 1, GOOD.name, QUEUE)))
-            rabbit.publish(INTAKE, messages.encode(Dispatch(str(first), 1, GOOD.name, QUEUE)))
+            rabbit.publish(DEAD_LETTERS, messages.encode(Dispatch(str(first), 1, GOOD.name, QUEUE)))
     good = [line.submit(GOOD(name="behind")) for _ in range(200)]
     wait_for("good jobs", lambda: all(line.job(job).state == "succeeded" for job in good))
     done = time.monotonic()
-    wait_for("all messages", lambda: rabbit.depth(QUEUE) == rabbit.depth(INTAKE) == 0)
+    wait_for("all messages", lambda: rabbit.depth(QUEUE) == rabbit.depth(DEAD_LETTERS) == 0)
     wait_for("letters", lambda: len(sql_now.execute(KEPT).fetchall()) >= MESSAGES)
     _tell(started, done, processes)
 

@@ -163,7 +163,7 @@ def test_a_migration_whose_commit_is_cancelled_fails(
     assert "committed, but no standby has confirmed it" in err
 
 
-def test_the_ledger_answers_once_the_standby_has_the_record(
+def test_the_group_commit_answers_once_the_standby_has_the_record(
     pair: Pair, database_url: str, engine: Engine, thread: ThreadPoolExecutor
 ) -> None:
     with Session(engine) as session, session.begin():

@@ -34,7 +34,7 @@ FOR EACH ROW EXECUTE FUNCTION break()
 
 
 @pytest.fixture
-def nudges(database_url: str) -> Iterator[psycopg.Connection]:
+def notices(database_url: str) -> Iterator[psycopg.Connection]:
     """A connection that listens as the relay does."""
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute(f"LISTEN {CHANNEL}")
@@ -101,19 +101,19 @@ def test_a_connection_that_breaks_at_the_commit_leaves_the_outcome_open(
 
 
 def test_the_relay_is_nudged_after_the_commit(
-    client: httpx2.Client, nudges: psycopg.Connection
+    client: httpx2.Client, notices: psycopg.Connection
 ) -> None:
     client.post("/v1/jobs", json=MAIL)
 
-    assert len(list(nudges.notifies(timeout=10, stop_after=1))) == 1
+    assert len(list(notices.notifies(timeout=10, stop_after=1))) == 1
 
 
 def test_nobody_is_nudged_for_what_submits_nothing(
-    settings: Settings, client: httpx2.Client, nudges: psycopg.Connection
+    settings: Settings, client: httpx2.Client, notices: psycopg.Connection
 ) -> None:
     with serve(settings) as address:
         assert httpx2.get(f"{address}/v1/jobs", headers=client.headers).is_success
         httpx2.post(f"{address}/v1/jobs", headers=client.headers, json=MAIL | {"kind": "x"})
-    nudges.execute(f"NOTIFY {CHANNEL}, 'mine'")  # the server has stopped, and said all it had to
+    notices.execute(f"NOTIFY {CHANNEL}, 'mine'")  # the server has stopped, and said all it had to
 
-    assert [each.payload for each in nudges.notifies(timeout=10, stop_after=1)] == ["mine"]
+    assert [each.payload for each in notices.notifies(timeout=10, stop_after=1)] == ["mine"]
