@@ -5,7 +5,6 @@ from contextlib import contextmanager
 
 from sqlalchemy import create_engine
 from sqlalchemy.orm import Session
-from sqlalchemy.pool import NullPool
 
 from outbox.cli.app import settings
 from outbox.postgres.address import sqlalchemy_url
@@ -17,17 +16,23 @@ CONNECT_SECONDS = 5
 
 @contextmanager
 def session() -> Iterator[Session]:
-    """A session that connects on first use. Objects keep their values after a commit.
+    """A session that connects on first use, once. Objects keep their values after a commit.
 
+    A command that looks again and again keeps its connection, and replaces one that broke.
     A commit raises if Postgres did not wait for its standby.
     """
     engine = create_engine(
         sqlalchemy_url(settings().database_url),
-        poolclass=NullPool,
+        pool_size=1,
+        max_overflow=0,
+        pool_pre_ping=True,
         isolation_level="READ COMMITTED",
         connect_args={"connect_timeout": CONNECT_SECONDS},
     )
     configure_engine(engine)
     watch_commits(engine)
-    with Session(engine, expire_on_commit=False) as opened:
-        yield opened
+    try:
+        with Session(engine, expire_on_commit=False) as opened:
+            yield opened
+    finally:
+        engine.dispose()

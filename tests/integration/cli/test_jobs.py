@@ -18,7 +18,7 @@ from tests.support.service import lives
 from tests.support.wait import wait_for
 
 HAS_LOOKED = """
-SELECT 1 FROM pg_stat_activity
+SELECT pid FROM pg_stat_activity
 WHERE datname = current_database() AND pid <> pg_backend_pid() AND query = 'COMMIT'
 """
 PAYLOAD = '{"to": "bob@example.org", "subject": "Grüße", "text": "between us"}'
@@ -366,7 +366,8 @@ def test_wait_ends_when_all_have_ended(
 ) -> None:
     dead = die()
     with duly.start("jobs", "wait", job, dead, "--output", "json") as waiting:
-        wait_for("it has looked", lambda: sql_now.execute(HAS_LOOKED).fetchone())
+        looker = wait_for("it has looked", lambda: sql_now.execute(HAS_LOOKED).fetchone())
+        sql_now.execute("SELECT pg_terminate_backend(%s)", looker)  # it connects anew
         lives.succeed(sql_now, lives.claim(sql_now, str(job)), "null")
         told, talk = waiting.communicate(timeout=30)
     assert json.loads(told) == [
