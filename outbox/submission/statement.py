@@ -9,11 +9,13 @@ from outbox.postgres.any_driver import for_any_driver
 from outbox.store import transitions
 
 Row = dict[str, str | None]
-"""One job as the parameters of SUBMIT, all of them text.
+"""One job as the parameters of SUBMIT, all of them text. Those of `UNSAID` may be left out.
 
 A member of a batch has a `batch_id`, too. A row with `is_new` or `is_sealed` is no job, but a batch
 that is made or sealed.
 """
+
+UNSAID: Row = dict.fromkeys(("run_at", "expires_at", "subject", "parent_id", "submitted_by"))
 
 
 def submission(rows: Sequence[Row]) -> tuple[str, Row]:
@@ -24,7 +26,7 @@ def submission(rows: Sequence[Row]) -> tuple[str, Row]:
     if any("batch_id" in row for row in rows):
         return transitions.SUBMIT_MEMBERS, _with_batches(rows)
     if len(rows) == 1:
-        return transitions.SUBMIT, rows[0]
+        return transitions.SUBMIT, UNSAID | rows[0]
     return transitions.SUBMIT_ALL, {"jobs": _as_json(rows)}
 
 

@@ -106,13 +106,14 @@ def _jobs(
     """The jobs for the caller, and the rows to write."""
     _check_times(run_at, expires_at)
     parent = session.info.get(PARENT)
-    common: Row = {
+    told = {
         "run_at": run_at.isoformat() if run_at else None,
         "expires_at": expires_at.isoformat() if expires_at else None,
         "subject": storable(subject) or (parent.subject if parent else None),
         "parent_id": str(parent.id) if parent else None,
         "submitted_by": storable(by),
     }
+    common: Row = {name: value for name, value in told.items() if value is not None}
     if batch := session.info.get(BATCH):
         common["batch_id"] = str(batch)
     jobs, rows = [], []

@@ -41,17 +41,17 @@ def submitted(session: Session | AsyncSession) -> list[WaitingJob]:
 
 
 def _job(row: Row) -> WaitingJob:
-    parent = row["parent_id"]
+    parent = row.get("parent_id")
     return WaitingJob(
         id=UUID(row["id"]),
         kind=str(row["kind"]),
         queue=str(row["queue"]),
         payload=from_json(row["payload"] or ""),
         priority=Priority(int(row["priority"] or 0)),
-        run_at=_moment(row["run_at"]),
-        expires_at=_moment(row["expires_at"]),
-        subject=row["subject"],
-        by=row["submitted_by"],
+        run_at=_moment(row.get("run_at")),
+        expires_at=_moment(row.get("expires_at")),
+        subject=row.get("subject"),
+        by=row.get("submitted_by"),
         parent_id=UUID(parent) if parent else None,
     )
 
