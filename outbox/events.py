@@ -17,6 +17,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -245,7 +246,37 @@ class BatchSettled(Event):
 
 E = TypeVar("E", bound=Event)
 Subscriber = Callable[[Any], object]
-_SUBSCRIBERS: list[tuple[type[Event], Subscriber]] = []
+
+
+class _Subscribers:
+    """Who listens, and for each type of event that was asked for, which of them.
+
+    Each attempt asks several times. A change replaces `by_type`, so that a thread that still
+    collects what it asked for does so in the old one.
+    """
+
+    def __init__(self) -> None:
+        self.all: list[tuple[type[Event], Subscriber]] = []
+        self.by_type: dict[type[Event], list[Subscriber]] = {}
+
+    def of(self, event_type: type[Event]) -> list[Subscriber]:
+        by_type = self.by_type
+        if event_type not in by_type:
+            by_type[event_type] = [each for kind, each in self.all if issubclass(event_type, kind)]
+        return by_type[event_type]
+
+    def add(self, entry: tuple[type[Event], Subscriber]) -> None:
+        if entry not in self.all:
+            self.all.append(entry)
+            self.by_type = {}
+
+    def remove(self, entry: tuple[type[Event], Subscriber]) -> None:
+        if entry in self.all:
+            self.all.remove(entry)
+            self.by_type = {}
+
+
+_SUBSCRIBERS = _Subscribers()
 
 
 def on(event_type: type[E], subscriber: Callable[[E], object]) -> Callable[[], None]:
@@ -257,19 +288,13 @@ def on(event_type: type[E], subscriber: Callable[[E], object]) -> Callable[[], N
     if _is_async(subscriber):
         raise TypeError(f"{subscriber!r} is `async def`, and a subscriber is called without await")
     entry = (event_type, subscriber)
-    if entry not in _SUBSCRIBERS:
-        _SUBSCRIBERS.append(entry)
-
-    def end() -> None:
-        if entry in _SUBSCRIBERS:
-            _SUBSCRIBERS.remove(entry)
-
-    return end
+    _SUBSCRIBERS.add(entry)
+    return partial(_SUBSCRIBERS.remove, entry)
 
 
 def is_wanted(event_type: type[Event]) -> bool:
     """Whether anybody listens: where there are thousands a second, do not make them for nobody."""
-    return bool(_subscribers(event_type))
+    return bool(_SUBSCRIBERS.of(event_type))
 
 
 def emit(event: Event) -> None:
@@ -278,7 +303,7 @@ def emit(event: Event) -> None:
     Raises nothing of theirs, only what ends the work around them: Ctrl-C, a time limit, a cancel.
     """
     handled = sys.exception()
-    for subscriber in _subscribers(type(event)):
+    for subscriber in _SUBSCRIBERS.of(type(event)):
         try:
             subscriber(event)
         except (KeyboardInterrupt, TimeLimitExceeded, Interrupted, JobCancelled):
@@ -300,7 +325,3 @@ def _unchain(error: BaseException, handled: BaseException | None) -> None:
 def _is_async(function: Callable[..., object]) -> bool:
     call = getattr(function, "__call__", None)  # noqa: B004 - its type is asked for
     return any(map(inspect.iscoroutinefunction, (function, call)))
-
-
-def _subscribers(event_type: type[Event]) -> list[Subscriber]:
-    return [each for wanted, each in _SUBSCRIBERS if issubclass(event_type, wanted)]
