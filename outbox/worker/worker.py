@@ -7,26 +7,22 @@ from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from typing import Any
-from uuid import UUID
 
 import dramatiq
 import structlog
 from sqlalchemy.orm import sessionmaker
 
 from outbox.actors import Actor, Actors
-from outbox.amqp.messages import Dispatch
-from outbox.job import Claim, Job
 from outbox.submission.pending import WAKE_UP
 from outbox.submission.sessions import job_sessions
 from outbox.worker.attempt import Attempt
 from outbox.worker.broker import Broker
 from outbox.worker.claimer import Claimer
 from outbox.worker.heartbeat import Heartbeat, worker_name
-from outbox.worker.in_flight import InFlight, JobInFlight
+from outbox.worker.in_flight import InFlight, JobInFlight, Outcomes
 from outbox.worker.job_watch import JobWatch
 from outbox.worker.ownership import Ownership
 from outbox.worker.records.group_commit import PROBE, GroupCommit, GroupCommitClosed
-from outbox.worker.records.outcomes import Outcomes
 from outbox.worker.records.unusable_messages import PATIENCE, UnusableMessages
 from outbox.worker.runners.engines import TaskSessions, engine_for_tasks, engine_for_threads
 from outbox.worker.runners.tasks import Tasks
@@ -61,31 +57,26 @@ class Worker:
     ) -> None:
         """Raises TooFewSlots if there are fewer threads or tasks than queues that need them."""
         self.name = worker_name()
-        self._patience = patience
-        self._actors = {
+        served_actors = {
             each.kind.name: each
             for each in actors.values()
             if not queues or each.kind.queue in queues
         }
-        for_threads = {each.kind.queue for each in self._actors.values() if not each.is_async}
-        for_tasks = {each.kind.queue for each in self._actors.values() if each.is_async}
+        for_threads = {each.kind.queue for each in served_actors.values() if not each.is_async}
+        for_tasks = {each.kind.queue for each in served_actors.values() if each.is_async}
         served = for_threads | for_tasks
         self._group_commit = GroupCommit(database_url, self.name)
         self._engine = engine_for_threads(database_url, threads, lambda: self._group_commit.lost_at)
         self._async_engine = engine_for_tasks(database_url, lambda: self._group_commit.lost_at)
         info = {WAKE_UP: self._group_commit.wake_up}
-        self._sessions = sessionmaker(self._engine, expire_on_commit=False, info=info)
-        self._async_sessions = TaskSessions(
-            job_sessions(self._async_engine, expire_on_commit=False, info=info)
-        )
+        sessions = sessionmaker(self._engine, expire_on_commit=False, info=info)
+        async_sessions = job_sessions(self._async_engine, expire_on_commit=False, info=info)
         self._limits = TimeLimits()
         self._in_flight = InFlight()
         self._ownership = Ownership(self._group_commit, self._in_flight)
         self._job_watch = JobWatch(self._group_commit, self._running)
         unusable = UnusableMessages(self._group_commit, patience)
-        self._claimer = Claimer(
-            self._group_commit, self._in_flight, self._prepare, unusable.put_off
-        )
+        self._claimer = Claimer(self._group_commit, self._in_flight, unusable.put_off, patience)
         outcomes = Outcomes(self._group_commit, self._in_flight, self._claimer.run_again)
         self._threads = Threads(
             threads,
@@ -94,6 +85,7 @@ class Worker:
             self._in_flight,
             outcomes,
             self._limits,
+            sessions,
             self._claimer.release,
         )
         self._tasks = Tasks(
@@ -101,12 +93,13 @@ class Worker:
             for_tasks,
             self._group_commit,
             outcomes,
+            TaskSessions(async_sessions),
             self._claimer.release,
         )
         runners = self._threads, self._tasks
         prefetch = {each: 2 * sum(one.slots.most_of(each) for one in runners) for each in served}
         self._broker = Broker(amqp_url, prefetch, self._claimer.receive, unusable.keep_foreign)
-        for actor in self._actors.values():
+        for actor in served_actors.values():
             self._register(actor)
         self._heartbeat = Heartbeat(database_url, self.name, served, threads=threads, tasks=tasks)
         self._worker = dramatiq.Worker(self._broker, worker_threads=threads)
@@ -245,18 +238,8 @@ class Worker:
         self._limits.close()
         self._engine.dispose()
 
-    def _prepare(self, dispatch: Dispatch, claim: Claim) -> Attempt:
-        actor = self._actors[dispatch.kind]
-        id_, number, kind, queue = dispatch
-        job = Job.claimed(UUID(id_), number, kind, claim, self.name)
-        if actor.is_async:
-            job.open_async_session = self._async_sessions.of_one_job()
-        else:
-            job.open_session = self._sessions
-        return Attempt(actor, job, queue, claim, self._group_commit, self._patience)
-
     def _register(self, actor: Actor[Any, Any]) -> None:
-        self._claimer.serve(actor.kind.name, self._tasks if actor.is_async else self._threads)
+        self._claimer.serve(actor, self._tasks if actor.is_async else self._threads)
         if actor.is_async:
             return
         dramatiq.Actor(

@@ -15,7 +15,7 @@ async def never() -> None:
 
 def test_a_stopping_worker_does_not_wait_for_tasks_whose_loop_is_dead() -> None:
     nobody: Any = None
-    tasks = Tasks(1, ["q"], nobody, nobody, nobody)
+    tasks = Tasks(1, ["q"], nobody, nobody, nobody, nobody)
     tasks.start_loop()
     tasks._loop.call_soon_threadsafe(lambda: tasks._tasks.add(tasks._loop.create_task(never())))
     wait_for("the task", lambda: tasks._tasks)
