@@ -38,6 +38,8 @@ CLOSE_TIMEOUT_SECONDS = 2.0
 """How long to wait for RabbitMQ to close consumers. The process's end requeues their messages."""
 RECORD_TIMEOUT = timedelta(seconds=2.5)
 """How long after the grace period to wait for Postgres to record what is handed back."""
+STOP_POLL_SECONDS = 0.02
+"""How often a worker that stops looks whether an actor still runs."""
 LEAVE_TIMEOUT_SECONDS = 1.0
 """How long to wait for Postgres to learn that the worker leaves."""
 
@@ -71,6 +73,7 @@ class Worker:
         info = {WAKE_UP: self._group_commit.wake_up}
         sessions = sessionmaker(self._engine, expire_on_commit=False, info=info)
         async_sessions = job_sessions(self._async_engine, expire_on_commit=False, info=info)
+        self._is_hurried = False
         self._limits = TimeLimits()
         self._in_flight = InFlight()
         self._ownership = Ownership(self._group_commit, self._in_flight)
@@ -176,22 +179,39 @@ class Worker:
         self._leave()
 
     def stop(self, grace: timedelta) -> None:
-        """Take no new jobs, let running ones finish within `grace`, and hand back the rest."""
-        running = sum(each.has_begun for each in self._in_flight.claimed)
-        bound = grace.total_seconds()
+        """Take no new jobs, let running ones finish within `grace`, and hand back the rest.
+
+        `hurry` ends the grace. What is handed back is queued again without spending its attempt.
+        """
+        running, bound = self._running_now, grace.total_seconds()
         log.info("worker stopping", worker=self.name, running=running, grace_seconds=bound)
-        deadline = time.monotonic() + grace.total_seconds()
+        deadline = time.monotonic() + bound
         self._group_commit.give_up_at(deadline + RECORD_TIMEOUT.total_seconds())
         self._stop_taking()
         self._hand_back(each for each in self._in_flight.claimed if not each.has_begun)
         self._group_commit.wake_up()
-        for thread in self._worker.workers:
-            thread.join(max(0, deadline - time.monotonic()))
-        self._tasks.join(deadline)
+        while self._is_busy and time.monotonic() < deadline and not self._is_hurried:
+            time.sleep(STOP_POLL_SECONDS)
+        if self._is_hurried:
+            self._group_commit.give_up_at(time.monotonic() + RECORD_TIMEOUT.total_seconds())
+            why = "it was told to stop again"
+            log.warning("worker stopping at once", running=self._running_now, why=why)
         self._tasks.hand_back()
         self._await_group_commit()
         self._hand_back(self._in_flight.claimed)
         self._leave()
+
+    def hurry(self) -> None:
+        """Have `stop` hand running jobs back now, and not after their grace.
+
+        A signal's handler may call it: it takes no lock, which what it interrupts could have.
+        """
+        self._is_hurried = True
+
+    @property
+    def _is_busy(self) -> bool:
+        """Whether an actor runs."""
+        return any(each.is_alive() for each in self._worker.workers) or self._tasks.is_busy
 
     def _stop_taking(self) -> None:
         """Stop claiming, and close the consumers so that others get prefetched messages at once.
@@ -225,6 +245,11 @@ class Worker:
                 take_steps(job, job.attempt.hand_back(), self._group_commit)
             if not has_begun:
                 self._in_flight.remove(job)
+
+    @property
+    def _running_now(self) -> int:
+        """How many actors have begun."""
+        return sum(each.has_begun for each in self._in_flight.claimed)
 
     def _running(self) -> list[Attempt]:
         return [each.attempt for each in self._in_flight.claimed]

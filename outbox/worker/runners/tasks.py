@@ -34,7 +34,7 @@ BLOCKED_SECONDS = 1.0
 """How long the loop may stand still before that is logged."""
 COMMIT_POLL_SECONDS = 0.05
 """How often a task that is to be ended is asked whether its COMMIT is over."""
-JOIN_POLL_SECONDS = 0.01
+END_POLL_SECONDS = 0.01
 END_SECONDS = 0.5
 """How long the loop may take to end."""
 CLEANUP_SECONDS = 1.0
@@ -171,6 +171,11 @@ class Tasks:
         """Have the job open sessions for an `async def` actor."""
         job.open_async_session = self._sessions.of_one_job()
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether a task is left that can end."""
+        return bool(self._tasks) and self._thread.is_alive()
+
     def start(self, job: JobInFlight) -> None:
         """Run the claimed job as a task."""
         self._loop.call_soon_threadsafe(self._begin, job)
@@ -188,18 +193,15 @@ class Tasks:
         self._loop.call_soon_threadsafe(turned.set)
         turned.wait(END_SECONDS)
 
-    def join(self, deadline: float) -> None:
-        """Wait until no task is left or can end, or until that moment of the monotonic clock."""
-        while self._tasks and self._thread.is_alive() and time.monotonic() < deadline:
-            time.sleep(JOIN_POLL_SECONDS)
-
     def hand_back(self) -> None:
         """End the tasks that are left, and wait shortly until they are, and their jobs handed back.
 
         The actors can clean up first: nobody else starts their jobs meanwhile.
         """
         self._loop.call_soon_threadsafe(self._end_runs)
-        self.join(time.monotonic() + CLEANUP_SECONDS)
+        deadline = time.monotonic() + CLEANUP_SECONDS
+        while self.is_busy and time.monotonic() < deadline:
+            time.sleep(END_POLL_SECONDS)
 
     def close(self, last: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Cancel what is left, run `last`, and end the loop. A blocked loop is not waited for."""

@@ -74,5 +74,5 @@ def tracing(job: UUID, error: BaseException | None = None) -> Iterator[Trace]:
         yield trace
     finally:
         sys.setprofile(None)
-        threading.setprofile(None)  # type: ignore[arg-type]
+        threading.setprofile(None)
         trace.is_on = False
