@@ -22,7 +22,7 @@ from bench.setting import Bench
 from outbox.maintenance.pruner import Pruner
 from outbox.postgres.session_settings import TRANSITION_SETTINGS, connect
 from outbox.store import transitions
-from outbox.submission.statement import Row, submission
+from outbox.submission.pending import Row, submission
 
 GROUP = 100
 """Jobs with each statement and commit, as `submit_all` and the group commit write them."""

@@ -2,10 +2,13 @@
 
 import json
 import re
+import struct
 import time
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
+
+from pika import frame, spec
 
 from outbox.amqp import topology
 from outbox.kinds import LONGEST_NAME
@@ -24,6 +27,15 @@ KEYS = {
     "message_id",
     "message_timestamp",
 }
+
+FRAME = struct.Struct(">BHI")
+HEADER, BODY = 2, 3
+END = b"\xce"
+PROPERTIES = struct.Struct(">HHQH")
+BASIC = 60
+CONTENT_TYPE, DELIVERY_MODE, MESSAGE_ID = 1 << 15, 1 << 12, 1 << 7
+JSON = b"\x10application/json"
+PERSISTENT = b"\x02"
 
 
 class Dispatch(NamedTuple):
@@ -45,6 +57,31 @@ class Dispatch(NamedTuple):
 
 class Malformed(Exception):
     """The message is not one of Duly's; the text says why, and quotes nothing of it."""
+
+
+def frames(channel: int, dispatch: Dispatch) -> bytes:
+    """A mandatory, persistent message to the dispatch's queue, as AMQP 0-9-1 frames in one piece.
+
+    pika makes three objects for each message and writes three times: that was the relay's limit.
+    The bytes here are the same as pika's (a test compares them), in the layout of the protocol's
+    specification, sections 2.3.5 and 4.2.6.
+    """
+    body, message_id = encode(dispatch), dispatch.message_id.encode()
+    before_id, before_body = _around(channel, dispatch.queue, len(message_id), len(body))
+    return b"".join((before_id, message_id, before_body, body, END))
+
+
+@lru_cache
+def _around(channel: int, queue: str, id_length: int, body_length: int) -> tuple[bytes, bytes]:
+    """The bytes before the message id, and those between it and the body. They seldom differ."""
+    flags = CONTENT_TYPE | DELIVERY_MODE | MESSAGE_ID
+    properties = (
+        PROPERTIES.pack(BASIC, 0, body_length, flags) + JSON + PERSISTENT + bytes([id_length])
+    )
+    header = FRAME.pack(HEADER, channel, len(properties) + id_length)
+    method = spec.Basic.Publish(routing_key=queue, mandatory=True)  # type: ignore[no-untyped-call]
+    publish: bytes = frame.Method(channel, method).marshal()
+    return publish + header + properties, END + FRAME.pack(BODY, channel, body_length)
 
 
 def encode(dispatch: Dispatch) -> bytes:

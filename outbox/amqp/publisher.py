@@ -9,7 +9,7 @@ from pika.channel import Channel as PikaChannel
 from pika.frame import Method
 from pika.spec import Basic
 
-from outbox.amqp import frames
+from outbox.amqp import messages
 from outbox.amqp.channel import Channel, open_channel
 from outbox.amqp.connection import BrokerConnection
 from outbox.amqp.messages import Dispatch
@@ -135,7 +135,7 @@ class Publisher:
         if not dispatches:
             return
         channel = stream.channel.pika.channel_number
-        self._link.write(b"".join(frames.message(channel, each) for each in dispatches))
+        self._link.write(b"".join(messages.frames(channel, each) for each in dispatches))
 
 
 class _Stream:

@@ -1,4 +1,4 @@
 """The relay: publishes outbox events to RabbitMQ, as far as its queues have capacity.
 
-Read process, loop, poll_policy, pipeline, event_store, capacity, scan_cursor, unpublishable.
+Read process, loop, poll_policy, pipeline, capacity, scan_cursor, unpublishable.
 """

@@ -25,9 +25,8 @@ from outbox.amqp.publisher import Publisher
 from outbox.amqp.queue_backoff import QueueBackoff
 from outbox.amqp.queue_depths import Queues
 from outbox.postgres.session_settings import connect_async
-from outbox.relay import event_store
 from outbox.relay.capacity import Capacity, Room
-from outbox.relay.pipeline import Pipeline
+from outbox.relay.pipeline import Pipeline, open_database
 from outbox.relay.poll_policy import Poll, PollPolicy
 from outbox.store import sequences, transitions
 
@@ -105,8 +104,8 @@ class Relay:
     async def _open(self) -> AsyncIterator["_Resources"]:
         async with (
             await connect_async(self._database_url) as database,
-            event_store.connect(self._database_url) as one,
-            event_store.connect(self._database_url) as other,
+            open_database(self._database_url) as one,
+            open_database(self._database_url) as other,
             connect(self._amqp_url) as broker,
         ):
             capacity = Capacity(self._window)

@@ -2,28 +2,43 @@
 
 RabbitMQ writes one batch while Postgres locks the next and settles the previous one, and an event
 that follows a small batch does not wait for its confirms. There are two connections to Postgres, as
-each holds the transaction of one batch.
+each holds the transaction of one batch: one round trip locks the batch, another settles it and
+commits. If a batch is never settled, its connection closes when the relay's run or process ends,
+and the events are as they were.
 """
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 import structlog
 from psycopg import AsyncConnection
+from psycopg.pq.abc import PGresult
 
 from outbox.amqp.connection import BrokerGone
-from outbox.amqp.messages import Dispatch
+from outbox.amqp.messages import Dispatch, flaw
 from outbox.amqp.publisher import Publisher, Sending
 from outbox.amqp.queue_backoff import QueueBackoff
 from outbox.events import Published, emit, is_wanted
-from outbox.relay import event_store, unpublishable
+from outbox.postgres.round_trip import Ask, PreparedStatement, array, named_rows, plain, round_trip
+from outbox.postgres.session_settings import TRANSITION_SETTINGS, connect_async, is_pooled
+from outbox.relay import unpublishable
 from outbox.relay.capacity import Capacity
-from outbox.relay.scan_cursor import ScanCursor
+from outbox.relay.scan_cursor import Event, ScanCursor
 from outbox.relay.unpublishable import Unpublishable
+from outbox.store import transitions
 
 log = structlog.get_logger(__name__)
+
+LARGEST_BATCH = 1000
+"""The most events of one queue in a batch."""
+
+_LOCK = PreparedStatement("lock_events", transitions.LOCK_EVENTS)
+_DELETE = PreparedStatement("delete_events", transitions.DELETE_EVENTS)
+_DEFER = PreparedStatement("defer_events", transitions.DEFER_EVENTS)
+_BEGIN, _COMMIT = plain("BEGIN ISOLATION LEVEL READ COMMITTED"), plain("COMMIT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +104,7 @@ class Pipeline:
 
     async def _send(self) -> tuple[int, _Batch | None]:
         database = self._idle.pop()
-        locked = await event_store.lock(database, self._capacity, self._scan_cursor)
+        locked = await lock(database, self._capacity, self._scan_cursor)
         self._capacity.spend(locked)
         if not locked:
             await database.execute("COMMIT")
@@ -97,9 +112,9 @@ class Pipeline:
             return 0, None
         self._scan_cursor.advance(locked)
         dispatches = [event.dispatch for event in locked]
-        flawed = [each for each in dispatches if unpublishable.flaw(each)]
+        flawed = [each for each in dispatches if flaw(each.kind, each.queue)]
         if flawed:
-            dispatches = [each for each in dispatches if not unpublishable.flaw(each)]
+            dispatches = [each for each in dispatches if not flaw(each.kind, each.queue)]
         return len(locked), _Batch(database, flawed, await self._publisher.send(dispatches))
 
     async def _settle_last(self) -> None:
@@ -110,7 +125,7 @@ class Pipeline:
         refused = [*outcome.refused, *batch.flawed]
         if refused:
             log.warning("messages refused", count=len(refused), first=refused[0].message_id)
-        self._unpublishable += await event_store.settle(batch.database, outcome.confirmed, refused)
+        self._unpublishable += await settle(batch.database, outcome.confirmed, refused)
         self._idle.append(batch.database)
         _emit_published(outcome.confirmed)
         for queue in {each.queue for each in outcome.confirmed}:
@@ -129,3 +144,62 @@ def _emit_published(dispatches: Sequence[Dispatch]) -> None:
     if is_wanted(Published):
         for job, number, kind, queue in dispatches:
             emit(Published(job_id=UUID(job), kind=kind, queue=queue, dispatch=number))
+
+
+@asynccontextmanager
+async def open_database(database_url: str) -> AsyncIterator[AsyncConnection[Any]]:
+    """Open a connection for a pipeline. Raises psycopg's errors."""
+    async with await connect_async(database_url, TRANSITION_SETTINGS) as database:
+        if not is_pooled(database):
+            await _execute(database, _LOCK.prepare, _DELETE.prepare, _DEFER.prepare)
+        yield database
+
+
+async def lock(
+    database: AsyncConnection[Any], capacity: Capacity, scan_cursor: ScanCursor
+) -> list[Event]:
+    """Begin a transaction and lock what there is capacity for. Raises psycopg's errors."""
+    wanted = _wanted(capacity, scan_cursor)
+    _, locked = await _execute(database, _BEGIN, _LOCK.of(database, wanted))
+    return [
+        Event(Dispatch(*named), level, available_at)
+        for *named, level, available_at in named_rows(database, locked)
+    ]
+
+
+async def settle(
+    database: AsyncConnection[Any], confirmed: Sequence[Dispatch], refused: Sequence[Dispatch]
+) -> Unpublishable:
+    """Delete confirmed events, defer refused ones and commit; returns the unpublishable ones.
+
+    Those are deferred too, until their jobs are made dead; if the process dies before, they are
+    tried again. Raises psycopg's errors: then nothing has changed, unless only the answer to the
+    commit was lost.
+    """
+    statements = [_DELETE.of(database, _keys(confirmed))] if confirmed else []
+    if refused:
+        statements.append(_DEFER.of(database, _keys(refused)))
+    answers = await _execute(database, *statements, _COMMIT)
+    return unpublishable.of(refused, named_rows(database, answers[-2])) if refused else []
+
+
+async def _execute(database: AsyncConnection[Any], *statements: Ask) -> list[PGresult]:
+    return await database.wait(round_trip(database, *statements))
+
+
+def _wanted(capacity: Capacity, scan_cursor: ScanCursor) -> dict[str, str]:
+    limit = LARGEST_BATCH
+    queues = [queue for queue, _ in capacity.items()]
+    return {
+        "queues": array(queues),
+        "rooms": array(min(each.messages, limit) for _, each in capacity.items()),
+        "replays": array(min(n, limit) for _, each in capacity.items() for n in each.replays),
+        "reached": array(scan_cursor.of(queues)),
+    }
+
+
+def _keys(dispatches: Sequence[Dispatch]) -> dict[str, str]:
+    return {
+        "job_id": array(each.job_id for each in dispatches),
+        "dispatch": array(each.dispatch for each in dispatches),
+    }

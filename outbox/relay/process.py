@@ -66,9 +66,9 @@ async def run(
     are those that the app's code declares.
 
     A batch that Postgres or RabbitMQ does not answer for is given up DRAIN_SECONDS after the
-    signal, and another relay publishes it again. This then returns and leaves asyncio tasks that
-    still wait: the caller ends the process without waiting for them. The process ends itself
-    LONGEST_SECONDS after the signal at the latest.
+    signal, or at a second signal, and another relay publishes it again. This then returns and
+    leaves asyncio tasks that still wait: the caller ends the process without waiting for them. The
+    process ends itself LONGEST_SECONDS after the signal at the latest.
     """
     event_log.subscribe()
     relay = Relay(database_url, amqp_url, queues, window=window, patience=patience)
@@ -87,12 +87,13 @@ async def run(
     if retention is not None:
         duties["pruner"] = Pruner(database_url, retention).run
     work = asyncio.create_task(_run_duties(relay, duties))
-    if await _ends_in_time(work, relay.stop):
+    given_up = await _ended(work, relay.stop)
+    if given_up:
+        log.warning("relay stopped without an answer", why=given_up)
+    else:
         await work
         faulthandler.cancel_dump_traceback_later()
         log.info("relay stopped")
-    else:
-        log.warning("relay stopped without an answer", why="Postgres or RabbitMQ is silent")
 
 
 async def _run_duties(relay: Relay, duties: Mapping[str, Duty]) -> None:
@@ -104,23 +105,36 @@ async def _run_duties(relay: Relay, duties: Mapping[str, Duty]) -> None:
             other.cancel()
 
 
-async def _ends_in_time(work: "asyncio.Task[None]", stop: Callable[[], None]) -> bool:
-    """Wait until the work ends by itself, or for DRAIN_SECONDS after a signal; whether it ended."""
-    signalled = asyncio.Event()
+async def _ended(work: "asyncio.Task[None]", stop: Callable[[], None]) -> str | None:
+    """Wait until the work ends, by itself or after a signal; why it was given up if it did not."""
+    signalled, again = asyncio.Event(), asyncio.Event()
 
     def end() -> None:
+        if signalled.is_set():
+            again.set()
+            return
         faulthandler.dump_traceback_later(LONGEST_SECONDS, exit=True)
+        log.info("relay stopping")
         stop()
         signalled.set()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, end)
-    waiting = asyncio.create_task(signalled.wait())
-    await asyncio.wait({work, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    await _first(work, signalled)
     if signalled.is_set():
-        await asyncio.wait({work}, timeout=DRAIN_SECONDS)
+        await _first(work, again, DRAIN_SECONDS)
+    if work.done():
+        return None
+    return "it was told to stop again" if again.is_set() else "Postgres or RabbitMQ is silent"
+
+
+async def _first(
+    work: "asyncio.Task[None]", event: asyncio.Event, seconds: float | None = None
+) -> None:
+    """Wait until the work is done, the event is set, or the time is over."""
+    waiting = asyncio.create_task(event.wait())
+    await asyncio.wait({work, waiting}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
     waiting.cancel()
-    return work.done()
 
 
 async def _supervise(duty: str, run: Duty) -> None:

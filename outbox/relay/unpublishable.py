@@ -8,8 +8,7 @@ import psycopg
 import structlog
 from psycopg import AsyncConnection
 
-from outbox.amqp import messages
-from outbox.amqp.messages import Dispatch
+from outbox.amqp.messages import Dispatch, flaw
 from outbox.events import Died, emit
 from outbox.postgres.refused_records import first_line, is_about_one
 from outbox.store import sequences, transitions
@@ -24,17 +23,13 @@ Unpublishable = list[tuple[Dispatch, str]]
 """Dispatches that need not be tried again, each with the reason."""
 
 
-def flaw(dispatch: Dispatch) -> str | None:
-    """Why there can be no message for the dispatch, or None."""
-    return messages.flaw(dispatch.kind, dispatch.queue)
-
-
-def unpublishable(
-    refused: Sequence[Dispatch], deferred: Iterable[tuple[Any, ...]]
-) -> Unpublishable:
+def of(refused: Sequence[Dispatch], deferred: Iterable[tuple[Any, ...]]) -> Unpublishable:
     """Which of the refused dispatches will never be published; `deferred` is from DEFER_EVENTS."""
     failures = {str(job_id): count for job_id, _, count in deferred}
-    why = {each: flaw(each) or _too_often(failures.get(each.job_id, 0)) for each in refused}
+    why = {
+        each: flaw(each.kind, each.queue) or _too_often(failures.get(each.job_id, 0))
+        for each in refused
+    }
     return [(dispatch, reason) for dispatch, reason in why.items() if reason]
 
 

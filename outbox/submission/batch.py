@@ -12,8 +12,7 @@ from sqlalchemy.orm import Session
 from uuid_utils.compat import uuid7
 
 from outbox.kinds import Work
-from outbox.submission.pending import add
-from outbox.submission.statement import Row
+from outbox.submission.pending import Row, add
 from outbox.submission.submit import BATCH, PARENT
 from outbox.values.storable import storable, storable_json
 

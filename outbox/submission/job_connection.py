@@ -1,16 +1,25 @@
-"""A psycopg connection that sends the transaction's jobs with its COMMIT."""
+"""A psycopg connection that sends the transaction's jobs with its COMMIT, in one round trip."""
 
 import asyncio
-from collections.abc import Iterable, Sized
+from collections.abc import Mapping, Sequence, Sized
 from contextlib import suppress
 from typing import Any, TypeVar
 
-from psycopg import AsyncConnection, waiting
+import psycopg
+from psycopg import AsyncConnection, AsyncCursor, waiting
 from psycopg.abc import PQGen
+from psycopg.pq import TransactionStatus
 
 from outbox.postgres.replication import CommitWatch
-from outbox.submission.commit import submit_and_commit
-from outbox.submission.statement import Row, submission
+from outbox.postgres.round_trip import Ask, Statement, plain, prepared, round_trip
+from outbox.store import transitions
+
+COMMIT = plain("COMMIT")
+_SUBMIT = (transitions.SUBMIT, transitions.SUBMIT_ALL, transitions.SUBMIT_MEMBERS)
+_STATEMENTS = {each: Statement(each) for each in _SUBMIT}
+
+Submission = tuple[str, Mapping[str, str | None]]
+"""One of the transitions that submit, and its parameters."""
 
 POLL_SECONDS = 0.1
 """How often psycopg polls for a missed event while it waits for the socket; its own default."""
@@ -34,27 +43,29 @@ class JobConnection(AsyncConnection[Any]):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self._jobs: list[Row] = []
+        self._submissions: list[Submission] = []
         self._watch = CommitWatch(self)
         self._is_committing = False
         self.waiting: tuple[Sized, ...] = ()
         """What waits for a session's commit. While there is any, `commit` is refused."""
 
-    def buffer(self, jobs: Iterable[Row]) -> None:
-        """Submit these jobs with the commit."""
-        self._jobs.extend(jobs)
+    def buffer(self, submission: Submission) -> None:
+        """Have its jobs submitted with the commit."""
+        self._submissions.append(submission)
 
     async def commit(self) -> None:
-        """Commit with the buffered jobs: all or nothing, see `submit_and_commit`.
+        """Commit with the buffered jobs: all or nothing.
+
+        If the connection broke, the task was cancelled or the process died, it is not known which.
 
         Raises Unreplicated if everything was committed, but without waiting for the standby, and
         RuntimeError while jobs wait for their session.
         """
-        jobs, self._jobs = self._jobs, []
+        submissions, self._submissions = self._submissions, []
         self._is_committing = True
         try:
             with self._watch.commit():
-                await self._commit(jobs)
+                await self._commit(submissions)
         except Exception:
             with suppress(Exception):  # a lost connection has nothing to roll back
                 await super().rollback()
@@ -67,7 +78,7 @@ class JobConnection(AsyncConnection[Any]):
 
     async def rollback(self) -> None:
         """Roll back, and drop the buffered jobs."""
-        self._jobs = []
+        self._submissions = []
         await super().rollback()
 
     async def wait(self, gen: PQGen[T], *arguments: Any, **options: Any) -> T:
@@ -80,10 +91,63 @@ class JobConnection(AsyncConnection[Any]):
             self.pgconn.finish()
             raise
 
-    async def _commit(self, jobs: list[Row]) -> None:
+    async def _commit(self, submissions: Sequence[Submission]) -> None:
         if any(self.waiting):
             raise RuntimeError(REFUSAL)
-        if jobs:
-            await submit_and_commit(self, *submission(jobs))
+        if submissions:
+            await _submit_and_commit(self, submissions)
         else:
             await super().commit()
+
+
+async def _submit_and_commit(connection: JobConnection, submissions: Sequence[Submission]) -> None:
+    """Raises psycopg's errors: then nothing was committed, and the transaction may be open."""
+    try:
+        if asks := _prepared(connection, submissions):
+            async with connection.lock:
+                await connection.wait(round_trip(connection, *asks, COMMIT))
+        else:
+            await _commit_in_pipeline(connection, submissions)
+    except BaseException as error:
+        if connection.pgconn.pipeline_status:  # nobody else may read the answers still to come
+            connection.pgconn.finish()
+            if isinstance(error, Exception) and not isinstance(error, psycopg.Error):
+                raise psycopg.OperationalError("the connection was closed in a commit") from error
+        raise
+
+
+def _prepared(connection: JobConnection, submissions: Sequence[Submission]) -> list[Ask]:
+    """The statements; none if the connection has not prepared all, or is in no transaction."""
+    if connection.pgconn.transaction_status != TransactionStatus.INTRANS:
+        return []
+    asks: list[Ask] = []
+    for transition, row in submissions:
+        statement = _STATEMENTS[transition]
+        name = _prepared_name(connection, statement)
+        if name is None:
+            return []
+        asks.append(prepared(name, statement.values(row, connection.info.encoding)))
+    return asks
+
+
+def _prepared_name(connection: JobConnection, statement: Statement) -> bytes | None:
+    """The name under which psycopg has prepared the statement on this connection, or None.
+
+    psycopg forgets it on a ROLLBACK, for example. It has no public way to ask. If the private
+    attribute were gone, every commit would use psycopg's pipeline.
+    """
+    names: Any = getattr(getattr(connection, "_prepared", None), "_names", {})
+    key = statement.text, statement.types
+    if connection.prepare_threshold is None or key not in names:
+        return None
+    names.move_to_end(key)  # psycopg evicts the least recently used one
+    name: bytes = names[key]
+    return name
+
+
+async def _commit_in_pipeline(connection: JobConnection, submissions: Sequence[Submission]) -> None:
+    async with connection.pipeline():
+        for transition, row in submissions:
+            # A cursor class of the connection's own might put a payload into the statement's text.
+            await AsyncCursor(connection).execute(transition, row, prepare=True)
+        await AsyncCursor(connection).execute("COMMIT", prepare=False)

@@ -12,12 +12,7 @@ from weakref import WeakKeyDictionary, WeakSet, ref
 import psycopg
 from sqlalchemy import Connection, Engine, event
 
-from outbox.postgres.transaction_items import TransactionItems
 from outbox.submission.job_connection import REFUSAL, JobConnection
-from outbox.submission.statement import Row
-
-Jobs = TransactionItems[Row]
-"""The jobs that wait."""
 
 Waiting = tuple[Sized, ...]
 """What waits on one connection, each session's by itself."""

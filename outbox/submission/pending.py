@@ -1,9 +1,9 @@
-"""The jobs of a session that wait for its COMMIT, each in the transaction that it was submitted in.
+"""The jobs of a session that wait for its commit, each in the transaction that it was submitted in.
 
 What a job's fate is, SQLAlchemy's events say: a savepoint that is released hands its jobs to the
 transaction around it, one that ends otherwise drops them, and the commit of the outermost one
-writes them. A flush does not: `flush()` skips a session without changed rows, and an autoflush
-would cost each SELECT a round trip.
+writes them, all in one statement. A flush does not: `flush()` skips a session without changed rows,
+and an autoflush would cost each SELECT a round trip.
 
 The listeners are those of the class Session, registered at import. Listeners of single sessions
 would change SQLAlchemy's registry while other threads use it.
@@ -12,14 +12,17 @@ would change SQLAlchemy's registry while other threads use it.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import Connection, event
+from pydantic_core import to_json
+from sqlalchemy import Connection, TwoPhaseTransaction, event
 from sqlalchemy.orm import Session, SessionTransaction
 
+from outbox.postgres.any_driver import execute
 from outbox.postgres.session_connections import connections, left_open
-from outbox.submission.own_commits import Jobs, LeftJobs, refuse_own_commits
-from outbox.submission.statement import Row
+from outbox.postgres.transaction_items import TransactionItems
+from outbox.store import transitions
+from outbox.submission.job_connection import JobConnection
+from outbox.submission.own_commits import LeftJobs, refuse_own_commits
 from outbox.submission.wake_up_sender import wake_up
-from outbox.submission.write import write
 
 PENDING = "duly.pending"
 """In `Session.info`: the `Pending` of the outermost transaction."""
@@ -27,12 +30,21 @@ PENDING = "duly.pending"
 WAKE_UP = "duly.wake_up"
 """In `Session.info`: a function that wakes the relays up, if the session should not do it."""
 
+Row = dict[str, str | None]
+"""One job as the parameters of SUBMIT, all of them text. Those of `UNSAID` may be left out.
+
+A member of a batch has a `batch_id`, too. A row with `is_new` or `is_sealed` is no job, but a batch
+that is made or sealed.
+"""
+
+UNSAID: Row = dict.fromkeys(("run_at", "expires_at", "subject", "parent_id", "submitted_by"))
+
 
 @dataclass(slots=True)
 class Pending:
     """What a session's outermost transaction has to do for its jobs. It ends with it."""
 
-    jobs: Jobs = field(default_factory=Jobs)
+    jobs: TransactionItems[Row] = field(default_factory=TransactionItems)
     is_committing: bool = False
     """Whether the commit of the whole has begun, and written the jobs."""
     commits_in_savepoint: int = 0
@@ -45,7 +57,7 @@ class Pending:
     def write(self, session: Session) -> None:
         """Write the jobs that wait. If it raises, they go on waiting."""
         if self.jobs:
-            self.connection = write(session, [*self.jobs])
+            self.connection = _write(session, [*self.jobs])
             self.jobs.clear()
 
     def release(self, savepoint: SessionTransaction) -> None:
@@ -66,7 +78,7 @@ def add(session: Session, rows: Sequence[Row], *, may_write: bool) -> None:
         session.begin()
     pending = _pending(session)
     if may_write and (pending.is_committing or pending.commits_in_savepoint):
-        pending.connection = write(session, rows)
+        pending.connection = _write(session, rows)
         return
     if not pending.jobs:
         for connection in connections(session):
@@ -78,6 +90,23 @@ def waiting(session: Session) -> list[Row]:
     """The jobs that wait for the session's commit, in order."""
     pending: Pending | None = session.info.get(PENDING)
     return [*pending.jobs] if pending else []
+
+
+def submission(rows: Sequence[Row], *, as_json: bool = False) -> tuple[str, Row]:
+    """The transition that writes all rows, and its parameters: only JSON, if that is asked for.
+
+    JSON is written in ASCII, which is valid in any client_encoding.
+    """
+    if any("batch_id" in row for row in rows):
+        return transitions.SUBMIT_MEMBERS, _with_batches(rows)
+    if len(rows) == 1 and not as_json:
+        return transitions.SUBMIT, UNSAID | rows[0]
+    return transitions.SUBMIT_ALL, {"jobs": _as_json(rows)}
+
+
+def is_job(row: Row) -> bool:
+    """Whether the row is a job, and no batch."""
+    return "kind" in row
 
 
 def wake_up_after_commit(session: Session) -> None:
@@ -152,3 +181,46 @@ def _wake_up(session: Session, connection: Connection) -> None:
         own()
     else:
         wake_up(connection)
+
+
+def _write(session: Session, rows: Sequence[Row]) -> Connection:
+    """Write these jobs now, or leave them to a JobConnection, which sends them with the COMMIT.
+
+    Returns the connection. Raises SQLAlchemy's errors.
+    """
+    connection = session.connection()
+    if job_connection := _job_connection(session, connection):
+        job_connection.buffer(submission(rows))
+    elif connection.dialect.driver.startswith("psycopg"):
+        connection.exec_driver_sql(*submission(rows))
+    else:
+        execute(connection, *submission(rows, as_json=True))
+    return connection
+
+
+def _job_connection(session: Session, connection: Connection) -> JobConnection | None:
+    """The driver's connection, if the session's commit is the next thing that it will send."""
+    driver = connection.connection.driver_connection
+    may_buffer = (
+        isinstance(driver, JobConnection)
+        and not driver.autocommit
+        and connection.in_transaction()
+        and not connection.in_nested_transaction()
+        and not isinstance(connection.get_transaction(), TwoPhaseTransaction)
+        and not isinstance(session.get_bind(), Connection)  # which may be in somebody else's
+    )
+    return driver if may_buffer else None
+
+
+def _with_batches(rows: Sequence[Row]) -> Row:
+    batches: dict[str | None, Row] = {}
+    for row in rows:
+        if not is_job(row):
+            unsaid: Row = {"id": row["batch_id"], "is_new": "false", "is_sealed": "false"}
+            batches.setdefault(row["batch_id"], unsaid).update(row)
+    jobs = [row for row in rows if is_job(row)]
+    return {"jobs": _as_json(jobs), "batches": _as_json([*batches.values()])}
+
+
+def _as_json(rows: Sequence[Row]) -> str:
+    return to_json(rows, ensure_ascii=True).decode()

@@ -13,8 +13,7 @@ from uuid_utils.compat import uuid7
 from outbox.events import Submitted, is_wanted
 from outbox.kinds import Priority, Work
 from outbox.postgres.after_commit import announce
-from outbox.submission.pending import add
-from outbox.submission.statement import Row
+from outbox.submission.pending import Row, add
 from outbox.values.storable import storable, storable_json
 
 PARENT = "duly.parent"

@@ -10,8 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
 
 from outbox.kinds import Priority
-from outbox.submission.pending import waiting
-from outbox.submission.statement import Row, is_job
+from outbox.submission.pending import Row, is_job, waiting
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,5 @@
 """The worker process: it claims jobs, runs their actors and records the outcomes.
 
-Reading order: process, worker, broker, delivery, claimer, slots, in_flight, runners, attempt,
-records, heartbeat, ownership.
+Reading order: process, worker, broker, claimer, in_flight, runners, attempt, attempt_events,
+records, heartbeat, ownership, job_watch, periodic.
 """

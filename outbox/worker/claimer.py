@@ -7,30 +7,100 @@ claimed that could not start at once.
 """
 
 import threading
-from collections.abc import Callable
+from collections import Counter, OrderedDict, deque
+from collections.abc import Callable, Collection
+from datetime import timedelta
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
+from uuid import UUID
 
 import structlog
 
+from outbox.actors import Actor
 from outbox.amqp.messages import Dispatch
+from outbox.job import Claim, Job
 from outbox.store import transitions
 from outbox.worker.attempt import Attempt
-from outbox.worker.delivery import Delivery
+from outbox.worker.broker import Delivery
 from outbox.worker.in_flight import InFlight, JobInFlight, State
 from outbox.worker.records.group_commit import GroupCommit
-from outbox.worker.slots import Slots
 
 log = structlog.get_logger(__name__)
 
-Prepare = Callable[[Dispatch, Any], Attempt]
-"""Makes an attempt from a dispatch and the row that its claim returned."""
+T = TypeVar("T")
+
+
+class TooFewSlots(ValueError):
+    """A worker serves more queues than it has slots for."""
+
+
+class Slots(Generic[T]):
+    """Reserves one slot for each queue and shares the rest among all queues, in turns.
+
+    So long jobs of one queue never keep another queue's jobs waiting for a slot. Any other queue,
+    where a job may have been moved, has only the shared slots. Not thread-safe: the caller must
+    serialize the calls.
+    """
+
+    def __init__(self, count: int, queues: Collection[str], unit: str = "threads") -> None:
+        """Raises TooFewSlots if there are fewer slots than queues."""
+        if count < len(queues):
+            raise TooFewSlots(
+                f"{count} {unit} are too few: each of the {len(queues)} queues needs its own"
+            )
+        self._shared = count - len(queues)
+        self._own = frozenset(queues)
+        self._waiting: OrderedDict[str, deque[T]] = OrderedDict((each, deque()) for each in queues)
+        self._busy: Counter[str] = Counter()
+
+    def __len__(self) -> int:
+        """How many messages wait."""
+        return sum(map(len, self._waiting.values()))
+
+    def most_of(self, queue: str) -> int:
+        """How many slots the queue can have at once."""
+        return self._shared + 1 if queue in self._own else 0
+
+    def add(self, queue: str, message: T) -> None:
+        """Add a message that waits for a slot."""
+        self._waiting.setdefault(queue, deque()).append(message)
+
+    def take(self) -> T | None:
+        """Take the next message that may have a slot, and mark one busy; None if none may."""
+        for queue, messages in self._waiting.items():
+            if messages and self._may_begin(queue):
+                self._waiting.move_to_end(queue)
+                self.occupy(queue)
+                return messages.popleft()
+        return None
+
+    def occupy(self, queue: str) -> None:
+        """Mark one more slot busy with this queue."""
+        self._busy[queue] += 1
+
+    def release(self, queue: str) -> None:
+        """Mark one slot of this queue free again."""
+        self._busy[queue] -= 1
+
+    def clear(self) -> None:
+        """Drop all waiting messages."""
+        for messages in self._waiting.values():
+            messages.clear()
+
+    def _may_begin(self, queue: str) -> bool:
+        if queue in self._own and not self._busy[queue]:
+            return True
+        shared = (busy - (each in self._own) for each, busy in self._busy.items() if busy)
+        return sum(shared) < self._shared
 
 
 class Runner(Protocol):
     """What runs the actors of some kinds."""
 
     slots: Slots[Delivery]
+
+    def open_sessions_of(self, job: Job) -> None:
+        """Have the job open sessions of the sort that its actor uses."""
 
     def start(self, job: JobInFlight) -> None:
         """Run the claimed job, then `release` it. From any thread."""
@@ -47,20 +117,22 @@ class Claimer:
         self,
         group_commit: GroupCommit,
         in_flight: InFlight,
-        prepare: Prepare,
         put_off: Callable[[Delivery], None],
+        patience: timedelta,
     ) -> None:
         self._group_commit = group_commit
         self._in_flight = in_flight
-        self._prepare = prepare
         self._put_off = put_off
+        self._patience = patience
+        self._actors: dict[str, Actor[Any, Any]] = {}
         self._runners: dict[str, Runner] = {}
         self._stopped = False
         self._lock = threading.Lock()
 
-    def serve(self, kind: str, runner: Runner) -> None:
-        """Claim the jobs of this kind, for that runner."""
-        self._runners[kind] = runner
+    def serve(self, actor: Actor[Any, Any], runner: Runner) -> None:
+        """Claim the jobs of this actor's kind, for that runner."""
+        self._actors[actor.kind.name] = actor
+        self._runners[actor.kind.name] = runner
 
     def receive(self, delivery: Delivery) -> None:
         """Take a message from a consumer."""
@@ -126,9 +198,10 @@ class Claimer:
         """
         dispatch = job.delivery.dispatch
         if answer is not None and not isinstance(answer, Exception):
-            job.attempt = self._prepare(dispatch, answer)
+            runner = self._runners[dispatch.kind]
+            job.attempt = self._attempt(dispatch, answer, runner)
             job.attempt.events.claimed()
-            return self._start(self._runners[dispatch.kind], job)
+            return self._start(runner, job)
         self._in_flight.remove(job)
         if answer is None:
             log.debug("message is stale", job=dispatch.job_id, dispatch=dispatch.dispatch)
@@ -137,6 +210,12 @@ class Claimer:
             log.warning("message given back", job=dispatch.job_id, why=str(answer))
             job.delivery.give_back()
         return self._release(job.delivery)
+
+    def _attempt(self, dispatch: Dispatch, claim: Claim, runner: Runner) -> Attempt:
+        id_, number, kind, queue = dispatch
+        job = Job.claimed(UUID(id_), number, kind, claim, self._group_commit.name)
+        runner.open_sessions_of(job)
+        return Attempt(self._actors[kind], job, queue, claim, self._group_commit, self._patience)
 
     def _start(self, runner: Runner, job: JobInFlight) -> None:
         with self._lock:

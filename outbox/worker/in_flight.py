@@ -1,15 +1,19 @@
-"""The jobs that a worker process has in flight, and the state that each is in."""
+"""The jobs that a worker process has in flight: the state that each is in, and how it leaves."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import Protocol
+from functools import partial
+from typing import Any, Protocol
 
 import psycopg
 
 from outbox.amqp.messages import Dispatch
-from outbox.worker.attempt import Attempt
-from outbox.worker.delivery import Delivery
+from outbox.store import transitions
+from outbox.worker.attempt import Attempt, Row
+from outbox.worker.broker import Delivery
+from outbox.worker.records.group_commit import GroupCommit
 
 DispatchId = tuple[str, int]
 """Job id and dispatch. A job taken from this process may come back under a later dispatch."""
@@ -123,5 +127,65 @@ class InFlight:
         return [each for each in list(self._jobs.values()) if each.state is not State.RESERVED]
 
 
+class Outcomes:
+    """The end of a job's time in flight, for threads and tasks alike.
+
+    If the process dies before it, the job is rescued, unless its outcome was committed already.
+    """
+
+    def __init__(
+        self,
+        group_commit: GroupCommit,
+        in_flight: InFlight,
+        run_again: Callable[[JobInFlight], None],
+    ) -> None:
+        self._group_commit = group_commit
+        self._in_flight = in_flight
+        self._run_again = run_again
+
+    def succeeded(self, job: JobInFlight, row: Row | None) -> None:
+        """Hand in the row of SUCCEED. The message is acknowledged once that has committed.
+
+        Does not wait. Without a row, the actor's own transaction has completed the job.
+        """
+        if row is None:
+            return self.recorded(job, is_dead=False)
+        job.enter(State.RECORDING)
+        if report := job.attempt.job.reports.take_last():
+            told = job.attempt.progress_row(report)
+            self._group_commit.post(transitions.SAVE_PROGRESS, told, _ignore)
+        return self._group_commit.post(job.attempt.job.success, row, partial(self._on_answer, job))
+
+    def recorded(self, job: JobInFlight, *, is_dead: bool) -> None:
+        """Answer for a job whose outcome is on record: the message of a dead one goes to the XQ."""
+        self._in_flight.remove(job)
+        if job.attempt.job.batch_id:
+            self._group_commit.members_ended()
+        if is_dead:
+            job.delivery.reject()
+        else:
+            job.delivery.settle()
+
+    def not_recorded(self, job: JobInFlight) -> None:
+        """Give the message back: the worker stopped before anything was recorded."""
+        self._in_flight.remove(job)
+        job.delivery.give_back()
+
+    def _on_answer(self, job: JobInFlight, answer: Any) -> None:
+        """Take the answer to the record of a success, on the group-commit thread."""
+        if isinstance(answer, psycopg.Error):
+            job.rejection = answer
+            self._run_again(job)
+        elif isinstance(answer, Exception):
+            self._in_flight.remove(job)
+        else:
+            job.attempt.answered(is_ours=answer is not None)
+            self.recorded(job, is_dead=False)
+
+
 def _id(dispatch: Dispatch) -> DispatchId:
     return dispatch.job_id, dispatch.dispatch
+
+
+def _ignore(_: Any) -> None:
+    """Whether the last report could be written changes nothing."""

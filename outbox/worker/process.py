@@ -38,8 +38,9 @@ def run(
     """Work until SIGTERM or SIGINT; return the exit code for the process.
 
     Serves only `queues`, by default all that the actors have. After the signal, running jobs may
-    finish within `grace`; the rest are handed back without spending an attempt. The process ends at
-    most 5 seconds later, whatever it waits for. What Postgres has not recorded by then is rescued.
+    finish within `grace`; the rest are handed back without spending an attempt. After a second
+    signal all are handed back at once. The process ends at most 5 seconds later, whatever it waits
+    for. What Postgres has not recorded by then is rescued.
     A job whose kind or payload no worker has understood for `patience` dies.
 
     Returns 1, as soon as after SIGTERM, if a thread has died or an actor is stuck `margin` past its
@@ -50,8 +51,15 @@ def run(
     event_log.subscribe()
     worker = Worker(actors, database_url, amqp_url, queues, threads, patience, tasks)
     stop = threading.Event()
+
+    def end(*_: object) -> None:
+        if stop.is_set():
+            _end_within(SHUTDOWN_MARGIN)
+            worker.hurry()
+        stop.set()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+        signal.signal(number, end)
     worker.register()
     while not worker.is_registered(CHECK_SECONDS):
         if stop.is_set():

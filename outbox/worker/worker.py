@@ -7,26 +7,22 @@ from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from typing import Any
-from uuid import UUID
 
 import dramatiq
 import structlog
 from sqlalchemy.orm import sessionmaker
 
 from outbox.actors import Actor, Actors
-from outbox.amqp.messages import Dispatch
-from outbox.job import Claim, Job
 from outbox.submission.pending import WAKE_UP
 from outbox.submission.sessions import job_sessions
 from outbox.worker.attempt import Attempt
 from outbox.worker.broker import Broker
 from outbox.worker.claimer import Claimer
 from outbox.worker.heartbeat import Heartbeat, worker_name
-from outbox.worker.in_flight import InFlight, JobInFlight
+from outbox.worker.in_flight import InFlight, JobInFlight, Outcomes
 from outbox.worker.job_watch import JobWatch
 from outbox.worker.ownership import Ownership
 from outbox.worker.records.group_commit import PROBE, GroupCommit, GroupCommitClosed
-from outbox.worker.records.outcomes import Outcomes
 from outbox.worker.records.unusable_messages import PATIENCE, UnusableMessages
 from outbox.worker.runners.engines import TaskSessions, engine_for_tasks, engine_for_threads
 from outbox.worker.runners.tasks import Tasks
@@ -42,6 +38,8 @@ CLOSE_TIMEOUT_SECONDS = 2.0
 """How long to wait for RabbitMQ to close consumers. The process's end requeues their messages."""
 RECORD_TIMEOUT = timedelta(seconds=2.5)
 """How long after the grace period to wait for Postgres to record what is handed back."""
+STOP_POLL_SECONDS = 0.02
+"""How often a worker that stops looks whether an actor still runs."""
 LEAVE_TIMEOUT_SECONDS = 1.0
 """How long to wait for Postgres to learn that the worker leaves."""
 
@@ -61,31 +59,27 @@ class Worker:
     ) -> None:
         """Raises TooFewSlots if there are fewer threads or tasks than queues that need them."""
         self.name = worker_name()
-        self._patience = patience
-        self._actors = {
+        served_actors = {
             each.kind.name: each
             for each in actors.values()
             if not queues or each.kind.queue in queues
         }
-        for_threads = {each.kind.queue for each in self._actors.values() if not each.is_async}
-        for_tasks = {each.kind.queue for each in self._actors.values() if each.is_async}
+        for_threads = {each.kind.queue for each in served_actors.values() if not each.is_async}
+        for_tasks = {each.kind.queue for each in served_actors.values() if each.is_async}
         served = for_threads | for_tasks
         self._group_commit = GroupCommit(database_url, self.name)
         self._engine = engine_for_threads(database_url, threads, lambda: self._group_commit.lost_at)
         self._async_engine = engine_for_tasks(database_url, lambda: self._group_commit.lost_at)
         info = {WAKE_UP: self._group_commit.wake_up}
-        self._sessions = sessionmaker(self._engine, expire_on_commit=False, info=info)
-        self._async_sessions = TaskSessions(
-            job_sessions(self._async_engine, expire_on_commit=False, info=info)
-        )
+        sessions = sessionmaker(self._engine, expire_on_commit=False, info=info)
+        async_sessions = job_sessions(self._async_engine, expire_on_commit=False, info=info)
+        self._is_hurried = False
         self._limits = TimeLimits()
         self._in_flight = InFlight()
         self._ownership = Ownership(self._group_commit, self._in_flight)
         self._job_watch = JobWatch(self._group_commit, self._running)
         unusable = UnusableMessages(self._group_commit, patience)
-        self._claimer = Claimer(
-            self._group_commit, self._in_flight, self._prepare, unusable.put_off
-        )
+        self._claimer = Claimer(self._group_commit, self._in_flight, unusable.put_off, patience)
         outcomes = Outcomes(self._group_commit, self._in_flight, self._claimer.run_again)
         self._threads = Threads(
             threads,
@@ -94,6 +88,7 @@ class Worker:
             self._in_flight,
             outcomes,
             self._limits,
+            sessions,
             self._claimer.release,
         )
         self._tasks = Tasks(
@@ -101,12 +96,13 @@ class Worker:
             for_tasks,
             self._group_commit,
             outcomes,
+            TaskSessions(async_sessions),
             self._claimer.release,
         )
         runners = self._threads, self._tasks
         prefetch = {each: 2 * sum(one.slots.most_of(each) for one in runners) for each in served}
         self._broker = Broker(amqp_url, prefetch, self._claimer.receive, unusable.keep_foreign)
-        for actor in self._actors.values():
+        for actor in served_actors.values():
             self._register(actor)
         self._heartbeat = Heartbeat(database_url, self.name, served, threads=threads, tasks=tasks)
         self._worker = dramatiq.Worker(self._broker, worker_threads=threads)
@@ -183,22 +179,39 @@ class Worker:
         self._leave()
 
     def stop(self, grace: timedelta) -> None:
-        """Take no new jobs, let running ones finish within `grace`, and hand back the rest."""
-        running = sum(each.has_begun for each in self._in_flight.claimed)
-        bound = grace.total_seconds()
+        """Take no new jobs, let running ones finish within `grace`, and hand back the rest.
+
+        `hurry` ends the grace. What is handed back is queued again without spending its attempt.
+        """
+        running, bound = self._running_now, grace.total_seconds()
         log.info("worker stopping", worker=self.name, running=running, grace_seconds=bound)
-        deadline = time.monotonic() + grace.total_seconds()
+        deadline = time.monotonic() + bound
         self._group_commit.give_up_at(deadline + RECORD_TIMEOUT.total_seconds())
         self._stop_taking()
         self._hand_back(each for each in self._in_flight.claimed if not each.has_begun)
         self._group_commit.wake_up()
-        for thread in self._worker.workers:
-            thread.join(max(0, deadline - time.monotonic()))
-        self._tasks.join(deadline)
+        while self._is_busy and time.monotonic() < deadline and not self._is_hurried:
+            time.sleep(STOP_POLL_SECONDS)
+        if self._is_hurried:
+            self._group_commit.give_up_at(time.monotonic() + RECORD_TIMEOUT.total_seconds())
+            why = "it was told to stop again"
+            log.warning("worker stopping at once", running=self._running_now, why=why)
         self._tasks.hand_back()
         self._await_group_commit()
         self._hand_back(self._in_flight.claimed)
         self._leave()
+
+    def hurry(self) -> None:
+        """Have `stop` hand running jobs back now, and not after their grace.
+
+        A signal's handler may call it: it takes no lock, which what it interrupts could have.
+        """
+        self._is_hurried = True
+
+    @property
+    def _is_busy(self) -> bool:
+        """Whether an actor runs."""
+        return any(each.is_alive() for each in self._worker.workers) or self._tasks.is_busy
 
     def _stop_taking(self) -> None:
         """Stop claiming, and close the consumers so that others get prefetched messages at once.
@@ -233,6 +246,11 @@ class Worker:
             if not has_begun:
                 self._in_flight.remove(job)
 
+    @property
+    def _running_now(self) -> int:
+        """How many actors have begun."""
+        return sum(each.has_begun for each in self._in_flight.claimed)
+
     def _running(self) -> list[Attempt]:
         return [each.attempt for each in self._in_flight.claimed]
 
@@ -245,18 +263,8 @@ class Worker:
         self._limits.close()
         self._engine.dispose()
 
-    def _prepare(self, dispatch: Dispatch, claim: Claim) -> Attempt:
-        actor = self._actors[dispatch.kind]
-        id_, number, kind, queue = dispatch
-        job = Job.claimed(UUID(id_), number, kind, claim, self.name)
-        if actor.is_async:
-            job.open_async_session = self._async_sessions.of_one_job()
-        else:
-            job.open_session = self._sessions
-        return Attempt(actor, job, queue, claim, self._group_commit, self._patience)
-
     def _register(self, actor: Actor[Any, Any]) -> None:
-        self._claimer.serve(actor.kind.name, self._tasks if actor.is_async else self._threads)
+        self._claimer.serve(actor, self._tasks if actor.is_async else self._threads)
         if actor.is_async:
             return
         dramatiq.Actor(

@@ -50,12 +50,12 @@ CANCELLING = [
 ]
 
 RELAY = [
-    Moment("nothing locked", "before", "outbox.relay.event_store:lock"),
+    Moment("nothing locked", "before", "outbox.relay.pipeline:lock"),
     Moment("locked but not published", "before", "outbox.amqp.publisher:Publisher.send"),
     Moment("published but not confirmed", "after", "outbox.amqp.publisher:Publisher._write"),
     Moment("confirm arrived but not read", "before", "outbox.amqp.publisher:_Stream._on_confirm"),
     Moment("confirmed but not deleted", "after", "outbox.amqp.publisher:Publisher.outcome"),
-    Moment("batch committed", "after", "outbox.relay.event_store:settle"),
+    Moment("batch committed", "after", "outbox.relay.pipeline:settle"),
 ]
 
 FOLDING = [
@@ -66,8 +66,8 @@ FOLDING = [
 ]
 
 REFUSED = [
-    Moment("event refused but not put off", "before", "outbox.relay.event_store:settle"),
-    Moment("refused event put off", "after", "outbox.relay.event_store:settle"),
+    Moment("event refused but not put off", "before", "outbox.relay.pipeline:settle"),
+    Moment("refused event put off", "after", "outbox.relay.pipeline:settle"),
 ]
 
 UNPUBLISHABLE = [
@@ -99,11 +99,9 @@ WORKER = [
     Moment("effect written but not succeeded", "before", "outbox.job:Job._succeed"),
     Moment("succeeded but not committed", "after", "outbox.job:Job._succeed"),
     Moment("done but not handed in", "after", "outbox.worker.attempt:Attempt.succeeded"),
-    Moment(
-        "on record but not settled", "before", "outbox.worker.records.outcomes:Outcomes._on_answer"
-    ),
-    Moment("succeeded but not acknowledged", "before", "outbox.worker.delivery:Received.settle"),
-    Moment("acknowledgement handed in", "after", "outbox.worker.delivery:Received.settle"),
+    Moment("on record but not settled", "before", "outbox.worker.in_flight:Outcomes._on_answer"),
+    Moment("succeeded but not acknowledged", "before", "outbox.worker.broker:Received.settle"),
+    Moment("acknowledgement handed in", "after", "outbox.worker.broker:Received.settle"),
     Moment("effect elsewhere but not recorded", "after", "tests.faults.actors:post"),
     Moment("failed but not recorded", "before", "outbox.worker.attempt:Attempt._retry_or_die"),
     Moment(
@@ -116,8 +114,8 @@ WORKER = [
         "snooze committed but not acknowledged", "after", "outbox.worker.attempt:Attempt._snooze"
     ),
     Moment("dying but not recorded", "before", "outbox.worker.attempt:Attempt._die"),
-    Moment("dead but not rejected", "before", "outbox.worker.delivery:Received.reject"),
-    Moment("rejection handed in", "after", "outbox.worker.delivery:Received.reject"),
+    Moment("dead but not rejected", "before", "outbox.worker.broker:Received.reject"),
+    Moment("rejection handed in", "after", "outbox.worker.broker:Received.reject"),
 ]
 
 STEPPING = [

@@ -3,7 +3,7 @@
 import psycopg
 import pytest
 
-from outbox.relay.event_store import LARGEST_BATCH
+from outbox.relay.pipeline import LARGEST_BATCH
 from tests.faults import moments
 from tests.faults.actors import BOOK, ELSEWHERE, ORDER, QUEUE, QUEUES
 from tests.faults.clients import Clients

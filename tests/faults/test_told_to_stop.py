@@ -13,6 +13,7 @@ import psycopg
 import pytest
 
 from dev.servers import Servers
+from outbox.relay.process import DRAIN_SECONDS
 from tests.faults.actors import BOOK, HOLD
 from tests.faults.clients import Clients
 from tests.faults.line import Line
@@ -153,6 +154,31 @@ def test_a_worker_whose_name_server_is_silent(line: Line, tmp_path: Path, settin
         worker = line.start_by_way_of(names.command, *WORKER)
         wait_for("it asks for the name", names.hears)
         assert ends_within(worker, WORKER_SECONDS, ENDS_WITH[setting])
+
+
+def test_a_worker_told_twice_hands_its_job_back_at_once(line: Line, clients: Clients) -> None:
+    line.receiver.answer = Gate()
+    clients.submit(HOLD)
+    _, worker = line.start("relay"), line.start_by_way_of((), "worker", "--grace", "600")
+    wait_for("it runs", lambda: line.receiver.deliveries)
+    worker.terminate()
+    wait_for("it stops", lambda: "worker stopping" in worker.log)
+    assert ends_within(worker, WORKER_SECONDS)
+    assert worker.log.count("worker stopping at once") == worker.log.count("handed back") == 1
+
+
+def test_a_relay_told_twice_gives_its_batch_up_at_once(
+    line: Line, broker: Proxy, clients: Clients
+) -> None:
+    (relay,) = line.start("relay")
+    wait_for("it is ready", lambda: "relay ready" in relay.log)
+    broker.swallow()
+    clients.submit(BOOK)
+    wait_for("it has published in vain", lambda: broker.swallowed)
+    relay.terminate()
+    wait_for("it stops", lambda: "relay stopping" in relay.log)
+    assert ends_within(relay, DRAIN_SECONDS - 2)
+    assert "it was told to stop again" in relay.log
 
 
 def test_an_api_cut_off_from_postgres(line: Line, postgres: Proxy) -> None:

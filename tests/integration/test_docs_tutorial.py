@@ -1,7 +1,6 @@
 """The report of docs/tutorial.md: the page is applied to a copy of the code, and run."""
 
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -15,12 +14,9 @@ import pytest
 
 from dev.ports import free_port
 from outbox.amqp.topology import dead_letter_queue
+from tests.support import tutorial
 from tests.support.wait import wait_for
 
-CHECKOUT = Path(__file__).parents[2]
-PAGE = (CHECKOUT / "docs" / "tutorial.md").read_text()
-FILES = re.compile(r"```python\n# (\S+\.py)\n(.*?)```", re.DOTALL)
-DIFFS = re.compile(r"```diff\n(.*?)```", re.DOTALL)
 DULY = [sys.executable, "-m", "outbox.cli"]
 # The queue of the page and no other: those of the service may be in use by other tests.
 RELAY = """
@@ -40,22 +36,8 @@ INVOICE = {
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
     """A copy of the code, changed as the page says."""
-    for package in ("actors", "migrations", "outbox", "service"):
-        shutil.copytree(CHECKOUT / package, tmp_path / package)
-    for name, source in FILES.findall(PAGE):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text(source)
-    for diff in DIFFS.findall(PAGE):
-        apply(diff, tmp_path)
+    tutorial.write(tmp_path, "actors", "migrations", "outbox", "service")
     return tmp_path
-
-
-def apply(diff: str, folder: Path) -> None:
-    """Pipe the diff to `git apply`, as the page says."""
-    done = subprocess.run(
-        ["git", "apply"], cwd=folder, input=diff, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, f"{done.stderr}{diff}"
 
 
 @pytest.fixture
@@ -120,7 +102,7 @@ def test_the_report_is_made_and_its_total_is_what_was_invoiced(
 
 
 def test_the_check_that_the_page_names_holds_for_its_kind(copy: Path) -> None:
-    check = CHECKOUT / "tests" / "unit" / "test_subjects.py"
+    check = tutorial.CHECKOUT / "tests" / "unit" / "test_subjects.py"
     shutil.copy(check, copy)
     # `-m` puts the copy before the checkout on the path.
     subprocess.run([sys.executable, "-m", "pytest", check.name], cwd=copy, check=True, timeout=60)

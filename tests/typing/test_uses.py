@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import tutorial
+
 CHECKOUT = Path(__file__).parents[2]
 USES = Path(__file__).parent / "uses"
 PAGE = (CHECKOUT / "docs" / "your-app.md").read_text()
@@ -80,6 +82,13 @@ def test_right_uses_and_the_docs_app_pass(check: Checker, tmp_path: Path) -> Non
         (tmp_path / name).write_text(source)
     assert (tmp_path / "shop" / "actors.py").exists()
     assert check(tmp_path) == []
+
+
+@pytest.mark.parametrize("check", [mypy_with_plugin, pyright])  # as the service is checked
+def test_what_the_tutorial_makes_passes(check: Checker, tmp_path: Path) -> None:
+    tutorial.write(tmp_path, "actors", "service")
+    made = [each for each in check(tmp_path) if each[0] in tutorial.FILES]
+    assert made == []
 
 
 @pytest.mark.parametrize("check", CHECKERS)

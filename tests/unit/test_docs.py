@@ -15,6 +15,7 @@ from outbox.operations.dead_letters import Reason
 from outbox.store import transitions
 from outbox.submission.submit import Options
 from service.subjects import KINDS
+from tests.support.ways import beside, stations
 
 CHECKOUT = Path(__file__).parents[2]
 PAGES = [CHECKOUT / "README.md", CHECKOUT / "CHANGELOG.md", *CHECKOUT.glob("docs/**/*.md")]
@@ -94,6 +95,16 @@ def test_every_step_that_changes_a_state_is_in_the_drawing_of_the_states() -> No
     drawn = set(re.findall(r"\b[A-Z_]+\b", story.split("stateDiagram")[1].split("```")[0]))
     changing = {name for name, sql in vars(transitions).items() if "SET state =" in str(sql)}
     assert drawn == changing | {"SUBMIT"}
+
+
+@pytest.mark.parametrize(
+    ("way", "files"), [("The way of a job", 15), ("The way of a failing attempt", 6)]
+)
+def test_a_way_through_the_code_has_few_files(way: str, files: int) -> None:
+    """tests/integration/engine/test_ways.py compares them with what runs."""
+    listed = stations(way)
+    assert len(listed) == len(set(listed)) == files
+    assert [file for file in (*listed, *beside()) if not (CHECKOUT / file).exists()] == []
 
 
 def test_the_readme_lists_every_module_of_the_library() -> None:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pika import frame, spec
 
-from outbox.amqp import frames, messages
+from outbox.amqp import messages
 from outbox.amqp.messages import Dispatch
 
 NAMES = st.text(st.characters(codec="ascii", exclude_categories=["C"]), min_size=1, max_size=200)
@@ -16,7 +16,7 @@ DISPATCHES = st.builds(
 
 @given(DISPATCHES, st.integers(1, 65535))
 def test_frames_are_those_of_pika(dispatch: Dispatch, channel: int) -> None:
-    made = frames.message(channel, dispatch)
+    made = messages.frames(channel, dispatch)
     body = _last_frame(made).fragment
     properties = pika.BasicProperties(  # type: ignore[no-untyped-call]
         content_type="application/json", delivery_mode=2, message_id=dispatch.message_id

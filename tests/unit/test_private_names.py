@@ -29,6 +29,6 @@ def test_pika_takes_encoded_frames() -> None:
 
 
 def test_psycopg_remembers_what_it_has_prepared() -> None:
-    """As `outbox/submission/commit.py` looks it up. Without it commits take psycopg's pipeline."""
+    """As `outbox/submission/job_connection.py` asks. Without it commits take psycopg's pipeline."""
     assert PrepareManager()._names == {}
     assert "_prepared" in inspect.getsource(BaseConnection.__init__)

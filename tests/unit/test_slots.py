@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outbox.worker.slots import Slots
+from outbox.worker.claimer import Slots
 
 SLOW, URGENT = "slow", "urgent"
 

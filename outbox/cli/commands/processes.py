@@ -94,7 +94,7 @@ def worker(
     """Run jobs until SIGTERM or Ctrl-C. Running jobs then finish, or are handed back."""
     from outbox import logs
     from outbox.worker import process as worker_process
-    from outbox.worker.slots import TooFewSlots
+    from outbox.worker.claimer import TooFewSlots
 
     wanted = None if queues is None else _known(queues.split(","))
     logs.configure(settings())

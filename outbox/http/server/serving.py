@@ -7,11 +7,14 @@ import socket
 from contextlib import suppress
 from types import FrameType
 
+import structlog
 import uvicorn
 from fastapi import FastAPI
 
 from outbox.http.server.client_reads import HTTP
 from outbox.http.server.shutdown import Shutdown
+
+log = structlog.get_logger(__name__)
 
 # Longer than most clients and proxies keep an idle connection (Google's load balancer: 600 s). The
 # client should be the one to close it: otherwise it may send a request while the server closes.
@@ -31,7 +34,8 @@ class Server(uvicorn.Server):
     After SIGTERM it first gives load balancers UNREADY_SECONDS to notice. Then it accepts no more
     connections, cancels uploads, and answers the requests that have arrived. A request that is
     still running after ANSWERING_SECONDS waits for a client that does not read, or for a Postgres
-    that does not answer.
+    that does not answer. After a second signal it waits for nothing: requests that still run get no
+    answer, and what they have not committed is rolled back.
     """
 
     def __init__(self, app: FastAPI, host: str, port: int) -> None:
@@ -50,6 +54,7 @@ class Server(uvicorn.Server):
         self._shutdown_state: Shutdown = app.state.shutdown
         self.ended_by: int | None = None
         """The signal that started the shutdown."""
+        self._told_again = asyncio.Event()
 
     def run(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve until a signal. Leaves the event loop open: the process must exit now."""
@@ -58,16 +63,27 @@ class Server(uvicorn.Server):
         self._runner.run(self.serve(sockets))
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's signature
-        """Start the shutdown. After a second SIGINT it waits for nothing."""
+        """Start the shutdown. After a second signal it waits for nothing."""
         if self.ended_by is None:
             faulthandler.dump_traceback_later(LONGEST_SECONDS - CLOSING_SECONDS / 2, exit=True)
             self.ended_by = sig
             self.should_exit = True
-        elif sig == signal.SIGINT:
-            self.force_exit = True
+        else:
+            self._runner.get_loop().call_soon_threadsafe(self._told_again.set)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Shut down in the order that the class describes."""
+        stopping = asyncio.create_task(self._shut_down(sockets))
+        told_again = asyncio.create_task(self._told_again.wait())
+        await asyncio.wait({stopping, told_again}, return_when=asyncio.FIRST_COMPLETED)
+        if stopping.done():
+            told_again.cancel()
+            await stopping
+            return
+        running = len(self.server_state.tasks)
+        log.warning("api stopped at once", why="it was told to stop again", requests=running)
+
+    async def _shut_down(self, sockets: list[socket.socket] | None) -> None:
         self._shutdown_state.begin()
         if self.ended_by == signal.SIGTERM:
             await asyncio.sleep(UNREADY_SECONDS)

@@ -10,10 +10,10 @@
     queued --reschedule--> queued (a later dispatch)
     running --retry/snooze/die/rescue--> cancelled, once cancel has asked
 
-The files, by who makes the transition, in reading order: submit (handlers and actors), publish
-(the relay's main loop), run (workers), untaken (relay and workers), rescue,
-dead_letters and prune (the relay's maintenance), people (a person); ticks and schedules (the
-relay's scheduler, and a person); batches. levels and members hold what several of them share.
+The files, by who makes the transition, in reading order: outbox (handlers and actors submit, the
+relay's main loop publishes), run (workers), untaken (relay and workers), rescue, dead_letters
+and prune (the relay's maintenance), people (a person); ticks and schedules (the relay's scheduler,
+and a person); batches. levels and members hold what several of them share.
 
 A transition is fenced. It names the dispatch that its caller knows (and attempt and worker, once
 claimed), and does nothing if the job has moved on. Parameters are psycopg's named ones. Transitions
@@ -42,15 +42,17 @@ from outbox.store.transitions.dead_letters import (
     REDISPATCH,
 )
 from outbox.store.transitions.levels import REPLAYED
-from outbox.store.transitions.people import CANCEL, DISCARD, REPLAY, RESCHEDULE
-from outbox.store.transitions.prune import PRUNE, PRUNE_BATCHES, PRUNE_REFUSALS
-from outbox.store.transitions.publish import (
+from outbox.store.transitions.outbox import (
     DEFER_EVENTS,
     DELETE_EVENTS,
     LOCK_EVENTS,
     QUEUES_IN_USE,
     REDISPATCH_LOST,
+    SUBMIT,
+    SUBMIT_ALL,
 )
+from outbox.store.transitions.people import CANCEL, DISCARD, REPLAY, RESCHEDULE
+from outbox.store.transitions.prune import PRUNE, PRUNE_BATCHES, PRUNE_REFUSALS
 from outbox.store.transitions.rescue import (
     DEREGISTER_WORKER,
     PRUNE_WORKERS,
@@ -81,7 +83,6 @@ from outbox.store.transitions.schedules import (
     RESUME_SCHEDULE,
     RETIRE_SCHEDULES,
 )
-from outbox.store.transitions.submit import SUBMIT, SUBMIT_ALL
 from outbox.store.transitions.ticks import (
     LIST_UNMADE,
     MAKE_TICKS,

@@ -95,7 +95,7 @@ class GroupCommitClosed(Exception):
 class _Entry:
     statement: str
     row: Mapping[str, Any]
-    on_answer: Callable[[Any], None]
+    on_answer: Callable[[Any], object]
 
 
 def _ignore(_: Any) -> None:
@@ -158,7 +158,7 @@ class GroupCommit:
         return self._await_answer(answers)
 
     def post(
-        self, statement: str, row: Mapping[str, Any], on_answer: Callable[[Any], None]
+        self, statement: str, row: Mapping[str, Any], on_answer: Callable[[Any], object]
     ) -> None:
         """Hand in one row and return at once.
 

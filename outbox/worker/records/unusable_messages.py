@@ -18,7 +18,7 @@ import structlog
 from outbox.amqp import foreign_headers
 from outbox.events import Died, Postponed, emit
 from outbox.store import transitions
-from outbox.worker.delivery import Delivery, Foreign, Received
+from outbox.worker.broker import Delivery, Foreign, Received
 from outbox.worker.records.group_commit import GroupCommit, GroupCommitClosed
 
 log = structlog.get_logger(__name__)

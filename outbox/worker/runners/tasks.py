@@ -21,12 +21,12 @@ from outbox.errors import Interrupted, JobCancelled, TimeLimitExceeded, WorkerSt
 from outbox.job import Job
 from outbox.values.result import UnstorableResult
 from outbox.worker.attempt import Attempt, Pause, Row, Write, take_async
-from outbox.worker.delivery import Delivery
-from outbox.worker.in_flight import JobInFlight, State
+from outbox.worker.broker import Delivery
+from outbox.worker.claimer import Slots
+from outbox.worker.in_flight import JobInFlight, Outcomes, State
 from outbox.worker.records.group_commit import GroupCommit, GroupCommitClosed
-from outbox.worker.records.outcomes import Outcomes
+from outbox.worker.runners.engines import TaskSessions
 from outbox.worker.runners.time_limit import stack_of
-from outbox.worker.slots import Slots
 
 log = structlog.get_logger(__name__)
 
@@ -34,7 +34,7 @@ BLOCKED_SECONDS = 1.0
 """How long the loop may stand still before that is logged."""
 COMMIT_POLL_SECONDS = 0.05
 """How often a task that is to be ended is asked whether its COMMIT is over."""
-JOIN_POLL_SECONDS = 0.01
+END_POLL_SECONDS = 0.01
 END_SECONDS = 0.5
 """How long the loop may take to end."""
 CLEANUP_SECONDS = 1.0
@@ -136,12 +136,14 @@ class Tasks:
         queues: Collection[str],
         group_commit: GroupCommit,
         outcomes: Outcomes,
+        sessions: TaskSessions,
         release: Callable[[JobInFlight], None],
     ) -> None:
         """Raises TooFewSlots if there are fewer tasks than queues."""
         self.slots: Slots[Delivery] = Slots(tasks, queues, "tasks")
         self._group_commit = group_commit
         self._outcomes = outcomes
+        self._sessions = sessions
         self._release = release
         self._process = os.getpid()
         self._loop = asyncio.new_event_loop()
@@ -165,6 +167,15 @@ class Tasks:
         """Whether both threads run. They end only when closed, or by a bug."""
         return self._thread.is_alive() and self._watch.is_alive()
 
+    def open_sessions_of(self, job: Job) -> None:
+        """Have the job open sessions for an `async def` actor."""
+        job.open_async_session = self._sessions.of_one_job()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a task is left that can end."""
+        return bool(self._tasks) and self._thread.is_alive()
+
     def start(self, job: JobInFlight) -> None:
         """Run the claimed job as a task."""
         self._loop.call_soon_threadsafe(self._begin, job)
@@ -175,11 +186,6 @@ class Tasks:
         owner = self._owners.get(current) if current else None
         return next((job for job in jobs if owner and job.attempt.job.id == owner), None)
 
-    @property
-    def stack(self) -> str:
-        """What the loop's thread does now."""
-        return stack_of(self._thread.ident)
-
     def stop_starting(self) -> None:
         """Start no more jobs. A blocked loop is waited for only shortly, and starts none later."""
         self._starts = False
@@ -187,18 +193,15 @@ class Tasks:
         self._loop.call_soon_threadsafe(turned.set)
         turned.wait(END_SECONDS)
 
-    def join(self, deadline: float) -> None:
-        """Wait until no task is left or can end, or until that moment of the monotonic clock."""
-        while self._tasks and self._thread.is_alive() and time.monotonic() < deadline:
-            time.sleep(JOIN_POLL_SECONDS)
-
     def hand_back(self) -> None:
         """End the tasks that are left, and wait shortly until they are, and their jobs handed back.
 
         The actors can clean up first: nobody else starts their jobs meanwhile.
         """
         self._loop.call_soon_threadsafe(self._end_runs)
-        self.join(time.monotonic() + CLEANUP_SECONDS)
+        deadline = time.monotonic() + CLEANUP_SECONDS
+        while self.is_busy and time.monotonic() < deadline:
+            time.sleep(END_POLL_SECONDS)
 
     def close(self, last: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Cancel what is left, run `last`, and end the loop. A blocked loop is not waited for."""
@@ -283,11 +286,8 @@ class Tasks:
             if isinstance(step, Pause):
                 return await asyncio.sleep(step.seconds)
             answer: asyncio.Future[Any] = self._loop.create_future()
-
-            def on_answer(given: Any) -> None:
-                self._loop.call_soon_threadsafe(_set, answer, given)
-
-            self._group_commit.post(step.statement, step.row, on_answer)
+            post, soon = self._group_commit.post, self._loop.call_soon_threadsafe
+            post(step.statement, step.row, lambda given: soon(_set, answer, given))
             return await answer
         finally:
             job.enter(State.RUNNING)
@@ -322,7 +322,7 @@ class Tasks:
 
     def _wait_while_blocked(self, turned: threading.Event) -> None:
         self._is_blocked = True
-        told = {**self._blocker(), "stack": self.stack}
+        told = {**self._blocker(), "stack": stack_of(self._thread.ident)}
         log.warning("an actor blocks the event loop, and so all others", **told)
         while not (turned.wait(BLOCKED_SECONDS) or self._closing.is_set()):
             """It is logged once."""

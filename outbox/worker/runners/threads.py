@@ -13,17 +13,18 @@ from typing import Any, TypeVar
 import dramatiq
 import structlog
 from dramatiq.broker import MessageProxy
+from sqlalchemy.orm import Session
 from structlog.contextvars import bound_contextvars
 
 from outbox.errors import Interrupted
+from outbox.job import Job
 from outbox.values.result import UnstorableResult
 from outbox.worker.attempt import Pause, Row, Steps, Write, take
-from outbox.worker.delivery import Delivery
-from outbox.worker.in_flight import InFlight, JobInFlight, State
+from outbox.worker.broker import Delivery
+from outbox.worker.claimer import Slots
+from outbox.worker.in_flight import InFlight, JobInFlight, Outcomes, State
 from outbox.worker.records.group_commit import GroupCommit, GroupCommitClosed
-from outbox.worker.records.outcomes import Outcomes
 from outbox.worker.runners.time_limit import TimeLimits, Watch, stack_of
-from outbox.worker.slots import Slots
 
 log = structlog.get_logger(__name__)
 
@@ -102,6 +103,7 @@ class Threads:
         in_flight: InFlight,
         outcomes: Outcomes,
         limits: TimeLimits,
+        sessions: Callable[[], Session],
         release: Callable[[JobInFlight], None],
     ) -> None:
         """Raises TooFewSlots if there are fewer threads than queues."""
@@ -111,7 +113,12 @@ class Threads:
         self._in_flight = in_flight
         self._outcomes = outcomes
         self._limits = limits
+        self._sessions = sessions
         self._process = os.getpid()
+
+    def open_sessions_of(self, job: Job) -> None:
+        """Have the job open sessions for a `def` actor."""
+        job.open_session = self._sessions
 
     def start(self, job: JobInFlight) -> None:
         """Have the next free thread run the job."""

@@ -139,6 +139,18 @@ def test_an_api_that_stops_says_so_to_load_balancers_and_breaks_uploads_and_wait
         serving.communicate()
 
 
+def test_an_api_told_twice_ends_at_once(duly: Duly) -> None:
+    port = free_port()
+    with duly.start("api", "--port", port) as serving:
+        wait_for("the server", lambda: _is_up(port))
+        serving.send_signal(signal.SIGTERM)
+        wait_for("it stops", lambda: _unready(port))
+        serving.terminate()
+        _, talk = serving.communicate(timeout=10)
+    assert (serving.returncode, "Traceback" in talk) == (0, False)
+    assert talk.count("api stopped at once") == 1
+
+
 def _unready(port: int) -> httpx2.Response | None:
     answer = httpx2.get(f"http://127.0.0.1:{port}/readyz")
     return answer if answer.status_code == 503 else None

@@ -13,10 +13,9 @@ from outbox.amqp.connection import connect
 from outbox.amqp.publisher import Publisher
 from outbox.amqp.queue_backoff import QueueBackoff
 from outbox.amqp.queue_depths import Queues
-from outbox.relay import event_store
 from outbox.relay.capacity import Capacity
 from outbox.relay.loop import Relay, _Resources
-from outbox.relay.pipeline import Pipeline
+from outbox.relay.pipeline import Pipeline, open_database
 
 WINDOW = 1000
 
@@ -62,8 +61,8 @@ async def looking(
     relay = Relay(database_url, amqp_url, queues, window=window, patience=timedelta(seconds=30))
     relay._policy._next_sweep = relay._policy._next_measurement = inf
     async with (
-        event_store.connect(database_url) as one,
-        event_store.connect(database_url) as other,
+        open_database(database_url) as one,
+        open_database(database_url) as other,
         connect(amqp_url) as link,
     ):
         capacity = Capacity(window)

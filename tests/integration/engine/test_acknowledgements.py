@@ -7,8 +7,7 @@ import pytest
 
 from outbox.amqp import topology
 from outbox.amqp.messages import Dispatch, decode, encode
-from outbox.worker.broker import Broker
-from outbox.worker.delivery import Delivery, Foreign
+from outbox.worker.broker import Broker, Delivery, Foreign
 from tests.support.engine.rabbit import Rabbit
 from tests.support.wait import wait_for
 

@@ -9,9 +9,9 @@ import pytest
 from outbox.amqp.connection import BrokerConnection, BrokerGone, connect
 from outbox.amqp.publisher import Publisher
 from outbox.amqp.queue_backoff import QueueBackoff
-from outbox.relay import event_store
+from outbox.relay import pipeline
 from outbox.relay.capacity import Capacity
-from outbox.relay.pipeline import Pipeline
+from outbox.relay.pipeline import Pipeline, open_database
 from tests.support.engine.by_hand import ByHand
 from tests.support.engine.rabbit import Rabbit
 
@@ -22,7 +22,7 @@ FULL = 10
 @pytest.fixture(autouse=True)
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     """A batch is full with a few."""
-    monkeypatch.setattr(event_store, "LARGEST_BATCH", FULL)
+    monkeypatch.setattr(pipeline, "LARGEST_BATCH", FULL)
 
 
 def left(by_hand: ByHand) -> int:
@@ -37,8 +37,8 @@ async def moving(
 ) -> AsyncIterator[tuple[Pipeline, BrokerConnection]]:
     """A pipeline with capacity for all there is, and its connection to RabbitMQ."""
     async with (
-        event_store.connect(database_url) as one,
-        event_store.connect(database_url) as other,
+        open_database(database_url) as one,
+        open_database(database_url) as other,
         connect(amqp_url) as link,
     ):
         capacity = Capacity(1000)

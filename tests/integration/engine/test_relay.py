@@ -12,7 +12,7 @@ from outbox import Priority
 from outbox.amqp import messages, queue_depths
 from outbox.amqp.connection import BrokerGone
 from outbox.amqp.publisher import Outcome, Publisher, Sending
-from outbox.relay import event_store, poll_policy, unpublishable
+from outbox.relay import pipeline, poll_policy, unpublishable
 from outbox.relay.loop import Relay
 from outbox.relay.scan_cursor import Event
 from outbox.submission.wake_up import NOTIFY, listen
@@ -275,7 +275,7 @@ def test_what_is_committed_soon_after_a_nudge_needs_none_of_its_own(
     monkeypatch: pytest.MonkeyPatch,
     found_before: int,
 ) -> None:
-    lock = event_store.lock
+    lock = pipeline.lock
     late: list[object] = []
 
     async def submit_another(*given: Any) -> list[Event]:
@@ -286,7 +286,7 @@ def test_what_is_committed_soon_after_a_nudge_needs_none_of_its_own(
 
     for _ in range(found_before):
         by_hand.submit(queue)
-    monkeypatch.setattr(event_store, "lock", submit_another)
+    monkeypatch.setattr(pipeline, "lock", submit_another)
     monkeypatch.setattr(poll_policy, "WAKE_UP_LASTS_SECONDS", 1)
     by_hand.take(NOTIFY)
     wait_for("its message", lambda: rabbit.depth(queue) == found_before + 1)

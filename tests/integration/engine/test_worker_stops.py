@@ -54,6 +54,35 @@ def test_a_worker_that_stops_hands_back_what_it_cannot_finish(line: Line, queue:
     assert line.attempts(job) == []
 
 
+@pytest.mark.parametrize("is_async", [False, True])
+def test_a_worker_that_is_hurried_hands_back_what_runs_at_once(
+    line: Line, queue: str, *, is_async: bool
+) -> None:
+    gate = Gate("a")
+
+    async def wait(_: Note, __: Job) -> None:
+        gate.came.append("a")
+        await asyncio.Event().wait()
+
+    kind = note_kind(queue)
+    line.start_relay(queue)
+    worker = line.start_worker(Actor(kind, wait if is_async else gate), threads=1)
+    job = line.submit(kind(text="a"))
+    wait_for("the job to run", lambda: gate.came)
+    with capture_logs() as logs:
+        stopping = threading.Thread(target=line.stop_worker, args=[worker, timedelta(hours=1)])
+        stopping.start()
+        wait_for("it stops", lambda: [each for each in logs if each["event"] == "worker stopping"])
+        assert line.job(job).state == "running"
+        worker.hurry()
+        stopping.join(10)
+    assert line.job(job).state == "queued"
+    assert line.attempts(job) == []
+    gate.open()
+    (hurried,) = [each for each in logs if each["event"] == "worker stopping at once"]
+    assert hurried["running"] == 1
+
+
 @pytest.mark.parametrize("fails", [False, True])
 def test_an_async_actor_cleans_up_before_its_job_is_handed_back(
     line: Line, queue: str, *, fails: bool
