@@ -6,6 +6,8 @@ PYTHON := $(shell for python in python3.13 python3.12 python3.11 python3; do \
 BIN := .venv/bin
 ARGS :=
 NAME := demo
+# The processes of a test run import the same modules hundreds of times: they compile them once.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help venv demo env down test pooled bench mutants chaos faults matrix check format lock clean python
 

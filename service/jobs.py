@@ -4,7 +4,6 @@ from typing import Any
 
 from outbox import Duly, Work
 from outbox.operations.api_keys import Scope
-from service.documents import check
 from service.settings import settings
 from service.subjects import KINDS, NEW_JOBS, OPEN_TO_CLIENTS, TABLES
 
@@ -14,6 +13,13 @@ def _needed_scope(work: Work[Any]) -> Scope | None:
     return Scope.READ if getattr(work.payload, "attachments", None) else None
 
 
+def _check() -> None:
+    """Only an API or a worker uses the document store: other commands do not import it."""
+    from service.documents import check
+
+    check()
+
+
 duly = Duly(
     KINDS,
     actors="actors:ACTORS",
@@ -21,7 +27,7 @@ duly = Duly(
     needed_scope=_needed_scope,
     examples=NEW_JOBS,
     settings=settings,
-    check=check,
+    check=_check,
     api="service.app:create_app",
     migrations="migrations",
     tables=TABLES,

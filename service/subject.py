@@ -1,12 +1,18 @@
 """What the service has for one subject."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from __future__ import annotations
 
-from fastapi.openapi.models import Example
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from outbox import Kinds
-from service.base import Base
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from fastapi.openapi.models import Example
+
+    from service.base import Base
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,11 @@
 """Example request bodies for the API's documentation. They work as they are."""
 
-from fastapi.openapi.models import Example
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fastapi.openapi.models import Example
 
 NEW_INVOICES: dict[str, Example] = {
     "two lines": {

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from outbox import Work, submit
 from service.mail.kinds import SEND_EMAIL
+from tests.integration.cli.forks import forks
 from tests.support.service import lives
 
 COMMAND = [sys.executable, "-m", "outbox.cli"]
@@ -28,14 +29,7 @@ class Duly:
 
     def __call__(self, *arguments: object, **options: Any) -> subprocess.CompletedProcess[str]:
         """The ended process, with its exit code and what it printed."""
-        given = {"stdin": subprocess.DEVNULL} if "input" not in options else {}
-        return subprocess.run(
-            [*COMMAND, *map(str, arguments)],
-            **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | given | options,
-            env=self.environment,
-            text=True,
-            timeout=60,
-        )
+        return forks().run([*map(str, arguments)], self.environment, **options)
 
     def json(self, *arguments: object, code: int = 0, **options: Any) -> Any:
         """What it prints as JSON, when it ended with this exit code."""
@@ -44,7 +38,7 @@ class Duly:
         return json.loads(done.stdout)
 
     def start(self, *arguments: object, **options: Any) -> subprocess.Popen[str]:
-        """The running process."""
+        """The running process, of an interpreter of its own."""
         return subprocess.Popen(
             [*COMMAND, *map(str, arguments)],
             stdin=subprocess.DEVNULL,

@@ -17,7 +17,9 @@ from tests.integration.cli.conftest import Duly, email
 
 
 @pytest.fixture
-def _worker(sql_now: psycopg.Connection) -> None:
+def _worker(duly: Duly, sql_now: psycopg.Connection) -> None:
+    """A live one: its only heartbeat counts for longer than the test takes."""
+    duly.environment["DULY_WORKER_SILENCE"] = "PT1H"
     queues = json.dumps(KINDS.queues)
     beat = {"name": "w1", "queues": queues, "threads": 8, "tasks": 50}
     sql_now.execute(transitions.RECORD_HEARTBEAT, beat)

@@ -148,12 +148,15 @@ class Line:
 
     def wait_for(self, job_id: UUID, state: str) -> JobRecord:
         """The job once it is in the state."""
+        # All looks take one connection: to connect takes ten times as long as to look.
+        looking = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+        with looking.connect() as connection, Session(connection) as session:
 
-        def job() -> JobRecord | None:
-            found = self.job(job_id)
-            return found if found.state == state else None
+            def job() -> JobRecord | None:
+                found = jobs.get(session, job_id)
+                return found if found and found.state == state else None
 
-        return wait_for(f"job {state}", job)
+            return wait_for(f"job {state}", job)
 
     def stop(self) -> None:
         """Stop all that was started, the last first."""
