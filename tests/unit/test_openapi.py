@@ -13,6 +13,7 @@ from service.app import create_app
 from tests.support.service.serving import settings_for
 
 OPERATIONS = {
+    "add_members",
     "backfill_schedule",
     "cancel_batch",
     "cancel_job",
@@ -53,6 +54,7 @@ OPERATIONS = {
     "resume_schedule",
     "run_schedule",
     "seal_batch",
+    "submit_batch",
     "submit_job",
 }
 """A name that is missing here breaks every client that was generated before."""

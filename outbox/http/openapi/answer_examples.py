@@ -134,6 +134,12 @@ _BATCH_CANCELLED: Answer = {
     "cancelled_at": "2026-01-31T09:00:05Z",
     "links": {"self": f"/v1/batches/{_BATCH_ID}", "jobs": f"/v1/batches/{_BATCH_ID}/jobs"},
 }
+_BATCH_SUBMITTED: Answer = {
+    "id": _BATCH_ID,
+    "state": "open",
+    "job_ids": [_JOB_ID],
+    "links": _BATCH["links"],
+}
 
 _LETTER: Answer = {
     "id": 1042,
@@ -288,6 +294,7 @@ ANSWERS = {
     "BatchShown": _BATCH,
     "BatchPage": page("batches", _BATCH),
     "BatchCancelled": _BATCH_CANCELLED,
+    "BatchSubmitted": _BATCH_SUBMITTED,
     "LetterInFull": _LETTER_IN_FULL,
     "LetterPage": _LETTERS,
     "LetterReplayed": _LETTER_REPLAYED,
