@@ -6,6 +6,7 @@ from fastapi.openapi.models import Example
 from outbox.http.routes import health, index, kinds, problems, queues, workers
 from outbox.http.routes.batches import handlers as batches
 from outbox.http.routes.batches import submit as submit_batch
+from outbox.http.routes.cancellations import handlers as cancellations
 from outbox.http.routes.dead_letters import handlers as dead_letters
 from outbox.http.routes.jobs import handlers as jobs
 from outbox.http.routes.jobs import overdue, reschedule, submit
@@ -24,7 +25,7 @@ def create_router(
         job = new_job(open_kinds)
         router.include_router(submit.create_router(job, needed_scope, examples))
         router.include_router(submit_batch.create_router(open_kinds, job, needed_scope))
-    for module in (jobs, reschedule, overdue, batches, dead_letters):
+    for module in (jobs, reschedule, cancellations, overdue, batches, dead_letters):
         router.include_router(module.router)
     router.include_router(schedules.create_router(open_kinds, needed_scope))
     router.include_router(kinds.create_router(open_kinds))

@@ -1,5 +1,6 @@
 """Who may call what."""
 
+import re
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -34,6 +35,10 @@ ROUTES: list[tuple[str, str, Scope, Any]] = [
     ("GET", f"/v1/jobs/{ID}", Scope.READ, None),
     ("POST", f"/v1/jobs/{ID}/cancel", Scope.OPERATE, None),
     ("POST", f"/v1/jobs/{ID}/reschedule", Scope.OPERATE, {}),
+    ("POST", "/v1/cancellations", Scope.OPERATE, {"all": True}),
+    ("GET", "/v1/cancellations/1", Scope.READ, None),
+    ("GET", "/v1/cancellations/1/jobs", Scope.READ, None),
+    ("POST", "/v1/cancellations/1/continue", Scope.OPERATE, None),
     ("POST", "/v1/batches", Scope.SUBMIT, {"jobs": [NEW_JOBS["a mail"]["value"]]}),
     ("GET", "/v1/batches", Scope.READ, None),
     ("GET", f"/v1/batches/{ID}", Scope.READ, None),
@@ -92,7 +97,7 @@ def test_the_table_above_has_every_route_and_openapi_names_its_scope(settings: S
     paths = create_app(settings).openapi()["paths"]
 
     described = {
-        (method.upper(), path.replace("{letter_id}", "1")): operation["security"]
+        (method.upper(), re.sub("{(letter|cancellation)_id}", "1", path)): operation["security"]
         for path, operations in paths.items()
         if path not in OPEN
         for method, operation in operations.items()
