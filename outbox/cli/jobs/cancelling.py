@@ -107,10 +107,7 @@ def cancel(db: Session, plan: Plan, output: Output) -> None:
     done: dict[UUID, Outcome] = {}
     try:
         for start in range(0, len(plan.ids), PIECE):
-            piece = plan.ids[start : start + PIECE]
-            with db.begin():
-                found = cancellations.cancel(db, piece, by=plan.by, why=plan.why)
-            done |= found
+            done |= _cancel_chunk(db, plan, plan.ids[start : start + PIECE])
             if len(plan.ids) > PIECE:
                 print_message(f"{len(done)} of {len(plan.ids)} ...")
     except KeyboardInterrupt:
@@ -123,6 +120,11 @@ def cancel(db: Session, plan: Plan, output: Output) -> None:
         raise _broken_off(plan, len(done), str(explain(error)), Code.PARTLY) from None
     _show(done, output)
     _check(done)
+
+
+def _cancel_chunk(db: Session, plan: Plan, ids: Sequence[UUID]) -> dict[UUID, Outcome]:
+    with db.begin():
+        return cancellations.cancel(db, ids, by=plan.by, why=plan.why)
 
 
 def _broken_off(plan: Plan, done: int, why: str, code: Code) -> Stop:
