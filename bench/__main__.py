@@ -19,6 +19,8 @@ ALL = (
     "end_to_end",
     "worker",
     "waiting",
+    "waiters",
+    "batch",
     "latency",
     "commits",
     "handler",

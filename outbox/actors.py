@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import BaseModel
 
 from outbox.job import Job
-from outbox.kinds import Kind
+from outbox.kinds import Kind, declare
 
 M = TypeVar("M", bound=BaseModel)
 R_co = TypeVar("R_co", covariant=True)
@@ -54,6 +54,7 @@ class Actors(Mapping[str, Actor[Any, Any]]):
         if len(self._by_kind) != len(given):
             ((kind, _),) = Counter(actor.kind.name for actor in given).most_common(1)
             raise ValueError(f"two actors have the kind {kind!r}")
+        declare(actor.kind for actor in given)
 
     def __getitem__(self, kind: str) -> Actor[Any, Any]:
         return self._by_kind[kind]

@@ -10,7 +10,7 @@ from sqlalchemy import MetaData
 
 from outbox import settings as library
 from outbox.actors import Actors
-from outbox.kinds import Kinds
+from outbox.kinds import Kinds, declare
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -68,6 +68,7 @@ class Duly:
         self.check = check
         self.tables = tables or MetaData()
         self.schedules = _checked(schedules, kinds)
+        declare(kinds.values())
         self._migrations = migrations
         self._actors = actors
         self._api = api

@@ -145,6 +145,22 @@ def _adapter(model: type[M]) -> TypeAdapter[M]:
     return TypeAdapter(model)
 
 
+_declared: dict[str, list[Kind[..., Any]]] = {}
+
+
+def declare(kinds: Iterable[Kind[..., Any]]) -> None:
+    """Note kinds that an app or an actor of this process has."""
+    for kind in kinds:
+        known = _declared.setdefault(kind.name, [])
+        if kind not in known:
+            known.append(kind)
+
+
+def is_declared(kind: Kind[..., Any]) -> bool:
+    """Whether an app or an actor of this process has this kind, or there is neither to ask."""
+    return not _declared or kind in _declared.get(kind.name, ())
+
+
 def _twice(names: Iterable[str]) -> str:
     """The name that most have."""
     return Counter(names).most_common(1)[0][0]

@@ -32,7 +32,7 @@ SINGLE = {
 """Modules, and their commands with the help that `duly --help` shows."""
 GROUPS = {
     "jobs": "Submit, list, show, cancel, reschedule, watch and wait for jobs.",
-    "batches": "List, show, seal and cancel batches, and list their members.",
+    "batches": "Make batches and add to them; list, show, seal and cancel them.",
     "dlq": "List, show, replay and discard dead letters.",
     "schedules": "List, show, create, edit, pause, run and delete schedules.",
     "keys": "Create, list and revoke API keys.",

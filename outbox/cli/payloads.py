@@ -1,4 +1,4 @@
-"""Reads a job's payload from the command line, and validates it."""
+"""Reads jobs and their payloads from the command line, and validates them."""
 
 import sys
 from pathlib import Path
@@ -17,32 +17,49 @@ def work_from(kind: str, payload: str) -> Work[Any]:
 
     Raises Stop with one line for each invalid field.
     """
+    check_kind(kind)
+    return work_of(kind, decode(given(payload, "payload"), "payload"), "payload")
+
+
+def check_kind(kind: str) -> None:
+    """Raises Stop unless the app has this kind."""
     if kind not in kinds():
         raise Stop(f"there is no kind {kind!r}; the kinds are {', '.join(kinds())}", Code.USAGE)
+
+
+def work_of(kind: str, payload: object, name: str) -> Work[Any]:
+    """The work with this payload, whose fields begin with `name` in the Stop that it raises."""
     try:
-        return kinds()[kind].parse(_decode(_read(payload)))
+        return kinds()[kind].parse(payload)
     except ValidationError as error:
-        raise Stop(field_errors(error, lambda field: f"payload.{field}"), Code.USAGE) from None
+        raise Stop(field_errors(error, lambda field: f"{name}.{field}"), Code.USAGE) from None
 
 
-def _read(payload: str) -> bytes:
-    if payload == "-":
+def given(text: str, name: str) -> bytes:
+    """What was given as itself, `@FILE`, or `-` for stdin. Raises Stop."""
+    if text == "-" or text.startswith("@"):
+        return content(text.removeprefix("@"), name)
+    return text.encode(errors="surrogateescape")
+
+
+def content(path: str, name: str) -> bytes:
+    """What is in the file, or in stdin for `-`. Raises Stop."""
+    if path == "-":
         return sys.stdin.buffer.read()
-    if not payload.startswith("@"):
-        return payload.encode(errors="surrogateescape")
     try:
-        return Path(payload[1:]).read_bytes()
+        return Path(path).read_bytes()
     except OSError as error:
-        raise Stop(f"payload: {payload[1:]}: {error.strerror}", Code.USAGE) from None
+        raise Stop(f"{name}: {path}: {error.strerror}", Code.USAGE) from None
 
 
-def _decode(text: bytes) -> Any:
+def decode(text: bytes, name: str) -> Any:
+    """The JSON value, exactly as it was written. Raises Stop with what is wrong, by `name`."""
     try:
         return exact_json.read(text)
     except exact_json.Inexact as error:
-        lines = (f"{'.'.join(['payload', *map(str, path)])}: {why}" for path, why in error.faults)
+        lines = (f"{'.'.join([name, *map(str, path)])}: {why}" for path, why in error.faults)
         raise Stop("\n".join(lines), Code.USAGE) from None
     except (depth.TooDeep, value_count.TooMany) as error:
-        raise Stop(f"payload: {error}", Code.USAGE) from None
+        raise Stop(f"{name}: {error}", Code.USAGE) from None
     except ValueError as error:
-        raise Stop(f"payload is not JSON: {error}", Code.USAGE) from None
+        raise Stop(f"{name} is not JSON: {error}", Code.USAGE) from None

@@ -7,10 +7,13 @@ from uuid import UUID
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
+from outbox.http.requests.database import CONNECTIONS
 from outbox.http.server.shutdown import Shutdown
 from outbox.operations.endings import ended
 
 POLL_SECONDS = 0.2
+AT_ONCE = CONNECTIONS // 2
+"""How many of those who have waited read their jobs at a time."""
 
 
 class EndedJobs:
@@ -18,6 +21,9 @@ class EndedJobs:
 
     Who waits holds no connection, and while nobody waits nothing is looked for. While Postgres does
     not answer, they wait on. Use it in the process's event loop only.
+
+    When many jobs end at once, who has waited takes `turns` to look at them: all together would
+    want more connections than there are, and most would be refused.
     """
 
     def __init__(self, engine: AsyncEngine, shutdown: Shutdown) -> None:
@@ -26,6 +32,7 @@ class EndedJobs:
         self._shutdown = shutdown
         self._awaited: dict[asyncio.Future[None], UUID] = {}
         self._polling: asyncio.Task[None] | None = None
+        self.turns = asyncio.Semaphore(AT_ONCE)
 
     async def wait(self, job_id: UUID) -> None:
         """Return once the job has ended or is not there, or as soon as the process is to stop.

@@ -8,8 +8,9 @@ For other acts, call `record`.
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import ColumnElement, func, insert, select
+from sqlalchemy import ColumnElement, Select, func, insert, select
 from sqlalchemy.orm import Session
 
 from outbox.store.schema import acts as table
@@ -90,14 +91,23 @@ def get(session: Session, act_id: int) -> Act | None:
     return Act(**row) if row else None
 
 
+def get_summary(session: Session, act_id: int) -> Act | None:
+    """The act as `find` returns it, or None."""
+    row = session.execute(_brief().where(table.c.id == act_id)).mappings().first()
+    return Act(**row) if row else None
+
+
 def find(
     session: Session, wanted: ActFilter, *, limit: int = 50, before: int | None = None
 ) -> list[Act]:
     """The newest acts first, from those with an id below `before`."""
-    others = [column for column in table.c if column is not table.c.about]
-    first = table.c.about[1:SHOWN_THINGS].label("about")
-    query = select(*others, first, func.cardinality(table.c.about).label("things"))
-    query = query.where(*wanted.conditions()).order_by(table.c.id.desc()).limit(limit)
+    query = _brief().where(*wanted.conditions()).order_by(table.c.id.desc()).limit(limit)
     if before is not None:
         query = query.where(table.c.id < before)
     return [Act(**row) for row in session.execute(query).mappings()]
+
+
+def _brief() -> Select[Any]:
+    others = [column for column in table.c if column is not table.c.about]
+    first = table.c.about[1:SHOWN_THINGS].label("about")
+    return select(*others, first, func.cardinality(table.c.about).label("things"))

@@ -91,6 +91,16 @@ def get(session: Session, batch_id: UUID) -> BatchRecord | None:
     return _first(session, table.c.id == batch_id)
 
 
+def hold(session: Session, batch_id: UUID, *, to_seal: bool = False) -> BatchRecord | None:
+    """The batch, or None. Until the caller's transaction ends, nobody seals, settles or cancels it.
+
+    Whoever is going to seal it waits for others that hold it.
+    """
+    query = _columns(table).where(table.c.id == batch_id).with_for_update(read=not to_seal)
+    row = session.execute(query).mappings().first()
+    return _record(row) if row else None
+
+
 def get_of(session: Session, job_id: UUID) -> BatchRecord | None:
     """The batch that the job is a callback of, or else a member of, or None.
 

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
 from uuid_utils.compat import uuid7
 
-from outbox.kinds import Work
+from outbox.kinds import Work, is_declared
 from outbox.submission.pending import Row, add
 from outbox.submission.submit import BATCH, PARENT
 from outbox.values.storable import storable, storable_json
@@ -52,7 +52,9 @@ def batch(
     `seal=False`, `seal_batch` has to do that later; no batch settles before. A block that raises
     seals nothing: roll its transaction back.
 
-    Raises what `submit` raises for callbacks and texts that cannot be stored.
+    Raises what `submit` raises for callbacks and texts that cannot be stored, TypeError for a
+    callback that no kind has made, and ValueError for one of a kind that neither the app nor an
+    actor of this process has: nobody waits for a callback, and its mistake would show late.
     """
     group = Batch(uuid7())
     own = _sync(session)
@@ -116,7 +118,11 @@ def _callback(work: Work[Any] | None) -> str | None:
     """What the relay makes the callback's job from, as JSON; the payload as it was written."""
     if work is None:
         return None
+    if not isinstance(work, Work):
+        raise TypeError(f"a kind makes what follows, KIND(...): not {type(work).__name__}")
     kind = work.kind
+    if not is_declared(kind):
+        raise ValueError(f"{kind.name} is no kind of this app: no worker would know what follows")
     job = {"kind": kind.name, "queue": kind.queue, "priority": int(kind.priority)}
     rest = to_json(job | {"budget": kind.retry.attempts}, ensure_ascii=True).decode()
     return f'{rest[:-1]},"payload":{storable_json(work.to_json())}}}'

@@ -13,9 +13,12 @@ from service.app import create_app
 from tests.support.service.serving import settings_for
 
 OPERATIONS = {
+    "add_members",
     "backfill_schedule",
     "cancel_batch",
     "cancel_job",
+    "continue_cancellation",
+    "create_cancellation",
     "create_invoice",
     "create_schedule",
     "create_webhook_endpoint",
@@ -26,6 +29,7 @@ OPERATIONS = {
     "enable_webhook_endpoint",
     "explain_problem",
     "get_batch",
+    "get_cancellation",
     "get_dead_letter",
     "get_index",
     "get_invoice",
@@ -38,6 +42,7 @@ OPERATIONS = {
     "list_dead_letters",
     "list_invoices",
     "list_jobs",
+    "list_jobs_to_cancel",
     "list_kinds",
     "list_members",
     "list_overdue_jobs",
@@ -53,6 +58,7 @@ OPERATIONS = {
     "resume_schedule",
     "run_schedule",
     "seal_batch",
+    "submit_batch",
     "submit_job",
 }
 """A name that is missing here breaks every client that was generated before."""

@@ -1,24 +1,28 @@
-"""`duly batches`: list, show, seal and cancel batches, and list their members."""
+"""`duly batches`: make batches and add to them; list, show, seal and cancel them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import typer
+from sqlalchemy.orm import Session
 
+from outbox import add_to_batch, batch, submit
 from outbox.cli.database import session
 from outbox.cli.errors import Code, Stop
+from outbox.cli.jobs.lines import callback, jobs_in
 from outbox.cli.person import ByOption, WhyOption
 from outbox.cli.terminal.output import Output, OutputOption, print_message, show, show_rows
 from outbox.cli.terminal.pages import print_continuation
 from outbox.cli.terminal.views import job_view
-from outbox.operations import batches, jobs
+from outbox.operations import acts, batches, jobs
 from outbox.operations.batches import BatchFilter, BatchRecord
 from outbox.operations.jobs import JobFilter
 from outbox.store.records import fields
+from outbox.submission.batch import seal_batch as seal_with_commit
 
 commands = typer.Typer(
-    help="List, show, seal and cancel batches, and list their members.", no_args_is_help=True
+    help="Make batches and add to them; list, show, seal and cancel them.", no_args_is_help=True
 )
 
 COLUMNS = ("id", "state", "generation", "members", "open", "succeeded", "dead", "cancelled")
@@ -27,6 +31,10 @@ SPARE = ("generation", "cancelled", "succeeded")
 MEMBER_COLUMNS = ("id", "kind", "queue", "state", "attempt", "run_at")
 MEMBER_SPARE = ("run_at", "queue")
 
+CallbackOption = Annotated[
+    str | None,
+    typer.Option(metavar="JSON", help="A job that follows: its kind and payload, or @FILE."),
+]
 BatchId = Annotated[UUID, typer.Argument(metavar="ID", help="The batch's id.")]
 LimitOption = Annotated[
     int, typer.Option("--limit", min=1, max=jobs.LARGEST_PAGE, metavar="N", help="Page size.")
@@ -34,6 +42,68 @@ LimitOption = Annotated[
 AfterOption = Annotated[
     UUID | None, typer.Option("--after", metavar="ID", help="Continue after this one.")
 ]
+
+
+@commands.command("create")
+def create_batch(
+    source: Annotated[
+        str | None,
+        typer.Argument(metavar="FILE", help="Its jobs as JSON lines, or - for stdin."),
+    ] = None,
+    *,
+    on_success: CallbackOption = None,
+    on_settled: CallbackOption = None,
+    on_first_death: CallbackOption = None,
+    subject: Annotated[str | None, typer.Option(help="What it is about.")] = None,
+    stays_open: Annotated[
+        bool, typer.Option("--open", help="Do not seal it: jobs are added later.")
+    ] = False,
+    by: ByOption,
+    why: WhyOption = None,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Make a batch of jobs, all in one transaction, and print its id."""
+    members = jobs_in(source, by) if source else []
+    if not (members or stays_open):
+        raise Stop("a batch of no jobs: give a FILE that has some, or --open", Code.USAGE)
+    then = {
+        "on_success": callback(on_success, "--on-success"),
+        "on_settled": callback(on_settled, "--on-settled"),
+        "on_first_death": callback(on_first_death, "--on-first-death"),
+    }
+    with session() as db, db.begin():
+        with batch(db, **then, subject=subject, by=by, seal=not stays_open) as group:
+            ids = [submit(db, work, **options).id for work, options in members]
+        _record(db, "create-batch", group.id, ids, by, why)
+    _show_submitted(group.id, ids, output, sealed=not stays_open)
+
+
+@commands.command("add")
+def add_members(
+    batch_id: BatchId,
+    source: Annotated[str, typer.Argument(metavar="FILE", help="JSON lines, or - for stdin.")],
+    *,
+    seal: Annotated[bool, typer.Option("--seal", help="These are the last: seal it.")] = False,
+    by: ByOption,
+    why: WhyOption = None,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Add jobs to a batch that is not sealed, all in one transaction."""
+    members = jobs_in(source, by)
+    if not (members or seal):
+        raise Stop("no jobs to add", Code.USAGE)
+    with session() as db, db.begin():
+        held = _found(batches.hold(db, batch_id, to_seal=seal), batch_id)
+        if held.state != "growing":
+            raise Stop(f"nothing added: the batch is {held.state}")
+        with add_to_batch(db, batch_id):
+            ids = [submit(db, work, **options).id for work, options in members]
+        if seal:
+            seal_with_commit(db, batch_id)
+        _record(db, "add-to-batch", batch_id, ids, by, why)
+        if seal:
+            acts.record(db, "seal-batch", [f"batch:{batch_id}"], who=by, why=why)
+    _show_submitted(batch_id, ids, output, sealed=seal)
 
 
 @commands.command("list")
@@ -96,8 +166,23 @@ def seal_batch(batch_id: BatchId, *, by: ByOption, why: WhyOption = None) -> Non
 
 @commands.command("cancel")
 def cancel_batch(batch_id: BatchId, *, by: ByOption, why: WhyOption = None) -> None:
-    """Cancel what has not ended of a batch. Running jobs go on, but are not run again."""
+    """Cancel what has not ended of a batch. The actors of running jobs are interrupted."""
     _act(batches.cancel, batch_id, "is being cancelled", by, why)
+
+
+def _record(
+    db: Session, act: str, batch_id: UUID, ids: Sequence[UUID], by: str, why: str | None
+) -> None:
+    about = [f"batch:{batch_id}", *(f"job:{each}" for each in ids)]
+    acts.record(db, act, about, who=by, why=why)
+
+
+def _show_submitted(batch_id: UUID, ids: Sequence[UUID], output: Output, *, sealed: bool) -> None:
+    if output is not Output.TABLE:
+        show({"id": batch_id, "state": "open" if sealed else "growing", "job_ids": ids}, output)
+        return
+    typer.echo(batch_id)
+    print_message(f"{len(ids):,} jobs submitted; the batch {'is sealed' if sealed else 'grows'}")
 
 
 def _act(act: Callable[..., bool], batch_id: UUID, done: str, by: str, why: str | None) -> None:

@@ -11,6 +11,7 @@ from outbox.cli.database import session
 from outbox.cli.errors import Code, Stop
 from outbox.cli.jobs import cancelling
 from outbox.cli.jobs.options import (
+    ContinueOption,
     KindOption,
     ParentOption,
     QueueOption,
@@ -177,6 +178,7 @@ def cancel_jobs(
     limit: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="At most this many, newest first.")
     ] = None,
+    continued: ContinueOption = None,
     dry_run: DryRunOption = False,
     yes: YesOption = False,
     by: ByOption,
@@ -185,15 +187,20 @@ def cancel_jobs(
 ) -> None:
     """Cancel queued jobs at once. The actors of running jobs are interrupted within a second."""
     ids, wanted = job_ids or [], JobFilter(state, kind, queue, subject, since, until, parent)
-    cancelling.check_selection(ids, wanted, limit, everything=everything)
+    cancelling.check_selection(ids, wanted, limit, continued, everything=everything)
     with session() as db:
-        found = ids or cancelling.find(db, wanted, limit)
+        if continued:
+            plan = cancelling.resume(db, continued, by, why)
+        else:
+            plan = cancelling.Plan(ids or cancelling.find(db, wanted, limit), by, why)
         if dry_run:
-            cancelling.preview(db, found, output)
+            cancelling.preview(db, plan.ids, output)
             return
-        if not (ids or yes):
-            confirm("cancel", len(found), "jobs")
-        cancelling.cancel(db, found, output, by=by, why=why)
+        if not (ids or continued):
+            if not yes:
+                confirm("cancel", len(plan.ids), "jobs")
+            plan = cancelling.record(db, plan)
+        cancelling.cancel(db, plan, output)
 
 
 @commands.command("reschedule")

@@ -1,4 +1,5 @@
-"""Waits for jobs and cancels them, for `duly jobs`.
+"""Reads jobs, waits for them and cancels them, for `duly jobs` and `duly batches`.
 
-Read options (those that select jobs), cancelling (finds, confirms, acts), then waiting.
+Read lines (jobs as JSON lines); options (those that select jobs), cancelling (finds, confirms,
+acts), then waiting.
 """

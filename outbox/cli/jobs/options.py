@@ -6,6 +6,7 @@ from uuid import UUID
 
 import typer
 
+from outbox.cli.terminal.ids import row_id
 from outbox.cli.terminal.times import since as parse_since
 
 KindOption = Annotated[str | None, typer.Option("--kind", help="Only jobs of this kind.")]
@@ -32,4 +33,13 @@ UntilOption = Annotated[
 ParentOption = Annotated[
     UUID | None,
     typer.Option("--parent", metavar="ID", help="Only jobs that this job submitted."),
+]
+ContinueOption = Annotated[
+    int | None,
+    typer.Option(
+        "--continue",
+        metavar="ACT",
+        parser=row_id,
+        help="Finish an interrupted command: cancel the rest of its jobs.",
+    ),
 ]

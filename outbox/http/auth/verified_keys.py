@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import time
+from contextvars import Context
 
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
@@ -21,6 +22,7 @@ class VerifiedKeys:
         # Without a transaction a lookup is one round trip, and then the connection is free again.
         self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
         self._cache: dict[bytes, tuple[Caller, float]] = {}
+        self._looking: dict[bytes, asyncio.Task[Caller | None]] = {}
 
     async def caller(self, key: str) -> Caller | None:
         """Who holds the key, or None if it is not valid.
@@ -33,7 +35,25 @@ class VerifiedKeys:
         cached = self._cache.get(digest)
         if cached is not None and now < cached[1]:
             return cached[0]
-        caller = await self._look_up(key)
+        # What another request has begun to look up is waited for, so that however many come at once
+        # take one connection. If that finds none, the key may have been made since.
+        if (begun := self._looking.get(digest)) and (found := await asyncio.shield(begun)):
+            return found
+        return await asyncio.shield(self._begin(digest, key, now))
+
+    def _begin(self, digest: bytes, key: str, now: float) -> asyncio.Task[Caller | None]:
+        """Look the key up in a task, which goes on if the request that asked for it is gone."""
+        looking = asyncio.create_task(self._remember(digest, key, now), context=Context())
+        looking.add_done_callback(lambda task: task.cancelled() or task.exception())
+        self._looking[digest] = looking
+        return looking
+
+    async def _remember(self, digest: bytes, key: str, now: float) -> Caller | None:
+        try:
+            caller = await self._look_up(key)
+        finally:
+            if self._looking.get(digest) is asyncio.current_task():
+                del self._looking[digest]
         if caller is not None:
             self._cache = {each: kept for each, kept in self._cache.items() if now < kept[1]}
             self._cache[digest] = (caller, now + REMEMBERED_SECONDS)

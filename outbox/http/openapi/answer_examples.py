@@ -90,6 +90,31 @@ _ATTEMPT: Answer = {
 _JOB_IN_FULL: Answer = {**_JOB, "attempts": [_ATTEMPT]}
 _JOBS: Answer = page("jobs", _JOB)
 
+_JOB_LISTED: Answer = {
+    "id": _JOB_ID,
+    "outcome": "cancelled",
+    "links": {"self": f"/v1/jobs/{_JOB_ID}"},
+}
+_CANCELLATION_LINKS: Answer = {
+    "self": "/v1/cancellations/1207",
+    "jobs": "/v1/cancellations/1207/jobs",
+    "continue": "/v1/cancellations/1207/continue",
+}
+_CANCELLATION: Answer = {
+    "id": 1207,
+    "created_at": "2026-01-31T09:00:00Z",
+    "created_by": "ops (0f1e2d3c4b5a)",
+    "why": "ordered twice",
+    "jobs": 1200,
+    "open": 700,
+    "cancelled": 498,
+    "asked": 1,
+    "ended": 1,
+    "unknown": 0,
+    "links": _CANCELLATION_LINKS,
+}
+_JOBS_CANCELLED: Answer = {"id": 1207, "jobs": [_JOB_LISTED], "links": _CANCELLATION_LINKS}
+
 _OVERDUE_JOBS: Answer = {
     "overdue_jobs": [
         {
@@ -133,6 +158,12 @@ _BATCH_CANCELLED: Answer = {
     "state": "cancelling",
     "cancelled_at": "2026-01-31T09:00:05Z",
     "links": {"self": f"/v1/batches/{_BATCH_ID}", "jobs": f"/v1/batches/{_BATCH_ID}/jobs"},
+}
+_BATCH_SUBMITTED: Answer = {
+    "id": _BATCH_ID,
+    "state": "open",
+    "job_ids": [_JOB_ID],
+    "links": _BATCH["links"],
 }
 
 _LETTER: Answer = {
@@ -284,10 +315,14 @@ ANSWERS = {
     "JobRescheduled": _JOB_RESCHEDULED,
     "JobInFull": _JOB_IN_FULL,
     "JobPage": _JOBS,
+    "CancellationShown": _CANCELLATION,
+    "JobsListed": page("jobs", _JOB_LISTED),
+    "JobsCancelled": _JOBS_CANCELLED,
     "OverdueJobs": _OVERDUE_JOBS,
     "BatchShown": _BATCH,
     "BatchPage": page("batches", _BATCH),
     "BatchCancelled": _BATCH_CANCELLED,
+    "BatchSubmitted": _BATCH_SUBMITTED,
     "LetterInFull": _LETTER_IN_FULL,
     "LetterPage": _LETTERS,
     "LetterReplayed": _LETTER_REPLAYED,

@@ -1,8 +1,8 @@
 """Has a request wait until a job has ended, without a connection to Postgres."""
 
 import asyncio
-from collections.abc import Coroutine
-from contextlib import suppress
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager, suppress
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -24,18 +24,25 @@ Wait = Annotated[
 ]
 
 
-async def wait_until_ended(
+@asynccontextmanager
+async def after_end(
     request: Request, ended_jobs: EndedJobs, job_id: UUID, seconds: int
-) -> None:
-    """Return once the job has ended or is not there, or the time is over.
+) -> AsyncIterator[None]:
+    """Enter once the job has ended or is not there, or the time is over: at once for 0 seconds.
 
-    Returns earlier if the client goes away or the process is to stop. The request may take so much
-    longer than others. Call it before the first statement: until then the request's transaction
-    has no connection.
+    Enters earlier if the client goes away or the process is to stop. The request may take so much
+    longer than others. Enter before the first statement: until then the request's transaction has
+    no connection. However many have waited, only a few are in the block at a time, so that
+    connections are left for other requests.
     """
+    if not seconds:
+        yield
+        return
     limit: asyncio.Timeout = request.state.time_limit
     limit.reschedule((limit.when() or 0) + seconds)
     await _first_of(seconds, ended_jobs.wait(job_id), _disconnect(request))
+    async with ended_jobs.turns:
+        yield
 
 
 async def _disconnect(request: Request) -> None:

@@ -412,13 +412,13 @@ def test_cancel_by_a_filter_acts_on_exactly_what_has_not_ended(
     assert sql_now.execute(states, [many]).fetchall() == [
         ("running", why), ("cancelled", why), ("cancelled", why),
     ]  # fmt: skip
-    acts = sql_now.execute("SELECT who, why, cardinality(about) FROM duly.acts").fetchall()
-    assert acts == [("ann", why, 3)]
+    acts = sql_now.execute("SELECT act, who, why, cardinality(about) FROM duly.acts").fetchall()
+    assert acts == [("cancel-plan", "ann", why, 3), ("cancel", "ann", why, 3)]
     assert duly.json("jobs", "show", job)["state"] == "queued"
 
 
 def test_cancel_needs_a_clear_selection(duly: Duly, job: UUID) -> None:
-    for options in ((), ("--queue", ""), (job, "--all")):
+    for options in ((), ("--queue", ""), (job, "--all"), ("--continue", "1", "--all")):
         assert duly("jobs", "cancel", *options, "--yes").returncode == 2
     assert duly("jobs", "cancel", "--queue", "other", "--yes").returncode == 3
     assert duly.json("jobs", "cancel", "--all", "--limit", "1", "--yes") == [

@@ -1,14 +1,18 @@
 """Who may call what."""
 
+import re
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import httpx2
+import psycopg
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Engine, event, text
 from sqlalchemy.orm import Session
 
+from outbox.http.requests.database import CONNECTIONS
 from outbox.operations import api_keys
 from outbox.operations.api_keys import Scope
 from service.app import create_app
@@ -17,6 +21,8 @@ from service.settings import Settings
 from service.subjects import NEW_JOBS
 from service.webhooks.examples import NEW_ENDPOINTS
 from tests.integration.http.conftest import MakeClient
+from tests.support.engine.by_hand import WAITING
+from tests.support.wait import wait_for
 
 ID = UUID("01234567-89ab-7cde-8f01-23456789abcd")
 OPEN = {"/healthz", "/readyz", "/v1", "/problems", "/problems/{name}"}
@@ -34,9 +40,15 @@ ROUTES: list[tuple[str, str, Scope, Any]] = [
     ("GET", f"/v1/jobs/{ID}", Scope.READ, None),
     ("POST", f"/v1/jobs/{ID}/cancel", Scope.OPERATE, None),
     ("POST", f"/v1/jobs/{ID}/reschedule", Scope.OPERATE, {}),
+    ("POST", "/v1/cancellations", Scope.OPERATE, {"all": True}),
+    ("GET", "/v1/cancellations/1", Scope.READ, None),
+    ("GET", "/v1/cancellations/1/jobs", Scope.READ, None),
+    ("POST", "/v1/cancellations/1/continue", Scope.OPERATE, None),
+    ("POST", "/v1/batches", Scope.SUBMIT, {"jobs": [NEW_JOBS["a mail"]["value"]]}),
     ("GET", "/v1/batches", Scope.READ, None),
     ("GET", f"/v1/batches/{ID}", Scope.READ, None),
     ("GET", f"/v1/batches/{ID}/jobs", Scope.READ, None),
+    ("POST", f"/v1/batches/{ID}/jobs", Scope.SUBMIT, {"jobs": []}),
     ("POST", f"/v1/batches/{ID}/seal", Scope.OPERATE, None),
     ("POST", f"/v1/batches/{ID}/cancel", Scope.OPERATE, None),
     ("GET", "/v1/schedules", Scope.READ, None),
@@ -90,7 +102,7 @@ def test_the_table_above_has_every_route_and_openapi_names_its_scope(settings: S
     paths = create_app(settings).openapi()["paths"]
 
     described = {
-        (method.upper(), path.replace("{letter_id}", "1")): operation["security"]
+        (method.upper(), re.sub("{(letter|cancellation)_id}", "1", path)): operation["security"]
         for path, operations in paths.items()
         if path not in OPEN
         for method, operation in operations.items()
@@ -117,6 +129,26 @@ def test_no_valid_key_no_answer(lasting_client: httpx2.Client, authorization: st
     answer = httpx2.get(f"{lasting_client.base_url}/v1/jobs", headers=header)
 
     assert (answer.status_code, answer.json()["type"]) == (401, "/problems/unauthenticated")
+
+
+def test_many_requests_at_once_look_a_key_up_once(
+    client: httpx2.Client, database_url: str, sql_now: psycopg.Connection
+) -> None:
+    lookups: list[str] = []
+
+    def note(_: object, __: object, statement: str, *___: object) -> None:
+        if "FROM duly.api_keys" in statement:
+            lookups.append(statement)
+
+    event.listen(Engine, "before_cursor_execute", note)
+    with psycopg.connect(database_url) as other, ThreadPoolExecutor(2 * CONNECTIONS) as threads:
+        other.execute("LOCK TABLE duly.api_keys")
+        asked = [threads.submit(client.get, "/v1/jobs") for _ in range(2 * CONNECTIONS)]
+        wait_for("the key to be looked up", lambda: sql_now.execute(WAITING).fetchone())
+        other.commit()
+        assert {each.result().status_code for each in asked} == {200}
+    event.remove(Engine, "before_cursor_execute", note)
+    assert len(lookups) == 1
 
 
 def test_a_wrong_secret_an_expired_and_a_revoked_key_are_refused(

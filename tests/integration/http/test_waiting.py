@@ -13,12 +13,13 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import Engine, event
 
-from outbox.http.ended_jobs import POLL_SECONDS
+from outbox.http.ended_jobs import AT_ONCE, POLL_SECONDS
 from outbox.http.requests import transaction
 from outbox.http.requests.database import CONNECTIONS
 from service.app import create_app
 from service.settings import Settings
 from service.subjects import NEW_JOBS
+from tests.support.engine.by_hand import WAITING
 from tests.support.service import lives
 from tests.support.service.serving import serve_app
 from tests.support.wait import wait_for
@@ -113,6 +114,24 @@ def test_who_waits_holds_no_connection_and_all_are_looked_for_together(
         assert {each.result()[0]["state"] for each in waiting} == {"succeeded"}
     times = [at for at, _ in looks]
     assert all(b - a >= POLL_SECONDS for a, b in pairwise(times))
+
+
+def test_many_whose_jobs_end_at_once_leave_connections_for_others(
+    client: httpx2.Client, database_url: str, looks: list[Any], sql_now: psycopg.Connection
+) -> None:
+    ids = [submitted(client) for _ in range(2 * CONNECTIONS)]
+    with (
+        psycopg.connect(database_url) as other,
+        ThreadPoolExecutor(len(ids)) as threads,
+    ):
+        waits = [threads.submit(client.get, f"/v1/jobs/{each}?wait=20") for each in ids]
+        wait_for("all to be looked for", lambda: looks and len(looks[-1][1]) == len(ids))
+        other.execute("LOCK TABLE duly.attempts")
+        sql_now.execute("UPDATE duly.jobs SET state = 'cancelled', finished_at = now()")
+        wait_for("some to read", lambda: len(sql_now.execute(WAITING).fetchall()) >= AT_ONCE)
+        assert client.get("/v1/jobs?limit=1").status_code == 200
+        other.commit()
+        assert {each.result().status_code for each in waits} == {200}
 
 
 def test_a_client_that_went_away_is_forgotten(

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
-from outbox import Actor, Actors, Job, Kind, Kinds, Retry, Work, event_log, submit
+from outbox import Actor, Actors, Duly, Job, Kind, Kinds, Retry, Work, event_log, submit
 from outbox.maintenance.batch_folder import BatchFolder
 from outbox.maintenance.dead_letter_collector import DeadLetterCollector
 from outbox.maintenance.expirer import Expirer
@@ -38,8 +38,10 @@ class Note(BaseModel):
 
 
 def note_kind(queue: str, name: str = "test.note", **options: Any) -> Kind[..., Note]:
-    """A kind on the queue; it is retried at once, unless told otherwise."""
-    return Kind(name, Note, queue=queue, **({"retry": AT_ONCE} | options))
+    """A kind of an app, on the queue; it is retried at once, unless told otherwise."""
+    kind = Kind(name, Note, queue=queue, **({"retry": AT_ONCE} | options))
+    Duly(Kinds(kind), Actors([]))
+    return kind
 
 
 def do_nothing(_payload: BaseModel, _job: Job) -> None:

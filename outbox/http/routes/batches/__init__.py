@@ -1,4 +1,4 @@
-"""The routes for batches: handlers, and the schemas of what they answer.
+"""The routes for batches: handlers, and the schemas of what they take and answer.
 
-Read schemas, then handlers.
+Read submit, new_batch; schemas, then handlers.
 """

@@ -1,6 +1,8 @@
 """Batches as the API shows them."""
 
+from collections.abc import Sequence
 from datetime import datetime
+from typing import Literal
 from uuid import UUID
 
 from pydantic import BaseModel, Field
@@ -47,7 +49,7 @@ class BatchShown(BaseModel):
     @classmethod
     def of(cls, batch: BatchRecord) -> "BatchShown":
         """The batch as clients see it."""
-        derived = {"state": batch.state, "open": batch.open, "links": _links(batch)}
+        derived = {"state": batch.state, "open": batch.open, "links": _links(batch.id, batch.state)}
         return cls.model_validate(fields(batch) | derived)
 
 
@@ -58,11 +60,34 @@ class BatchPage(BaseModel):
     next_cursor: str | None
 
 
-def _links(batch: BatchRecord) -> dict[str, str]:
-    path = with_base_path(f"/v1/batches/{batch.id}")
+class BatchSubmitted(BaseModel):
+    """A batch that jobs were submitted to.
+
+    `job_ids` are their ids, in their order.
+    """
+
+    id: UUID
+    state: Literal["growing", "open"]
+    job_ids: list[UUID]
+    links: dict[str, str]
+
+    @classmethod
+    def of(cls, batch_id: UUID, job_ids: Sequence[UUID], *, sealed: bool) -> "BatchSubmitted":
+        """The batch, as it is once the transaction has committed."""
+        state: Literal["growing", "open"] = "open" if sealed else "growing"
+        return cls(id=batch_id, state=state, job_ids=list(job_ids), links=_links(batch_id, state))
+
+
+def batch_path(batch_id: UUID) -> str:
+    """The path of the batch."""
+    return with_base_path(f"/v1/batches/{batch_id}")
+
+
+def _links(batch_id: UUID, state: State) -> dict[str, str]:
+    path = batch_path(batch_id)
     links = {"self": path, "jobs": f"{path}/jobs"}
-    if batch.state == "growing":
+    if state == "growing":
         links["seal"] = f"{path}/seal"
-    if batch.state in ("growing", "open"):
+    if state in ("growing", "open"):
         links["cancel"] = f"{path}/cancel"
     return links

@@ -1,4 +1,4 @@
 """Jobs: their handlers, and the schemas of what these take and return.
 
-Reading order: submit, new_job; handlers, schemas; reschedule, overdue.
+Reading order: submit, new_job, open_work; handlers, schemas; reschedule, overdue.
 """

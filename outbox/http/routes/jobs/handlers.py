@@ -15,7 +15,7 @@ from outbox.http.problems.problem import ANY_REQUEST, POST_REQUEST, Problem
 from outbox.http.requests.database import Tx
 from outbox.http.requests.strict_json import QueryText
 from outbox.http.requests.transaction import TransactionalRoute
-from outbox.http.requests.waiting import Wait, wait_until_ended
+from outbox.http.requests.waiting import Wait, after_end
 from outbox.http.routes import cursors
 from outbox.http.routes.cursors import Cursor, Limit
 from outbox.http.routes.jobs.schemas import JobInFull, JobPage, JobShown
@@ -88,11 +88,10 @@ async def get_job(
     many seconds with the job as it is then. It may come earlier, when the service is stopping: ask
     again.
     """
-    if wait:
-        await wait_until_ended(request, platform.ended_jobs, job_id, wait)
-    job = await find_job(tx, job_id)
-    await record_look(tx, by, [f"job:{job_id}"], why)
-    attempts = await tx.run_sync(jobs.attempts, job_id)
+    async with after_end(request, platform.ended_jobs, job_id, wait):
+        job = await find_job(tx, job_id)
+        await record_look(tx, by, [f"job:{job_id}"], why)
+        attempts = await tx.run_sync(jobs.attempts, job_id)
     return JobInFull.of_attempts(job, attempts, platform.kinds, by)
 
 

@@ -11,9 +11,9 @@ from outbox.http.openapi.response_docs import problem_docs, success_doc
 from outbox.http.problems.problem import ANY_REQUEST, POST_REQUEST
 from outbox.http.requests.database import Tx
 from outbox.http.requests.transaction import TransactionalRoute
-from outbox.http.routes.jobs.new_job import AnyNewJob, new_job
+from outbox.http.routes.jobs.new_job import AnyNewJob
 from outbox.http.routes.jobs.schemas import JobSummary, job_path
-from outbox.kinds import Kinds, Work
+from outbox.kinds import Work
 from outbox.operations.api_keys import Scope
 from outbox.submission.submit import submit
 
@@ -22,9 +22,9 @@ NeededScope = Callable[[Work[Any]], Scope | None]
 
 
 def create_router(
-    kinds: Kinds, needed_scope: NeededScope, examples: dict[str, Example]
+    model: type[AnyNewJob], needed_scope: NeededScope, examples: dict[str, Example]
 ) -> APIRouter:
-    """A router whose only handler submits jobs of these kinds."""
+    """A router whose only handler submits jobs of this model."""
     router = APIRouter(
         prefix="/v1/jobs",
         tags=["Jobs"],
@@ -54,16 +54,9 @@ def create_router(
         work = new.work()
         if (scope := needed_scope(work)) is not None:
             require_scope(by, scope)
-        job = submit(
-            tx,
-            work,
-            run_at=new.future_run_at(),
-            expires_at=new.future_expires_at(),
-            priority=new.level(),
-            by=str(by),
-        )
+        job = submit(tx, work, **new.options(str(by)))
         response.headers.update({"Location": job_path(job.id), "Retry-After": "1"})
         return JobSummary.brief(job)
 
-    submit_job.__annotations__["new"] = Annotated[new_job(kinds), Body(openapi_examples=examples)]
+    submit_job.__annotations__["new"] = Annotated[model, Body(openapi_examples=examples)]
     return router
