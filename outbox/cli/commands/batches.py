@@ -96,7 +96,7 @@ def seal_batch(batch_id: BatchId, *, by: ByOption, why: WhyOption = None) -> Non
 
 @commands.command("cancel")
 def cancel_batch(batch_id: BatchId, *, by: ByOption, why: WhyOption = None) -> None:
-    """Cancel what has not ended of a batch. Running jobs go on, but are not run again."""
+    """Cancel what has not ended of a batch. Running jobs are asked to stop."""
     _act(batches.cancel, batch_id, "is being cancelled", by, why)
 
 
