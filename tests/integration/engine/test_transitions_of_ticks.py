@@ -116,6 +116,18 @@ def test_a_skip_is_fenced(timetable: Timetable, by_hand: ByHand) -> None:
     assert timetable.jobs() == 0
 
 
+def test_a_tick_on_record_is_not_skipped_where_it_is_due_again(
+    timetable: Timetable, by_hand: ByHand
+) -> None:
+    timetable.create(NOTE(), **ALL)
+    timetable.go_back(1)
+    timetable.poll()
+    due = timetable.go_back(1)
+    asked = {"name": NAME, "version": 1, "next_due_at": due + HOUR, "why": "late"}
+    assert by_hand.take(transitions.SKIP_TICKS, **asked, due_at=[due]) == [{"due_at": None}]
+    assert timetable.outcomes() == ["made"]
+
+
 def test_missed_ticks_are_listed_with_why(timetable: Timetable) -> None:
     heard: list[TickMade | TickSkipped] = []
     ends = [on(TickMade, heard.append), on(TickSkipped, heard.append)]
@@ -289,6 +301,20 @@ def test_a_job_is_in_the_way_however_many_ticks_were_skipped_since(timetable: Ti
     assert timetable.outcomes() == ["made"] + ["skipped"] * 149
 
 
+def test_of_many_jobs_it_is_the_latest_that_are_in_the_way(
+    timetable: Timetable, by_hand: ByHand
+) -> None:
+    timetable.create(NOTE(), **ALL)
+    timetable.go_back(102)
+    for _ in range(101):
+        tick(by_hand)
+    latest = "SELECT job_id FROM duly.ticks ORDER BY due_at DESC LIMIT 1"
+    by_hand.take(f"UPDATE duly.jobs SET state = 'succeeded' WHERE id <> ({latest})")
+    by_hand.take("UPDATE duly.schedules SET overlap = 'skip'")
+    tick(by_hand)
+    assert timetable.outcomes() == ["made"] * 101 + ["skipped"]
+
+
 def test_a_tick_that_makes_no_job_cancels_none(timetable: Timetable, by_hand: ByHand) -> None:
     timetable.create(NOTE(), **ALL | {"overlap": Overlap.CANCEL_OTHER})
     timetable.go_back(2)
@@ -342,6 +368,17 @@ def test_schedules_that_are_not_due_hide_none_that_is(
 ) -> None:
     timetable.create(NOTE(), **ALL)
     by_hand.take(COPY, other='{"name": "another"}', name=NAME)
+    timetable.go_back(1)
+    timetable.poll()
+    assert timetable.outcomes() == ["made"]
+
+
+def test_a_time_that_python_cannot_represent_stops_no_other_schedule(
+    timetable: Timetable, by_hand: ByHand
+) -> None:
+    timetable.create(NOTE(), **ALL)
+    for name, at in (("early", "0044-03-15 BC"), ("late", "20000-01-01")):
+        by_hand.take(COPY, other=f'{{"name": "{name}", "next_due_at": "{at}"}}', name=NAME)
     timetable.go_back(1)
     timetable.poll()
     assert timetable.outcomes() == ["made"]
