@@ -71,8 +71,8 @@ WHERE old.deleted_at IS NOT NULL
 RETURNING version
 """
 
-# A person, who has locked the schedule: with this version, it gets these values. Its next tick stays
-# unless cron or zone changed.
+# A person, who has locked the schedule: if it has this version, it gets these values. Its next tick
+# stays unless cron or zone changed.
 EDIT_SCHEDULE = f"""
 UPDATE duly.schedules AS old
 SET ({_COLUMNS}, updated_at, version)

@@ -325,6 +325,20 @@ def test_a_tick_that_makes_no_job_cancels_none(timetable: Timetable, by_hand: By
     assert states(by_hand) == ["queued"]
 
 
+def test_a_tick_cancels_no_jobs_but_those_of_its_schedule(
+    timetable: Timetable, by_hand: ByHand
+) -> None:
+    timetable.create(NOTE(), **ALL | {"overlap": Overlap.CANCEL_OTHER})
+    timetable.go_back(2)
+    tick(by_hand)
+    other = by_hand.submit()
+    before = by_hand.job(other)
+    tick(by_hand)
+    assert sorted(states(by_hand)) == ["cancelled", "queued", "queued"]
+    assert by_hand.job(other) == before
+    assert by_hand.event(other)
+
+
 def test_earlier_jobs_are_cancelled_in_the_order_that_people_cancel_in(
     timetable: Timetable, by_hand: ByHand, other_hand: ByHand, engine: Engine
 ) -> None:
