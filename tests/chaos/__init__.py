@@ -2,6 +2,6 @@
 
 Reading order: orders (what clients ask for), terms and shop (what all systems share), systems/
 (Duly's app and the others'), contenders, stage (their servers and processes), faults, plan,
-clients, person, witness, remains, batches, cancels and ticks (what is wrong with such), verdict,
-storm (one run), report.
+clients, person, witness, remains, batches, cancels, steps and ticks (what is wrong with such),
+verdict, storm (one run), report.
 """

@@ -1,8 +1,10 @@
-"""What became of orders that were cancelled: the whole effect, or none."""
+"""What became of orders that were cancelled: the whole effect, or none. Batches are elsewhere."""
 
 from collections.abc import Iterable, Mapping
 
 from tests.chaos.orders import Order, Sort
+
+CANCELLED = (Sort.CANCEL, Sort.STEPS)
 
 
 def second_key(key: str) -> str:
@@ -20,13 +22,15 @@ def wrong(
     return [
         f"{order.key}: {fault}"
         for order in orders
-        if order.sort is Sort.CANCEL
-        and (fault := _fault(order.key, cancelled, told, stored)) is not None
+        if order.sort in CANCELLED and (fault := _fault(order, cancelled, told, stored)) is not None
     ]
 
 
-def _fault(key: str, cancelled: set[str], told: set[str], stored: Mapping[str, int]) -> str | None:
-    if stored.get(key, 0) != stored.get(second_key(key), 0):
+def _fault(
+    order: Order, cancelled: set[str], told: set[str], stored: Mapping[str, int]
+) -> str | None:
+    key = order.key
+    if order.sort is Sort.CANCEL and stored.get(key, 0) != stored.get(second_key(key), 0):
         return "half an effect"
     if key in cancelled and key in stored:
         return "cancelled, and it has its effect"

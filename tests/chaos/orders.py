@@ -8,6 +8,8 @@ from pydantic import BaseModel
 FOR_EVER = 1_000_000
 MEMBERS = 20
 CALLED_MEMBERS = 5
+CANCELLED_BATCHES = 0.4
+"""The share of batches that their clients cancel."""
 
 
 class Sort(StrEnum):
@@ -29,6 +31,8 @@ class Sort(StrEnum):
     """Jobs that are counted together, and a row in Postgres once all of them have succeeded."""
     CANCEL = "cancel"
     """A row in Postgres in two halves, which the client cancels meanwhile."""
+    STEPS = "steps"
+    """Rows in Postgres, a few in each step, and then the row of the others. Some are cancelled."""
 
 
 SHARES = {
@@ -39,8 +43,8 @@ SHARES = {
     Sort.CALL: 17,
     Sort.CHAIN: 10,
 }
-MORE = {Sort.BATCH: 2, Sort.CANCEL: 5}
-"""So many more to a hundred orders, where a system knows batches and cancels."""
+MORE = {Sort.BATCH: 2, Sort.CANCEL: 5, Sort.STEPS: 3}
+"""So many more to a hundred orders, where a system knows batches, cancels and steps."""
 
 
 class Order(BaseModel):
@@ -86,7 +90,7 @@ def draw(random: Random, count: int) -> list[Order]:
 
 
 def draw_with_more(random: Random, count: int) -> list[Order]:
-    """The same orders, and among them batches and such as are cancelled."""
+    """The same orders, and among them batches, such as are cancelled, and such as take steps."""
     orders = draw(random, count)
     sorts = [sort for sort, share in MORE.items() for _ in range(count * share // 100)]
     orders += [_order(random, f"order-{count + n:06}", sort) for n, sort in enumerate(sorts)]
@@ -100,7 +104,7 @@ def _order(random: Random, key: str, sort: Sort) -> Order:
     if sort is Sort.FLAKY:
         return Order(key=key, sort=sort, failures=random.randint(1, 3))
     if sort is Sort.BATCH:
-        return Order(key=key, sort=sort, failures=random.choice([0, 0, 1, 2]))
+        return _batch(random, key)
     if sort is Sort.CANCEL:
         return Order(
             key=key,
@@ -110,4 +114,24 @@ def _order(random: Random, key: str, sort: Sort) -> Order:
             cancel_after=random.choice([0, 1, 2, 4, 8]),
             is_task=random.choice([False, True]),
         )
+    if sort is Sort.STEPS:
+        return Order(
+            key=key,
+            sort=sort,
+            seconds=random.choice([1, 2, 4]),
+            failures=random.choice([0, 0, 1, 2]),
+            cancel_after=random.choice([None, None, None, 2]),
+            is_task=random.choice([False, True]),
+        )
     return Order(key=key, sort=sort, failures=FOR_EVER if sort is Sort.DOOMED else 0)
+
+
+def _batch(random: Random, key: str) -> Order:
+    """Those that are cancelled take longer, so that some of their members are running by then."""
+    failures = random.choice([0, 0, 1, 2])
+    if random.random() < CANCELLED_BATCHES:
+        after, seconds = random.choice([1, 2, 4]), random.choice([1, 2])
+        return Order(
+            key=key, sort=Sort.BATCH, failures=failures, seconds=seconds, cancel_after=after
+        )
+    return Order(key=key, sort=Sort.BATCH, failures=failures)

@@ -23,10 +23,13 @@ WHERE state = 'dead' AND id IN (SELECT job_id FROM duly.dead_letters)
 UNFINISHED = "SELECT payload->>'key' FROM duly.jobs WHERE state IN ('queued', 'running')"
 CANCELLED = "SELECT payload->>'key' FROM duly.jobs WHERE state = 'cancelled'"
 INTERRUPTED = f"{CANCELLED} AND attempt > 0"
+RESUMED = "SELECT payload->>'key' FROM duly.jobs WHERE checkpoint IS NOT NULL AND attempt > 1"
 BATCHES = """
 SELECT subject, outcome, generation,
        (SELECT count(*) FROM duly.dead_letters AS letter JOIN duly.jobs AS job
-        ON job.id = letter.job_id WHERE job.batch_id = batch.id)
+        ON job.id = letter.job_id WHERE job.batch_id = batch.id),
+       (SELECT coalesce(jsonb_object_agg(payload->>'name', state), '{}')
+        FROM duly.jobs WHERE batch_id = batch.id)
 FROM duly.batches AS batch
 """
 SCHEDULES = "SELECT name, created_at, paused_at FROM duly.schedules"
@@ -45,6 +48,8 @@ class Remains:
     cancelled: set[str] = field(default_factory=set)
     interrupted: set[str] = field(default_factory=set)
     """Those of the cancelled ones that had begun."""
+    resumed: set[str] = field(default_factory=set)
+    """Those that took steps, in more than one attempt."""
     batches: Mapping[str, Settled] = field(default_factory=dict)
     beats: Sequence[Beat] = ()
 
@@ -71,6 +76,7 @@ def in_duly(database_url: str, _amqp_url: str) -> Remains:
             unfinished=keys(UNFINISHED),
             cancelled=keys(CANCELLED),
             interrupted=keys(INTERRUPTED),
+            resumed=keys(RESUMED),
             batches=batches,
             beats=_beats(database),
         )

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import httpx2
 from sqlalchemy import create_engine, text
@@ -18,6 +18,8 @@ engine = create_engine(
     pool_pre_ping=True,
     connect_args={"connect_timeout": 5},
 )
+NAP_SECONDS = 0.05
+
 elsewhere = httpx2.Client(base_url=os.environ["RECEIVER_URL"], timeout=10)
 
 
@@ -42,6 +44,14 @@ def work(order: Order, attempt: int) -> None:
     """What comes before the effect: time, and failures. `attempt` counts from 1."""
     time.sleep(order.seconds)
     fail(order, attempt)
+
+
+def naps(seconds: float) -> Iterator[tuple[int, int]]:
+    """Take so long in short naps, as a call into C is not interrupted: which, and of how many."""
+    count = round(seconds / NAP_SECONDS)
+    for nap in range(count):
+        yield nap, count
+        time.sleep(NAP_SECONDS)
 
 
 def fail(order: Order, attempt: int) -> None:

@@ -5,8 +5,11 @@ from dataclasses import replace
 
 import pytest
 
+from tests.chaos import steps
+from tests.chaos.batches import Settled
 from tests.chaos.orders import FOR_EVER, Order, Sort
 from tests.chaos.remains import Remains
+from tests.chaos.steps import row_key
 from tests.chaos.ticks import Beat
 from tests.chaos.verdict import Evidence, Verdict, judge
 
@@ -16,7 +19,10 @@ CHAIN = Order(key="chain", sort=Sort.CHAIN)
 DOOMED = Order(key="doomed", sort=Sort.DOOMED, failures=FOR_EVER)
 CANCEL = Order(key="cancel", sort=Sort.CANCEL)
 BATCH = Order(key="batch", sort=Sort.BATCH)
-ORDERS = [QUICK, CALL, CHAIN, DOOMED, CANCEL, BATCH]
+STEPS = Order(key="steps", sort=Sort.STEPS)
+ORDERS = [QUICK, CALL, CHAIN, DOOMED, CANCEL, BATCH, STEPS]
+ROWS = {row_key("steps", row): 1 for row in range(steps.STEPS * steps.ROWS)}
+STEP = {row_key("steps", row): 1 for row in range(steps.ROWS)}
 EFFECT = {"cancel": 1, "cancel.second": 1}
 
 
@@ -118,6 +124,41 @@ def test_an_order_that_a_cancel_has_lost_is_lost() -> None:
 
 def test_an_order_that_is_cancelled_though_nobody_asked_is_lost() -> None:
     assert verdict(QUICK, remains=Remains(cancelled={"quick"})).lost == ["quick"]
+
+
+def test_an_order_done_in_steps_may_end_whole_or_cancelled_after_some_steps() -> None:
+    done = verdict(STEPS, stored=ROWS | {"steps": 1}, remains=Remains(resumed={"steps"}))
+    assert (done.succeeded, done.resumed, done.broken) == (1, 1, False)
+    asked = Remains(cancelled={"steps"})
+    cancelled = verdict(STEPS, stored=STEP, remains=asked, told_cancelled={"steps"})
+    assert (cancelled.cancelled, cancelled.broken) == (1, False)
+    both = verdict(STEPS, stored=ROWS | {"steps": 1}, remains=asked)
+    assert both.cancels_wrong == ["steps: cancelled, and it has its effect"]
+
+
+@pytest.mark.parametrize(
+    ("stored", "fault"),
+    [
+        (ROWS | {row_key("steps", 9): 2}, "row 9 is stored 2 times"),
+        ({key: 1 for key in ROWS if key != row_key("steps", 5)}, "row 5 was skipped"),
+        (STEP | {row_key("steps", 6): 1}, "half a step: 7 rows"),
+        (STEP | {"steps": 1}, "it ended after 6 rows of 48"),
+    ],
+)
+def test_a_step_that_breaks_its_promise_is_told(stored: dict[str, int], fault: str) -> None:
+    found = verdict(STEPS, stored=stored)
+    assert (found.steps_wrong, found.broken) == ([f"steps: {fault}"], True)
+
+
+def test_a_batch_that_its_client_cancelled_is_not_dead_though_a_member_is() -> None:
+    order = BATCH.model_copy(update={"cancel_after": 1})
+    members = dict.fromkeys(BATCH.stored_members + BATCH.called_members, "cancelled")
+    members["batch.0"] = "dead"
+    batch = Settled("cancelled", deaths=1, members=members)
+    remains = Remains(dead={"batch"}, cancelled={"batch"}, batches={"batch": batch})
+    evidence = Evidence({"batch"}, {"batch.settled.1": 1}, {}, remains, told_cancelled={"batch"})
+    found = judge([order], evidence)
+    assert (found.cancelled, found.batches_cancelled, found.broken) == (1, 1, False)
 
 
 def test_wrong_batches_and_wrong_ticks_break_a_promise() -> None:

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from tests.chaos import batches, cancels, ticks
+from tests.chaos import batches, cancels, steps, ticks
 from tests.chaos.orders import Order, Sort
 from tests.chaos.remains import Remains
 
@@ -54,6 +54,11 @@ class Verdict:
     """Those of them that had begun."""
     cancels_wrong: list[str]
     """Orders that were cancelled, and what is wrong with them."""
+    resumed: int
+    """Orders done in steps that another attempt went on with."""
+    steps_wrong: list[str]
+    """Orders with a row doubled or skipped, or half a step."""
+    batches_cancelled: int
     batches_reopened: int
     """Batches that settled, and once more after a replay."""
     batches_wrong: list[str]
@@ -71,7 +76,7 @@ class Verdict:
         """Whether one of Duly's promises was broken."""
         wrong = (self.lost, self.failed_without_a_trace, self.stuck, self.dead_though_able)
         twice = (self.stored_twice, self.called_under_two_keys)
-        more = (self.cancels_wrong, self.batches_wrong, self.ticks_wrong)
+        more = (self.cancels_wrong, self.steps_wrong, self.batches_wrong, self.ticks_wrong)
         return any((*wrong, *twice, *more, self.fallen))
 
 
@@ -82,6 +87,7 @@ def judge(orders: Iterable[Order], evidence: Evidence) -> Verdict:
     able = {order.key for order in accepted if order.sort is not Sort.DOOMED}
     by_end = {end: [key for key in ends if ends[key] == end] for end in _ENDS}
     calls, remains, stored = evidence.calls.items(), evidence.remains, evidence.stored
+    found, told = remains.batches, evidence.told_cancelled
     return Verdict(
         accepted=len(accepted),
         succeeded=len(by_end["succeeded"]),
@@ -96,9 +102,12 @@ def judge(orders: Iterable[Order], evidence: Evidence) -> Verdict:
         fallen=evidence.fallen,
         cancelled=len(by_end["cancelled"]),
         interrupted=len(remains.interrupted),
-        cancels_wrong=cancels.wrong(accepted, remains.cancelled, evidence.told_cancelled, stored),
-        batches_reopened=sum(batch.generation > 1 for batch in remains.batches.values()),
-        batches_wrong=batches.wrong(accepted, remains.batches, stored, evidence.calls),
+        cancels_wrong=cancels.wrong(accepted, remains.cancelled, told, stored),
+        resumed=len(remains.resumed),
+        steps_wrong=steps.wrong(accepted, stored),
+        batches_cancelled=sum(batches.is_cancelled(order, found) for order in accepted),
+        batches_reopened=sum(batch.generation > 1 for batch in found.values()),
+        batches_wrong=batches.wrong(accepted, found, stored, evidence.calls, told),
         ticks_made=ticks.count(remains.beats, "made"),
         ticks_skipped=ticks.count(remains.beats, "skipped"),
         ticks_wrong=ticks.wrong(remains.beats, stored),
@@ -109,11 +118,14 @@ _ENDS = ("succeeded", "dead", "stuck", "lost", "cancelled")
 
 
 def _end(order: Order, evidence: Evidence) -> str:
-    if order.key in evidence.remains.dead:
-        return "dead"
-    if order.key in evidence.remains.unfinished:
+    remains = evidence.remains
+    if order.key in remains.unfinished:
         return "stuck"
-    if order.key in evidence.remains.cancelled and order.sort is Sort.CANCEL:
+    if batches.is_cancelled(order, remains.batches):
+        return "cancelled"
+    if order.key in remains.dead:
+        return "dead"
+    if order.key in remains.cancelled and order.sort in cancels.CANCELLED:
         return "cancelled"
     stored = order.key in evidence.stored or not order.is_stored
     called = order.key in evidence.calls or not order.is_called

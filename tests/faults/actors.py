@@ -3,6 +3,7 @@
 `DULY_ACTORS` tells the worker to take them in place of the service's.
 """
 
+import asyncio
 import os
 import re
 import time
@@ -40,7 +41,9 @@ DOOMED = Kind("fault.doomed", Marked, queue=QUEUE, retry=TWICE)
 SLEEP = Kind("fault.sleep", Marked, queue=QUEUE, retry=TWICE, time_limit=timedelta(seconds=1))
 FREEZE = Kind("fault.freeze", Marked, queue=QUEUE, retry=TWICE)
 COPY = Kind("fault.copy", Marked, queue=QUEUE, retry=PATIENT)
+COPY_AS_TASK = Kind("fault.copy_as_task", Marked, queue=QUEUE, retry=PATIENT)
 LINGER = Kind("fault.linger", Marked, queue=QUEUE, retry=PATIENT)
+LINGER_AS_TASK = Kind("fault.linger_as_task", Marked, queue=QUEUE, retry=PATIENT)
 UNKNOWN = Kind("fault.unknown", Marked, queue=QUEUE)
 """No actor does it."""
 
@@ -51,7 +54,10 @@ CHUNK = 1_000
 QUEUES = (QUEUE, ELSEWHERE.queue)
 BOOKING = {
     kind.name
-    for kind in (BOOK, ELSEWHERE, ORDER, HOLD, AWAIT, FLAKY, NAP, DOOMED, COPY, RENDER_INVOICE)
+    for kind in (
+        *(BOOK, ELSEWHERE, ORDER, HOLD, AWAIT, FLAKY, NAP, DOOMED),
+        *(COPY, COPY_AS_TASK, RENDER_INVOICE),
+    )
 }
 CALLING = {kind.name for kind in (CALL, ORDER, HOLD, AWAIT)}
 COPY_ROWS = text(
@@ -156,6 +162,17 @@ def copy(work: Marked, job: Job) -> None:
         enter(tx, work.mark)
 
 
+@actor(COPY_AS_TASK)
+async def copy_as_task(work: Marked, job: Job) -> None:
+    """As COPY, without a thread."""
+    for begin in range(job.checkpoint or 0, COPIED, CHUNK):
+        async with job.step(begin + CHUNK) as tx:
+            await tx.execute(COPY_ROWS, {"begin": begin + 1, "end": begin + CHUNK})
+        job.progress(begin + CHUNK, COPIED)
+    async with job.transaction() as tx:
+        await tx.run_sync(enter, work.mark)
+
+
 @actor(LINGER)
 def linger(work: Marked, job: Job) -> None:
     """Books, and takes long about it."""
@@ -163,6 +180,14 @@ def linger(work: Marked, job: Job) -> None:
         enter(tx, work.mark)
         while True:
             time.sleep(0.01)
+
+
+@actor(LINGER_AS_TASK)
+async def linger_as_task(work: Marked, job: Job) -> None:
+    """As LINGER, without a thread."""
+    async with job.transaction() as tx:
+        await tx.run_sync(enter, work.mark)
+        await asyncio.Event().wait()
 
 
 @actor(RENDER_INVOICE)
@@ -186,6 +211,6 @@ def post(mark: str, job: Job) -> None:
 ACTORS = Actors(
     [
         *(book, book_elsewhere, call, order, hold, await_receiver, fail_first, snooze_first, fail),
-        *(sleep, freeze, copy, linger, render),
+        *(sleep, freeze, copy, copy_as_task, linger, linger_as_task, render),
     ]
 )

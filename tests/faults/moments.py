@@ -49,6 +49,11 @@ CANCELLING = [
     Moment("cancelled but nobody told", "after", "outbox.cli.jobs.cancelling:_cancel_chunk"),
 ]
 
+BATCH_COMMAND = [
+    Moment("batch marked but not committed", "after", "outbox.operations.batches:cancel"),
+    Moment("batch marked but nobody told", "before", "outbox.cli.commands.batches:print_message"),
+]
+
 RELAY = [
     Moment("nothing locked", "before", "outbox.relay.pipeline:lock"),
     Moment("locked but not published", "before", "outbox.amqp.publisher:Publisher.send"),
@@ -63,6 +68,19 @@ FOLDING = [
     Moment("batch locked but not counted", "after", "outbox.maintenance.batch_folder:_lock"),
     Moment("batch counted but not committed", "after", "outbox.maintenance.batch_folder:_count"),
     Moment("count committed but nobody told", "after", "outbox.maintenance.batch_folder:fold"),
+]
+
+MEMBERS = [
+    Moment(
+        "batch cancelled but not its members",
+        "before",
+        "outbox.maintenance.batch_folder:BatchFolder._cancel",
+    ),
+    Moment(
+        "members cancelled but not counted",
+        "after",
+        "outbox.maintenance.batch_folder:BatchFolder._cancel",
+    ),
 ]
 
 REFUSED = [
@@ -236,9 +254,10 @@ DUTIES = [
 ]
 
 ALL = [
-    *(*API, *PEOPLE, *COMMAND, *CANCELLING, *RELAY, *REFUSED, *UNPUBLISHABLE, *LOST, *WORKER),
+    *(*API, *PEOPLE, *COMMAND, *CANCELLING, *BATCH_COMMAND, *RELAY, *REFUSED, *UNPUBLISHABLE),
+    *(*LOST, *WORKER),
     *(*STEPPING, *CANCELLED, *STOPPING, *COLLECTOR, *DROPPED, *RESCUER, *EXPIRER, *SCHEDULER),
-    *(*FOLDING, *THREADS, *DUTIES),
+    *(*FOLDING, *MEMBERS, *THREADS, *DUTIES),
 ]
 
 

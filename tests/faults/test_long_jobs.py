@@ -2,8 +2,16 @@
 
 import pytest
 
+from outbox import Kind
 from tests.faults import moments
-from tests.faults.actors import COPIED, COPY, LINGER
+from tests.faults.actors import (
+    COPIED,
+    COPY,
+    COPY_AS_TASK,
+    LINGER,
+    LINGER_AS_TASK,
+    Marked,
+)
 from tests.faults.clients import Accepted, Clients
 from tests.faults.line import Line, has_crashed
 from tests.faults.moments import Moment
@@ -12,6 +20,7 @@ from tests.faults.promises import Promises
 from tests.support.wait import wait_for
 
 KILLS = 4
+SORTS = ["thread", "task"]
 ROWS = "SELECT count(*), count(DISTINCT number), min(number), max(number) FROM copied"
 RUNNING = "SELECT worker FROM duly.jobs WHERE state = 'running'"
 
@@ -48,11 +57,12 @@ def _wait_for_steps(promises: Promises) -> None:
     wait_for("some steps", lambda: checkpoint(promises) > before)
 
 
+@pytest.mark.parametrize("kind", [COPY, COPY_AS_TASK], ids=SORTS)
 @points(moments.STEPPING)
 def test_as_it_takes_a_step(
-    moment: Moment, line: Line, clients: Clients, promises: Promises
+    moment: Moment, kind: Kind[..., Marked], line: Line, clients: Clients, promises: Promises
 ) -> None:
-    clients.submit(COPY)
+    clients.submit(kind)
     line.start("relay")
     assert has_crashed(line.start_doomed(moment, "worker"))
     line.start("worker")
@@ -66,11 +76,12 @@ def cancel(line: Line, job: Accepted) -> None:
     job.end = "cancelled"
 
 
+@pytest.mark.parametrize("kind", [LINGER, LINGER_AS_TASK], ids=SORTS)
 @points(moments.CANCELLED)
 def test_as_a_running_job_is_cancelled(
-    moment: Moment, line: Line, clients: Clients, promises: Promises
+    moment: Moment, kind: Kind[..., Marked], line: Line, clients: Clients, promises: Promises
 ) -> None:
-    (job,) = clients.submit(LINGER)
+    (job,) = clients.submit(kind)
     line.start("relay")
     worker = line.start_doomed(moment, "worker")
     wait_for("it runs", lambda: promises.rows(RUNNING))
@@ -81,14 +92,35 @@ def test_as_a_running_job_is_cancelled(
     assert promises.booked() == 0
 
 
-@pytest.mark.slow
-def test_a_copy_that_is_cancelled_keeps_its_whole_steps(
-    line: Line, clients: Clients, promises: Promises
-) -> None:
-    (job,) = clients.submit(COPY)
-    line.start("relay", "worker")
-    wait_for("some steps", lambda: checkpoint(promises))
-    cancel(line, job)
+def assert_whole_steps(promises: Promises) -> None:
+    """The rows are those before the checkpoint, each once."""
     promises.assert_kept()
     reached = checkpoint(promises)
     assert promises.rows(ROWS) == [(reached, reached, 1, reached)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", [COPY, COPY_AS_TASK], ids=SORTS)
+def test_a_copy_that_is_cancelled_keeps_its_whole_steps(
+    kind: Kind[..., Marked], line: Line, clients: Clients, promises: Promises
+) -> None:
+    (job,) = clients.submit(kind)
+    line.start("relay", "worker")
+    wait_for("some steps", lambda: checkpoint(promises))
+    cancel(line, job)
+    assert_whole_steps(promises)
+
+
+@pytest.mark.parametrize("kind", [COPY, COPY_AS_TASK], ids=SORTS)
+@points(moments.CANCELLED)
+def test_as_a_copy_is_cancelled(
+    moment: Moment, kind: Kind[..., Marked], line: Line, clients: Clients, promises: Promises
+) -> None:
+    (job,) = clients.submit(kind)
+    line.start("relay")
+    worker = line.start_doomed(moment, "worker")
+    wait_for("some steps", lambda: checkpoint(promises))
+    cancel(line, job)
+    assert has_crashed(worker)
+    line.start("worker")
+    assert_whole_steps(promises)

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from tests.protocol.guards import Guard, guards
 
-STEPS = sorted(map(str, Path("tests/integration/engine").glob("test_transitions_*.py")))
-assert STEPS
+ENGINE = Path("tests/integration/engine")
+STEPS = [*sorted(map(str, ENGINE.glob("test_transitions_*.py"))), str(ENGINE / "test_plans.py")]
 PYTEST = [sys.executable, "-m", "pytest", "-x", "--tb=no"]
 
 

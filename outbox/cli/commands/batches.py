@@ -166,7 +166,7 @@ def seal_batch(batch_id: BatchId, *, by: ByOption, why: WhyOption = None) -> Non
 
 @commands.command("cancel")
 def cancel_batch(batch_id: BatchId, *, by: ByOption, why: WhyOption = None) -> None:
-    """Cancel what has not ended of a batch. The actors of running jobs are interrupted."""
+    """Cancel what has not ended of a batch. Running jobs are asked to stop."""
     _act(batches.cancel, batch_id, "is being cancelled", by, why)
 
 

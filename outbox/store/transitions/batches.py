@@ -239,6 +239,6 @@ WITH batch AS (
     RETURNING job.id, job.state, job.kind, job.batch_id
 ), event AS (
     DELETE FROM duly.outbox_events WHERE job_id IN (SELECT id FROM cancelled)
-), {count_ended("cancelled")}
+), {count_ended("cancelled", "cancelled", some_stay=True)}
 SELECT id, kind, state FROM cancelled
 """

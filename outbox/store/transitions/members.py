@@ -14,17 +14,22 @@ def in_cancelled(batch: str) -> str:
 )"""
 
 
-def count_ended(rows: str) -> str:
-    """A CTE that adds one change for each batch whose members ended, among rows with a state.
+def count_ended(rows: str, *ends: str, some_stay: bool = False) -> str:
+    """A CTE that adds one change for each batch whose members ended, among these rows.
+
+    `ends` are the states that the statement ends jobs in. Where there are several, or where some of
+    the rows have not ended, they have a `state`.
 
     Only rows are added, and nothing is locked: however many members of a batch end at once, none
     waits for another.
     """
+    counts = [f"count(*) FILTER (WHERE state = '{end}')" for end in ends]
+    counted = ", ".join(counts) if len(ends) > 1 else "count(*)"
+    which = ", ".join(f"'{end}'" for end in ends)
     return f"""change AS (
-    INSERT INTO duly.batch_changes (batch_id, succeeded, dead, cancelled)
-    SELECT batch_id, count(*) FILTER (WHERE state = 'succeeded'),
-           count(*) FILTER (WHERE state = 'dead'), count(*) FILTER (WHERE state = 'cancelled')
+    INSERT INTO duly.batch_changes (batch_id, {", ".join(ends)})
+    SELECT batch_id, {counted}
     FROM {rows}
-    WHERE batch_id IS NOT NULL AND state <> 'queued' AND state <> 'running'
+    WHERE batch_id IS NOT NULL{f" AND state IN ({which})" if some_stay else ""}
     GROUP BY batch_id
 )"""

@@ -27,7 +27,7 @@ WITH open AS (
     SELECT %(by)s::text, %(why)s::text, 'cancel', array_agg('job:' || id)
     FROM cancelled
     HAVING count(*) > 0
-), {count_ended("cancelled")}
+), {count_ended("cancelled", "cancelled", some_stay=True)}
 SELECT id, state, kind FROM cancelled
 """
 

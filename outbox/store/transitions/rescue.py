@@ -49,7 +49,7 @@ WITH orphan AS (
                                    error_message)
     SELECT id, dispatch, kind, queue, 'crashed', 'WorkerGone', error_message
     FROM rescued WHERE state = 'dead'
-), {count_ended("rescued")}
+), {count_ended("rescued", "dead", "cancelled", some_stay=True)}
 SELECT id, kind, queue, worker, attempt, state, error_message FROM rescued
 """
 

@@ -38,8 +38,8 @@ RETURNING done.n
 # The same for members of batches, whose end is counted in the same transaction. It is a statement
 # of its own so that other jobs do not pay for it.
 SUCCEED_MEMBER = f"""
-WITH done AS ({SUCCEED.rstrip()}, job.state, job.batch_id
-), {count_ended("done")}
+WITH done AS ({SUCCEED.rstrip()}, job.batch_id
+), {count_ended("done", "succeeded")}
 SELECT n FROM done
 """
 
@@ -73,7 +73,7 @@ WITH failed AS (
     SELECT id, dispatch, kind, queue, level, run_at FROM failed WHERE state = 'queued'
     ON CONFLICT (job_id) DO UPDATE
     SET dispatch = excluded.dispatch, available_at = excluded.available_at, failures = 0
-), {count_ended("failed")}
+), {count_ended("failed", "cancelled", some_stay=True)}
 SELECT n, state FROM failed
 """
 
@@ -100,7 +100,7 @@ WITH snoozed AS (
     SELECT id, dispatch, kind, queue, level, run_at FROM snoozed WHERE state = 'queued'
     ON CONFLICT (job_id) DO UPDATE
     SET dispatch = excluded.dispatch, available_at = excluded.available_at, failures = 0
-), {count_ended("snoozed")}
+), {count_ended("snoozed", "cancelled", some_stay=True)}
 SELECT n, state, kind, queue FROM snoozed
 """
 
@@ -144,7 +144,7 @@ WITH died AS (
                                    error_message)
     SELECT id, dispatch, kind, queue, reason, error_type, error_message
     FROM died WHERE state = 'dead'
-), {count_ended("died")}
+), {count_ended("died", "dead", "cancelled")}
 SELECT n, state FROM died
 """
 
@@ -201,7 +201,7 @@ WITH stopped AS (
       AND job.id = asked.id AND job.dispatch = asked.dispatch AND job.attempt = asked.attempt
       AND job.worker = %(worker)s AND job.state || '' = 'running'
       AND job.cancel_requested_at IS NOT NULL
-    RETURNING asked.n, job.state, job.batch_id
-), {count_ended("stopped")}
+    RETURNING asked.n, job.batch_id
+), {count_ended("stopped", "cancelled")}
 SELECT n FROM stopped
 """

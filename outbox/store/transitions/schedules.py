@@ -71,8 +71,8 @@ WHERE old.deleted_at IS NOT NULL
 RETURNING version
 """
 
-# A person: the schedule with this version gets these values. Its next tick stays unless cron or
-# zone changed.
+# A person, who has locked the schedule: if it has this version, it gets these values. Its next tick
+# stays unless cron or zone changed.
 EDIT_SCHEDULE = f"""
 UPDATE duly.schedules AS old
 SET ({_COLUMNS}, updated_at, version)
@@ -83,7 +83,7 @@ SET ({_COLUMNS}, updated_at, version)
         "ELSE %(next_due_at)s::timestamptz END",
     )
 }, now(), old.version + 1)
-WHERE name = %(name)s AND version = %(version)s AND deleted_at IS NULL
+WHERE name = %(name)s AND version = %(version)s
 RETURNING version
 """
 

@@ -15,7 +15,7 @@ WITH buried AS (
       AND job.id = grave.id AND job.dispatch = grave.dispatch
       AND job.kind = grave.kind AND job.queue = grave.queue
       AND job.run_at <= now() AND job.state || '' = 'queued'
-    RETURNING job.id, job.state, job.batch_id, job.dispatch, job.kind, job.queue, grave.reason,
+    RETURNING job.id, job.batch_id, job.dispatch, job.kind, job.queue, grave.reason,
               grave.error_type, grave.error_message, grave.n
 ), event AS (
     DELETE FROM duly.outbox_events USING buried WHERE job_id = buried.id
@@ -23,7 +23,7 @@ WITH buried AS (
     INSERT INTO duly.dead_letters (job_id, dispatch, kind, queue, reason, error_type,
                                    error_message)
     SELECT id, dispatch, kind, queue, reason, nullif(error_type, ''), error_message FROM buried
-), {count_ended("buried")}
+), {count_ended("buried", "dead")}
 SELECT n FROM buried
 """
 
@@ -88,9 +88,9 @@ WITH expired AS (
     SET state = 'cancelled', finished_at = now(), cancel_reason = 'it had not begun by expires_at'
     FROM expired
     WHERE job.id = expired.id
-    RETURNING job.id, job.state, job.batch_id, job.kind, job.cancel_reason
+    RETURNING job.id, job.batch_id, job.kind, job.cancel_reason
 ), event AS (
     DELETE FROM duly.outbox_events USING cancelled WHERE job_id = cancelled.id
-), {count_ended("cancelled")}
+), {count_ended("cancelled", "cancelled")}
 SELECT id, kind, cancel_reason FROM cancelled
 """

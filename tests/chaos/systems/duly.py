@@ -10,13 +10,13 @@ from fastapi import FastAPI
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from outbox import Actors, Job, Priority, actor, submit
+from outbox import Actors, Job, actor, submit
 from outbox.postgres.replication import WRITE_WAL, watch_commits
 from outbox.relay import process as relay_process
 from outbox.worker import process as worker_process
 from tests.chaos import shop, terms, ticks
 from tests.chaos.orders import Order, Sort
-from tests.chaos.systems import duly_batches, duly_cancels
+from tests.chaos.systems import duly_batches, duly_cancels, duly_steps
 from tests.chaos.systems.duly_kinds import (
     BEAT,
     CALL,
@@ -25,6 +25,7 @@ from tests.chaos.systems.duly_kinds import (
     QUEUE,
     SCHEDULES,
     Beat,
+    priority_of,
     work_of,
 )
 
@@ -47,10 +48,9 @@ def place(order: Order) -> None:
 
 
 def _submit(session: Session, order: Order) -> None:
-    """An order that will be cancelled goes first: otherwise few have begun by then."""
     held = datetime.now(UTC) + timedelta(seconds=order.wait) if order.wait else None
-    priority = Priority.HIGH if order.sort is Sort.CANCEL else None
-    submit(session, work_of(order), run_at=held, priority=priority, subject=order.key)
+    work, priority = work_of(order), priority_of(order)
+    submit(session, work, run_at=held, priority=priority, subject=order.key)
 
 
 @app.post("/orders/{key}/cancel")
@@ -101,7 +101,7 @@ def run_relay() -> None:
     )
 
 
-OTHERS = (*duly_batches.ACTORS, *duly_cancels.ACTORS)
+OTHERS = (*duly_batches.ACTORS, *duly_cancels.ACTORS, *duly_steps.ACTORS)
 
 
 def run_worker() -> None:

@@ -3,16 +3,24 @@
 from sqlalchemy.orm import Session
 
 from outbox import Job, actor, batch, submit_all
+from outbox.operations import batches as operations
 from tests.chaos import batches, shop
 from tests.chaos.orders import Order
-from tests.chaos.systems.duly_kinds import DIED, MEMBER, SETTLED, SUCCEEDED, Member
+from tests.chaos.systems.duly_kinds import (
+    DIED,
+    MEMBER,
+    SETTLED,
+    SUCCEEDED,
+    Member,
+    priority_of,
+)
 
 
 def place(session: Session, order: Order) -> None:
     """Submit the members, and what follows."""
     told = order.model_dump()
     stored = [
-        MEMBER(key=order.key, name=name, dies=number < order.failures)
+        MEMBER(key=order.key, name=name, dies=number < order.failures, seconds=order.seconds)
         for number, name in enumerate(order.stored_members)
     ]
     called = [MEMBER(key=order.key, name=name, is_called=True) for name in order.called_members]
@@ -23,7 +31,7 @@ def place(session: Session, order: Order) -> None:
         on_settled=SETTLED(**told),
         on_first_death=DIED(**told),
     ):
-        submit_all(session, stored + called)
+        submit_all(session, stored + called, priority=priority_of(order))
 
 
 @actor(MEMBER)
@@ -35,19 +43,21 @@ def member(work: Member, job: Job) -> None:
         raise shop.Mendable("as it was told to")
     with job.transaction() as tx:
         shop.write(tx, work.name)
+        for _ in shop.naps(work.seconds):
+            pass
 
 
 @actor(SUCCEEDED)
 def succeeded(order: Order, job: Job) -> None:
     with job.transaction() as tx:
-        _look(tx, order, len(order.stored_members))
+        _look(tx, order, job)
         shop.store(tx, order)
 
 
 @actor(SETTLED)
 def settled(order: Order, job: Job) -> None:
     with job.transaction() as tx:
-        _look(tx, order, len(order.stored_members) - order.failures)
+        _look(tx, order, job)
         shop.write(tx, batches.settled_key(order.key, str(job.id)))
 
 
@@ -57,9 +67,11 @@ def died(order: Order, job: Job) -> None:
         shop.write(tx, batches.death_key(order.key, str(job.id)))
 
 
-def _look(session: Session, order: Order, least: int) -> None:
+def _look(session: Session, order: Order, job: Job) -> None:
     """All members that have succeeded have stored their row before."""
-    if shop.count(session, order.stored_members) < least:
+    group = operations.get_of(session, job.id)
+    assert group
+    if shop.count(session, order.stored_members) < group.succeeded - len(order.called_members):
         shop.write(session, batches.early_key(order.key))
 
 

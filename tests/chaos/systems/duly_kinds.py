@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from pydantic import BaseModel
 
-from outbox import Kind, Retry, Schedule
+from outbox import Kind, Priority, Retry, Schedule
 from outbox.kinds import Work
 from outbox.schedules.schedule import Missed, Overlap
 from tests.chaos import shop, terms
@@ -26,6 +26,8 @@ class Member(BaseModel):
     name: str
     is_called: bool = False
     dies: bool = False
+    seconds: float = 0
+    """How long it takes."""
 
 
 class Beat(BaseModel):
@@ -39,11 +41,18 @@ FULFIL_AS_TASK = Kind("order.fulfil_as_task", Order, queue=QUEUE, retry=RETRY)
 CALL = Kind("order.call", Order, queue=QUEUE, retry=RETRY)
 HALVES = Kind("order.halves", Order, queue=QUEUE, retry=RETRY)
 HALVES_AS_TASK = Kind("order.halves_as_task", Order, queue=QUEUE, retry=RETRY)
+STEPS = Kind("order.steps", Order, queue=QUEUE, retry=RETRY)
+STEPS_AS_TASK = Kind("order.steps_as_task", Order, queue=QUEUE, retry=RETRY)
 MEMBER = Kind("batch.member", Member, queue=QUEUE, retry=RETRY)
 SUCCEEDED = Kind("batch.succeeded", Order, queue=QUEUE, retry=RETRY)
 SETTLED = Kind("batch.settled", Order, queue=QUEUE, retry=RETRY)
 DIED = Kind("batch.died", Order, queue=QUEUE, retry=RETRY)
 BEAT = Kind("beat", Beat, queue=QUEUE, retry=RETRY)
+
+
+def priority_of(order: Order) -> Priority | None:
+    """What will be cancelled goes first: otherwise little of it has begun by then."""
+    return None if order.cancel_after is None else Priority.HIGH
 
 
 def work_of(order: Order) -> Work[Order]:
@@ -56,6 +65,8 @@ def work_of(order: Order) -> Work[Order]:
             return FULFIL_AS_TASK(**told)
         case Sort.CANCEL:
             return HALVES_AS_TASK(**told) if order.is_task else HALVES(**told)
+        case Sort.STEPS:
+            return STEPS_AS_TASK(**told) if order.is_task else STEPS(**told)
         case _:
             return FULFIL(**told)
 

@@ -24,6 +24,7 @@ GRAVE = CLAIM | {
 BY_ID: dict[str, dict[str, Any]] = {
     "CLAIM": CLAIM | {"kind": [KIND] * 10},
     "SUCCEED": FENCE | {"result": ["null"] * 10},
+    "SUCCEED_MEMBER": FENCE | {"result": ["null"] * 10},
     "RETRY": ERROR | {"delay_seconds": [0.0] * 10},
     "SNOOZE": FENCE | {"delay_seconds": [0.0] * 10},
     "DIE": ERROR | {"reason": ["exhausted"] * 10},
@@ -86,7 +87,16 @@ KEPT = BY_ID | {
 @pytest.mark.parametrize(
     "step",
     [
-        *("CLAIM", "SUCCEED", "RETRY", "SNOOZE", "DIE", "POSTPONE", "DIE_UNCLAIMED"),
+        *(
+            "CLAIM",
+            "SUCCEED",
+            "SUCCEED_MEMBER",
+            "RETRY",
+            "SNOOZE",
+            "DIE",
+            "POSTPONE",
+            "DIE_UNCLAIMED",
+        ),
         *("STEP", "SAVE_PROGRESS", "STOP"),
         *("LOCK_EVENTS", "DELETE_EVENTS", "DEFER_EVENTS"),
     ],

@@ -21,6 +21,9 @@ SELECT ('01800000000070008' || lpad(to_hex(n), 15, '0'))::uuid, 'test.note', 'q'
        'succeeded', 3, 3, now() - %(ended)s
 FROM generate_series(%(count)s, 1, -1) AS n
 """
+FORGET_CALLBACKS = """
+DELETE FROM duly.jobs WHERE id IN (SELECT job_id FROM duly.batch_callbacks WHERE batch_id = %(id)s)
+"""
 CALLBACK_JOBS = "SELECT job_id FROM duly.batch_callbacks ORDER BY job_id"
 BY_AGE = "SELECT array_agg(id ORDER BY id) AS ids FROM duly.jobs"
 
@@ -31,9 +34,9 @@ def prune(hand: ByHand, retention: timedelta = ALL, after: UUID = NIL) -> Row | 
     return taken[0] if taken else None
 
 
-def prune_batches(hand: ByHand, retention: timedelta = ALL) -> Row | None:
+def prune_batches(hand: ByHand, retention: timedelta = ALL, after: UUID = NIL) -> Row | None:
     """The same for batches."""
-    taken = hand.take(transitions.PRUNE_BATCHES, retention=retention, after=NIL)
+    taken = hand.take(transitions.PRUNE_BATCHES, retention=retention, after=after)
     return taken[0] if taken else None
 
 
@@ -185,3 +188,17 @@ def test_a_batch_stays_while_there_is_one_of_its_jobs_or_batches(
     assert prune_batches(by_hand) == {"walked_to": growing, "pruned": 1}
     assert prune_batches(by_hand) == {"walked_to": growing, "pruned": 1}
     assert [row["id"] for row in by_hand.take("SELECT id FROM duly.batches")] == [growing]
+
+
+def test_a_batch_stays_while_there_is_one_of_its_own_callbacks(
+    by_hand: ByHand, engine: Engine
+) -> None:
+    batches = Batches(engine, by_hand)
+    (first, _), (second, _) = batches.make(), batches.make()
+    batches.fold()
+    by_hand.take(FORGET_CALLBACKS, id=first)
+    assert prune_batches(by_hand, after=first) == {"walked_to": second, "pruned": 0}
+    assert prune_batches(by_hand) == {"walked_to": second, "pruned": 1}
+    left = by_hand.take("SELECT DISTINCT batch_id FROM duly.batch_callbacks")
+    assert left == [{"batch_id": second}]
+    assert batches.row(second)

@@ -8,7 +8,7 @@ from outbox.store import transitions
 from tests.support.engine.by_hand import ByHand, Row
 
 Step = Callable[..., Row | None]
-STEPS = ["step", "say_progress", "stop"]
+STEPS = ["step", "say_progress", "stop", "succeed_member"]
 
 
 @pytest.mark.parametrize("name", STEPS)
@@ -46,6 +46,12 @@ def test_a_job_that_does_not_run_is_left_alone(by_hand: ByHand, name: str, state
     step: Step = getattr(by_hand, name)
     assert step(job) is None
     assert by_hand.everything() == before
+
+
+def test_a_success_that_is_counted_counts_only_members(by_hand: ByHand) -> None:
+    """The worker takes another statement for other jobs."""
+    assert by_hand.succeed_member(by_hand.running())
+    assert by_hand.take("SELECT FROM duly.batch_changes") == []
 
 
 def test_a_step_keeps_its_checkpoint_for_the_next_attempt(by_hand: ByHand) -> None:

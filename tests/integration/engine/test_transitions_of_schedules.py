@@ -139,6 +139,16 @@ def test_an_edit_holds_from_the_first_tick_after_it(
     assert timetable.jobs() == 0
 
 
+def test_an_edit_leaves_the_ticks_on_record_as_they_are(timetable: Timetable, do: Do) -> None:
+    """Also where they are due again, as after an edit while Postgres's clock is behind."""
+    timetable.create(NOTE(), **ALL)
+    timetable.go_back(2)
+    timetable.poll()
+    timetable.go_back(3)
+    do(schedules.edit, yearly(), 1)
+    assert timetable.outcomes() == ["skipped", "made", "made"]
+
+
 def test_an_edit_of_the_work_leaves_the_next_tick_alone(
     timetable: Timetable, do: Do, shown: Do, by_hand: ByHand
 ) -> None:
@@ -164,13 +174,15 @@ def test_an_edit_of_the_zone_computes_the_next_tick_anew(
 
 def test_of_two_people_who_edit_the_second_is_told(do: Do, shown: Do, acted: Do) -> None:
     do(schedules.create, yearly())
+    do(schedules.create, yearly(name="another"))
     assert do(schedules.edit, yearly(subject="ann's"), 1) == 2
+    assert shown("another").version == 1
     with pytest.raises(Changed, match="has been changed since: it has version 2"):
         do(schedules.edit, yearly(subject="bob's"), 1, by="bob")
     with pytest.raises(Changed):
         do(schedules.delete, NAME, 1, by="bob")
     assert shown().subject == "ann's"
-    assert [act.who for act in acted()] == ["ann", "ann"]
+    assert [act.who for act in acted()] == ["ann"] * 3
     do(schedules.delete, NAME, 2, by="bob")
 
 

@@ -116,6 +116,18 @@ def test_a_skip_is_fenced(timetable: Timetable, by_hand: ByHand) -> None:
     assert timetable.jobs() == 0
 
 
+def test_a_tick_on_record_is_not_skipped_where_it_is_due_again(
+    timetable: Timetable, by_hand: ByHand
+) -> None:
+    timetable.create(NOTE(), **ALL)
+    timetable.go_back(1)
+    timetable.poll()
+    due = timetable.go_back(1)
+    asked = {"name": NAME, "version": 1, "next_due_at": due + HOUR, "why": "late"}
+    assert by_hand.take(transitions.SKIP_TICKS, **asked, due_at=[due]) == [{"due_at": None}]
+    assert timetable.outcomes() == ["made"]
+
+
 def test_missed_ticks_are_listed_with_why(timetable: Timetable) -> None:
     heard: list[TickMade | TickSkipped] = []
     ends = [on(TickMade, heard.append), on(TickSkipped, heard.append)]
@@ -182,6 +194,9 @@ def test_what_a_tick_does_while_an_earlier_job_is_there(
         assert by_hand.claim(first["id"])
     tick(by_hand)
     assert timetable.outcomes() == outcomes
+    assert [each.job_id is not None for each in timetable.ticks()] == [
+        outcome == "made" for outcome in outcomes
+    ]
     if overlap is Overlap.CANCEL_OTHER:
         job = by_hand.job(first["id"])
         assert job["cancel_requested_at"]
@@ -201,6 +216,7 @@ def test_an_earlier_job_that_has_ended_is_in_nobodys_way(
     (first,) = by_hand.take("SELECT id FROM duly.jobs")
     assert by_hand.claim(first["id"])
     assert by_hand.die(first["id"])
+    by_hand.submit()
     tick(by_hand)
     assert timetable.outcomes() == ["made", "made"]
     assert by_hand.job(first["id"])["state"] == "dead"
@@ -289,6 +305,20 @@ def test_a_job_is_in_the_way_however_many_ticks_were_skipped_since(timetable: Ti
     assert timetable.outcomes() == ["made"] + ["skipped"] * 149
 
 
+def test_of_many_jobs_it_is_the_latest_that_are_in_the_way(
+    timetable: Timetable, by_hand: ByHand
+) -> None:
+    timetable.create(NOTE(), **ALL)
+    timetable.go_back(102)
+    for _ in range(101):
+        tick(by_hand)
+    latest = "SELECT job_id FROM duly.ticks ORDER BY due_at DESC LIMIT 1"
+    by_hand.take(f"UPDATE duly.jobs SET state = 'succeeded' WHERE id <> ({latest})")
+    by_hand.take("UPDATE duly.schedules SET overlap = 'skip'")
+    tick(by_hand)
+    assert timetable.outcomes() == ["made"] * 101 + ["skipped"]
+
+
 def test_a_tick_that_makes_no_job_cancels_none(timetable: Timetable, by_hand: ByHand) -> None:
     timetable.create(NOTE(), **ALL | {"overlap": Overlap.CANCEL_OTHER})
     timetable.go_back(2)
@@ -297,6 +327,20 @@ def test_a_tick_that_makes_no_job_cancels_none(timetable: Timetable, by_hand: By
     tick(by_hand)
     assert timetable.outcomes() == ["made", "skipped"]
     assert states(by_hand) == ["queued"]
+
+
+def test_a_tick_cancels_no_jobs_but_those_of_its_schedule(
+    timetable: Timetable, by_hand: ByHand
+) -> None:
+    timetable.create(NOTE(), **ALL | {"overlap": Overlap.CANCEL_OTHER})
+    timetable.go_back(2)
+    tick(by_hand)
+    other = by_hand.submit()
+    before = by_hand.job(other)
+    tick(by_hand)
+    assert sorted(states(by_hand)) == ["cancelled", "queued", "queued"]
+    assert by_hand.job(other) == before
+    assert by_hand.event(other)
 
 
 def test_earlier_jobs_are_cancelled_in_the_order_that_people_cancel_in(
@@ -342,6 +386,20 @@ def test_schedules_that_are_not_due_hide_none_that_is(
 ) -> None:
     timetable.create(NOTE(), **ALL)
     by_hand.take(COPY, other='{"name": "another"}', name=NAME)
+    timetable.go_back(1)
+    for scan in ("indexscan", "bitmapscan"):  # so that no plan has them in order by itself
+        by_hand.take(f"SET enable_{scan} = off")
+    assert [row["name"] for row in by_hand.take(transitions.NEXT_TICKS)] == [NAME, "another"]
+    timetable.poll()
+    assert timetable.outcomes() == ["made"]
+
+
+def test_a_time_that_python_cannot_represent_stops_no_other_schedule(
+    timetable: Timetable, by_hand: ByHand
+) -> None:
+    timetable.create(NOTE(), **ALL)
+    for name, at in (("early", "0044-03-15 BC"), ("late", "20000-01-01")):
+        by_hand.take(COPY, other=f'{{"name": "{name}", "next_due_at": "{at}"}}', name=NAME)
     timetable.go_back(1)
     timetable.poll()
     assert timetable.outcomes() == ["made"]

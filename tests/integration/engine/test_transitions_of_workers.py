@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -65,6 +66,28 @@ def test_of_many_claims_each_answer_names_its_own_question(by_hand: ByHand) -> N
     answers = by_hand.take(transitions.CLAIM, **asked, worker="w1")
     assert {answer["n"] for answer in answers} == {1, 3}
     assert by_hand.job(stale)["state"] == "queued"
+
+
+ERRORS = {name: [value] * 2 for name, value in WHAT_WENT_WRONG.items()}
+OF_TWO: dict[str, dict[str, Any]] = {
+    "SUCCEED": {"result": ["null"] * 2},
+    "SUCCEED_MEMBER": {"result": ["null"] * 2},
+    "RETRY": ERRORS | {"delay_seconds": [0.0] * 2},
+    "SNOOZE": {"delay_seconds": [0.0] * 2},
+    "DIE": ERRORS | {"reason": ["exhausted"] * 2},
+    "STOP": {},
+    "SAVE_PROGRESS": {"progress": ['{"done": 1}'] * 2},
+}
+
+
+@pytest.mark.parametrize("step", OF_TWO)
+def test_of_many_jobs_each_answer_is_about_its_own(by_hand: ByHand, step: str) -> None:
+    jobs = [by_hand.running(), by_hand.running()]
+    for job in jobs:
+        by_hand.cancel(job)  # so that STOP may end it
+    fence = {"id": jobs, "dispatch": [1, 1], "attempt": [1, 1], "worker": "w1"}
+    said = by_hand.take(getattr(transitions, step), **fence, **OF_TWO[step])
+    assert sorted(row["n"] for row in said) == [1, 2]
 
 
 def test_a_success_keeps_the_result(by_hand: ByHand) -> None:
