@@ -111,6 +111,7 @@ def worker(
             threads=threads,
             tasks=tasks,
             patience=settings().unknown_after,
+            silence=settings().worker_silence,
             grace=timedelta(seconds=grace),
         )
     except TooFewSlots as error:

@@ -25,6 +25,7 @@ from outbox.relay import process as relay_process
 from outbox.relay.admission.admitter import Admitter
 from outbox.relay.loop import Relay
 from outbox.submission.wake_up import listen
+from outbox.worker.lease import SILENCE
 from outbox.worker.worker import Worker
 from tests.support.wait import wait_for
 
@@ -69,11 +70,14 @@ class Line:
         tasks: int = 100,
         amqp_url: str | None = None,
         patience: timedelta = timedelta(hours=1),
+        database_url: str | None = None,
+        silence: timedelta = SILENCE,
     ) -> Worker:
         """A worker that does the jobs of these actors until the test ends, with its logs on."""
         event_log.subscribe()
         url = amqp_url or self._amqp_url
-        worker = Worker(Actors(actors), self._database_url, url, None, threads, patience, tasks)
+        postgres = database_url or self._database_url
+        worker = Worker(Actors(actors), postgres, url, None, threads, patience, tasks, silence)
         worker.register()
         assert worker.is_registered(10)
         worker.start()
