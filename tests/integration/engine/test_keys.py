@@ -174,9 +174,8 @@ def test_a_full_key_with_a_long_backlog_holds_up_no_other(
     line.start_worker(Actor(kind, gate))
     running = "SELECT FROM duly.jobs WHERE state = 'running'"
     wait_for("job of A running", lambda: by_hand.take(running))
-    began = time.monotonic()
     wait_for_all(line, [line.submit(kind(text=text)) for text in "BCDEFGH"])
-    assert time.monotonic() - began < 2
+    assert len(by_hand.take(running)) == 1
     spent = "SELECT sum(attempt) AS spent FROM duly.jobs WHERE keys = '{text:A}'"
     assert by_hand.take(spent) == [{"spent": 1}]
     by_hand.take("DELETE FROM duly.outbox_events")
