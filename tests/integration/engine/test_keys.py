@@ -18,6 +18,7 @@ from outbox import Actor, Job, Key, Kind, submit
 from outbox.operations import dead_letters
 from outbox.postgres.session_settings import connect
 from tests.support.engine.by_hand import ByHand
+from tests.support.engine.keyed import MANY
 from tests.support.engine.line import Line, Note, note_kind
 from tests.support.network import proxy
 from tests.support.wait import wait_for
@@ -25,16 +26,6 @@ from tests.support.wait import wait_for
 RUNNING = """
 SELECT key, count(*) FROM duly.jobs CROSS JOIN unnest(keys) AS key
 WHERE state = 'running' GROUP BY key
-"""
-MANY = """
-WITH job AS (
-    INSERT INTO duly.jobs (id, kind, queue, priority, payload, attempt_limit, attempt_budget, keys)
-    SELECT gen_random_uuid(), 'test.note', %(queue)s, 1, '{"text": "A"}', 3, 3, ARRAY['text:A']
-    FROM generate_series(1, %(count)s)
-    RETURNING *
-)
-INSERT INTO duly.outbox_events (job_id, dispatch, kind, queue, priority, available_at, keys)
-SELECT id, dispatch, kind, queue, priority, run_at, keys FROM job
 """
 
 
