@@ -36,6 +36,7 @@ GROUPS = {
     "dlq": "List, show, replay and discard dead letters.",
     "schedules": "List, show, create, edit, pause, run and delete schedules.",
     "keys": "Create, list and revoke API keys.",
+    "limits": "List the keys that jobs hold.",
     "acts": "List and show what people did, and why.",
 }
 """Groups of commands, each in the module of its name."""

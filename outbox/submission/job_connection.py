@@ -15,7 +15,12 @@ from outbox.postgres.round_trip import Ask, Statement, plain, prepared, round_tr
 from outbox.store import transitions
 
 COMMIT = plain("COMMIT")
-_SUBMIT = (transitions.SUBMIT, transitions.SUBMIT_ALL, transitions.SUBMIT_MEMBERS)
+_SUBMIT = (
+    transitions.SUBMIT,
+    transitions.SUBMIT_ALL,
+    transitions.SUBMIT_KEYED,
+    transitions.SUBMIT_MEMBERS,
+)
 _STATEMENTS = {each: Statement(each) for each in _SUBMIT}
 
 Submission = tuple[str, Mapping[str, str | None]]

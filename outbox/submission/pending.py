@@ -33,8 +33,8 @@ WAKE_UP = "duly.wake_up"
 Row = dict[str, str | None]
 """One job as the parameters of SUBMIT, all of them text. Those of `UNSAID` may be left out.
 
-A member of a batch has a `batch_id`, too. A row with `is_new` or `is_sealed` is no job, but a batch
-that is made or sealed.
+A job with keys has `keys`, the text of an array, and `is_ordered`. A member of a batch has a
+`batch_id`, too. A row with `is_new` or `is_sealed` is no job, but a batch that is made or sealed.
 """
 
 UNSAID: Row = dict.fromkeys(("run_at", "expires_at", "subject", "parent_id", "submitted_by"))
@@ -99,6 +99,8 @@ def submission(rows: Sequence[Row], *, as_json: bool = False) -> tuple[str, Row]
     """
     if any("batch_id" in row for row in rows):
         return transitions.SUBMIT_MEMBERS, _with_batches(rows)
+    if any("keys" in row for row in rows):
+        return transitions.SUBMIT_KEYED, {"jobs": _as_json(rows)}
     if len(rows) == 1 and not as_json:
         return transitions.SUBMIT, UNSAID | rows[0]
     return transitions.SUBMIT_ALL, {"jobs": _as_json(rows)}

@@ -6,7 +6,7 @@ that miss a wake-up find the work at their next poll.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import psycopg
 import structlog
@@ -21,20 +21,27 @@ NOTIFY = f"NOTIFY {CHANNEL}"
 MEMBERS = b"members"
 NOTIFY_MEMBERS = f"NOTIFY {CHANNEL}, '{MEMBERS.decode()}'"
 """Says that members of batches have ended. A relay of an earlier release takes it for a wake-up."""
+KEYS = b"keys"
+NOTIFY_KEYS = f"NOTIFY {CHANNEL}, '{KEYS.decode()}'"
+"""Says that jobs with keys have ended."""
+
+Callback = Callable[[], None]
 
 
 def _ignore() -> None:
-    """Nobody waits for members of batches."""
+    """Nobody waits for it."""
 
 
 async def listen(
     database_url: str,
-    on_wake_up: Callable[[], None],
-    on_members: Callable[[], None] = _ignore,
+    on_wake_up: Callback,
+    on_members: Callback = _ignore,
+    on_keys: Callback = _ignore,
 ) -> None:
     """Call `on_wake_up` once it listens, and at each wake-up, forever.
 
-    `on_members` is called instead when members of batches have ended.
+    `on_members` is called instead when members of batches have ended, and `on_keys` when jobs with
+    keys have.
 
     Raises psycopg's errors; call it again then. Its first call makes up for what was missed.
     A pooler passes no notifications on: behind one it only waits, and relays poll.
@@ -46,13 +53,14 @@ async def listen(
             await asyncio.Future()
         await connection.execute(f"LISTEN {CHANNEL}")
         on_wake_up()
-        await _receive(connection.pgconn, on_wake_up, on_members)
+        on_keys()
+        await _receive(connection.pgconn, on_wake_up, {MEMBERS: on_members, KEYS: on_keys})
 
 
 async def _receive(
-    connection: PGconn, on_wake_up: Callable[[], None], on_members: Callable[[], None]
+    connection: PGconn, on_wake_up: Callback, others: Mapping[bytes, Callback]
 ) -> None:
-    """Call one of the two at each notification, until the connection is lost.
+    """Call one of them at each notification, until the connection is lost.
 
     `AsyncConnection.notifies` costs twice as much for each, and wakes up even without one.
     """
@@ -66,7 +74,7 @@ async def _receive(
             loop.remove_reader(socket)
             lost.set_exception(error)
         while notification := connection.notifies():
-            (on_members if notification.extra == MEMBERS else on_wake_up)()
+            others.get(notification.extra, on_wake_up)()
 
     socket = connection.socket
     loop.add_reader(socket, read)

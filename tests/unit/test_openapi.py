@@ -44,6 +44,7 @@ OPERATIONS = {
     "list_jobs",
     "list_jobs_to_cancel",
     "list_kinds",
+    "list_limits",
     "list_members",
     "list_overdue_jobs",
     "list_problems",

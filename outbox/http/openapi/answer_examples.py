@@ -55,6 +55,7 @@ _JOB: Answer = {
     },
     "expires_at": None,
     "cancel_reason": None,
+    "keys": None,
     "result": None,
     "left_out": [],
 }
@@ -235,6 +236,10 @@ _QUEUES: Answer = {
         }
     ]
 }
+_LIMITS: Answer = {
+    "limits": [{"key": "endpoint:17", "at_most": 1, "running": 1, "admitted": 0, "waiting": 12}],
+    "next_cursor": None,
+}
 _WORKERS: Answer = {
     "workers": [
         {
@@ -334,6 +339,7 @@ ANSWERS = {
     "JobsMade": {"job_ids": [_JOB_ID]},
     "KindList": _KINDS,
     "QueueList": _QUEUES,
+    "KeyPage": _LIMITS,
     "WorkerList": _WORKERS,
     "Alive": _ALIVE,
     "Ready": _READY,

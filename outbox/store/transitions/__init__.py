@@ -41,6 +41,17 @@ from outbox.store.transitions.dead_letters import (
     KEEP_FOREIGN,
     REDISPATCH,
 )
+from outbox.store.transitions.flow.admission import (
+    ADMIT,
+    ADMIT_FIRST,
+    COUNT_DUE,
+    COUNT_HOLDERS,
+    HOLDERS,
+    KEYED_QUEUES,
+    SCAN_KEYS,
+    SWEEP_HOLDERS,
+    TRY_LOCK_KEYS,
+)
 from outbox.store.transitions.levels import REPLAYED
 from outbox.store.transitions.outbox import (
     DEFER_EVENTS,
@@ -50,6 +61,7 @@ from outbox.store.transitions.outbox import (
     REDISPATCH_LOST,
     SUBMIT,
     SUBMIT_ALL,
+    SUBMIT_KEYED,
 )
 from outbox.store.transitions.people import CANCEL, DISCARD, REPLAY, RESCHEDULE
 from outbox.store.transitions.prune import PRUNE, PRUNE_BATCHES, PRUNE_REFUSALS
@@ -62,6 +74,7 @@ from outbox.store.transitions.rescue import (
 )
 from outbox.store.transitions.run import (
     CLAIM,
+    CLAIM_LIMITED,
     COUNT_UNCERTAIN,
     DIE,
     JOBS_TO_CANCEL,
@@ -96,11 +109,16 @@ from outbox.store.transitions.ticks import (
 from outbox.store.transitions.untaken import DIE_UNCLAIMED, EXPIRE, POSTPONE
 
 __all__ = [
+    "ADMIT",
+    "ADMIT_FIRST",
     "ATTACH_MESSAGE",
     "CANCEL",
     "CANCEL_MEMBERS",
     "CHANGED_BATCHES",
     "CLAIM",
+    "CLAIM_LIMITED",
+    "COUNT_DUE",
+    "COUNT_HOLDERS",
     "COUNT_UNCERTAIN",
     "CREATE_SCHEDULE",
     "DECLARE_SCHEDULE",
@@ -114,9 +132,11 @@ __all__ = [
     "EDIT_SCHEDULE",
     "EXPIRE",
     "FOLD",
+    "HOLDERS",
     "JOBS_TO_CANCEL",
     "JOB_EXISTS",
     "KEEP_FOREIGN",
+    "KEYED_QUEUES",
     "LIST_UNMADE",
     "LOCK_BATCHES",
     "LOCK_EVENTS",
@@ -144,15 +164,19 @@ __all__ = [
     "RETIRE_SCHEDULES",
     "RETRY",
     "SAVE_PROGRESS",
+    "SCAN_KEYS",
     "SKIP_TICKS",
     "SNOOZE",
     "STEP",
     "STOP",
     "SUBMIT",
     "SUBMIT_ALL",
+    "SUBMIT_KEYED",
     "SUBMIT_MEMBERS",
     "SUCCEED",
     "SUCCEED_MEMBER",
+    "SWEEP_HOLDERS",
     "TICK",
+    "TRY_LOCK_KEYS",
     "WAITING_SCHEDULES",
 ]

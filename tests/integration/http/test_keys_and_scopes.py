@@ -64,6 +64,7 @@ ROUTES: list[tuple[str, str, Scope, Any]] = [
     ("GET", "/v1/overdue-jobs", Scope.READ, None),
     ("GET", "/v1/kinds", Scope.READ, None),
     ("GET", "/v1/queues", Scope.READ, None),
+    ("GET", "/v1/limits", Scope.READ, None),
     ("GET", "/v1/workers", Scope.READ, None),
     ("GET", "/v1/dead-letters", Scope.READ, None),
     ("GET", "/v1/dead-letters/1", Scope.READ, None),

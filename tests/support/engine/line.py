@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from datetime import timedelta
 from typing import Any
@@ -22,8 +22,10 @@ from outbox.operations.dead_letters import DeadLetter, DeadLetterFilter
 from outbox.operations.jobs import AttemptRecord, JobRecord
 from outbox.operations.overdue import OverdueJob
 from outbox.relay import process as relay_process
+from outbox.relay.admission.admitter import Admitter
 from outbox.relay.loop import Relay
 from outbox.submission.wake_up import listen
+from outbox.worker.lease import SILENCE
 from outbox.worker.worker import Worker
 from tests.support.wait import wait_for
 
@@ -70,11 +72,14 @@ class Line:
         tasks: int = 100,
         amqp_url: str | None = None,
         patience: timedelta = timedelta(hours=1),
+        database_url: str | None = None,
+        silence: timedelta = SILENCE,
     ) -> Worker:
         """A worker that does the jobs of these actors until the test ends, with its logs on."""
         event_log.subscribe()
         url = amqp_url or self._amqp_url
-        worker = Worker(Actors(actors), self._database_url, url, None, threads, patience, tasks)
+        postgres = database_url or self._database_url
+        worker = Worker(Actors(actors), postgres, url, None, threads, patience, tasks, silence)
         worker.register()
         assert worker.is_registered(10)
         worker.start()
@@ -95,19 +100,29 @@ class Line:
         silence: timedelta = timedelta(seconds=10),
         patience: timedelta = timedelta(seconds=30),
         amqp_url: str | None = None,
+        kinds: Sequence[Kind[..., Any]] = (),
     ) -> None:
         """All duties of a relay process, until the test ends."""
         url = amqp_url or self._amqp_url
         relay = Relay(self._database_url, url, queues, window=window, patience=patience)
         collector = DeadLetterCollector(self._database_url, url, relay.queues)
-        rescuer = Rescuer(self._database_url, silence, on_rescue=relay.wake_up)
+        admitter = Admitter(self._database_url, Kinds(*kinds), window, on_admission=relay.wake_up)
+
+        def wake_up() -> None:
+            relay.wake_up()
+            admitter.wake_up()
+
+        rescuer = Rescuer(self._database_url, silence, on_rescue=wake_up)
         expirer = Expirer(self._database_url)
-        folder = BatchFolder(self._database_url, on_callbacks=relay.wake_up)
+        folder = BatchFolder(self._database_url, on_callbacks=wake_up)
 
         async def listening() -> None:
-            await listen(self._database_url, relay.wake_up, folder.wake_up)
+            await listen(self._database_url, wake_up, folder.wake_up, admitter.wake_up)
 
-        duties = (relay.run, collector.run, rescuer.run, expirer.run, folder.run, listening)
+        duties = (
+            *(relay.run, admitter.run, collector.run, rescuer.run),
+            *(expirer.run, folder.run, listening),
+        )
         self._exits.callback(run_aside(*duties))
 
     def submit(self, work: Work[Any], **options: Any) -> UUID:
