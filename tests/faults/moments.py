@@ -83,6 +83,14 @@ MEMBERS = [
     ),
 ]
 
+ADMITTING = [
+    Moment("keys not looked at", "before", "outbox.relay.admission.round:look"),
+    Moment(
+        "keys locked but nothing admitted", "after", "outbox.relay.admission.round:_lock_and_count"
+    ),
+    Moment("admitted but nobody told", "after", "outbox.relay.admission.round:_write"),
+]
+
 REFUSED = [
     Moment("event refused but not put off", "before", "outbox.relay.pipeline:settle"),
     Moment("refused event put off", "after", "outbox.relay.pipeline:settle"),
@@ -257,7 +265,7 @@ ALL = [
     *(*API, *PEOPLE, *COMMAND, *CANCELLING, *BATCH_COMMAND, *RELAY, *REFUSED, *UNPUBLISHABLE),
     *(*LOST, *WORKER),
     *(*STEPPING, *CANCELLED, *STOPPING, *COLLECTOR, *DROPPED, *RESCUER, *EXPIRER, *SCHEDULER),
-    *(*FOLDING, *MEMBERS, *THREADS, *DUTIES),
+    *(*FOLDING, *MEMBERS, *ADMITTING, *THREADS, *DUTIES),
 ]
 
 

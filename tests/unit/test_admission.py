@@ -3,10 +3,12 @@
 from typing import Any
 
 import pytest
+from fastapi.exceptions import RequestValidationError
 from hypothesis import given
 from hypothesis import strategies as st
 
 from outbox import Key, Kind, Kinds
+from outbox.http.routes.jobs.new_job import new_job
 from outbox.keys import LARGEST_LIMIT
 from outbox.relay.admission.admission_window import START, AdmissionWindow
 from outbox.relay.admission.decision import Decision, Waiting, limited_keys, open_ones
@@ -169,3 +171,14 @@ def test_two_equal_keys_of_a_job_are_refused() -> None:
     kind = note_kind("q", key=(lambda n: n.text, lambda n: n.secret))
     with pytest.raises(ValueError, match=r"^test\.note: two of its keys are equal"):
         kind(text="a", secret="a").keys()
+
+
+def test_a_payload_over_http_that_makes_no_key_is_the_clients_mistake() -> None:
+    kind = note_kind("q", key=lambda n: n.text)
+    new = new_job(Kinds(kind))
+    assert new(kind=kind.name, payload={"text": "a"}).work().keys() == ["a"]
+    with pytest.raises(RequestValidationError) as refused:
+        new(kind=kind.name, payload={}).work()
+    (error,) = refused.value.errors()
+    assert error["loc"] == ("body", "payload")
+    assert error["msg"] == "test.note: its key is not 1 to 200 printable characters"

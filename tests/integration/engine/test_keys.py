@@ -3,30 +3,21 @@
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
-from psycopg import Connection
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
 from outbox import Actor, Job, Key, Kind, submit
 from outbox.operations import dead_letters
-from outbox.postgres.session_settings import connect
 from tests.support.engine.by_hand import ByHand
-from tests.support.engine.keyed import MANY
+from tests.support.engine.keyed import MANY, sampled
 from tests.support.engine.line import Line, Note, note_kind
 from tests.support.network import proxy
 from tests.support.wait import wait_for
-
-RUNNING = """
-SELECT key, count(*) FROM duly.jobs CROSS JOIN unnest(keys) AS key
-WHERE state = 'running' GROUP BY key
-"""
 
 
 class Crowd:
@@ -72,28 +63,6 @@ def by_text(note: Note) -> str:
 
 def by_secret(note: Note) -> str:
     return f"secret:{note.secret}"
-
-
-@contextmanager
-def sampled(database_url: str) -> Iterator[Counter[str]]:
-    """How many jobs of each key Postgres said were running at once, at most."""
-    most: Counter[str] = Counter()
-    done = threading.Event()
-
-    def sample() -> None:
-        connection: Connection[Any]
-        with connect(database_url) as connection:
-            while not done.wait(0.003):
-                for key, count in connection.execute(RUNNING):
-                    most[key] = max(most[key], count)
-
-    thread = threading.Thread(target=sample)
-    thread.start()
-    try:
-        yield most
-    finally:
-        done.set()
-        thread.join()
 
 
 def wait_for_all(line: Line, jobs: list[UUID], state: str = "succeeded") -> None:

@@ -7,12 +7,19 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from sqlalchemy import Engine
+from sqlalchemy.orm import Session
 
+from outbox import Key, Kinds, Schedule, batch, submit
+from outbox.operations import limits, schedules
+from outbox.operations.limits import KeyInUse
 from outbox.relay.admission.key_cursor import KeyCursor
 from outbox.relay.admission.statements import SETTINGS
 from outbox.store import transitions
+from tests.support.engine.batches import Batches
 from tests.support.engine.by_hand import KIND, ByHand, Row, wanted
 from tests.support.engine.keyed import MANY, Keyed
+from tests.support.engine.line import note_kind
 
 LATER = "UPDATE duly.outbox_events SET available_at = now() + interval '1 h' WHERE job_id = %(id)s"
 OLDER = "UPDATE duly.outbox_events SET available_at = now() - interval '1 h' WHERE job_id = %(id)s"
@@ -329,3 +336,43 @@ def _rows_read(node: Row) -> int:
     own = node["Actual Rows"] * node["Actual Loops"]
     dropped = sum(n for name, n in node.items() if name.startswith("Rows Removed"))
     return int(own + dropped) + sum(_rows_read(each) for each in node.get("Plans", []))
+
+
+def test_jobs_of_batches_their_callbacks_and_of_schedules_wait_for_their_keys(
+    by_hand: ByHand, engine: Engine
+) -> None:
+    kind = note_kind("q", key=Key(lambda note: note.text, ordered=True))
+    schedule = Schedule("nightly", "0 2 * * *", kind(text="tick"))
+    with Session(engine) as session, session.begin():
+        with batch(session, on_success=kind(text="then")):
+            submit(session, kind(text="member"))
+        schedules.create(session, schedule, by="ann")
+        schedules.run(session, "nightly", by="ann")
+    batches = Batches(engine, by_hand)
+    (member,) = by_hand.take("SELECT id FROM duly.jobs WHERE keys = '{member}'")
+    Keyed(by_hand).admit_first(member["id"], "member")
+    batches.end("succeeded", member["id"])
+    batches.fold()
+    waiting = by_hand.take(
+        "SELECT keys, position FROM duly.outbox_events WHERE keys IS NOT NULL ORDER BY position"
+    )
+    assert [event["keys"] for event in waiting] == [["tick"], ["then"]]
+    assert all(event["position"] for event in waiting)
+
+
+def test_people_see_who_holds_a_key_and_how_many_wait(
+    keyed: Keyed, by_hand: ByHand, engine: Engine
+) -> None:
+    kind = note_kind("q", key=(Key(lambda note: note.text, at_most=2), Key(lambda _: "all")))
+    keyed.running("a", "all")
+    for _ in range(3):
+        keyed.submit("a", "all")
+    keyed.admit("a", "all")
+    by_hand.succeed(keyed.running("b", "all"))
+    with Session(engine) as session:
+        assert limits.find(session, Kinds(kind)) == [
+            KeyInUse("a", at_most=2, running=1, admitted=1, waiting=2),
+            KeyInUse("all", at_most=None, running=1, admitted=1, waiting=2),
+        ]
+        (last,) = limits.find(session, Kinds(), after="a", limit=1)
+        assert (last.key, last.at_most) == ("all", 1)

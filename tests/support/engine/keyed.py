@@ -1,17 +1,28 @@
 """Jobs with keys by hand: submitted, admitted and counted one statement at a time."""
 
 import json
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
+from psycopg import Connection
 from uuid_utils.compat import uuid7
 
+from outbox.postgres.session_settings import connect
 from outbox.relay.admission.key_cursor import KeyCursor
 from outbox.store import transitions
 from tests.support.engine.by_hand import KIND, ByHand, Row
 
 HOLDERS = "SELECT job_id, key, dispatch FROM duly.key_holders ORDER BY job_id, key"
 
+RUNNING = """
+SELECT key, count(*) FROM duly.jobs CROSS JOIN unnest(keys) AS key
+WHERE state = 'running' GROUP BY key
+"""
+"""How many jobs of each key run."""
 MANY = """
 WITH job AS (
     INSERT INTO duly.jobs (id, kind, queue, priority, payload, attempt_limit, attempt_budget, keys)
@@ -83,3 +94,25 @@ class Keyed:
         self.hand.publish(job)
         assert self.hand.claim(job)
         return job
+
+
+@contextmanager
+def sampled(database_url: str) -> Iterator[Counter[str]]:
+    """How many jobs of each key Postgres said were running at once, at most."""
+    most: Counter[str] = Counter()
+    done = threading.Event()
+
+    def sample() -> None:
+        connection: Connection[Any]
+        with connect(database_url) as connection:
+            while not done.wait(0.003):
+                for key, count in connection.execute(RUNNING):
+                    most[key] = max(most[key], count)
+
+    thread = threading.Thread(target=sample)
+    thread.start()
+    try:
+        yield most
+    finally:
+        done.set()
+        thread.join()
