@@ -187,8 +187,10 @@ class Consumer(DramatiqConsumer):
 
         Raises ConnectionClosed, and StopIteration if the broker cancels the consumer.
         """
-        with _lost_connections():
+        try:
             method, properties, body = next(self._messages)
+        except LOST as error:  # in place of `with _lost_connections`, as it costs each message
+            raise ConnectionClosed(error) from None
         if method and properties and body is not None:
             self.answers.unanswered.add(method.delivery_tag)
             self._hand_on(method.delivery_tag, properties, body)
@@ -254,10 +256,14 @@ class Consumer(DramatiqConsumer):
             log.warning(topology.USED_AS_IT_IS, queue=queue, why=why)
 
 
+LOST = (AMQPError, AMQPConnectorException, OSError, AssertionError)
+"""What pika raises for a connection that is gone."""
+
+
 @contextmanager
 def _lost_connections() -> Iterator[None]:
     """Raise pika's errors as Dramatiq's ConnectionClosed."""
     try:
         yield
-    except (AMQPError, AMQPConnectorException, OSError, AssertionError) as error:
+    except LOST as error:
         raise ConnectionClosed(error) from None

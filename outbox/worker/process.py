@@ -1,6 +1,7 @@
 """The worker process: runs a worker until it is told to stop, or has to be replaced."""
 
 import faulthandler
+import gc
 import signal
 import threading
 from collections.abc import Collection
@@ -68,6 +69,7 @@ def run(
             log.critical("the heartbeat thread has died")
             return 1
     faulthandler.dump_traceback_later(FROZEN_SECONDS, exit=True)
+    gc.freeze()  # What the imports made lives as long as the process: no collection looks at it.
     worker.start()
     while not stop.wait(CHECK_SECONDS):
         faulthandler.dump_traceback_later(FROZEN_SECONDS, exit=True)
