@@ -29,6 +29,9 @@ from outbox.amqp.messages import Dispatch
 
 log = structlog.get_logger(__name__)
 
+LOST = (AMQPError, AMQPConnectorException, OSError, AssertionError)
+"""What pika raises for a connection that is gone."""
+
 
 class Answers:
     """Answers the messages of one consumer, from the consumer's thread. Other threads may ask.
@@ -189,7 +192,7 @@ class Consumer(DramatiqConsumer):
         """
         try:
             method, properties, body = next(self._messages)
-        except LOST as error:  # in place of `with _lost_connections`, as it costs each message
+        except LOST as error:  # `with _lost_connections()` would cost each message
             raise ConnectionClosed(error) from None
         if method and properties and body is not None:
             self.answers.unanswered.add(method.delivery_tag)
@@ -254,10 +257,6 @@ class Consumer(DramatiqConsumer):
         if queue not in self._broker.used_as_they_are:
             self._broker.used_as_they_are.add(queue)
             log.warning(topology.USED_AS_IT_IS, queue=queue, why=why)
-
-
-LOST = (AMQPError, AMQPConnectorException, OSError, AssertionError)
-"""What pika raises for a connection that is gone."""
 
 
 @contextmanager

@@ -41,8 +41,8 @@ def run(
     Serves only `queues`, by default all that the actors have. After the signal, running jobs may
     finish within `grace`; the rest are handed back without spending an attempt. After a second
     signal all are handed back at once. The process ends at most 5 seconds later, whatever it waits
-    for. What Postgres has not recorded by then is rescued.
-    A job whose kind or payload no worker has understood for `patience` dies.
+    for. What Postgres has not recorded by then is rescued. A job whose kind or payload no worker
+    has understood for `patience` dies.
 
     Returns 1, as soon as after SIGTERM, if a thread has died or an actor is stuck `margin` past its
     time limit. A supervisor then restarts the process: a worker short of threads would look alive
