@@ -42,8 +42,8 @@ pooled: venv ## Run the acceptance tests through PgBouncer
 chaos: venv ## 10,000 jobs while everything breaks; ARGS="--seed 7 --system celery", --help says more
 	@$(BIN)/python -m tests.chaos $(ARGS)
 
-faults: venv ## Kill, stop, wipe and cut off all there is; brings servers of its own
-	@$(BIN)/pytest tests/faults -m "slow or not slow" $(ARGS)
+faults: venv ## Kill, stop, wipe and cut off all there is, on servers of its own; trace the way of a job
+	@$(BIN)/pytest tests/faults tests/integration/engine/test_ways.py -m "slow or not slow" $(ARGS)
 
 bench: venv ## Measure Duly beside its peers; ARGS="relay --rounds 5" for some, --help says more
 	@$(BIN)/python -m bench $(ARGS)

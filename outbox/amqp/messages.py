@@ -113,7 +113,7 @@ def flaw(kind: str, queue: str) -> str | None:
 def decode(body: bytes, queue: str) -> Dispatch:
     """The dispatch that a message from `queue` asks for. Raises Malformed."""
     try:
-        fields = json.loads(body)
+        fields = json.loads(body.decode())  # bytes would have json guess their encoding
     except (ValueError, RecursionError):
         raise Malformed("it is not JSON") from None
     if not isinstance(fields, dict):

@@ -16,10 +16,9 @@ CONNECT_SECONDS = 5
 
 @contextmanager
 def session() -> Iterator[Session]:
-    """A session that connects on first use, once. Objects keep their values after a commit.
+    """A session that connects on first use, and keeps its connection, or replaces one that broke.
 
-    A command that looks again and again keeps its connection, and replaces one that broke.
-    A commit raises if Postgres did not wait for its standby.
+    Objects keep their values after a commit, which raises if Postgres did not wait for its standby.
     """
     engine = create_engine(
         sqlalchemy_url(settings().database_url),

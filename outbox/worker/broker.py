@@ -29,6 +29,9 @@ from outbox.amqp.messages import Dispatch
 
 log = structlog.get_logger(__name__)
 
+LOST = (AMQPError, AMQPConnectorException, OSError, AssertionError)
+"""What pika raises for a connection that is gone."""
+
 
 class Answers:
     """Answers the messages of one consumer, from the consumer's thread. Other threads may ask.
@@ -187,8 +190,10 @@ class Consumer(DramatiqConsumer):
 
         Raises ConnectionClosed, and StopIteration if the broker cancels the consumer.
         """
-        with _lost_connections():
+        try:
             method, properties, body = next(self._messages)
+        except LOST as error:  # `with _lost_connections()` would cost each message
+            raise ConnectionClosed(error) from None
         if method and properties and body is not None:
             self.answers.unanswered.add(method.delivery_tag)
             self._hand_on(method.delivery_tag, properties, body)
@@ -259,5 +264,5 @@ def _lost_connections() -> Iterator[None]:
     """Raise pika's errors as Dramatiq's ConnectionClosed."""
     try:
         yield
-    except (AMQPError, AMQPConnectorException, OSError, AssertionError) as error:
+    except LOST as error:
         raise ConnectionClosed(error) from None

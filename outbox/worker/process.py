@@ -1,6 +1,7 @@
 """The worker process: runs a worker until it is told to stop, or has to be replaced."""
 
 import faulthandler
+import gc
 import signal
 import threading
 from collections.abc import Collection
@@ -42,9 +43,9 @@ def run(
     Serves only `queues`, by default all that the actors have. After the signal, running jobs may
     finish within `grace`; the rest are handed back without spending an attempt. After a second
     signal all are handed back at once. The process ends at most 5 seconds later, whatever it waits
-    for. What Postgres has not recorded by then is rescued.
-    A job whose kind or payload no worker has understood for `patience` dies. Relays take this
-    worker for dead after `silence`: if Postgres is away, jobs with limits are interrupted before.
+    for. What Postgres has not recorded by then is rescued. A job whose kind or payload no worker
+    has understood for `patience` dies. Relays take this worker for dead after `silence`: if
+    Postgres is away, jobs with limits are interrupted before.
 
     Returns 1, as soon as after SIGTERM, if a thread has died or an actor is stuck `margin` past its
     time limit. A supervisor then restarts the process: a worker short of threads would look alive
@@ -71,6 +72,7 @@ def run(
             log.critical("the heartbeat thread has died")
             return 1
     faulthandler.dump_traceback_later(FROZEN_SECONDS, exit=True)
+    gc.freeze()  # What the imports made lives as long as the process: no collection looks at it.
     worker.start()
     while not stop.wait(CHECK_SECONDS):
         faulthandler.dump_traceback_later(FROZEN_SECONDS, exit=True)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Collection
 from datetime import timedelta
+from threading import Thread
 from typing import Any
 from uuid import UUID
 
@@ -20,6 +21,8 @@ from tests.support.engine.trace import tracing
 from tests.support.wait import wait_for
 from tests.support.ways import beside, stations
 
+pytestmark = pytest.mark.slow  # a profiler under a whole suite
+
 STATEMENTS = "outbox/store/transitions/"
 """Its files hold statements and no functions, so no call tells that a job passes them."""
 
@@ -34,7 +37,7 @@ def job_id(monkeypatch: pytest.MonkeyPatch) -> UUID:
 
 
 def submit_in_a_handler(database_url: str, work: Any) -> None:
-    """Submit it as a request of the API does."""
+    """Submit it as a request of the API does, on a thread of its own."""
 
     async def handle() -> None:
         engine = create_async_engine(sqlalchemy_url(database_url))
@@ -43,7 +46,9 @@ def submit_in_a_handler(database_url: str, work: Any) -> None:
             await session.commit()
         await engine.dispose()
 
-    asyncio.run(handle())
+    thread = Thread(target=asyncio.run, args=[handle()])
+    thread.start()
+    thread.join()
 
 
 def check(files: Collection[str], listed: list[str]) -> None:

@@ -1,6 +1,5 @@
 """Which files of the library a job passes: those in which a function is handed it, or its error."""
 
-import sys
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -66,13 +65,14 @@ def _parts(value: Any) -> Iterable[Any]:
 
 @contextmanager
 def tracing(job: UUID, error: BaseException | None = None) -> Iterator[Trace]:
-    """Trace this thread, and all that are started in the block."""
+    """Trace the threads that are started in the block.
+
+    Not this one: pytest's timeout interrupts it, and a profiler that is interrupted may never end.
+    """
     trace = Trace(job, error)
     threading.setprofile(trace)
-    sys.setprofile(trace)
     try:
         yield trace
     finally:
-        sys.setprofile(None)
         threading.setprofile(None)
         trace.is_on = False

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, create_model, model_validator
 
 from outbox.http.routes.jobs.new_job import AnyNewJob
 from outbox.http.routes.jobs.open_work import OpenWork, restricted
@@ -38,7 +38,7 @@ class Given(BaseModel):
 class AnyNewMembers(Given):
     """Members to add to a batch. With `seal` they are the last; there may be none then."""
 
-    seal: bool = False
+    seal: StrictBool = False
 
     @model_validator(mode="after")
     def _adds_something(self) -> "AnyNewMembers":
@@ -57,7 +57,7 @@ class AnyNewBatch(Given):
     on_settled: AnyCallback | None = None
     on_first_death: AnyCallback | None = None
     subject: Text | None = None
-    seal: bool = True
+    seal: StrictBool = True
 
     @model_validator(mode="after")
     def _has_members(self) -> "AnyNewBatch":

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, model_validator
 
 from outbox.http.auth.record import LONGEST_REASON
 from outbox.http.base_path import with_base_path
@@ -38,7 +38,7 @@ class NewCancellation(BaseModel):
     since: Moment | None = None
     until: Moment | None = None
     parent_id: UUID | None = None
-    all: bool = False
+    all: StrictBool = False
     limit: Annotated[int, Field(ge=1, le=MOST_LISTED)] = MOST_LISTED
     why: Annotated[str, Field(max_length=LONGEST_REASON, pattern=r"^[^\x00]*$")] | None = None
 
