@@ -1,0 +1,4 @@
+"""Admission: which of the due jobs that have keys may be published now.
+
+Read fair_shares.
+"""
