@@ -35,6 +35,7 @@ GROUPS = {
     "batches": "List, show, seal and cancel batches, and list their members.",
     "dlq": "List, show, replay and discard dead letters.",
     "schedules": "List, show, create, edit, pause, run and delete schedules.",
+    "queues": "List, pause and resume queues.",
     "keys": "Create, list and revoke API keys.",
     "acts": "List and show what people did, and why.",
 }

@@ -28,7 +28,7 @@ from outbox.maintenance.scheduler import Scheduler
 from outbox.postgres.refused_records import first_line
 from outbox.relay.loop import Relay
 from outbox.schedules.schedule import Schedule
-from outbox.submission.wake_up import listen
+from outbox.submission.wake_up import MEMBERS, QUEUES, listen
 
 log = structlog.get_logger(__name__)
 
@@ -75,6 +75,7 @@ async def run(
     collector = DeadLetterCollector(database_url, amqp_url, relay.queues)
     rescuer = Rescuer(database_url, silence, on_rescue=relay.wake_up)
     folder = BatchFolder(database_url, on_callbacks=relay.wake_up)
+    others = {MEMBERS: folder.wake_up, QUEUES: relay.look_at_queues}
     duties = {
         "collector": collector.run,
         "rescuer": rescuer.run,
@@ -82,7 +83,7 @@ async def run(
         "upkeep": lambda: upkeep.run(database_url),
         "scheduler": Scheduler(database_url, schedules, on_tick=relay.wake_up).run,
         "batches": folder.run,
-        "listener": lambda: listen(listen_url or database_url, relay.wake_up, folder.wake_up),
+        "listener": lambda: listen(listen_url or database_url, relay.wake_up, others),
     }
     if retention is not None:
         duties["pruner"] = Pruner(database_url, retention).run

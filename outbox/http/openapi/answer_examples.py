@@ -201,8 +201,17 @@ _QUEUES: Answer = {
             "running": 1,
             "overdue": 0,
             "dead": 1,
+            "paused": None,
         }
     ]
+}
+_PAUSED_QUEUE: Answer = {
+    "name": "email",
+    "paused": {
+        "since": "2026-01-31T09:00:00Z",
+        "who": "operator",
+        "why": "the mail server is down",
+    },
 }
 _WORKERS: Answer = {
     "workers": [
@@ -299,6 +308,7 @@ ANSWERS = {
     "JobsMade": {"job_ids": [_JOB_ID]},
     "KindList": _KINDS,
     "QueueList": _QUEUES,
+    "PausedQueue": _PAUSED_QUEUE,
     "WorkerList": _WORKERS,
     "Alive": _ALIVE,
     "Ready": _READY,

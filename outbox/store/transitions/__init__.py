@@ -42,7 +42,14 @@ from outbox.store.transitions.dead_letters import (
     REDISPATCH,
 )
 from outbox.store.transitions.levels import REPLAYED
-from outbox.store.transitions.people import CANCEL, DISCARD, REPLAY, RESCHEDULE
+from outbox.store.transitions.people import (
+    CANCEL,
+    DISCARD,
+    PAUSE_QUEUE,
+    REPLAY,
+    RESCHEDULE,
+    RESUME_QUEUE,
+)
 from outbox.store.transitions.prune import PRUNE, PRUNE_BATCHES, PRUNE_REFUSALS
 from outbox.store.transitions.publish import (
     DEFER_EVENTS,
@@ -123,6 +130,7 @@ __all__ = [
     "MAKE_TICKS",
     "MAKE_WAITING",
     "NEXT_TICKS",
+    "PAUSE_QUEUE",
     "PAUSE_SCHEDULE",
     "POSTPONE",
     "PRUNE",
@@ -139,6 +147,7 @@ __all__ = [
     "REPLAYED",
     "RESCHEDULE",
     "RESCUE",
+    "RESUME_QUEUE",
     "RESUME_SCHEDULE",
     "RETIRE_SCHEDULES",
     "RETRY",

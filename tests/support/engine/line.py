@@ -23,10 +23,11 @@ from outbox.operations.jobs import AttemptRecord, JobRecord
 from outbox.operations.overdue import OverdueJob
 from outbox.relay import process as relay_process
 from outbox.relay.loop import Relay
-from outbox.submission.wake_up import listen
+from outbox.submission.wake_up import MEMBERS, QUEUES, listen
 from outbox.worker.worker import Worker
 from tests.support.wait import wait_for
 
+SILENCE = timedelta(seconds=1)
 AT_ONCE = Retry(attempts=3, first=timedelta())
 
 
@@ -103,7 +104,8 @@ class Line:
         folder = BatchFolder(self._database_url, on_callbacks=relay.wake_up)
 
         async def listening() -> None:
-            await listen(self._database_url, relay.wake_up, folder.wake_up)
+            others = {MEMBERS: folder.wake_up, QUEUES: relay.look_at_queues}
+            await listen(self._database_url, relay.wake_up, others)
 
         duties = (relay.run, collector.run, rescuer.run, expirer.run, folder.run, listening)
         self._exits.callback(run_aside(*duties))
@@ -144,7 +146,7 @@ class Line:
     def overdue(self) -> list[OverdueJob]:
         """What `duly status` says is overdue."""
         with Session(self._engine) as session:
-            return overdue.find(session, Kinds(), silence=timedelta(seconds=1))
+            return overdue.find(session, Kinds(), silence=SILENCE)
 
     def wait_for(self, job_id: UUID, state: str) -> JobRecord:
         """The job once it is in the state."""
