@@ -2,7 +2,7 @@
 
 Reading order:
 
-- kinds, retry, actor, job, errors: what an application declares, and what its actors see
+- kinds, keys, retry, actor, job, errors: what an application declares, and what its actors see
 - store, store/transitions: the tables, and the SQL that moves a job from state to state
 - submission: writes jobs in the caller's transaction, and wakes the relay after its commit
 - relay: publishes outbox events to RabbitMQ
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from outbox.app import Duly
     from outbox.errors import JobCancelled, Snooze, Superseded, Uncertain
     from outbox.job import Job
+    from outbox.keys import Key
     from outbox.kinds import Kind, Kinds, Priority, Work
     from outbox.retry import Retry
     from outbox.schedules.schedule import Missed, Overlap, Schedule
@@ -41,6 +42,7 @@ __all__ = [
     "Duly",
     "Job",
     "JobCancelled",
+    "Key",
     "Kind",
     "Kinds",
     "Missed",
@@ -67,6 +69,7 @@ _MODULES = {
     "outbox.app": ("Duly",),
     "outbox.errors": ("JobCancelled", "Snooze", "Superseded", "Uncertain"),
     "outbox.job": ("Job",),
+    "outbox.keys": ("Key",),
     "outbox.kinds": ("Kind", "Kinds", "Priority", "Work"),
     "outbox.retry": ("Retry",),
     "outbox.schedules.schedule": ("Missed", "Overlap", "Schedule"),

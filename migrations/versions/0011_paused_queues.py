@@ -1,4 +1,4 @@
-"""Add the queues that are paused."""
+"""Add the keys of jobs and the queues that are paused."""
 
 from alembic import op
 
@@ -11,7 +11,8 @@ depends_on = None
 
 
 def upgrade() -> None:
-    migrations.upgrade(op.get_bind(), 11)
+    with op.get_context().autocommit_block():
+        migrations.upgrade(op.get_bind(), 13)
 
 
 def downgrade() -> None:

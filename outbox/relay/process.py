@@ -1,4 +1,6 @@
-"""The relay process: publishes, collects dead letters, makes ticks, settles batches, rescues,
+"""The relay process: all of a relay's duties, side by side.
+
+It admits jobs with keys, publishes, collects dead letters, makes ticks, settles batches, rescues,
 expires and prunes.
 
 Each duty has its own connections, so that none waits for another. One that fails is restarted after
@@ -17,6 +19,7 @@ import structlog
 
 from outbox import event_log
 from outbox.backoff import Backoff
+from outbox.kinds import Kinds
 from outbox.maintenance import upkeep
 from outbox.maintenance.batch_folder import BatchFolder
 from outbox.maintenance.dead_letter_collector import DeadLetterCollector
@@ -26,9 +29,10 @@ from outbox.maintenance.pruner import Pruner
 from outbox.maintenance.rescuer import Rescuer
 from outbox.maintenance.scheduler import Scheduler
 from outbox.postgres.refused_records import first_line
+from outbox.relay.admission.admitter import Admitter
 from outbox.relay.loop import Relay
 from outbox.schedules.schedule import Schedule
-from outbox.submission.wake_up import MEMBERS, QUEUES, listen
+from outbox.submission.wake_up import KEYS, MEMBERS, QUEUES, listen
 
 log = structlog.get_logger(__name__)
 
@@ -51,6 +55,7 @@ async def run(
     amqp_url: str,
     queues: Iterable[str],
     window: int,
+    kinds: Kinds | None = None,
     silence: timedelta = timedelta(seconds=10),
     patience: timedelta = timedelta(seconds=30),
     retention: timedelta | None = timedelta(days=30),
@@ -63,7 +68,8 @@ async def run(
     A worker's jobs are rescued once it has sent no heartbeat for `silence`. A job that is published
     but unclaimed for `patience` is published again if the broker has lost its message. Jobs that
     succeeded or were cancelled are deleted after `retention`, or never if it is None. `schedules`
-    are those that the app's code declares.
+    are those that the app's code declares, as are `kinds`: of jobs of other kinds, one runs at a
+    time for each of their keys.
 
     A batch that Postgres or RabbitMQ does not answer for is given up DRAIN_SECONDS after the
     signal, and another relay publishes it again. This then returns and leaves asyncio tasks that
@@ -72,18 +78,29 @@ async def run(
     """
     event_log.subscribe()
     relay = Relay(database_url, amqp_url, queues, window=window, patience=patience)
+    admitter = Admitter(database_url, kinds or Kinds(), window, on_admission=relay.wake_up)
+
+    def wake_up() -> None:
+        relay.wake_up()
+        admitter.wake_up()
+
+    def look_at_queues() -> None:
+        relay.look_at_queues()
+        admitter.wake_up()
+
     collector = DeadLetterCollector(database_url, amqp_url, relay.queues)
-    rescuer = Rescuer(database_url, silence, on_rescue=relay.wake_up)
-    folder = BatchFolder(database_url, on_callbacks=relay.wake_up)
-    others = {MEMBERS: folder.wake_up, QUEUES: relay.look_at_queues}
+    rescuer = Rescuer(database_url, silence, on_rescue=wake_up)
+    folder = BatchFolder(database_url, on_callbacks=wake_up)
+    others = {MEMBERS: folder.wake_up, KEYS: admitter.wake_up, QUEUES: look_at_queues}
     duties = {
         "collector": collector.run,
         "rescuer": rescuer.run,
         "expirer": Expirer(database_url).run,
         "upkeep": lambda: upkeep.run(database_url),
-        "scheduler": Scheduler(database_url, schedules, on_tick=relay.wake_up).run,
+        "scheduler": Scheduler(database_url, schedules, on_tick=wake_up).run,
         "batches": folder.run,
-        "listener": lambda: listen(listen_url or database_url, relay.wake_up, others),
+        "admitter": admitter.run,
+        "listener": lambda: listen(listen_url or database_url, wake_up, others),
     }
     if retention is not None:
         duties["pruner"] = Pruner(database_url, retention).run

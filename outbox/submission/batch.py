@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from uuid_utils.compat import uuid7
 
 from outbox.kinds import Work
+from outbox.postgres.round_trip import array
 from outbox.submission.pending import add
 from outbox.submission.statement import Row
 from outbox.submission.submit import BATCH, PARENT
@@ -118,6 +119,9 @@ def _callback(work: Work[Any] | None) -> str | None:
     if work is None:
         return None
     kind = work.kind
-    job = {"kind": kind.name, "queue": kind.queue, "priority": int(kind.priority)}
-    rest = to_json(job | {"budget": kind.retry.attempts}, ensure_ascii=True).decode()
+    job: dict[str, Any] = {"kind": kind.name, "queue": kind.queue, "priority": int(kind.priority)}
+    job |= {"budget": kind.retry.attempts}
+    if keys := work.keys():
+        job |= {"keys": array(keys), "is_ordered": kind.is_ordered}
+    rest = to_json(job, ensure_ascii=True).decode()
     return f'{rest[:-1]},"payload":{storable_json(work.to_json())}}}'

@@ -11,7 +11,12 @@ from outbox.store import transitions
 from outbox.submission.statement import Row
 
 COMMIT = plain("COMMIT")
-_SUBMIT = (transitions.SUBMIT, transitions.SUBMIT_ALL, transitions.SUBMIT_MEMBERS)
+_SUBMIT = (
+    transitions.SUBMIT,
+    transitions.SUBMIT_ALL,
+    transitions.SUBMIT_KEYED,
+    transitions.SUBMIT_MEMBERS,
+)
 _STATEMENTS = {each: Statement(each) for each in _SUBMIT}
 
 

@@ -11,8 +11,8 @@ from outbox.store import transitions
 Row = dict[str, str | None]
 """One job as the parameters of SUBMIT, all of them text.
 
-A member of a batch has a `batch_id`, too. A row with `is_new` or `is_sealed` is no job, but a batch
-that is made or sealed.
+A job with keys has `keys`, the text of an array, and `is_ordered`. A member of a batch has a
+`batch_id`, too. A row with `is_new` or `is_sealed` is no job, but a batch that is made or sealed.
 """
 
 
@@ -23,6 +23,8 @@ def submission(rows: Sequence[Row]) -> tuple[str, Row]:
     """
     if any("batch_id" in row for row in rows):
         return transitions.SUBMIT_MEMBERS, _with_batches(rows)
+    if any("keys" in row for row in rows):
+        return transitions.SUBMIT_KEYED, {"jobs": _as_json(rows)}
     if len(rows) == 1:
         return transitions.SUBMIT, rows[0]
     return transitions.SUBMIT_ALL, {"jobs": _as_json(rows)}
@@ -32,7 +34,9 @@ def submission_for_any_driver(rows: Sequence[Row]) -> tuple[TextClause, Row]:
     """The same for a driver whose parameters are not psycopg's, such as asyncpg."""
     if any("batch_id" in row for row in rows):
         return for_any_driver(transitions.SUBMIT_MEMBERS), _with_batches(rows)
-    return for_any_driver(transitions.SUBMIT_ALL), {"jobs": _as_json(rows)}
+    has_keys = any("keys" in row for row in rows)
+    transition = transitions.SUBMIT_KEYED if has_keys else transitions.SUBMIT_ALL
+    return for_any_driver(transition), {"jobs": _as_json(rows)}
 
 
 def is_job(row: Row) -> bool:

@@ -13,6 +13,7 @@ from uuid_utils.compat import uuid7
 from outbox.events import Submitted, is_wanted
 from outbox.kinds import Priority, Work
 from outbox.postgres.after_commit import announce
+from outbox.postgres.round_trip import array
 from outbox.submission.pending import add
 from outbox.submission.statement import Row
 from outbox.values.storable import storable, storable_json
@@ -63,11 +64,11 @@ def submit(
 
     Raises ValueError for a `run_at` or `expires_at` without time zone, an `expires_at` that is not
     later than `run_at`, an unknown `priority`, a payload nested deeper than `depth.DEEPEST`, with
-    NaN in it, or that its kind cannot read again, and text that Postgres cannot store (a NUL, a
-    lone surrogate), and what a statement would raise if the session can run none. While jobs wait,
-    its connection's own `commit()` raises RuntimeError and rolls back: it would forget them. So it
-    does after the session was closed without a commit or rollback, in a transaction that its
-    connection began.
+    NaN in it, or that its kind cannot read again, a key function that raises or makes no key (see
+    `Key`), and text that Postgres cannot store (a NUL, a lone surrogate), and what a statement
+    would raise if the session can run none. While jobs wait, its connection's own `commit()` raises
+    RuntimeError and rolls back: it would forget them. So it does after the session was closed
+    without a commit or rollback, in a transaction that its connection began.
     """
     return submit_all(session, [work], **options)[0]
 
@@ -126,7 +127,7 @@ def _jobs(
 
 
 def _row(job: SubmittedJob, work: Work[Any], priority: Priority | None) -> Row:
-    return {
+    row: Row = {
         "id": job.id.hex,
         "kind": job.kind,
         "queue": job.queue,
@@ -134,6 +135,9 @@ def _row(job: SubmittedJob, work: Work[Any], priority: Priority | None) -> Row:
         "payload": storable_json(work.to_json()),
         "budget": str(work.kind.retry.attempts),
     }
+    if keys := work.keys():
+        row |= {"keys": array(keys), "is_ordered": str(work.kind.is_ordered)}
+    return row
 
 
 def _check_times(run_at: datetime | None, expires_at: datetime | None) -> None:

@@ -19,12 +19,14 @@ from outbox.kinds import Work
 from outbox.postgres.any_driver import execute
 from outbox.store import transitions
 from outbox.submission.submit import submit
+from outbox.testing.admission import ADMIT_ALONE
 from outbox.testing.late_result import refuse_late_result
 
 M = TypeVar("M", bound=BaseModel)
 
 WORKER = "outbox.testing"
 _NOT_FOR_RELAYS = text("DELETE FROM duly.outbox_events WHERE job_id = :id")
+_ADMIT = text(ADMIT_ALONE.replace("%(id)s", ":id"))
 _FORGET = text("DELETE FROM duly.jobs WHERE id = :id AND state = 'running'")
 _SAVEPOINTS: Any = {"expire_on_commit": False, "join_transaction_mode": "create_savepoint"}
 """For sessions in a transaction of the test: their commit releases a savepoint."""
@@ -127,6 +129,7 @@ def _submit(session: Session, actor: Actor[M, Any], payload: M) -> UUID:
 
 def _claim(session: Session, actor: Actor[Any, Any], id_: UUID) -> Job:
     """Claim the job as a worker does, and keep it from relays."""
+    session.execute(_ADMIT, {"id": id_})
     row = {"id": [id_], "dispatch": [1], "kind": [actor.kind.name], "worker": WORKER}
     claim = execute(session.connection(), transitions.CLAIM, row).one()
     session.execute(_NOT_FOR_RELAYS, {"id": id_})

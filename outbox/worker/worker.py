@@ -24,6 +24,7 @@ from outbox.worker.claimer import Claimer
 from outbox.worker.heartbeat import Heartbeat, worker_name
 from outbox.worker.in_flight import InFlight, JobInFlight
 from outbox.worker.job_watch import JobWatch
+from outbox.worker.lease import SILENCE, Lease
 from outbox.worker.ownership import Ownership
 from outbox.worker.records.group_commit import PROBE, GroupCommit, GroupCommitClosed
 from outbox.worker.records.outcomes import Outcomes
@@ -58,6 +59,7 @@ class Worker:
         threads: int,
         patience: timedelta = PATIENCE,
         tasks: int = TASKS,
+        silence: timedelta = SILENCE,
     ) -> None:
         """Raises TooFewSlots if there are fewer threads or tasks than queues that need them."""
         self.name = worker_name()
@@ -109,6 +111,7 @@ class Worker:
         for actor in self._actors.values():
             self._register(actor)
         self._heartbeat = Heartbeat(database_url, self.name, served, threads=threads, tasks=tasks)
+        self._lease = Lease(silence, self._heartbeat, self._in_flight)
         self._worker = dramatiq.Worker(self._broker, worker_threads=threads)
         self._worker.work_queue = self._threads.queue  # type: ignore[assignment]
 
@@ -126,6 +129,7 @@ class Worker:
         self._limits.start()
         self._ownership.start()
         self._job_watch.start()
+        self._lease.start()
         self._tasks.start_loop()
         self._worker.start()
         log.info("worker ready", worker=self.name, queues=sorted(self._broker.queues))
@@ -146,6 +150,7 @@ class Worker:
             and self._limits.is_alive
             and self._ownership.is_alive
             and self._job_watch.is_alive
+            and self._lease.is_alive
             and self._tasks.is_alive
         )
 
@@ -238,6 +243,7 @@ class Worker:
 
     def _leave(self) -> None:
         self._job_watch.close()
+        self._lease.close()
         self._group_commit.wake_up()
         self._group_commit.close()
         close_tasks = partial(self._tasks.close, self._async_engine.dispose)
@@ -256,7 +262,7 @@ class Worker:
         return Attempt(actor, job, queue, claim, self._group_commit, self._patience)
 
     def _register(self, actor: Actor[Any, Any]) -> None:
-        self._claimer.serve(actor.kind.name, self._tasks if actor.is_async else self._threads)
+        self._claimer.serve(actor.kind, self._tasks if actor.is_async else self._threads)
         if actor.is_async:
             return
         dramatiq.Actor(

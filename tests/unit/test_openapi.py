@@ -39,6 +39,7 @@ OPERATIONS = {
     "list_invoices",
     "list_jobs",
     "list_kinds",
+    "list_limits",
     "list_members",
     "list_overdue_jobs",
     "list_problems",

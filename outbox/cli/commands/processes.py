@@ -63,6 +63,7 @@ def relay() -> None:
             amqp_url=broker,
             queues=kinds().queues,
             window=settings().window,
+            kinds=kinds(),
             silence=settings().worker_silence,
             patience=settings().redispatch_after,
             retention=settings().keep_finished,
@@ -110,6 +111,7 @@ def worker(
             threads=threads,
             tasks=tasks,
             patience=settings().unknown_after,
+            silence=settings().worker_silence,
             grace=timedelta(seconds=grace),
         )
     except TooFewSlots as error:

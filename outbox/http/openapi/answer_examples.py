@@ -55,6 +55,7 @@ _JOB: Answer = {
     },
     "expires_at": None,
     "cancel_reason": None,
+    "keys": None,
     "result": None,
     "left_out": [],
 }
@@ -213,6 +214,10 @@ _PAUSED_QUEUE: Answer = {
         "why": "the mail server is down",
     },
 }
+_LIMITS: Answer = {
+    "limits": [{"key": "endpoint:17", "at_most": 1, "running": 1, "admitted": 0, "waiting": 12}],
+    "next_cursor": None,
+}
 _WORKERS: Answer = {
     "workers": [
         {
@@ -309,6 +314,7 @@ ANSWERS = {
     "KindList": _KINDS,
     "QueueList": _QUEUES,
     "PausedQueue": _PAUSED_QUEUE,
+    "KeyPage": _LIMITS,
     "WorkerList": _WORKERS,
     "Alive": _ALIVE,
     "Ready": _READY,

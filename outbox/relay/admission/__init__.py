@@ -1,4 +1,4 @@
-"""Admission: which of the due jobs that have keys may be published now.
+"""The admission of jobs with keys: which of those that wait are published next.
 
-Read fair_shares.
+Read admitter, round, decision, limits, admission_window, fair_shares.
 """

@@ -41,6 +41,17 @@ from outbox.store.transitions.dead_letters import (
     KEEP_FOREIGN,
     REDISPATCH,
 )
+from outbox.store.transitions.flow.admission import (
+    ADMIT,
+    ADMIT_FIRST,
+    COUNT_DUE,
+    COUNT_HOLDERS,
+    HOLDERS,
+    KEYED_QUEUES,
+    SCAN_KEYS,
+    SWEEP_HOLDERS,
+    TRY_LOCK_KEYS,
+)
 from outbox.store.transitions.levels import REPLAYED
 from outbox.store.transitions.people import (
     CANCEL,
@@ -67,6 +78,7 @@ from outbox.store.transitions.rescue import (
 )
 from outbox.store.transitions.run import (
     CLAIM,
+    CLAIM_LIMITED,
     COUNT_UNCERTAIN,
     DIE,
     JOBS_TO_CANCEL,
@@ -88,7 +100,7 @@ from outbox.store.transitions.schedules import (
     RESUME_SCHEDULE,
     RETIRE_SCHEDULES,
 )
-from outbox.store.transitions.submit import SUBMIT, SUBMIT_ALL
+from outbox.store.transitions.submit import SUBMIT, SUBMIT_ALL, SUBMIT_KEYED
 from outbox.store.transitions.ticks import (
     LIST_UNMADE,
     MAKE_TICKS,
@@ -102,11 +114,16 @@ from outbox.store.transitions.ticks import (
 from outbox.store.transitions.untaken import DIE_UNCLAIMED, EXPIRE, POSTPONE
 
 __all__ = [
+    "ADMIT",
+    "ADMIT_FIRST",
     "ATTACH_MESSAGE",
     "CANCEL",
     "CANCEL_MEMBERS",
     "CHANGED_BATCHES",
     "CLAIM",
+    "CLAIM_LIMITED",
+    "COUNT_DUE",
+    "COUNT_HOLDERS",
     "COUNT_UNCERTAIN",
     "CREATE_SCHEDULE",
     "DECLARE_SCHEDULE",
@@ -120,9 +137,11 @@ __all__ = [
     "EDIT_SCHEDULE",
     "EXPIRE",
     "FOLD",
+    "HOLDERS",
     "JOBS_TO_CANCEL",
     "JOB_EXISTS",
     "KEEP_FOREIGN",
+    "KEYED_QUEUES",
     "LIST_UNMADE",
     "LOCK_BATCHES",
     "LOCK_EVENTS",
@@ -152,15 +171,19 @@ __all__ = [
     "RETIRE_SCHEDULES",
     "RETRY",
     "SAVE_PROGRESS",
+    "SCAN_KEYS",
     "SKIP_TICKS",
     "SNOOZE",
     "STEP",
     "STOP",
     "SUBMIT",
     "SUBMIT_ALL",
+    "SUBMIT_KEYED",
     "SUBMIT_MEMBERS",
     "SUCCEED",
     "SUCCEED_MEMBER",
+    "SWEEP_HOLDERS",
     "TICK",
+    "TRY_LOCK_KEYS",
     "WAITING_SCHEDULES",
 ]

@@ -1,22 +1,30 @@
 """What the relay does with outbox events: it locks them, then deletes or defers them."""
 
-from outbox.store.transitions.levels import LEVEL
+from outbox.store.transitions.levels import LEVEL, UNADMITTED
+
+
+def queues_of(name: str, events: str) -> str:
+    """A recursive CTE of the queues that have such events, and of a null."""
+    return f"""{name} AS (
+    (SELECT queue FROM duly.outbox_events WHERE {events} ORDER BY queue LIMIT 1)
+    UNION ALL
+    SELECT (SELECT event.queue FROM duly.outbox_events AS event
+            WHERE {events} AND event.queue > {name}.queue ORDER BY event.queue LIMIT 1)
+    FROM {name}
+    WHERE {name}.queue IS NOT NULL
+)"""
+
 
 # Relay: the queues that have events, publications that may be lost, or workers, including queues
 # that no setting names; and those that are paused, whether they have any of it or not. A loose
 # index scan: one index probe per queue, however long the backlog.
-QUEUES_IN_USE = """
-WITH RECURSIVE seen AS (
-    (SELECT queue FROM duly.outbox_events ORDER BY queue LIMIT 1)
-    UNION ALL
-    SELECT (SELECT event.queue FROM duly.outbox_events AS event
-            WHERE event.queue > seen.queue ORDER BY event.queue LIMIT 1)
-    FROM seen
-    WHERE seen.queue IS NOT NULL
-)
+QUEUES_IN_USE = f"""
+WITH RECURSIVE {queues_of("seen", "keys IS NULL")}, {queues_of("waiting", "keys IS NOT NULL")}
 SELECT queue, paused.since IS NOT NULL AS is_paused
 FROM (
     SELECT queue FROM seen WHERE queue IS NOT NULL
+    UNION
+    SELECT queue FROM waiting WHERE queue IS NOT NULL
     UNION
     SELECT queue FROM duly.publications
     UNION
@@ -28,7 +36,8 @@ FULL JOIN duly.paused_queues AS paused USING (queue)
 # Relay: locks as many events as each queue has capacity for, by priority, then oldest first. In a
 # priority, it takes replayed jobs first, up to the number in `replays`, then fresh ones. `replays`
 # has three numbers per queue, one for each priority.
-# Each level is its own index range, so rows scheduled for later are never scanned. Nor are rows
+# Events with keys wait for ADMIT. Each level is its own index range, so rows scheduled for later
+# are never scanned. Nor are rows
 # before the scan cursor: `reached` has six timestamps per queue, one for each level (see
 # outbox/relay/scan_cursor.py).
 # A timestamp that Python cannot represent, such as '-infinity', is returned as the epoch.
@@ -44,7 +53,7 @@ CROSS JOIN LATERAL (
     CROSS JOIN LATERAL (
         SELECT job_id::text, dispatch, kind, queue, priority AS level, available_at
         FROM duly.outbox_events
-        WHERE queue = wanted.queue AND priority = level.level
+        WHERE queue = wanted.queue AND priority = level.level AND keys IS NULL
           AND available_at >= (%(reached)s::timestamptz[])[(wanted.n - 1) * 6 + level.level + 1]
           AND available_at <= now()
         ORDER BY available_at
@@ -90,7 +99,8 @@ WITH due AS (
         FOR UPDATE SKIP LOCKED
     ) AS oldest
 ), unclaimed AS (
-    SELECT due.id AS publication_id, job.id, job.dispatch, job.kind, job.queue, {LEVEL}
+    SELECT due.id AS publication_id, job.id, job.dispatch, job.kind, job.queue, {LEVEL},
+           {UNADMITTED}, job.position
     FROM due
     CROSS JOIN unnest(due.job_ids, due.dispatches) AS sent (job_id, dispatch)
     JOIN duly.jobs AS job
@@ -114,13 +124,15 @@ WITH due AS (
       AND (due.id IN (SELECT id FROM overtaken)
            OR due.id NOT IN (SELECT publication_id FROM unclaimed))
 )
-INSERT INTO duly.outbox_events (job_id, dispatch, kind, queue, priority, available_at)
-SELECT DISTINCT id, dispatch, kind, queue, level, now()
+INSERT INTO duly.outbox_events (job_id, dispatch, kind, queue, priority, available_at, keys,
+                                position)
+SELECT DISTINCT id, dispatch, kind, queue, level, now(), keys, position
 FROM unclaimed
 WHERE publication_id IN (SELECT id FROM overtaken)
 ORDER BY id
 ON CONFLICT (job_id) DO UPDATE
-SET dispatch = excluded.dispatch, available_at = excluded.available_at, failures = 0
+SET dispatch = excluded.dispatch, available_at = excluded.available_at, failures = 0,
+    keys = excluded.keys
 WHERE outbox_events.dispatch < excluded.dispatch
 RETURNING job_id
 """

@@ -33,3 +33,29 @@ WITH job AS (
 INSERT INTO duly.outbox_events (job_id, dispatch, kind, queue, priority, available_at)
 SELECT id, dispatch, kind, queue, priority, run_at FROM job
 """
+
+NEXT_POSITION = "CASE WHEN is_ordered THEN nextval('duly.positions') END"
+"""Where a job is in the order of its first key, if that is ordered.
+
+A job that is submitted after another had committed gets the higher position. Neither clocks nor ids
+promise that.
+"""
+
+# The same where some of the jobs have keys. Their events wait for ADMIT.
+SUBMIT_KEYED = f"""
+WITH job AS (
+    INSERT INTO duly.jobs (id, kind, queue, priority, payload, run_at, attempt_limit,
+                           attempt_budget, subject, parent_id, submitted_by, expires_at, keys,
+                           position)
+    SELECT id, kind, queue, priority, payload::jsonb, coalesce(run_at, now()), budget, budget,
+           subject, parent_id, submitted_by, expires_at, keys, {NEXT_POSITION}
+    FROM json_to_recordset(%(jobs)s::json)
+         AS new (id uuid, kind text, queue text, priority smallint, payload text,
+                 run_at timestamptz, budget int, subject text, parent_id uuid, submitted_by text,
+                 expires_at timestamptz, keys text[], is_ordered boolean)
+    RETURNING id, dispatch, kind, queue, priority, run_at, keys, position
+)
+INSERT INTO duly.outbox_events (job_id, dispatch, kind, queue, priority, available_at, keys,
+                                position)
+SELECT id, dispatch, kind, queue, priority, run_at, keys, position FROM job
+"""

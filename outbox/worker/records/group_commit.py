@@ -30,7 +30,7 @@ from outbox.postgres.replication import WRITE_WAL, CommitWatch
 from outbox.postgres.round_trip import PreparedStatement, array, named_rows, round_trip
 from outbox.postgres.session_settings import TRANSITION_SETTINGS, connect, is_pooled
 from outbox.store import sequences, transitions
-from outbox.submission.wake_up import NOTIFY, NOTIFY_MEMBERS
+from outbox.submission.wake_up import NOTIFY, NOTIFY_KEYS, NOTIFY_MEMBERS
 from outbox.worker.records.group_size import next_group
 from outbox.worker.records.held_records import HeldRecords
 
@@ -66,6 +66,7 @@ STATEMENTS = {
     statement: PreparedStatement(name, statement)
     for name, statement in {
         "claim": transitions.CLAIM,
+        "claim_limited": transitions.CLAIM_LIMITED,
         "claim_async_commit": CLAIM_ASYNC_COMMIT,
         "succeed": transitions.SUCCEED,
         "succeed_member": transitions.SUCCEED_MEMBER,
@@ -102,13 +103,11 @@ def _ignore(_: Any) -> None:
     """Nobody waits for the answer."""
 
 
-_NOTIFY_RELAYS = _Entry(NOTIFY, {}, _ignore)
-_NOTIFY_MEMBERS = _Entry(NOTIFY_MEMBERS, {}, _ignore)
-_NOTIFICATIONS = (_NOTIFY_RELAYS, _NOTIFY_MEMBERS)
+_NOTIFICATIONS = {each: _Entry(each, {}, _ignore) for each in (NOTIFY, NOTIFY_MEMBERS, NOTIFY_KEYS)}
 _CLOSE = _Entry("close", {}, _ignore)
 _STOP_WAITING = _Entry("stop waiting", {}, _ignore)
 """Wakes the thread while it waits for held records to become due."""
-_SIGNALS = (*_NOTIFICATIONS, _CLOSE, _STOP_WAITING)
+_SIGNALS = (*_NOTIFICATIONS.values(), _CLOSE, _STOP_WAITING)
 """Entries for the thread itself, which are not written."""
 
 
@@ -169,11 +168,11 @@ class GroupCommit:
 
     def wake_up(self) -> None:
         """Tell the relays that there is work. Best effort; does not block."""
-        self._entries.put(_NOTIFY_RELAYS)
+        self.notify(NOTIFY)
 
-    def members_ended(self) -> None:
-        """Tell the relays that members of batches have ended. Best effort; does not block."""
-        self._entries.put(_NOTIFY_MEMBERS)
+    def notify(self, notification: str) -> None:
+        """Send the relays one of the notifications of `wake_up`, in the same way."""
+        self._entries.put(_NOTIFICATIONS[notification])
 
     def stop_waiting(self) -> None:
         """From now on, wait for no Postgres that is unavailable, and hold no record."""
@@ -216,9 +215,9 @@ class GroupCommit:
             group = next_group(self._gather())
             self._settle_held()
             self._settle([entry for entry in group if entry not in _SIGNALS])
-            for notification in _NOTIFICATIONS:
-                if notification in group:
-                    self._notify(notification.statement)
+            for notification, entry in _NOTIFICATIONS.items():
+                if entry in group:
+                    self._notify(notification)
             time.sleep(min(len(group) * LINGER_PER_ENTRY_SECONDS, MAX_LINGER_SECONDS))
 
     def _gather(self) -> Iterator[_Entry]:

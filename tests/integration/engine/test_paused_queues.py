@@ -1,6 +1,7 @@
 """Queues that somebody paused: what relays publish, and what they cost."""
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import psycopg
 import pytest
@@ -13,7 +14,7 @@ from outbox.operations.queue_pauses import Refused, UnknownQueue
 from outbox.relay import poll_policy
 from outbox.store import transitions
 from tests.support.engine.by_hand import ByHand
-from tests.support.engine.line import SILENCE, Line, do_nothing, note_kind
+from tests.support.engine.line import Line, do_nothing, note_kind
 from tests.support.engine.rabbit import Rabbit
 from tests.support.wait import wait_for
 
@@ -33,7 +34,7 @@ class Person:
 
     def status(self, queue: str) -> status.QueueStatus:
         with Session(self._engine) as session:
-            found = status.queues(session, self.kinds, SILENCE)
+            found = status.queues(session, self.kinds, timedelta(seconds=1))
         return next(each for each in found if each.queue == queue)
 
 

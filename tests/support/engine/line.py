@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from datetime import timedelta
 from typing import Any
@@ -22,12 +22,13 @@ from outbox.operations.dead_letters import DeadLetter, DeadLetterFilter
 from outbox.operations.jobs import AttemptRecord, JobRecord
 from outbox.operations.overdue import OverdueJob
 from outbox.relay import process as relay_process
+from outbox.relay.admission.admitter import Admitter
 from outbox.relay.loop import Relay
-from outbox.submission.wake_up import MEMBERS, QUEUES, listen
+from outbox.submission.wake_up import KEYS, MEMBERS, QUEUES, listen
+from outbox.worker.lease import SILENCE
 from outbox.worker.worker import Worker
 from tests.support.wait import wait_for
 
-SILENCE = timedelta(seconds=1)
 AT_ONCE = Retry(attempts=3, first=timedelta())
 
 
@@ -69,11 +70,14 @@ class Line:
         tasks: int = 100,
         amqp_url: str | None = None,
         patience: timedelta = timedelta(hours=1),
+        database_url: str | None = None,
+        silence: timedelta = SILENCE,
     ) -> Worker:
         """A worker that does the jobs of these actors until the test ends, with its logs on."""
         event_log.subscribe()
         url = amqp_url or self._amqp_url
-        worker = Worker(Actors(actors), self._database_url, url, None, threads, patience, tasks)
+        postgres = database_url or self._database_url
+        worker = Worker(Actors(actors), postgres, url, None, threads, patience, tasks, silence)
         worker.register()
         assert worker.is_registered(10)
         worker.start()
@@ -94,20 +98,34 @@ class Line:
         silence: timedelta = timedelta(seconds=10),
         patience: timedelta = timedelta(seconds=30),
         amqp_url: str | None = None,
+        kinds: Sequence[Kind[..., Any]] = (),
     ) -> None:
         """All duties of a relay process, until the test ends."""
         url = amqp_url or self._amqp_url
         relay = Relay(self._database_url, url, queues, window=window, patience=patience)
         collector = DeadLetterCollector(self._database_url, url, relay.queues)
-        rescuer = Rescuer(self._database_url, silence, on_rescue=relay.wake_up)
+        admitter = Admitter(self._database_url, Kinds(*kinds), window, on_admission=relay.wake_up)
+
+        def wake_up() -> None:
+            relay.wake_up()
+            admitter.wake_up()
+
+        def look_at_queues() -> None:
+            relay.look_at_queues()
+            admitter.wake_up()
+
+        rescuer = Rescuer(self._database_url, silence, on_rescue=wake_up)
         expirer = Expirer(self._database_url)
-        folder = BatchFolder(self._database_url, on_callbacks=relay.wake_up)
+        folder = BatchFolder(self._database_url, on_callbacks=wake_up)
 
         async def listening() -> None:
-            others = {MEMBERS: folder.wake_up, QUEUES: relay.look_at_queues}
-            await listen(self._database_url, relay.wake_up, others)
+            others = {MEMBERS: folder.wake_up, KEYS: admitter.wake_up, QUEUES: look_at_queues}
+            await listen(self._database_url, wake_up, others)
 
-        duties = (relay.run, collector.run, rescuer.run, expirer.run, folder.run, listening)
+        duties = (
+            *(relay.run, admitter.run, collector.run, rescuer.run),
+            *(expirer.run, folder.run, listening),
+        )
         self._exits.callback(run_aside(*duties))
 
     def submit(self, work: Work[Any], **options: Any) -> UUID:
@@ -146,7 +164,7 @@ class Line:
     def overdue(self) -> list[OverdueJob]:
         """What `duly status` says is overdue."""
         with Session(self._engine) as session:
-            return overdue.find(session, Kinds(), silence=SILENCE)
+            return overdue.find(session, Kinds(), silence=timedelta(seconds=1))
 
     def wait_for(self, job_id: UUID, state: str) -> JobRecord:
         """The job once it is in the state."""

@@ -1,0 +1,1 @@
+"""What holds jobs back until their keys let them through."""
