@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
-from outbox import Actor, Kinds
+from outbox import Actor, Key, Kinds
 from outbox.operations import queue_pauses, status
 from outbox.operations.queue_pauses import Refused, UnknownQueue
 from outbox.relay import poll_policy
@@ -82,6 +82,24 @@ def test_a_pause_reaches_a_relay_that_does_not_sweep_by_itself(
     assert line.job(second).state == "queued"
     person(queue_pauses.resume, queue)
     line.wait_for(second, "succeeded")
+
+
+def test_a_job_with_a_key_waits_in_a_paused_queue(
+    line: Line, rabbit: Rabbit, person: Person, queue: str, new_queue: Callable[[], str]
+) -> None:
+    other = new_queue()
+    for name in (queue, other):
+        rabbit.declare(name)
+    keyed = {"key": Key(lambda note: f"k:{note.text}", at_most=1)}
+    kind, elsewhere = note_kind(queue, "keyed", **keyed), note_kind(other, "other", **keyed)
+    person(queue_pauses.pause, queue)
+    waiting = line.submit(kind(text="a"))
+    line.start_relay(queue, other, kinds=[kind, elsewhere])
+    line.submit(elsewhere(text="b"))
+    wait_for("the other queue's message", lambda: rabbit.depth(other) == 1)
+    assert (rabbit.depth(queue), line.job(waiting).state) == (0, "queued")
+    person(queue_pauses.resume, queue)
+    wait_for("its message", lambda: rabbit.depth(queue) == 1)
 
 
 def test_a_paused_queue_is_not_overdue(
