@@ -120,6 +120,10 @@ class FairShares:
         return self._places
 
 
+Shares = dict[tuple[str, int], FairShares]
+"""Of each queue and priority: what keys get in one says nothing of their turns in another."""
+
+
 @dataclass(slots=True)
 class _Account:
     """What is remembered of a first key."""

@@ -10,7 +10,7 @@ from psycopg.rows import namedtuple_row
 from pydantic_core import to_json
 
 from outbox.relay.admission.decision import Decision, Grants, Waiting, limited_keys
-from outbox.relay.admission.fair_shares import FairShares
+from outbox.relay.admission.fair_shares import Shares
 from outbox.relay.admission.key_cursor import KeyCursor
 from outbox.relay.admission.limits import Limits
 from outbox.store import transitions
@@ -34,10 +34,10 @@ async def queues(database: Database) -> list[str]:
     return [row.queue for row in await _rows(database, transitions.KEYED_QUEUES, {})]
 
 
-async def sweep(database: Database, limits: Limits, shares: FairShares) -> None:
+async def sweep(database: Database, limits: Limits, shares: Shares) -> None:
     """Delete the holders that no longer count, and learn how long their jobs ran."""
     for row in await _rows(database, transitions.SWEEP_HOLDERS, {"held": limits.held}):
-        shares.learn(row.key, row.seconds)
+        shares[row.queue, row.priority].learn(row.key, row.seconds)
 
 
 async def holders(database: Database, limits: Limits) -> Holders:
@@ -62,7 +62,7 @@ async def admit(
     waiting: Sequence[Waiting],
     rooms: Mapping[str, int],
     limits: Limits,
-    shares: FairShares,
+    shares: Shares,
 ) -> Counter[str]:
     """Admit what limits and rooms allow; returns how many events of each queue.
 

@@ -32,7 +32,7 @@ WHERE queue IS NOT NULL AND queue NOT IN (SELECT queue FROM duly.paused_queues)
 # keys. It waits for no other relay.
 SWEEP_HOLDERS = f"""
 WITH past AS (
-    SELECT holder.job_id, holder.key, job.kind,
+    SELECT holder.job_id, holder.key, job.queue, job.priority,
            job.keys[1] = holder.key AND job.started_at IS NOT NULL AS is_first,
            extract(epoch FROM coalesce(job.finished_at, now()) - job.started_at)::float8 AS seconds
     FROM duly.key_holders AS holder
@@ -43,7 +43,7 @@ WITH past AS (
     DELETE FROM duly.key_holders AS holder USING past
     WHERE holder.job_id = past.job_id AND holder.key = past.key
 )
-SELECT key, kind, seconds FROM past WHERE is_first
+SELECT key, queue, priority, seconds FROM past WHERE is_first
 """
 
 # Relay: for each key and queue, how many jobs hold the key, and how many of them have not begun.
