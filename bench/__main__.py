@@ -25,6 +25,7 @@ ALL = (
     "backlog",
     "window",
     "history",
+    "keys",
 )
 
 
