@@ -20,9 +20,13 @@ def work_from(kind: str, payload: str) -> Work[Any]:
     if kind not in kinds():
         raise Stop(f"there is no kind {kind!r}; the kinds are {', '.join(kinds())}", Code.USAGE)
     try:
-        return kinds()[kind].parse(_decode(_read(payload)))
+        work = kinds()[kind].parse(_decode(_read(payload)))
+        work.keys()
     except ValidationError as error:
         raise Stop(field_errors(error, lambda field: f"payload.{field}"), Code.USAGE) from None
+    except ValueError as error:
+        raise Stop(f"payload: {error}", Code.USAGE) from None
+    return work
 
 
 def _read(payload: str) -> bytes:

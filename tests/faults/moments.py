@@ -65,6 +65,14 @@ FOLDING = [
     Moment("count committed but nobody told", "after", "outbox.maintenance.batch_folder:fold"),
 ]
 
+ADMITTING = [
+    Moment("keys not looked at", "before", "outbox.relay.admission.round:look"),
+    Moment(
+        "keys locked but nothing admitted", "after", "outbox.relay.admission.round:_lock_and_count"
+    ),
+    Moment("admitted but nobody told", "after", "outbox.relay.admission.round:_write"),
+]
+
 REFUSED = [
     Moment("event refused but not put off", "before", "outbox.relay.event_store:settle"),
     Moment("refused event put off", "after", "outbox.relay.event_store:settle"),
@@ -240,7 +248,7 @@ DUTIES = [
 ALL = [
     *(*API, *PEOPLE, *COMMAND, *CANCELLING, *RELAY, *REFUSED, *UNPUBLISHABLE, *LOST, *WORKER),
     *(*STEPPING, *CANCELLED, *STOPPING, *COLLECTOR, *DROPPED, *RESCUER, *EXPIRER, *SCHEDULER),
-    *(*FOLDING, *THREADS, *DUTIES),
+    *(*FOLDING, *ADMITTING, *THREADS, *DUTIES),
 ]
 
 

@@ -1,5 +1,6 @@
 """Which waiting jobs are admitted: rules without I/O."""
 
+import random
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
@@ -59,15 +60,31 @@ class Decision:
             keys: sum(self._free(each, due[each]) for each in every)
             for keys, every in by_keys.items()
         }
+        shares = self._shares[queue, level % REPLAYED].share(_positive(free), room)
         granted = 0
-        for keys, share in (
-            self._shares[queue, level % REPLAYED].share(_positive(free), room).items()
-        ):
-            for each in by_keys[keys]:
-                count = min(self._free(each, due[each]), share)
-                self._take(each, count)
-                share -= count
-                granted += count
+        while shares:
+            granted += self._grant_in_turns(shares, by_keys, due)
+        return granted
+
+    def _grant_in_turns(
+        self,
+        shares: dict[tuple[str, ...], int],
+        by_keys: Mapping[tuple[str, ...], Sequence[Waiting]],
+        due: Mapping[Waiting, int],
+    ) -> int:
+        """Grant one event of each share, and forget those that are used up or may have no more.
+
+        In random order: shares may have a key in common whose limit leaves too few for all.
+        """
+        granted = 0
+        for keys in random.sample([*shares], len(shares)):
+            each = next((one for one in by_keys[keys] if self._free(one, due[one])), None)
+            if each:
+                self._take(each, 1)
+                granted += 1
+            shares[keys] -= 1
+            if not each or not shares[keys]:
+                del shares[keys]
         return granted
 
     def _free(self, each: Waiting, due: int) -> int:

@@ -1,59 +1,74 @@
-"""The statements of one round of admission."""
+"""The steps of one round of admission, each one round trip."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from psycopg import AsyncConnection
-from psycopg.rows import namedtuple_row
-from pydantic_core import to_json
-
+from outbox.postgres.round_trip import array
+from outbox.relay.admission import statements
 from outbox.relay.admission.decision import Decision, Grants, Waiting, limited_keys
 from outbox.relay.admission.fair_shares import Shares
 from outbox.relay.admission.key_cursor import KeyCursor
 from outbox.relay.admission.limits import Limits
-from outbox.store import transitions
+from outbox.relay.admission.statements import Database, as_json, execute
 
-HOPS = 500
-"""The most kinds and keys of a queue and level that one round looks at."""
-
-Database = AsyncConnection[Any]
+MOST_COUNTED = 2000
+"""The most due events that one round counts."""
 
 
 @dataclass(slots=True)
-class Holders:
-    """How many jobs hold each key, and how many jobs of each queue have not begun."""
+class State:
+    """What waits and what holds keys; a hint, as nothing is locked."""
 
+    queues: list[str]
+    """Those that have events with keys, and are not paused."""
     held: Counter[str] = field(default_factory=Counter)
+    """How many jobs hold each key."""
     unclaimed: Counter[str] = field(default_factory=Counter)
+    """How many of these jobs have not begun, in each queue."""
+    running: Counter[str] = field(default_factory=Counter)
+    """How many have."""
 
 
-async def queues(database: Database) -> list[str]:
-    """The queues that have events with keys, and are not paused."""
-    return [row.queue for row in await _rows(database, transitions.KEYED_QUEUES, {})]
+async def is_wanted(database: Database) -> bool:
+    """Whether there are events with keys."""
+    (queues,) = await execute(database, statements.KEYED_QUEUES.of(database, {}))
+    return bool(queues)
 
 
-async def sweep(database: Database, limits: Limits, shares: Shares) -> None:
-    """Delete the holders that no longer count, and learn how long their jobs ran."""
-    for row in await _rows(database, transitions.SWEEP_HOLDERS, {"held": limits.held}):
+async def look(database: Database, limits: Limits, shares: Shares) -> State:
+    """Delete the holders that no longer count, learn how long their jobs ran, and see what is left.
+
+    If the process dies, they are deleted or not: what does not count makes no difference.
+    """
+    held = {"held": array(limits.held)}
+    queues, swept, holders = await execute(
+        database,
+        statements.KEYED_QUEUES.of(database, {}),
+        statements.SWEEP_HOLDERS.of(database, held),
+        statements.HOLDERS.of(database, held),
+    )
+    for row in swept:
         shares[row.queue, row.priority].learn(row.key, row.seconds)
+    state = State([row.queue for row in queues])
+    for row in holders:
+        state.held[row.key] += row.held
+        state.unclaimed[row.queue] += row.unclaimed
+        state.running[row.queue] += row.running
+    return state
 
 
-async def holders(database: Database, limits: Limits) -> Holders:
-    """What holds keys now; a hint, as nothing is locked."""
-    found = Holders()
-    for row in await _rows(database, transitions.HOLDERS, {"held": limits.held}):
-        found.held[row.key] += row.held
-        found.unclaimed[row.queue] += row.unclaimed
-    return found
+async def scan(
+    database: Database, cursor: KeyCursor, queues: Iterable[str], hops: int
+) -> list[Waiting]:
+    """What is due in these queues, from where the last scan ended.
 
-
-async def scan(database: Database, cursor: KeyCursor, queues: Iterable[str]) -> list[Waiting]:
-    """What is due in these queues, from where the last scan ended; at most HOPS of each level."""
-    wanted = _json(cursor.wanted(queues))
-    rows = await _rows(database, transitions.SCAN_KEYS, {"wanted": wanted, "hops": HOPS})
-    cursor.advance(rows, HOPS)
+    At most `hops` kinds and keys of each level are looked at.
+    """
+    asked = {"wanted": as_json(cursor.wanted(queues)), "hops": str(hops)}
+    (rows,) = await execute(database, statements.SCAN_KEYS.of(database, asked))
+    cursor.advance(rows, hops)
     return list(dict.fromkeys(_waiting(row) for row in rows if _is_due(row)))
 
 
@@ -71,55 +86,55 @@ async def admit(
     """
     if not waiting:
         return Counter()
-    async with database.transaction():
-        decision = Decision(limits, shares, await _lock(database, waiting, limits))
-        due = await _count_due(database, waiting, rooms)
-        for queue, room in rooms.items():
-            decision.grant({each: n for each, n in due.items() if each.queue == queue}, room)
-        return await _write(database, decision.grants)
+    held, due = await _lock_and_count(database, waiting, limits)
+    decision = Decision(limits, shares, held)
+    for queue, room in rooms.items():
+        decision.grant({each: n for each, n in due.items() if each.queue == queue}, room)
+    return await _write(database, decision.grants)
 
 
-async def _lock(database: Database, waiting: Sequence[Waiting], limits: Limits) -> dict[str, int]:
-    """The limited keys that this relay has locked, with their holders by a later snapshot."""
-    keys = limited_keys(waiting, limits)
-    if not keys:
-        return {}
-    locked = [row.key for row in await _rows(database, transitions.TRY_LOCK_KEYS, {"keys": keys})]
-    asked = {"keys": locked, "held": limits.held}
-    counted = await _rows(database, transitions.COUNT_HOLDERS, asked)
-    return dict.fromkeys(locked, 0) | {row.key: row.held for row in counted}
+async def _lock_and_count(
+    database: Database, waiting: Sequence[Waiting], limits: Limits
+) -> tuple[dict[str, int], dict[Waiting, int]]:
+    """Begin a transaction; the limited keys that it has locked, with their holders; what is due.
 
-
-async def _count_due(
-    database: Database, waiting: Sequence[Waiting], rooms: Mapping[str, int]
-) -> dict[Waiting, int]:
-    """How many are due of each. Counted are some times as many as there is room for in all."""
-    due = {each: 1 for each in waiting if each.first}
+    Each statement has a snapshot of its own, so holders are counted by a later one than the locks.
+    """
+    keys = array(limited_keys(waiting, limits))
     unordered = [each for each in waiting if not each.first]
-    per_queue = Counter(each.queue for each in unordered)
-    wanted = [
-        _row(each) | {"n": n, "most": max(4 * rooms[each.queue] // per_queue[each.queue], 1)}
-        for n, each in enumerate(unordered)
-    ]
-    if wanted:
-        counted = await _rows(database, transitions.COUNT_DUE, {"wanted": _json(wanted)})
-        due |= {unordered[row.n]: row.due for row in counted}
-    return due
+    most = max(MOST_COUNTED // max(len(unordered), 1), 1)
+    wanted = [_row(each) | {"n": n, "most": most} for n, each in enumerate(unordered)]
+    _, locked, counted, due = await execute(
+        database,
+        statements.BEGIN,
+        statements.TRY_LOCK_KEYS.of(database, {"keys": keys}),
+        statements.COUNT_HOLDERS.of(database, {"keys": keys, "held": array(limits.held)}),
+        statements.COUNT_DUE.of(database, {"wanted": as_json(wanted)}),
+    )
+    holders = Counter({row.key: row.held for row in counted})
+    firsts = {each: 1 for each in waiting if each.first}
+    return (
+        {row.key: holders[row.key] for row in locked},
+        firsts | {unordered[row.n]: row.due for row in due},
+    )
 
 
 async def _write(database: Database, grants: Grants) -> Counter[str]:
+    """Admit what is granted, and commit."""
     counts = [_row(each) | {"most": most} for each, most in grants.items() if not each.first]
     firsts = [
         {"id": str(each.first), "kind": each.kind, "keys": each.keys}
         for each in grants
         if each.first
     ]
-    admitted: Counter[str] = Counter()
-    for statement, rows in ((transitions.ADMIT, counts), (transitions.ADMIT_FIRST, firsts)):
-        if rows:
-            written = await _rows(database, statement, {"wanted": _json(rows)})
-            admitted.update(row.queue for row in written)
-    return admitted
+    rows = {statements.ADMIT: counts, statements.ADMIT_FIRST: firsts}
+    asks = [
+        statement.of(database, {"wanted": as_json(wanted)})
+        for statement, wanted in rows.items()
+        if wanted
+    ]
+    *admitted, _ = await execute(database, *asks, statements.COMMIT)
+    return Counter(row.queue for each in admitted for row in each)
 
 
 def _waiting(row: Any) -> Waiting:
@@ -135,19 +150,4 @@ def _is_due(row: Any) -> bool:
 
 
 def _row(each: Waiting) -> dict[str, Any]:
-    return {
-        "queue": each.queue,
-        "level": each.level,
-        "kind": each.kind,
-        "keys": each.keys,
-    }
-
-
-def _json(rows: Sequence[Mapping[str, Any]]) -> str:
-    return to_json(rows).decode()
-
-
-async def _rows(database: Database, statement: str, parameters: Mapping[str, Any]) -> list[Any]:
-    async with database.cursor(row_factory=namedtuple_row) as cursor:
-        await cursor.execute(statement, parameters, prepare=True)
-        return await cursor.fetchall()
+    return {"queue": each.queue, "level": each.level, "kind": each.kind, "keys": each.keys}

@@ -66,11 +66,16 @@ class AnyNewJob(BaseModel):
     def work(self) -> Work[Any]:
         """The kind with its payload. Raises RequestValidationError, as FastAPI does for a body."""
         try:
-            return self.open_kinds[self.kind].parse(self.payload)
+            work = self.open_kinds[self.kind].parse(self.payload)
+            work.keys()
         except ValidationError as error:
             found = error.errors(include_url=False, include_context=False, include_input=False)
             located = [{**each, "loc": ("body", "payload", *each["loc"])} for each in found]
             raise RequestValidationError(located) from None
+        except ValueError as error:
+            wrong = {"type": "value_error", "loc": ("body", "payload"), "msg": str(error)}
+            raise RequestValidationError([wrong]) from None
+        return work
 
     def future_run_at(self) -> datetime | None:
         """`run_at` if it is in the future, else None."""

@@ -46,10 +46,12 @@ WITH past AS (
 SELECT key, queue, priority, seconds FROM past WHERE is_first
 """
 
-# Relay: for each key and queue, how many jobs hold the key, and how many of them have not begun.
+# Relay: for each key and queue, how many jobs hold the key. Of those whose first key it is, how
+# many have not begun, and how many run.
 HOLDERS = f"""
 SELECT holder.key, job.queue, count(*) AS held,
-       count(*) FILTER (WHERE job.state || '' = 'queued' AND job.keys[1] = holder.key) AS unclaimed
+       count(*) FILTER (WHERE job.state || '' = 'queued' AND job.keys[1] = holder.key) AS unclaimed,
+       count(*) FILTER (WHERE job.state || '' = 'running' AND job.keys[1] = holder.key) AS running
 FROM duly.key_holders AS holder
 JOIN duly.jobs AS job ON job.id = holder.job_id
 WHERE {_COUNTS}
