@@ -27,6 +27,7 @@ ALL = (
     "backlog",
     "window",
     "history",
+    "keys",
 )
 
 

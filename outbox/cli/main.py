@@ -35,6 +35,7 @@ GROUPS = {
     "batches": "Make batches and add to them; list, show, seal and cancel them.",
     "dlq": "List, show, replay and discard dead letters.",
     "schedules": "List, show, create, edit, pause, run and delete schedules.",
+    "queues": "List, pause and resume queues.",
     "keys": "Create, list and revoke API keys.",
     "limits": "List the keys that jobs hold.",
     "acts": "List and show what people did, and why.",

@@ -50,6 +50,9 @@ class _Resources:
 class Relay:
     """Publishes due events, highest priority first, keeping `window` messages in each queue.
 
+    Of a queue that is paused it publishes nothing, from its start on, and within a second of the
+    act. It learns that in the sweeps that find queues.
+
     A job that no worker has claimed `patience` after its publication, and whose message the broker
     no longer holds, is published again: at most a window's worth, however long the backlog. A queue
     that the broker refuses, or that takes no messages, backs off; no other waits for it.
@@ -74,11 +77,17 @@ class Relay:
         )
         self._interrupted = asyncio.Event()
         self._stopping = False
+        self._paused: set[str] = set()
         self.queues = set(queues)
 
     def wake_up(self) -> None:
         """Poll soon, and again for what commits shortly after without a wake-up of its own."""
         self._policy.wake_up(time.monotonic())
+        self._interrupted.set()
+
+    def look_at_queues(self) -> None:
+        """Look at once which queues there are, and which are paused."""
+        self._policy.sweep()
         self._interrupted.set()
 
     def stop(self) -> None:
@@ -146,15 +155,20 @@ class Relay:
         """Measure each queue's capacity; until the next time, what is published is deducted."""
         if poll.sweeps:
             await self._discover(opened.database)
-        depths = await opened.queues.depths(filter(topology.is_name, self.queues))
+        served = self.queues - self._paused
+        depths = await opened.queues.depths(filter(topology.is_name, served))
         if poll.searches:
             await self._redispatch_lost(opened.database, depths)
-        impossible = (queue for queue in self.queues if not topology.is_name(queue))
+        impossible = (queue for queue in served if not topology.is_name(queue))
         opened.capacity.measure(depths, impossible)
 
     async def _discover(self, database: AsyncConnection[Any]) -> None:
-        found = await database.execute(transitions.QUEUES_IN_USE)
-        self.queues.update([queue async for (queue,) in found])
+        found = await (await database.execute(transitions.QUEUES_IN_USE)).fetchall()
+        self.queues.update(queue for queue, _ in found)
+        paused = {queue for queue, is_paused in found if is_paused}
+        if paused != self._paused:
+            self._paused = paused
+            log.info("queues are paused" if paused else "no queue is paused", queues=sorted(paused))
 
     async def _redispatch_lost(
         self, database: AsyncConnection[Any], depths: dict[str, int]

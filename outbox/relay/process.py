@@ -32,7 +32,7 @@ from outbox.postgres.refused_records import first_line
 from outbox.relay.admission.admitter import Admitter
 from outbox.relay.loop import Relay
 from outbox.schedules.schedule import Schedule
-from outbox.submission.wake_up import listen
+from outbox.submission.wake_up import KEYS, MEMBERS, QUEUES, listen
 
 log = structlog.get_logger(__name__)
 
@@ -84,9 +84,14 @@ async def run(
         relay.wake_up()
         admitter.wake_up()
 
+    def look_at_queues() -> None:
+        relay.look_at_queues()
+        admitter.wake_up()
+
     collector = DeadLetterCollector(database_url, amqp_url, relay.queues)
     rescuer = Rescuer(database_url, silence, on_rescue=wake_up)
     folder = BatchFolder(database_url, on_callbacks=wake_up)
+    others = {MEMBERS: folder.wake_up, KEYS: admitter.wake_up, QUEUES: look_at_queues}
     duties = {
         "collector": collector.run,
         "rescuer": rescuer.run,
@@ -95,9 +100,7 @@ async def run(
         "scheduler": Scheduler(database_url, schedules, on_tick=wake_up).run,
         "batches": folder.run,
         "admitter": admitter.run,
-        "listener": lambda: listen(
-            listen_url or database_url, wake_up, folder.wake_up, admitter.wake_up
-        ),
+        "listener": lambda: listen(listen_url or database_url, wake_up, others),
     }
     if retention is not None:
         duties["pruner"] = Pruner(database_url, retention).run

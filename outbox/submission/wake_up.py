@@ -7,6 +7,7 @@ that miss a wake-up find the work at their next poll.
 
 import asyncio
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 import psycopg
 import structlog
@@ -18,30 +19,23 @@ log = structlog.get_logger(__name__)
 
 CHANNEL = "duly_relay"
 NOTIFY = f"NOTIFY {CHANNEL}"
-MEMBERS = b"members"
+MEMBERS, KEYS, QUEUES = b"members", b"keys", b"queues"
+"""Say that members of batches have ended, that jobs with keys have, and that a queue was paused or
+resumed. A relay of an earlier release takes them for wake-ups."""
 NOTIFY_MEMBERS = f"NOTIFY {CHANNEL}, '{MEMBERS.decode()}'"
-"""Says that members of batches have ended. A relay of an earlier release takes it for a wake-up."""
-KEYS = b"keys"
 NOTIFY_KEYS = f"NOTIFY {CHANNEL}, '{KEYS.decode()}'"
-"""Says that jobs with keys have ended."""
 
 Callback = Callable[[], None]
-
-
-def _ignore() -> None:
-    """Nobody waits for it."""
 
 
 async def listen(
     database_url: str,
     on_wake_up: Callback,
-    on_members: Callback = _ignore,
-    on_keys: Callback = _ignore,
+    others: Mapping[bytes, Callback] = MappingProxyType({}),
 ) -> None:
     """Call `on_wake_up` once it listens, and at each wake-up, forever.
 
-    `on_members` is called instead when members of batches have ended, and `on_keys` when jobs with
-    keys have.
+    `others` are called instead at notifications that say MEMBERS, KEYS or QUEUES.
 
     Raises psycopg's errors; call it again then. Its first call makes up for what was missed.
     A pooler passes no notifications on: behind one it only waits, and relays poll.
@@ -53,8 +47,7 @@ async def listen(
             await asyncio.Future()
         await connection.execute(f"LISTEN {CHANNEL}")
         on_wake_up()
-        on_keys()
-        await _receive(connection.pgconn, on_wake_up, {MEMBERS: on_members, KEYS: on_keys})
+        await _receive(connection.pgconn, on_wake_up, others)
 
 
 async def _receive(

@@ -1,5 +1,6 @@
 """What the relay admits: the rules without a server."""
 
+from collections import defaultdict
 from typing import Any
 
 import pytest
@@ -29,7 +30,7 @@ def decide(
     due: dict[Waiting, int], room: int = 100, held: dict[str, int] | None = None
 ) -> dict[Waiting, int]:
     everywhere = dict.fromkeys(limited_keys(due, LIMITS), 0)
-    decision = Decision(LIMITS, FairShares(), everywhere if held is None else held)
+    decision = Decision(LIMITS, defaultdict(FairShares), everywhere if held is None else held)
     assert decision.grant(due, room) == sum(decision.grants.values())
     return decision.grants
 

@@ -233,8 +233,17 @@ _QUEUES: Answer = {
             "running": 1,
             "overdue": 0,
             "dead": 1,
+            "paused": None,
         }
     ]
+}
+_PAUSED_QUEUE: Answer = {
+    "name": "email",
+    "paused": {
+        "since": "2026-01-31T09:00:00Z",
+        "who": "operator",
+        "why": "the mail server is down",
+    },
 }
 _LIMITS: Answer = {
     "limits": [{"key": "endpoint:17", "at_most": 1, "running": 1, "admitted": 0, "waiting": 12}],
@@ -339,6 +348,7 @@ ANSWERS = {
     "JobsMade": {"job_ids": [_JOB_ID]},
     "KindList": _KINDS,
     "QueueList": _QUEUES,
+    "PausedQueue": _PAUSED_QUEUE,
     "KeyPage": _LIMITS,
     "WorkerList": _WORKERS,
     "Alive": _ALIVE,

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 
 from outbox.kinds import Kinds
@@ -9,7 +10,7 @@ from outbox.relay.admission import round as one_round
 from outbox.relay.admission import statements
 from outbox.relay.admission.admission_window import AdmissionWindow
 from outbox.relay.admission.decision import Waiting, open_ones
-from outbox.relay.admission.fair_shares import FairShares
+from outbox.relay.admission.fair_shares import FairShares, Shares
 from outbox.relay.admission.key_cursor import KeyCursor
 from outbox.relay.admission.limits import Limits
 from outbox.relay.admission.statements import Database
@@ -39,7 +40,7 @@ class Admitter:
     ) -> None:
         self._database_url = database_url
         self._limits = Limits(kinds)
-        self._shares = FairShares()
+        self._shares: Shares = defaultdict(FairShares)
         self._window = AdmissionWindow(window)
         self._cursor = KeyCursor()
         self._hops = FEWEST_HOPS

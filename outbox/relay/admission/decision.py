@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
-from outbox.relay.admission.fair_shares import FairShares
+from outbox.relay.admission.fair_shares import Shares
 from outbox.relay.admission.limits import Limits
 from outbox.relay.capacity import FRESH_PER_REPLAYED, PRIORITIES
 from outbox.store.transitions import REPLAYED
@@ -34,7 +34,7 @@ class Decision:
     on a key that is not among them gets nothing.
     """
 
-    def __init__(self, limits: Limits, shares: FairShares, held: Mapping[str, int]) -> None:
+    def __init__(self, limits: Limits, shares: Shares, held: Mapping[str, int]) -> None:
         self._limits = limits
         self._shares = shares
         self._held = Counter(held)
@@ -46,10 +46,13 @@ class Decision:
         left = room
         for level, most in _passes(left):
             of_level = {each: n for each, n in due.items() if each.level == level}
-            left -= self._grant(of_level, min(left, most))
+            if of_level:
+                left -= self._grant(of_level, min(left, most))
         return room - left
 
     def _grant(self, due: Mapping[Waiting, int], room: int) -> int:
+        """Grant what is due in one queue and level."""
+        queue, level = next((each.queue, each.level) for each in due)
         by_keys: dict[tuple[str, ...], list[Waiting]] = defaultdict(list)
         for each in due:
             by_keys[each.keys].append(each)
@@ -57,7 +60,7 @@ class Decision:
             keys: sum(self._free(each, due[each]) for each in every)
             for keys, every in by_keys.items()
         }
-        shares = self._shares.share(_positive(free), room)
+        shares = self._shares[queue, level % REPLAYED].share(_positive(free), room)
         granted = 0
         while shares:
             granted += self._grant_in_turns(shares, by_keys, due)

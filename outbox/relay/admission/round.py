@@ -8,7 +8,7 @@ from typing import Any
 from outbox.postgres.round_trip import array
 from outbox.relay.admission import statements
 from outbox.relay.admission.decision import Decision, Grants, Waiting, limited_keys
-from outbox.relay.admission.fair_shares import FairShares
+from outbox.relay.admission.fair_shares import Shares
 from outbox.relay.admission.key_cursor import KeyCursor
 from outbox.relay.admission.limits import Limits
 from outbox.relay.admission.statements import Database, as_json, execute
@@ -22,7 +22,7 @@ class State:
     """What waits and what holds keys; a hint, as nothing is locked."""
 
     queues: list[str]
-    """Those that have events with keys."""
+    """Those that have events with keys, and are not paused."""
     held: Counter[str] = field(default_factory=Counter)
     """How many jobs hold each key."""
     unclaimed: Counter[str] = field(default_factory=Counter)
@@ -37,7 +37,7 @@ async def is_wanted(database: Database) -> bool:
     return bool(queues)
 
 
-async def look(database: Database, limits: Limits, shares: FairShares) -> State:
+async def look(database: Database, limits: Limits, shares: Shares) -> State:
     """Delete the holders that no longer count, learn how long their jobs ran, and see what is left.
 
     If the process dies, they are deleted or not: what does not count makes no difference.
@@ -50,7 +50,7 @@ async def look(database: Database, limits: Limits, shares: FairShares) -> State:
         statements.HOLDERS.of(database, held),
     )
     for row in swept:
-        shares.learn(row.key, row.kind, row.seconds)
+        shares[row.queue, row.priority].learn(row.key, row.seconds)
     state = State([row.queue for row in queues])
     for row in holders:
         state.held[row.key] += row.held
@@ -77,7 +77,7 @@ async def admit(
     waiting: Sequence[Waiting],
     rooms: Mapping[str, int],
     limits: Limits,
-    shares: FairShares,
+    shares: Shares,
 ) -> Counter[str]:
     """Admit what limits and rooms allow; returns how many events of each queue.
 

@@ -16,7 +16,7 @@ from outbox.store.schema.jobs import (
     publications,
     refusals,
 )
-from outbox.store.schema.people import acts, api_keys, idempotency_keys
+from outbox.store.schema.people import acts, api_keys, idempotency_keys, paused_queues
 from outbox.store.schema.processes import migrations, workers
 from outbox.store.schema.schedules import schedules, ticks
 
@@ -35,6 +35,7 @@ __all__ = [
     "metadata",
     "migrations",
     "outbox_events",
+    "paused_queues",
     "publications",
     "refusals",
     "schedules",

@@ -63,7 +63,14 @@ from outbox.store.transitions.outbox import (
     SUBMIT_ALL,
     SUBMIT_KEYED,
 )
-from outbox.store.transitions.people import CANCEL, DISCARD, REPLAY, RESCHEDULE
+from outbox.store.transitions.people import (
+    CANCEL,
+    DISCARD,
+    PAUSE_QUEUE,
+    REPLAY,
+    RESCHEDULE,
+    RESUME_QUEUE,
+)
 from outbox.store.transitions.prune import PRUNE, PRUNE_BATCHES, PRUNE_REFUSALS
 from outbox.store.transitions.rescue import (
     DEREGISTER_WORKER,
@@ -144,6 +151,7 @@ __all__ = [
     "MAKE_TICKS",
     "MAKE_WAITING",
     "NEXT_TICKS",
+    "PAUSE_QUEUE",
     "PAUSE_SCHEDULE",
     "POSTPONE",
     "PRUNE",
@@ -160,6 +168,7 @@ __all__ = [
     "REPLAYED",
     "RESCHEDULE",
     "RESCUE",
+    "RESUME_QUEUE",
     "RESUME_SCHEDULE",
     "RETIRE_SCHEDULES",
     "RETRY",

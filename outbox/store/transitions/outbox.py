@@ -79,16 +79,21 @@ SELECT id, dispatch, kind, queue, priority, run_at, keys, position FROM job
 """
 
 # Relay: the queues that have events, publications that may be lost, or workers, including queues
-# that no setting names. A loose index scan: one index probe per queue, however long the backlog.
+# that no setting names; and those that are paused, whether they have any of it or not. A loose
+# index scan: one index probe per queue, however long the backlog.
 QUEUES_IN_USE = f"""
 WITH RECURSIVE {queues_of("seen", "keys IS NULL")}, {queues_of("waiting", "keys IS NOT NULL")}
-SELECT queue FROM seen WHERE queue IS NOT NULL
-UNION
-SELECT queue FROM waiting WHERE queue IS NOT NULL
-UNION
-SELECT queue FROM duly.publications
-UNION
-SELECT jsonb_array_elements_text(queues) FROM duly.workers
+SELECT queue, paused.since IS NOT NULL AS is_paused
+FROM (
+    SELECT queue FROM seen WHERE queue IS NOT NULL
+    UNION
+    SELECT queue FROM waiting WHERE queue IS NOT NULL
+    UNION
+    SELECT queue FROM duly.publications
+    UNION
+    SELECT jsonb_array_elements_text(queues) FROM duly.workers
+) AS used
+FULL JOIN duly.paused_queues AS paused USING (queue)
 """
 
 # Relay: locks as many events as each queue has capacity for, by priority, then oldest first. In a

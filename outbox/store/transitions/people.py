@@ -1,4 +1,4 @@
-"""What a person does to a job or a dead letter. Each statement also adds to the record of acts."""
+"""What a person does to jobs, dead letters and queues. Each statement also records the act."""
 
 from outbox.store.transitions.levels import LEVEL, REPLAYED
 from outbox.store.transitions.members import count_ended, in_cancelled
@@ -137,4 +137,28 @@ WITH letter AS (
     HAVING count(*) > 0
 )
 SELECT id, job_id, kind FROM closed
+"""
+
+# Relays publish nothing of the queue, until RESUME_QUEUE. Both tell the relays, by a NOTIFY that
+# goes out with the commit: few commits are such an act, so they do not slow each other down.
+PAUSE_QUEUE = """
+WITH paused AS (
+    INSERT INTO duly.paused_queues (queue, who, why)
+    VALUES (%(queue)s, %(by)s, %(why)s)
+    ON CONFLICT (queue) DO NOTHING
+    RETURNING queue, since, who, why
+), record AS (
+    INSERT INTO duly.acts (who, why, act, about)
+    SELECT who, why, 'queue-pause', ARRAY['queue:' || queue] FROM paused
+)
+SELECT since, who, why, pg_notify(%(channel)s, %(message)s) FROM paused
+"""
+RESUME_QUEUE = """
+WITH resumed AS (
+    DELETE FROM duly.paused_queues WHERE queue = %(queue)s RETURNING queue
+), record AS (
+    INSERT INTO duly.acts (who, why, act, about)
+    SELECT %(by)s::text, %(why)s::text, 'queue-resume', ARRAY['queue:' || queue] FROM resumed
+)
+SELECT pg_notify(%(channel)s, %(message)s) FROM resumed
 """

@@ -64,6 +64,8 @@ ROUTES: list[tuple[str, str, Scope, Any]] = [
     ("GET", "/v1/overdue-jobs", Scope.READ, None),
     ("GET", "/v1/kinds", Scope.READ, None),
     ("GET", "/v1/queues", Scope.READ, None),
+    ("POST", f"/v1/queues/{ID}/pause", Scope.OPERATE, None),
+    ("POST", f"/v1/queues/{ID}/resume", Scope.OPERATE, None),
     ("GET", "/v1/limits", Scope.READ, None),
     ("GET", "/v1/workers", Scope.READ, None),
     ("GET", "/v1/dead-letters", Scope.READ, None),

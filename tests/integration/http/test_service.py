@@ -69,6 +69,7 @@ def test_queues_count_their_jobs_by_state(
         "running": 1,
         "overdue": 1,  # its worker has no heartbeat
         "dead": 1,
+        "paused": None,
     }
 
 

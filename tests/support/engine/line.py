@@ -24,7 +24,7 @@ from outbox.operations.overdue import OverdueJob
 from outbox.relay import process as relay_process
 from outbox.relay.admission.admitter import Admitter
 from outbox.relay.loop import Relay
-from outbox.submission.wake_up import listen
+from outbox.submission.wake_up import KEYS, MEMBERS, QUEUES, listen
 from outbox.worker.lease import SILENCE
 from outbox.worker.worker import Worker
 from tests.support.wait import wait_for
@@ -112,12 +112,17 @@ class Line:
             relay.wake_up()
             admitter.wake_up()
 
+        def look_at_queues() -> None:
+            relay.look_at_queues()
+            admitter.wake_up()
+
         rescuer = Rescuer(self._database_url, silence, on_rescue=wake_up)
         expirer = Expirer(self._database_url)
         folder = BatchFolder(self._database_url, on_callbacks=wake_up)
 
         async def listening() -> None:
-            await listen(self._database_url, wake_up, folder.wake_up, admitter.wake_up)
+            others = {MEMBERS: folder.wake_up, KEYS: admitter.wake_up, QUEUES: look_at_queues}
+            await listen(self._database_url, wake_up, others)
 
         duties = (
             *(relay.run, admitter.run, collector.run, rescuer.run),

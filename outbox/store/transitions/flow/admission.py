@@ -21,17 +21,18 @@ _COUNTS = """job.dispatch = holder.dispatch AND (
     )"""
 """Whether a holder counts. `held` are the kinds whose dead jobs hold their keys."""
 
-# Relay: the queues that have events with keys.
+# Relay: the queues that have events with keys, and are not paused.
 KEYED_QUEUES = f"""
 WITH RECURSIVE {queues_of("waiting", "keys IS NOT NULL")}
-SELECT queue FROM waiting WHERE queue IS NOT NULL
+SELECT queue FROM waiting
+WHERE queue IS NOT NULL AND queue NOT IN (SELECT queue FROM duly.paused_queues)
 """
 
 # Relay: deletes holders that no longer count, and tells how long their jobs ran, by their first
 # keys. It waits for no other relay.
 SWEEP_HOLDERS = f"""
 WITH past AS (
-    SELECT holder.job_id, holder.key, job.kind,
+    SELECT holder.job_id, holder.key, job.queue, job.priority,
            job.keys[1] = holder.key AND job.started_at IS NOT NULL AS is_first,
            extract(epoch FROM coalesce(job.finished_at, now()) - job.started_at)::float8 AS seconds
     FROM duly.key_holders AS holder
@@ -42,7 +43,7 @@ WITH past AS (
     DELETE FROM duly.key_holders AS holder USING past
     WHERE holder.job_id = past.job_id AND holder.key = past.key
 )
-SELECT key, kind, seconds FROM past WHERE is_first
+SELECT key, queue, priority, seconds FROM past WHERE is_first
 """
 
 # Relay: for each key and queue, how many jobs hold the key. Of those whose first key it is, how
