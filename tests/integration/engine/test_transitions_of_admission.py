@@ -50,7 +50,8 @@ def test_what_has_keys_is_published_only_once_it_was_admitted(
 def test_a_message_claims_nothing_that_was_not_admitted_under_its_dispatch(
     keyed: Keyed, by_hand: ByHand
 ) -> None:
-    job = keyed.submit("a")
+    job, _ = keyed.submit("a"), keyed.submit("b")
+    assert keyed.admit("b")
     assert by_hand.claim(job) is None
     keyed.admit("a")
     assert by_hand.claim(job)
