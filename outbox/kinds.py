@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 
 from outbox.retry import Retry
+from outbox.unique import Unique
 
 LONGEST_NAME = 200
 """Characters in the name of a kind."""
@@ -39,9 +40,9 @@ class Kind(Generic[P, M]):
 
     The call takes the payload model's own arguments, so that a wrong or missing one is a type
     error where the job is submitted. `sensitive` names payload fields that no log, listing or
-    command line shows. `queue` has letters, digits, `.`, `_` and `-`. Raises ValueError for a name
-    or queue that no message could carry, a payload that is no pydantic model, and a sensitive field
-    that it lacks.
+    command line shows. `queue` has letters, digits, `.`, `_` and `-`. `unique` says which jobs of
+    the kind are one. Raises ValueError for a name or queue that no message could carry, a payload
+    that is no pydantic model, and a field in `sensitive` or `unique` that it lacks.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Kind(Generic[P, M]):
     time_limit: timedelta = timedelta(minutes=10)
     retry: Retry = field(default_factory=Retry)
     sensitive: tuple[str, ...] = ()
+    unique: Unique | None = None
 
     def __post_init__(self) -> None:
         if not (self.name.isprintable() and 0 < len(self.name) <= LONGEST_NAME):
@@ -63,8 +65,8 @@ class Kind(Generic[P, M]):
         if not QUEUE.fullmatch(self.queue):
             raise ValueError(f"{self.name}: {self.queue!r} is no name of a queue")
         Priority(self.priority)
-        unknown = set(self.sensitive) - set(self.model.model_fields)
-        if unknown:
+        named = {*self.sensitive, *(self.unique.fields if self.unique else ())}
+        if unknown := named - set(self.model.model_fields):
             raise ValueError(f"{self.name}: its payload has no field {', '.join(sorted(unknown))}")
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> "Work[M]":

@@ -67,7 +67,7 @@ def advance_sequences(database_url: str, *app_tables: MetaData) -> list[Behind]:
 def _upgrade_library(engine: Engine, database_url: str) -> None:
     with engine.connect() as connection:
         found = versions.installed(connection)
-    for version in range(found + 1, versions.LATEST + 1):
+    for version in versions.between(found, versions.LATEST):
         if versions.builds_indexes(version):
             _build_indexes(database_url, version)
         else:

@@ -63,7 +63,7 @@ def upgrade(connection: Connection, to: int = LATEST) -> None:
     lock is held for long.
     """
     found = installed(connection)
-    missing = range(found + 1, to + 1)
+    missing = between(found, to)
     building = [version for version in missing if builds_indexes(version)]
     if building and found and not indexes.commits_each_statement(connection):
         raise MigrationError(
@@ -72,6 +72,11 @@ def upgrade(connection: Connection, to: int = LATEST) -> None:
         )
     for version in missing:
         apply(connection, version)
+
+
+def between(found: int, to: int) -> list[int]:
+    """The versions after `found`, up to `to`."""
+    return [version for version in sorted(_UP | _INDEXES) if found < version <= to]
 
 
 def builds_indexes(version: int) -> bool:
@@ -108,7 +113,7 @@ def _sql(file: Traversable) -> str:
 
 def downgrade(connection: Connection, to: int) -> None:
     """Downgrade the tables to this version, in the caller's transaction; 0 drops them all."""
-    for version in range(installed(connection), to, -1):
+    for version in reversed(between(to, installed(connection))):
         forget(connection, version)
         connection.exec_driver_sql(_sql(_DOWN[version]))
 

@@ -1,43 +1,54 @@
 """Sends SUBMIT and COMMIT over a psycopg connection in one round trip, if possible one write."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import psycopg
 from psycopg import AsyncConnection, AsyncCursor
 from psycopg.pq import TransactionStatus
+from psycopg.rows import namedtuple_row
 
-from outbox.postgres.round_trip import Statement, plain, prepared, round_trip
-from outbox.store import transitions
-from outbox.submission.statement import Row
+from outbox.postgres.round_trip import Ask, Statement, named_rows, plain, prepared, round_trip
+from outbox.submission.statement import STATEMENTS, Submission
 
 COMMIT = plain("COMMIT")
-_SUBMIT = (transitions.SUBMIT, transitions.SUBMIT_ALL, transitions.SUBMIT_MEMBERS)
-_STATEMENTS = {each: Statement(each) for each in _SUBMIT}
+_STATEMENTS = {each: Statement(each) for each in STATEMENTS}
 
 
-async def submit_and_commit(connection: AsyncConnection[Any], transition: str, row: Row) -> None:
-    """Run the transition, one of those that submit, and commit.
+async def submit_and_commit(
+    connection: AsyncConnection[Any], submissions: Sequence[Submission]
+) -> None:
+    """Run the transitions and commit. Then tell the jobs of unique kinds which jobs they are.
 
     If it raises one of psycopg's errors, nothing was committed, and the transaction may still be
     open. If the connection broke, the task was cancelled or the process died, either everything
     was committed or nothing.
     """
-    statement = _STATEMENTS[transition]
-    name = _prepared_name(connection, statement)
+    asks = [_prepared(connection, each) for each in submissions]
     is_open = connection.pgconn.transaction_status == TransactionStatus.INTRANS
     try:
-        if name and is_open:
-            values = statement.values(row, connection.info.encoding)
+        if is_open and (ready := [each for each in asks if each]) == asks:
             async with connection.lock:
-                await connection.wait(round_trip(connection, prepared(name, values), COMMIT))
+                answers = await connection.wait(round_trip(connection, *ready, COMMIT))
+            for each, answer in zip(submissions, answers, strict=False):
+                if each.unique:
+                    each.tell(named_rows(connection, answer))
         else:
-            await _commit_in_pipeline(connection, transition, row)
+            await _commit_in_pipeline(connection, submissions)
     except BaseException as error:
         if connection.pgconn.pipeline_status:  # nobody else may read the answers still to come
             connection.pgconn.finish()
             if isinstance(error, Exception) and not isinstance(error, psycopg.Error):
                 raise psycopg.OperationalError("the connection was closed in a commit") from error
         raise
+
+
+def _prepared(connection: AsyncConnection[Any], submission: Submission) -> Ask | None:
+    """The statement as psycopg has prepared it on this connection, or None."""
+    statement = _STATEMENTS[submission.transition]
+    if name := _prepared_name(connection, statement):
+        return prepared(name, statement.values(submission.parameters, connection.info.encoding))
+    return None
 
 
 def _prepared_name(connection: AsyncConnection[Any], statement: Statement) -> bytes | None:
@@ -55,8 +66,15 @@ def _prepared_name(connection: AsyncConnection[Any], statement: Statement) -> by
     return name
 
 
-async def _commit_in_pipeline(connection: AsyncConnection[Any], transition: str, row: Row) -> None:
+async def _commit_in_pipeline(
+    connection: AsyncConnection[Any], submissions: Sequence[Submission]
+) -> None:
+    # A cursor class of the connection's own might put a payload into the statement's text.
+    cursors = [AsyncCursor(connection, row_factory=namedtuple_row) for _ in submissions]
     async with connection.pipeline():
-        # A cursor class of the connection's own might put a payload into the statement's text.
-        await AsyncCursor(connection).execute(transition, row, prepare=True)
+        for cursor, each in zip(cursors, submissions, strict=True):
+            await cursor.execute(each.transition, each.parameters, prepare=True)
         await AsyncCursor(connection).execute("COMMIT", prepare=False)
+    for cursor, each in zip(cursors, submissions, strict=True):
+        if each.unique:
+            each.tell(await cursor.fetchall())

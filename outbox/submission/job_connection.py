@@ -10,7 +10,7 @@ from psycopg.abc import PQGen
 
 from outbox.postgres.replication import CommitWatch
 from outbox.submission.commit import submit_and_commit
-from outbox.submission.statement import Row, submission
+from outbox.submission.statement import Row, submissions
 
 POLL_SECONDS = 0.1
 """How often psycopg polls for a missed event while it waits for the socket; its own default."""
@@ -84,6 +84,6 @@ class JobConnection(AsyncConnection[Any]):
         if any(self.waiting):
             raise RuntimeError(REFUSAL)
         if jobs:
-            await submit_and_commit(self, *submission(jobs))
+            await submit_and_commit(self, submissions(jobs))
         else:
             await super().commit()

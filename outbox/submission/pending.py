@@ -19,7 +19,7 @@ from outbox.postgres.session_connections import connections, left_open
 from outbox.submission.own_commits import Jobs, LeftJobs, refuse_own_commits
 from outbox.submission.statement import Row
 from outbox.submission.wake_up_sender import wake_up
-from outbox.submission.write import write
+from outbox.submission.write import write, write_now
 
 PENDING = "duly.pending"
 """In `Session.info`: the `Pending` of the outermost transaction."""
@@ -47,6 +47,15 @@ class Pending:
         if self.jobs:
             self.connection = write(session, [*self.jobs])
             self.jobs.clear()
+
+    def flush(self, session: Session) -> None:
+        """Write the jobs that were submitted in the session's savepoint, or outermost transaction.
+
+        The others of a savepoint are not: they would be rolled back with it.
+        """
+        if rows := self.jobs.of(session):
+            self.connection = write_now(session, rows)
+            self.jobs.remove(rows)
 
     def release(self, savepoint: SessionTransaction) -> None:
         """Hand the savepoint's jobs to the transaction around it."""
@@ -78,6 +87,19 @@ def waiting(session: Session) -> list[Row]:
     """The jobs that wait for the session's commit, in order."""
     pending: Pending | None = session.info.get(PENDING)
     return [*pending.jobs] if pending else []
+
+
+def flush_jobs(session: Session) -> None:
+    """Write the jobs that wait now, in one round trip, instead of with the commit.
+
+    For who has to know at once whether a job of a unique kind is a duplicate. Within a savepoint,
+    it writes those that were submitted in it. An AsyncSession does it by
+    `await session.run_sync(flush_jobs)`. If it raises one of SQLAlchemy's errors, the transaction,
+    or savepoint, has to be rolled back, as after a failed `flush()`.
+    """
+    pending: Pending | None = session.info.get(PENDING)
+    if pending:
+        pending.flush(session)
 
 
 def wake_up_after_commit(session: Session) -> None:

@@ -14,14 +14,16 @@ from typing import Any, Protocol
 import structlog
 
 from outbox.amqp.messages import Dispatch
-from outbox.store import transitions
+from outbox.kinds import Kind
 from outbox.worker.attempt import Attempt
 from outbox.worker.delivery import Delivery
 from outbox.worker.in_flight import InFlight, JobInFlight, State
+from outbox.worker.records.claims import claim_of
 from outbox.worker.records.group_commit import GroupCommit
 from outbox.worker.slots import Slots
 
 log = structlog.get_logger(__name__)
+
 
 Prepare = Callable[[Dispatch, Any], Attempt]
 """Makes an attempt from a dispatch and the row that its claim returned."""
@@ -55,12 +57,14 @@ class Claimer:
         self._prepare = prepare
         self._put_off = put_off
         self._runners: dict[str, Runner] = {}
+        self._claims: dict[str, str] = {}
         self._stopped = False
         self._lock = threading.Lock()
 
-    def serve(self, kind: str, runner: Runner) -> None:
+    def serve(self, kind: Kind[..., Any], runner: Runner) -> None:
         """Claim the jobs of this kind, for that runner."""
-        self._runners[kind] = runner
+        self._runners[kind.name] = runner
+        self._claims[kind.name] = claim_of(kind)
 
     def receive(self, delivery: Delivery) -> None:
         """Take a message from a consumer."""
@@ -117,7 +121,7 @@ class Claimer:
             return
         id_, number, kind, _ = delivery.dispatch
         row = {"id": id_, "dispatch": number, "kind": kind}
-        self._group_commit.post(transitions.CLAIM, row, partial(self._on_claim, job))
+        self._group_commit.post(self._claims[kind], row, partial(self._on_claim, job))
 
     def _on_claim(self, job: JobInFlight, answer: Any) -> None:
         """Take the claim's row, None if the message is stale, or an error.

@@ -256,7 +256,7 @@ class Worker:
         return Attempt(actor, job, queue, claim, self._group_commit, self._patience)
 
     def _register(self, actor: Actor[Any, Any]) -> None:
-        self._claimer.serve(actor.kind.name, self._tasks if actor.is_async else self._threads)
+        self._claimer.serve(actor.kind, self._tasks if actor.is_async else self._threads)
         if actor.is_async:
             return
         dramatiq.Actor(

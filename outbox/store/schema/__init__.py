@@ -14,6 +14,7 @@ from outbox.store.schema.jobs import (
     outbox_events,
     publications,
     refusals,
+    unique_keys,
 )
 from outbox.store.schema.people import acts, api_keys, idempotency_keys
 from outbox.store.schema.processes import migrations, workers
@@ -37,5 +38,6 @@ __all__ = [
     "refusals",
     "schedules",
     "ticks",
+    "unique_keys",
     "workers",
 ]

@@ -7,13 +7,14 @@
     queued --cancel/expire--> cancelled queued --bury--> dead
     running --step--> running           running --stop--> cancelled, once cancel has asked
     queued, running --put off--> queued (a later dispatch)
-    queued --reschedule--> queued (a later dispatch)
+    queued --reschedule/debounce--> queued (a later dispatch)
     running --retry/snooze/die/rescue--> cancelled, once cancel has asked
 
 The files, by who makes the transition, in reading order: submit (handlers and actors), publish
 (the relay's main loop), run (workers), untaken (relay and workers), rescue,
 dead_letters and prune (the relay's maintenance), people (a person); ticks and schedules (the
-relay's scheduler, and a person); batches. levels and members hold what several of them share.
+relay's scheduler, and a person); batches; unique (handlers, actors and workers). levels and members
+hold what several of them share.
 
 A transition is fenced. It names the dispatch that its caller knows (and attempt and worker, once
 claimed), and does nothing if the job has moved on. Parameters are psycopg's named ones. Transitions
@@ -92,6 +93,12 @@ from outbox.store.transitions.ticks import (
     TICK,
     WAITING_SCHEDULES,
 )
+from outbox.store.transitions.unique import (
+    CLAIM_UNIQUE,
+    DEBOUNCE,
+    PRUNE_UNIQUE_KEYS,
+    SUBMIT_UNIQUE,
+)
 from outbox.store.transitions.untaken import DIE_UNCLAIMED, EXPIRE, POSTPONE
 
 __all__ = [
@@ -100,8 +107,10 @@ __all__ = [
     "CANCEL_MEMBERS",
     "CHANGED_BATCHES",
     "CLAIM",
+    "CLAIM_UNIQUE",
     "COUNT_UNCERTAIN",
     "CREATE_SCHEDULE",
+    "DEBOUNCE",
     "DECLARE_SCHEDULE",
     "DEFER_EVENTS",
     "DELETE_EVENTS",
@@ -129,6 +138,7 @@ __all__ = [
     "PRUNE_BATCHES",
     "PRUNE_REFUSALS",
     "PRUNE_TICKS",
+    "PRUNE_UNIQUE_KEYS",
     "PRUNE_WORKERS",
     "QUEUES_IN_USE",
     "READ_HEARTBEATS",
@@ -150,6 +160,7 @@ __all__ = [
     "SUBMIT",
     "SUBMIT_ALL",
     "SUBMIT_MEMBERS",
+    "SUBMIT_UNIQUE",
     "SUCCEED",
     "SUCCEED_MEMBER",
     "TICK",
