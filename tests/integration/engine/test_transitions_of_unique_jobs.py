@@ -107,22 +107,22 @@ def test_the_start_gives_the_key_back_and_a_retry_does_not_take_it(
     by_hand: ByHand, unique: UniqueByHand
 ) -> None:
     first = unique.running()
-    assert unique.keys() == []
+    assert unique.held() == []
     by_hand.retry(first)
     second = unique.new()
     assert unique.claim(first, 2)
     assert unique.holder() == second
     assert by_hand.succeed(first, 2, 2)
-    assert unique.keys() == [("k", second)]
+    assert unique.held() == [("k", second)]
 
 
 def test_a_claim_is_fenced_as_that_of_other_kinds(by_hand: ByHand, unique: UniqueByHand) -> None:
     job = unique.new()
-    before = by_hand.everything(), unique.keys()
+    before = by_hand.everything(), unique.held()
     assert unique.claim(job, dispatch=2) is None
     row = {"id": [job], "dispatch": [1], "kind": ["other.kind"], "worker": "w1"}
     assert by_hand.take(transitions.CLAIM_UNIQUE, **row) == []
-    assert (by_hand.everything(), unique.keys()) == before
+    assert (by_hand.everything(), unique.held()) == before
     claim = unique.claim(job)
     assert claim
     assert (claim["n"], claim["attempt"], claim["payload"]) == (1, 1, {})
@@ -134,7 +134,7 @@ def test_only_the_keys_of_the_claimed_jobs_are_given_back(
     a, b, stale = unique.new("a"), unique.new("b"), unique.new("c")
     row = {"id": [stale, a], "dispatch": [7, 1], "kind": [KIND] * 2, "worker": "w1"}
     assert [each["n"] for each in by_hand.take(transitions.CLAIM_UNIQUE, **row)] == [2]
-    assert unique.keys() == [("b", b), ("c", stale)]
+    assert unique.held() == [("b", b), ("c", stale)]
 
 
 @pytest.mark.parametrize("until", ["ended", "period"])
@@ -378,7 +378,7 @@ def test_if_the_first_rolls_back_the_second_is_the_job(
     job, holder = second.result(10)
     assert job == holder
     assert ids(by_hand) == [job]
-    assert unique.keys() == [("k", job)]
+    assert unique.held() == [("k", job)]
 
 
 def test_a_debounce_changes_a_job_that_was_committed_while_it_waited(
@@ -426,7 +426,7 @@ def test_a_job_does_not_start_while_somebody_becomes_it(
     other.by_hand.connection.commit()
     assert unique.claim(job, 3)
     assert by_hand.attempts(job) == []
-    assert unique.keys() == []
+    assert unique.held() == []
 
 
 def test_after_it_was_to_start_nobody_becomes_it_any_more(
@@ -444,7 +444,7 @@ def test_after_it_was_to_start_nobody_becomes_it_any_more(
     by_hand.take(EXPIRE_IT, id=job)
     assert by_hand.expire() == []
     assert unique.claim(job, 3)
-    assert unique.keys() == [("k", second)]
+    assert unique.held() == [("k", second)]
 
 
 def test_a_stale_message_does_not_put_a_locked_job_off(
@@ -515,10 +515,10 @@ def test_keys_that_nobody_holds_are_deleted(by_hand: ByHand, unique: UniqueByHan
     by_hand.succeed(ended)
     by_hand.cancel(unique.new("e"))
     assert unique.prune() == 2
-    assert unique.keys() == [*zip("abc", kept, strict=True)]
+    assert unique.held() == [*zip("abc", kept, strict=True)]
     unique.pass_time(61)
     assert unique.prune() == 1
-    assert unique.keys() == [*zip("ab", kept[:2], strict=True)]
+    assert unique.held() == [*zip("ab", kept[:2], strict=True)]
 
 
 def test_the_key_of_a_job_that_somebody_deleted_by_hand_is_deleted(
@@ -539,7 +539,7 @@ def test_a_key_that_somebody_locks_is_left_for_the_next_time(
     assert unique.prune() == 0
     other.by_hand.connection.commit()
     assert unique.prune() == 0
-    assert unique.keys() == [("k", second)]
+    assert unique.held() == [("k", second)]
 
 
 def test_pruning_goes_on_after_the_last_job_and_ends(unique: UniqueByHand) -> None:

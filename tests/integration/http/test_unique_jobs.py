@@ -49,3 +49,26 @@ def test_a_second_submission_gets_the_first_job_and_says_so(
     assert (again.json()["id"], again.json()["state"]) == (first.json()["id"], "running")
     assert "retry-after" not in again.headers
     assert sql_now.execute("SELECT count(*) FROM duly.jobs").fetchone() == (2,)
+
+
+def test_the_same_request_gets_the_same_answer_again(books: httpx2.Client) -> None:
+    key = {"Idempotency-Key": "the-same"}
+    first = books.post("/v1/jobs", json=new("books.close", 1), headers=key)
+    again = books.post("/v1/jobs", json=new("books.close", 1), headers=key)
+    assert (again.status_code, again.json()) == (202, first.json())
+    other = {"Idempotency-Key": "another"}
+    for _ in range(2):
+        found = books.post("/v1/jobs", json=new("books.close", 1), headers=other)
+        assert (found.status_code, found.json()) == (200, first.json())
+
+
+def test_the_kinds_say_what_they_are_unique_by(books: httpx2.Client) -> None:
+    kinds = {kind["name"]: kind["unique"] for kind in books.get("/v1/kinds").json()["kinds"]}
+    times = dict.fromkeys(("within_seconds", "debounce_seconds", "cap_seconds"))
+    common = {"fields": ["customer_id"], "until": "started"} | times
+    assert kinds == {
+        "books.sync": common,
+        "books.close": common | {"until": "ended"},
+        "books.remind": common | {"until": None, "within_seconds": 86400},
+        "books.search": common | {"debounce_seconds": 10, "cap_seconds": 60},
+    }

@@ -54,7 +54,7 @@ class UniqueByHand:
         assert self.claim(job)
         return job
 
-    def keys(self) -> list[tuple[str, UUID]]:
+    def held(self) -> list[tuple[str, UUID]]:
         """The keys on record, and the job of each."""
         rows = self.by_hand.take("SELECT key, job_id FROM duly.unique_keys ORDER BY key")
         return [(row["key"], row["job_id"]) for row in rows]
