@@ -107,7 +107,7 @@ WITH held AS MATERIALIZED (
     WHERE job_id = ANY (%(id)s::uuid[]) AND until = 'started'
 ), free AS MATERIALIZED (
     SELECT job_id FROM duly.unique_keys
-    WHERE job_id = ANY (%(id)s::uuid[]) AND until = 'started'
+    WHERE job_id = ANY (%(id)s::uuid[])
     FOR UPDATE SKIP LOCKED
 ), busy AS MATERIALIZED (
     SELECT job_id FROM held WHERE job_id NOT IN (SELECT job_id FROM free)
@@ -118,12 +118,12 @@ WITH held AS MATERIALIZED (
     USING claimed WHERE held.job_id = claimed.id AND held.until = 'started'
 ), postponed AS (
     SELECT job.id
-    FROM duly.jobs AS job
+    FROM busy
     JOIN unnest(%(id)s::uuid[], %(dispatch)s::int[], %(kind)s::text[])
-         AS asked (id, dispatch, kind)
-      ON job.id = asked.id AND job.dispatch = asked.dispatch AND job.kind = asked.kind
-    WHERE job.id IN (SELECT job_id FROM busy)
-      AND job.run_at <= now() AND job.state || '' = 'queued'
+         AS asked (job_id, dispatch, kind) USING (job_id)
+    JOIN duly.jobs AS job
+      ON job.id = asked.job_id AND job.dispatch = asked.dispatch AND job.kind = asked.kind
+    WHERE job.run_at <= now() AND job.state || '' = 'queued'
       AND (job.expires_at IS NULL OR job.expires_at > now() OR job.started_at IS NOT NULL)
     FOR UPDATE OF job SKIP LOCKED
 ), back AS (

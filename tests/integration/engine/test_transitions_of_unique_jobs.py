@@ -16,14 +16,15 @@ from tests.support.wait import wait_for
 
 SOON = "SELECT available_at - now() AS ahead FROM duly.outbox_events WHERE job_id = %(id)s"
 EXPIRE_IT = "UPDATE duly.jobs SET expires_at = now() - interval '1 s' WHERE id = %(id)s"
-WITHIN = {"until": "period", "within_seconds": 60}
-DEBOUNCED = {"debounce_seconds": 10, "cap_seconds": 60}
+WITHIN: dict[str, Any] = {"until": "period", "within_seconds": 60}
+DEBOUNCED: dict[str, Any] = {"debounce_seconds": 10, "cap_seconds": 60}
 Aside = Callable[..., Future[Any]]
 
 
 @pytest.fixture
 def unique(by_hand: ByHand) -> UniqueByHand:
-    """Takes the steps of jobs of unique kinds."""
+    """Takes the steps of jobs of unique kinds. One that waits too long for a lock fails."""
+    by_hand.take("SET lock_timeout = '5s'")
     return UniqueByHand(by_hand)
 
 
@@ -126,6 +127,13 @@ def test_a_claim_is_fenced_as_that_of_other_kinds(by_hand: ByHand, unique: Uniqu
     claim = unique.claim(job)
     assert claim
     assert (claim["n"], claim["attempt"], claim["payload"]) == (1, 1, {})
+    assert unique.claim(job, worker="w2") is None
+    again = unique.claim(job)
+    assert again
+    assert again["attempt"] == 1
+    late = unique.new("late")
+    by_hand.take(EXPIRE_IT, id=late)
+    assert unique.claim(late) is None
 
 
 def test_only_the_keys_of_the_claimed_jobs_are_given_back(
@@ -272,6 +280,15 @@ def test_for_a_period_the_key_is_held_whatever_becomes_of_the_job(
         assert unique.holder(end.__name__, **WITHIN) == second
 
 
+def test_who_becomes_the_job_does_not_change_how_long_it_holds_the_key(
+    unique: UniqueByHand,
+) -> None:
+    first = unique.new(**WITHIN)
+    assert unique.holder(until="ended") == first
+    unique.pass_time(61)
+    assert unique.new() != first
+
+
 def test_a_key_taken_over_is_held_as_its_new_job_says(
     by_hand: ByHand, unique: UniqueByHand
 ) -> None:
@@ -299,6 +316,7 @@ def test_a_debounced_job_waits_and_has_the_newest_payload(
     now, event = by_hand.job(job), by_hand.event(job)
     assert event
     assert (now["payload"], now["dispatch"], event["dispatch"]) == ({"n": 2}, 2, 2)
+    assert event["priority"] == 1
     assert now["expires_at"].isoformat() == expires
     assert event["available_at"] == now["run_at"] > first["run_at"]
     assert unique.claim(job, 1) is None
@@ -351,9 +369,11 @@ def test_a_job_that_runs_is_not_debounced(by_hand: ByHand, unique: UniqueByHand)
 
 def test_others_are_not_debounced(by_hand: ByHand, unique: UniqueByHand) -> None:
     a, b = unique.new("a", payload='{"n": 1}'), unique.new("b", **DEBOUNCED)
+    of_other_kind = unique.new("b", kind="other.kind", **DEBOUNCED)
     unique.submit_all(a={"payload": '{"n": 2}'}, b=DEBOUNCED)
     assert (by_hand.job(a)["payload"], by_hand.job(a)["dispatch"]) == ({"n": 1}, 1)
     assert by_hand.job(b)["dispatch"] == 2
+    assert by_hand.job(of_other_kind)["dispatch"] == 1
 
 
 # --- at once
@@ -394,23 +414,21 @@ def test_a_debounce_changes_a_job_that_was_committed_while_it_waited(
 def test_two_that_take_the_same_keys_in_other_orders_do_not_deadlock(
     by_hand: ByHand, unique: UniqueByHand, other: UniqueByHand, aside: Aside, database_url: str
 ) -> None:
-    keys = "ab"
     with psycopg.connect(database_url) as connection:
-        third = UniqueByHand(ByHand(connection))
-        third.new("b")
-        forth = aside(other.submit_all, a={}, b={})  # has a, and waits for b
-        back = aside(unique.submit_all, b={}, a={})  # has to wait for a, and may not have b
+        UniqueByHand(ByHand(connection)).new("c")
+        one = aside(other.submit_all, a={}, c={}, b={})  # waits for c, and has a and b by then
+        another = aside(unique.submit_all, b={}, a={})  # waits for a, and has nothing
         connection.rollback()
-        assert forth.result(10)
+        assert one.result(10)
     other.by_hand.connection.commit()
-    assert back.result(10)
-    assert len(ids(by_hand)) == len(keys)
+    assert another.result(10)
+    assert len(ids(by_hand)) == 3
 
 
 def test_a_job_does_not_start_while_somebody_becomes_it(
     by_hand: ByHand, unique: UniqueByHand, other: UniqueByHand
 ) -> None:
-    job, free = unique.new(), unique.new("free")
+    job, free, bystander = (unique.new(key) for key in ("k", "free", "bystander"))
     by_hand.publish(job)
     assert other.holder() == job
     row = {"id": [job, free], "dispatch": [1, 1], "kind": [KIND] * 2, "worker": "w1"}
@@ -420,13 +438,14 @@ def test_a_job_does_not_start_while_somebody_becomes_it(
     assert event
     assert (now["state"], now["attempt"], now["dispatch"]) == ("queued", 0, 2)
     assert (event["dispatch"], event["queue"], event["priority"]) == (2, "q", 1)
+    assert by_hand.job(bystander)["dispatch"] == 1
     (soon,) = by_hand.take(SOON, id=job)
     assert timedelta() < soon["ahead"] <= timedelta(seconds=0.1)
     assert unique.claim(job, 2) is None
     other.by_hand.connection.commit()
     assert unique.claim(job, 3)
     assert by_hand.attempts(job) == []
-    assert unique.held() == []
+    assert unique.held() == [("bystander", bystander)]
 
 
 def test_after_it_was_to_start_nobody_becomes_it_any_more(
@@ -502,6 +521,20 @@ def test_a_key_that_is_being_taken_over_keeps_nobody_from_starting_for_long(
     assert unique.holder() == second
 
 
+def test_a_claim_reads_the_keys_of_its_jobs_only(by_hand: ByHand, unique: UniqueByHand) -> None:
+    by_hand.take("""
+        INSERT INTO duly.unique_keys (kind, key, job_id, until)
+        SELECT 'test.note', n::text, gen_random_uuid(), 'started' FROM generate_series(1, 5000) AS n
+    """)
+    by_hand.take("VACUUM ANALYZE duly.unique_keys")
+    row = {"id": [unique.new()], "dispatch": [1], "kind": [KIND], "worker": "w1"}
+    explain = by_hand.take(f"EXPLAIN {transitions.CLAIM_UNIQUE}", **row)
+    plan = "\n".join(each["QUERY PLAN"] for each in explain)
+    assert plan.count("unique_keys_by_job") >= 3
+    assert plan.count("ANY") >= 3, "the keys twice, and the jobs, by their ids even in a kept plan"
+    assert "Seq Scan on unique_keys" not in plan
+
+
 # --- pruning
 
 
@@ -514,11 +547,18 @@ def test_keys_that_nobody_holds_are_deleted(by_hand: ByHand, unique: UniqueByHan
     by_hand.claim(ended)
     by_hand.succeed(ended)
     by_hand.cancel(unique.new("e"))
+    kept.append(unique.new("d", kind="other.kind"))
+    begun = unique.new("f", until="ended", expires_at="2100-01-01T00:00:00Z")
+    by_hand.claim(begun)
+    by_hand.snooze(begun)
+    by_hand.take(EXPIRE_IT, id=begun)
+    kept.append(begun)
     assert unique.prune() == 2
-    assert unique.held() == [*zip("abc", kept, strict=True)]
+    assert unique.held() == [*zip("abcdf", kept, strict=True)]
     unique.pass_time(61)
     assert unique.prune() == 1
-    assert unique.held() == [*zip("ab", kept[:2], strict=True)]
+    del kept[2]
+    assert unique.held() == [*zip("abdf", kept, strict=True)]
 
 
 def test_the_key_of_a_job_that_somebody_deleted_by_hand_is_deleted(
@@ -526,8 +566,10 @@ def test_the_key_of_a_job_that_somebody_deleted_by_hand_is_deleted(
 ) -> None:
     gone = unique.new()
     by_hand.take("DELETE FROM duly.jobs")
+    other = unique.new("other")
     assert unique.holder() == gone, "a job that is not seen counts as newer"
     assert unique.prune() == 1
+    assert unique.held() == [("other", other)]
     assert unique.new() != gone
 
 
@@ -553,10 +595,25 @@ def test_pruning_goes_on_after_the_last_job_and_ends(unique: UniqueByHand) -> No
     assert walked["pruned"] == 1
 
 
+def test_a_thousand_keys_are_looked_at_in_the_order_of_their_jobs(
+    by_hand: ByHand, unique: UniqueByHand
+) -> None:
+    by_hand.take("""
+        INSERT INTO duly.unique_keys (kind, key, job_id, until)
+        SELECT 'test.note', n::text, gen_random_uuid(), 'started' FROM generate_series(1, 1500) AS n
+    """)
+    jobs = sorted(job for _, job in unique.held())
+    by_hand.take("SET enable_indexscan = off")  # so that no plan has them in order by itself
+    by_hand.take("SET enable_bitmapscan = off")
+    (walked,) = by_hand.take(transitions.PRUNE_UNIQUE_KEYS, after=UUID(int=0))
+    assert (walked["walked_to"], walked["pruned"]) == (jobs[999], 1000)
+
+
 def test_a_job_with_a_key_is_not_pruned(by_hand: ByHand, unique: UniqueByHand) -> None:
     job = unique.new(**WITHIN)
     by_hand.claim(job)
     by_hand.succeed(job)
+    unique.new("other")
     asked = {"after": UUID(int=0), "retention": timedelta(days=-1)}
     assert by_hand.take(transitions.PRUNE, **asked)[0]["pruned"] == 0
     unique.pass_time(61)
