@@ -2,7 +2,8 @@
 
 Reading order:
 
-- kinds, keys, retry, actor, job, errors: what an application declares, and what its actors see
+- kinds, keys, unique, retry, actor, job, errors: what an application declares, and what its actors
+  see
 - store, store/transitions: the tables, and the SQL that moves a job from state to state
 - submission: writes jobs in the caller's transaction, and wakes the relay after its commit
 - relay: publishes outbox events to RabbitMQ
@@ -32,8 +33,10 @@ if TYPE_CHECKING:
     from outbox.retry import Retry
     from outbox.schedules.schedule import Missed, Overlap, Schedule
     from outbox.submission.batch import Batch, add_to_batch, batch, seal_batch
+    from outbox.submission.pending import flush_jobs
     from outbox.submission.sessions import job_sessions
     from outbox.submission.submit import SubmittedJob, submit, submit_all
+    from outbox.unique import Unique, Until
 
 __all__ = [
     "Actor",
@@ -54,10 +57,13 @@ __all__ = [
     "SubmittedJob",
     "Superseded",
     "Uncertain",
+    "Unique",
+    "Until",
     "Work",
     "actor",
     "add_to_batch",
     "batch",
+    "flush_jobs",
     "job_sessions",
     "seal_batch",
     "submit",
@@ -74,8 +80,10 @@ _MODULES = {
     "outbox.retry": ("Retry",),
     "outbox.schedules.schedule": ("Missed", "Overlap", "Schedule"),
     "outbox.submission.batch": ("Batch", "add_to_batch", "batch", "seal_batch"),
+    "outbox.submission.pending": ("flush_jobs",),
     "outbox.submission.sessions": ("job_sessions",),
     "outbox.submission.submit": ("SubmittedJob", "submit", "submit_all"),
+    "outbox.unique": ("Unique", "Until"),
 }
 _WHERE = {name: module for module, names in _MODULES.items() for name in names}
 

@@ -15,6 +15,7 @@ from pydantic_core import from_json
 
 from outbox.keys import Key, keys_from
 from outbox.retry import Retry
+from outbox.unique import Unique
 
 LONGEST_NAME = 200
 """Characters in the name of a kind."""
@@ -43,8 +44,9 @@ class Kind(Generic[P, M]):
     error where the job is submitted. `sensitive` names payload fields that no log, listing or
     command line shows. `queue` has letters, digits, `.`, `_` and `-`. `key` is a function that
     makes each job's key from its payload, a `Key`, or several of them: see `Key`. Of a queue, each
-    first key gets its share. Raises ValueError for a name or queue that no message could carry, a
-    payload that is no pydantic model, a sensitive field that it lacks, and keys as `Key` does.
+    first key gets its share. `unique` says which jobs of the kind are one. Raises ValueError for a
+    name or queue that no message could carry, a payload that is no pydantic model, a field in
+    `sensitive` or `unique` that it lacks, and keys as `Key` does.
     """
 
     name: str
@@ -56,6 +58,7 @@ class Kind(Generic[P, M]):
     sensitive: tuple[str, ...] = ()
     key: Callable[[M], str] | Key | tuple[Key | Callable[[M], str], ...] | None = None
     keys: tuple[Key, ...] = field(init=False, repr=False)
+    unique: Unique | None = None
 
     def __post_init__(self) -> None:
         if not (self.name.isprintable() and 0 < len(self.name) <= LONGEST_NAME):
@@ -68,8 +71,8 @@ class Kind(Generic[P, M]):
         if not QUEUE.fullmatch(self.queue):
             raise ValueError(f"{self.name}: {self.queue!r} is no name of a queue")
         Priority(self.priority)
-        unknown = set(self.sensitive) - set(self.model.model_fields)
-        if unknown:
+        named = {*self.sensitive, *(self.unique.fields if self.unique else ())}
+        if unknown := named - set(self.model.model_fields):
             raise ValueError(f"{self.name}: its payload has no field {', '.join(sorted(unknown))}")
         try:
             object.__setattr__(self, "keys", keys_from(self.key))

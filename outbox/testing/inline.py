@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar, overload
 from uuid import UUID
@@ -45,7 +46,8 @@ def run(
 
     In a session everything happens in the session's transaction, each commit of the actor's as a
     savepoint, and the session's objects are expired afterwards. In an engine it is committed.
-    Either way the completion and the jobs that the actor submits are in the tables.
+    Either way the completion and the jobs that the actor submits are in the tables. The job holds
+    no key, even if its kind is unique.
 
     Raises what the actor raises, as it is: it is not retried, has no time limit, and the job is
     removed again. Raises RuntimeError for a result that the actor returns after its transaction
@@ -124,7 +126,8 @@ async def _run_async(actor: Actor[M, Any], payload: M, where: AsyncEngine | Asyn
 
 
 def _submit(session: Session, actor: Actor[M, Any], payload: M) -> UUID:
-    return submit(session, Work(actor.kind, payload)).id
+    kind = replace(actor.kind, unique=None)  # the job is run, whoever holds its key
+    return submit(session, Work(kind, payload)).id
 
 
 def _claim(session: Session, actor: Actor[Any, Any], id_: UUID) -> Job:

@@ -10,7 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
 
 from outbox.kinds import Priority
-from outbox.submission.pending import Row, is_job, waiting
+from outbox.submission.pending import is_job, waiting
+from outbox.submission.unique_rows import Row
 
 
 @dataclass(frozen=True, slots=True)

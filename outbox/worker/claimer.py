@@ -19,10 +19,10 @@ import structlog
 from outbox.actors import Actor
 from outbox.amqp.messages import Dispatch
 from outbox.job import Claim, Job
-from outbox.store import transitions
 from outbox.worker.attempt import Attempt
 from outbox.worker.broker import Delivery
 from outbox.worker.in_flight import InFlight, JobInFlight, State
+from outbox.worker.records.claims import claim_of
 from outbox.worker.records.group_commit import GroupCommit
 
 log = structlog.get_logger(__name__)
@@ -135,9 +135,7 @@ class Claimer:
         kind = actor.kind
         self._actors[kind.name] = actor
         self._runners[kind.name] = runner
-        self._claims[kind.name] = (
-            transitions.CLAIM_LIMITED if kind.is_limited else transitions.CLAIM
-        )
+        self._claims[kind.name] = claim_of(kind)
 
     def receive(self, delivery: Delivery) -> None:
         """Take a message from a consumer."""

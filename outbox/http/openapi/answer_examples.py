@@ -211,6 +211,7 @@ _KINDS: Answer = {
             "attempts": 8,
             "time_limit_seconds": 720.0,
             "sensitive": ["to", "text"],
+            "unique": None,
             "payload_schema": {
                 "type": "object",
                 "properties": {"to": {"type": "string"}, "text": {"type": "string"}},

@@ -15,6 +15,7 @@ from outbox.store.schema.jobs import (
     outbox_events,
     publications,
     refusals,
+    unique_keys,
 )
 from outbox.store.schema.people import acts, api_keys, idempotency_keys, paused_queues
 from outbox.store.schema.processes import migrations, workers
@@ -40,5 +41,6 @@ __all__ = [
     "refusals",
     "schedules",
     "ticks",
+    "unique_keys",
     "workers",
 ]

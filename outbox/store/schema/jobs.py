@@ -8,6 +8,7 @@ from sqlalchemy import (
     Identity,
     Index,
     Integer,
+    Interval,
     LargeBinary,
     PrimaryKeyConstraint,
     Sequence,
@@ -164,6 +165,22 @@ refusals = Table(
 """Jobs that workers do not know how to run: when they first refused, and why.
 
 A row no longer counts once the job has another dispatch.
+"""
+
+unique_keys = Table(
+    "unique_keys",
+    metadata,
+    Column("kind", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("job_id", Uuid, nullable=False),
+    Column("until", Text, nullable=False),
+    Column("period", Interval),
+    timestamp("taken_at", now=True),
+    Index("unique_keys_by_job", "job_id"),
+)
+"""Which job holds each key of a unique kind, or held it last.
+
+`until` is when it lets go: `started`, `ended` or, after `period`, `period`.
 """
 
 dead_letters = Table(

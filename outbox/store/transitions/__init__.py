@@ -7,13 +7,14 @@
     queued --cancel/expire--> cancelled queued --bury--> dead
     running --step--> running           running --stop--> cancelled, once cancel has asked
     queued, running --put off--> queued (a later dispatch)
-    queued --reschedule--> queued (a later dispatch)
+    queued --reschedule/debounce--> queued (a later dispatch)
     running --retry/snooze/die/rescue--> cancelled, once cancel has asked
 
 The files, by who makes the transition, in reading order: outbox (handlers and actors submit, the
 relay's main loop publishes), run (workers), untaken (relay and workers), rescue, dead_letters
 and prune (the relay's maintenance), people (a person); ticks and schedules (the relay's scheduler,
-and a person); batches. levels and members hold what several of them share.
+and a person); batches; unique (handlers, actors and workers). levels and members hold what several
+of them share.
 
 A transition is fenced. It names the dispatch that its caller knows (and attempt and worker, once
 claimed), and does nothing if the job has moved on. Parameters are psycopg's named ones. Transitions
@@ -51,6 +52,13 @@ from outbox.store.transitions.flow.admission import (
     SCAN_KEYS,
     SWEEP_HOLDERS,
     TRY_LOCK_KEYS,
+)
+from outbox.store.transitions.flow.unique import (
+    CLAIM_UNIQUE,
+    CLAIM_UNIQUE_LIMITED,
+    DEBOUNCE,
+    PRUNE_UNIQUE_KEYS,
+    SUBMIT_UNIQUE,
 )
 from outbox.store.transitions.levels import REPLAYED
 from outbox.store.transitions.outbox import (
@@ -124,10 +132,13 @@ __all__ = [
     "CHANGED_BATCHES",
     "CLAIM",
     "CLAIM_LIMITED",
+    "CLAIM_UNIQUE",
+    "CLAIM_UNIQUE_LIMITED",
     "COUNT_DUE",
     "COUNT_HOLDERS",
     "COUNT_UNCERTAIN",
     "CREATE_SCHEDULE",
+    "DEBOUNCE",
     "DECLARE_SCHEDULE",
     "DEFER_EVENTS",
     "DELETE_EVENTS",
@@ -158,6 +169,7 @@ __all__ = [
     "PRUNE_BATCHES",
     "PRUNE_REFUSALS",
     "PRUNE_TICKS",
+    "PRUNE_UNIQUE_KEYS",
     "PRUNE_WORKERS",
     "QUEUES_IN_USE",
     "READ_HEARTBEATS",
@@ -182,6 +194,7 @@ __all__ = [
     "SUBMIT_ALL",
     "SUBMIT_KEYED",
     "SUBMIT_MEMBERS",
+    "SUBMIT_UNIQUE",
     "SUCCEED",
     "SUCCEED_MEMBER",
     "SWEEP_HOLDERS",

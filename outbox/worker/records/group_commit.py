@@ -31,6 +31,7 @@ from outbox.postgres.round_trip import PreparedStatement, array, named_rows, rou
 from outbox.postgres.session_settings import TRANSITION_SETTINGS, connect, is_pooled
 from outbox.store import sequences, transitions
 from outbox.submission.wake_up import NOTIFY, NOTIFY_KEYS, NOTIFY_MEMBERS
+from outbox.worker.records.claims import ASYNC_CLAIMS
 from outbox.worker.records.group_size import next_group
 from outbox.worker.records.held_records import HeldRecords
 
@@ -45,16 +46,6 @@ ANSWER_POLL_SECONDS = 1.0
 """How often a thread that waits for an answer checks whether one can still come."""
 
 
-CLAIM_ASYNC_COMMIT = f"{transitions.CLAIM}, set_config('synchronous_commit', 'off', true)"
-"""CLAIM for a transaction of claims alone: its commit does not wait for the disk.
-
-CLAIM's text ends with its RETURNING list, so this appends one more column to that list.
-
-If Postgres crashes, it may lose such a claim. The job is then `queued` and its publication is still
-remembered: a later commit that waits for the disk flushes the claim as well. Whatever this worker
-does with the job is fenced, by the state, or by the worker's name once another worker has claimed
-the job under the same attempt number. So the job runs again, as after a crash of the worker.
-"""
 PROBE = "UPDATE duly.jobs SET id = id WHERE false RETURNING 1 AS n"
 """Writes nothing, but fails where Postgres takes no writes."""
 RUNNING = """
@@ -67,7 +58,10 @@ STATEMENTS = {
     for name, statement in {
         "claim": transitions.CLAIM,
         "claim_limited": transitions.CLAIM_LIMITED,
-        "claim_async_commit": CLAIM_ASYNC_COMMIT,
+        "claim_unique": transitions.CLAIM_UNIQUE,
+        "claim_unique_limited": transitions.CLAIM_UNIQUE_LIMITED,
+        "claim_async_commit": ASYNC_CLAIMS[transitions.CLAIM],
+        "claim_unique_async_commit": ASYNC_CLAIMS[transitions.CLAIM_UNIQUE],
         "succeed": transitions.SUCCEED,
         "succeed_member": transitions.SUCCEED_MEMBER,
         "snooze": transitions.SNOOZE,
@@ -288,8 +282,8 @@ class GroupCommit:
         groups: dict[str, list[_Entry]] = defaultdict(list)
         for entry in entries:
             groups[entry.statement].append(entry)
-        if groups.keys() == {transitions.CLAIM} and not self._is_in_doubt:
-            groups = {CLAIM_ASYNC_COMMIT: groups[transitions.CLAIM]}
+        if groups.keys() <= ASYNC_CLAIMS.keys() and not self._is_in_doubt:
+            groups = {ASYNC_CLAIMS[claim]: group for claim, group in groups.items()}
         answers: dict[_Entry, Any] = {}
         for group, returned in zip(groups.values(), self._execute(groups), strict=True):
             rows = {row.n: row for row in returned}

@@ -133,7 +133,8 @@ class Line:
     def submit(self, work: Work[Any], **options: Any) -> UUID:
         """Submit and commit; returns the job's id."""
         with Session(self._engine) as session, session.begin():
-            return submit(session, work, **options).id
+            job = submit(session, work, **options)
+        return job.id
 
     def cancel(self, job_id: UUID) -> str | None:
         """Cancel the job; returns its state then."""
