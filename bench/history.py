@@ -150,7 +150,7 @@ def _submit(connection: "psycopg.Connection[Any]") -> list[UUID]:
     """What `submit_all` does, and the relay once the broker has confirmed."""
     ids = [uuid7() for _ in range(GROUP)]
     jobs: list[Row] = [JOB | {"id": str(id_), "subject": f"invoice:{id_}"} for id_ in ids]
-    connection.execute(*submission(jobs))
+    connection.execute(*submission(jobs)[0])
     connection.execute(transitions.DELETE_EVENTS, {"job_id": ids, "dispatch": [1] * GROUP})
     return ids
 

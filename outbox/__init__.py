@@ -5,6 +5,7 @@ Reading order:
 - kinds, retry, actor, job, errors: what an application declares, and what its actors see
 - store, store/transitions: the tables, and the SQL that moves a job from state to state
 - submission: writes jobs in the caller's transaction, and wakes the relay after its commit
+- publishing: writes messages to other services in the caller's transaction
 - relay: publishes outbox events to RabbitMQ
 - worker: claims jobs, runs actors, records how each attempt ended
 - maintenance: rescues the jobs of dead workers, collects dead letters, prunes finished jobs
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from outbox.errors import JobCancelled, Snooze, Superseded, Uncertain
     from outbox.job import Job
     from outbox.kinds import Kind, Kinds, Priority, Work
+    from outbox.publishing.publish import PublishedMessage, publish
     from outbox.retry import Retry
     from outbox.schedules.schedule import Missed, Overlap, Schedule
     from outbox.submission.batch import Batch, add_to_batch, batch, seal_batch
@@ -46,6 +48,7 @@ __all__ = [
     "Missed",
     "Overlap",
     "Priority",
+    "PublishedMessage",
     "Retry",
     "Schedule",
     "Snooze",
@@ -57,6 +60,7 @@ __all__ = [
     "add_to_batch",
     "batch",
     "job_sessions",
+    "publish",
     "seal_batch",
     "submit",
     "submit_all",
@@ -68,6 +72,7 @@ _MODULES = {
     "outbox.errors": ("JobCancelled", "Snooze", "Superseded", "Uncertain"),
     "outbox.job": ("Job",),
     "outbox.kinds": ("Kind", "Kinds", "Priority", "Work"),
+    "outbox.publishing.publish": ("PublishedMessage", "publish"),
     "outbox.retry": ("Retry",),
     "outbox.schedules.schedule": ("Missed", "Overlap", "Schedule"),
     "outbox.submission.batch": ("Batch", "add_to_batch", "batch", "seal_batch"),

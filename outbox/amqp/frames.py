@@ -12,11 +12,14 @@ from pika import frame, spec
 
 from outbox.amqp import messages
 from outbox.amqp.messages import Dispatch
+from outbox.amqp.outgoing import Outgoing
 
 FRAME = struct.Struct(">BHI")
 HEADER, BODY = 2, 3
 END = b"\xce"
 PROPERTIES = struct.Struct(">HHQH")
+CONTENT = struct.Struct(">HHQ")
+AROUND = FRAME.size + len(END)
 BASIC = 60
 CONTENT_TYPE, DELIVERY_MODE, MESSAGE_ID = 1 << 15, 1 << 12, 1 << 7
 JSON = b"\x10application/json"
@@ -38,6 +41,27 @@ def _around(channel: int, queue: str, id_length: int, body_length: int) -> tuple
         PROPERTIES.pack(BASIC, 0, body_length, flags) + JSON + PERSISTENT + bytes([id_length])
     )
     header = FRAME.pack(HEADER, channel, len(properties) + id_length)
-    method = spec.Basic.Publish(routing_key=queue, mandatory=True)  # type: ignore[no-untyped-call]
-    publish: bytes = frame.Method(channel, method).marshal()
+    publish = _publish(channel, "", queue)
     return publish + header + properties, END + FRAME.pack(BODY, channel, body_length)
+
+
+def outgoing(channel: int, message: Outgoing, largest_frame: int) -> bytes:
+    """A mandatory message to an exchange; a body larger than a frame takes several."""
+    _, exchange, routing_key, properties, body = message
+    header = CONTENT.pack(BASIC, 0, len(body)) + properties
+    pieces = [_publish(channel, exchange, routing_key), _frame(HEADER, channel, header)]
+    step = largest_frame - AROUND
+    starts = range(0, len(body), step)
+    pieces += (_frame(BODY, channel, body[start : start + step]) for start in starts)
+    return b"".join(pieces)
+
+
+def _frame(kind: int, channel: int, content: bytes) -> bytes:
+    return FRAME.pack(kind, channel, len(content)) + content + END
+
+
+@lru_cache(1000)
+def _publish(channel: int, exchange: str, routing_key: str) -> bytes:
+    method = spec.Basic.Publish(exchange=exchange, routing_key=routing_key, mandatory=True)  # type: ignore[no-untyped-call]
+    published: bytes = frame.Method(channel, method).marshal()
+    return published

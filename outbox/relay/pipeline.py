@@ -32,7 +32,7 @@ class _Batch:
 
     database: AsyncConnection[Any]
     flawed: Sequence[Dispatch]
-    sending: Sending
+    sending: Sending[Dispatch]
 
 
 class Pipeline:
@@ -46,7 +46,7 @@ class Pipeline:
     def __init__(
         self,
         databases: Sequence[AsyncConnection[Any]],
-        publisher: Publisher,
+        publisher: Publisher[Dispatch],
         queue_backoff: QueueBackoff,
         capacity: Capacity,
     ) -> None:

@@ -27,6 +27,7 @@ from outbox.maintenance.rescuer import Rescuer
 from outbox.maintenance.scheduler import Scheduler
 from outbox.postgres.refused_records import first_line
 from outbox.relay.loop import Relay
+from outbox.relay.outgoing.loop import OutgoingMessages
 from outbox.schedules.schedule import Schedule
 from outbox.submission.wake_up import listen
 
@@ -71,10 +72,23 @@ async def run(
     LONGEST_SECONDS after the signal at the latest.
     """
     event_log.subscribe()
-    relay = Relay(database_url, amqp_url, queues, window=window, patience=patience)
+    outgoing = OutgoingMessages(database_url, amqp_url)
+    relay = Relay(
+        database_url, amqp_url, queues, window=window, patience=patience, on_sweep=outgoing.look
+    )
     collector = DeadLetterCollector(database_url, amqp_url, relay.queues)
     rescuer = Rescuer(database_url, silence, on_rescue=relay.wake_up)
     folder = BatchFolder(database_url, on_callbacks=relay.wake_up)
+
+    def wake_up() -> None:
+        relay.wake_up()
+        outgoing.wake_up()
+
+    def stop() -> None:
+        relay.stop()
+        outgoing.stop()
+
+    settling = {"relay": relay.run, "messages": outgoing.run}
     duties = {
         "collector": collector.run,
         "rescuer": rescuer.run,
@@ -82,12 +96,12 @@ async def run(
         "upkeep": lambda: upkeep.run(database_url),
         "scheduler": Scheduler(database_url, schedules, on_tick=relay.wake_up).run,
         "batches": folder.run,
-        "listener": lambda: listen(listen_url or database_url, relay.wake_up, folder.wake_up),
+        "listener": lambda: listen(listen_url or database_url, wake_up, folder.wake_up),
     }
     if retention is not None:
         duties["pruner"] = Pruner(database_url, retention).run
-    work = asyncio.create_task(_run_duties(relay, duties))
-    if await _ends_in_time(work, relay.stop):
+    work = asyncio.create_task(_run_duties(settling, duties))
+    if await _ends_in_time(work, stop):
         await work
         faulthandler.cancel_dump_traceback_later()
         log.info("relay stopped")
@@ -95,11 +109,11 @@ async def run(
         log.warning("relay stopped without an answer", why="Postgres or RabbitMQ is silent")
 
 
-async def _run_duties(relay: Relay, duties: Mapping[str, Duty]) -> None:
-    """Run until the relay was stopped, then cancel the other duties."""
+async def _run_duties(settling: Mapping[str, Duty], duties: Mapping[str, Duty]) -> None:
+    """Run until those that settle what is in flight were stopped, then cancel the others."""
     async with asyncio.TaskGroup() as group:
         others = [group.create_task(_supervise(duty, run)) for duty, run in duties.items()]
-        await _supervise("relay", relay.run)
+        await asyncio.gather(*(_supervise(duty, run) for duty, run in settling.items()))
         for other in others:
             other.cancel()
 

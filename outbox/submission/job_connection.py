@@ -84,6 +84,6 @@ class JobConnection(AsyncConnection[Any]):
         if any(self.waiting):
             raise RuntimeError(REFUSAL)
         if jobs:
-            await submit_and_commit(self, *submission(jobs))
+            await submit_and_commit(self, submission(jobs))
         else:
             await super().commit()

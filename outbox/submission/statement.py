@@ -1,4 +1,4 @@
-"""The statement that submits a transaction's jobs, and its parameters."""
+"""The statements that write a transaction's jobs and messages, and their parameters."""
 
 from collections.abc import Sequence
 
@@ -12,15 +12,34 @@ Row = dict[str, str | None]
 """One job as the parameters of SUBMIT, all of them text.
 
 A member of a batch has a `batch_id`, too. A row with `is_new` or `is_sealed` is no job, but a batch
-that is made or sealed.
+that is made or sealed. One with `exchange` is a message to another service.
 """
 
 
-def submission(rows: Sequence[Row]) -> tuple[str, Row]:
-    """The transition that writes all rows, and its parameters.
+def submission(rows: Sequence[Row]) -> list[tuple[str, Row]]:
+    """The transitions that write all rows, each with its parameters.
 
     JSON is written in ASCII, which is valid in any client_encoding.
     """
+    messages = [row for row in rows if is_message(row)]
+    if not messages:
+        return [_of_jobs(rows)]
+    jobs = [row for row in rows if not is_message(row)]
+    publication: tuple[str, Row] = transitions.PUBLISH, {"messages": _as_json(messages)}
+    return [_of_jobs(jobs), publication] if jobs else [publication]
+
+
+def submission_for_any_driver(rows: Sequence[Row]) -> list[tuple[TextClause, Row]]:
+    """The same for a driver whose parameters are not psycopg's, such as asyncpg."""
+    return [
+        (for_any_driver(transitions.SUBMIT_ALL), {"jobs": _as_json([parameters])})
+        if transition is transitions.SUBMIT
+        else (for_any_driver(transition), parameters)
+        for transition, parameters in submission(rows)
+    ]
+
+
+def _of_jobs(rows: Sequence[Row]) -> tuple[str, Row]:
     if any("batch_id" in row for row in rows):
         return transitions.SUBMIT_MEMBERS, _with_batches(rows)
     if len(rows) == 1:
@@ -28,15 +47,13 @@ def submission(rows: Sequence[Row]) -> tuple[str, Row]:
     return transitions.SUBMIT_ALL, {"jobs": _as_json(rows)}
 
 
-def submission_for_any_driver(rows: Sequence[Row]) -> tuple[TextClause, Row]:
-    """The same for a driver whose parameters are not psycopg's, such as asyncpg."""
-    if any("batch_id" in row for row in rows):
-        return for_any_driver(transitions.SUBMIT_MEMBERS), _with_batches(rows)
-    return for_any_driver(transitions.SUBMIT_ALL), {"jobs": _as_json(rows)}
+def is_message(row: Row) -> bool:
+    """Whether the row is a message to another service."""
+    return "exchange" in row
 
 
 def is_job(row: Row) -> bool:
-    """Whether the row is a job, and no batch."""
+    """Whether the row is a job, and no batch or message."""
     return "kind" in row
 
 

@@ -18,9 +18,11 @@ def write(session: Session, rows: Sequence[Row]) -> Connection:
     if job_connection := _job_connection(session, connection):
         job_connection.buffer(rows)
     elif connection.dialect.driver.startswith("psycopg"):
-        connection.exec_driver_sql(*submission(rows))
+        for transition, parameters in submission(rows):
+            connection.exec_driver_sql(transition, parameters)
     else:
-        connection.execute(*submission_for_any_driver(rows))
+        for statement, parameters in submission_for_any_driver(rows):
+            connection.execute(statement, parameters)
     return connection
 
 

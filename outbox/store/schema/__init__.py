@@ -15,6 +15,7 @@ from outbox.store.schema.jobs import (
     publications,
     refusals,
 )
+from outbox.store.schema.messages import outgoing_messages, received_messages
 from outbox.store.schema.people import acts, api_keys, idempotency_keys
 from outbox.store.schema.processes import migrations, workers
 from outbox.store.schema.schedules import schedules, ticks
@@ -33,7 +34,9 @@ __all__ = [
     "metadata",
     "migrations",
     "outbox_events",
+    "outgoing_messages",
     "publications",
+    "received_messages",
     "refusals",
     "schedules",
     "ticks",

@@ -139,6 +139,8 @@ dead_letters = Table(
     Column("resolution", Text),
     Column("closed_by", Text),
     Column("close_reason", Text),
+    # The message to another service that could not be published.
+    Column("outgoing_id", Uuid),
     CheckConstraint(among("resolution", ("replayed", "discarded")), name="dead_letters_resolution"),
     Index(
         "dead_letters_by_dispatch",

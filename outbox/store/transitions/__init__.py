@@ -42,6 +42,14 @@ from outbox.store.transitions.dead_letters import (
     REDISPATCH,
 )
 from outbox.store.transitions.levels import REPLAYED
+from outbox.store.transitions.messages import (
+    BURY_MESSAGE,
+    DEFER_MESSAGES,
+    KEEP_SENT,
+    LOCK_MESSAGES,
+    MESSAGES_WAIT,
+    PUBLISH,
+)
 from outbox.store.transitions.people import CANCEL, DISCARD, REPLAY, RESCHEDULE
 from outbox.store.transitions.prune import PRUNE, PRUNE_BATCHES, PRUNE_REFUSALS
 from outbox.store.transitions.publish import (
@@ -96,6 +104,7 @@ from outbox.store.transitions.untaken import DIE_UNCLAIMED, EXPIRE, POSTPONE
 
 __all__ = [
     "ATTACH_MESSAGE",
+    "BURY_MESSAGE",
     "CANCEL",
     "CANCEL_MEMBERS",
     "CHANGED_BATCHES",
@@ -104,6 +113,7 @@ __all__ = [
     "CREATE_SCHEDULE",
     "DECLARE_SCHEDULE",
     "DEFER_EVENTS",
+    "DEFER_MESSAGES",
     "DELETE_EVENTS",
     "DELETE_SCHEDULE",
     "DEREGISTER_WORKER",
@@ -116,12 +126,15 @@ __all__ = [
     "JOBS_TO_CANCEL",
     "JOB_EXISTS",
     "KEEP_FOREIGN",
+    "KEEP_SENT",
     "LIST_UNMADE",
     "LOCK_BATCHES",
     "LOCK_EVENTS",
+    "LOCK_MESSAGES",
     "LOCK_RETIRED",
     "MAKE_TICKS",
     "MAKE_WAITING",
+    "MESSAGES_WAIT",
     "NEXT_TICKS",
     "PAUSE_SCHEDULE",
     "POSTPONE",
@@ -130,6 +143,7 @@ __all__ = [
     "PRUNE_REFUSALS",
     "PRUNE_TICKS",
     "PRUNE_WORKERS",
+    "PUBLISH",
     "QUEUES_IN_USE",
     "READ_HEARTBEATS",
     "RECORD_HEARTBEAT",

@@ -9,6 +9,7 @@ from typing import Any
 from psycopg import AsyncConnection
 from psycopg.pq import TransactionStatus
 
+from outbox.amqp import frames
 from outbox.amqp.connection import connect
 from outbox.amqp.publisher import Publisher
 from outbox.amqp.queue_backoff import QueueBackoff
@@ -68,6 +69,6 @@ async def looking(
     ):
         capacity = Capacity(window)
         capacity.measure(dict.fromkeys(queues, 0))
-        pipeline = Pipeline([one, other], Publisher(link), QueueBackoff(), capacity)
+        pipeline = Pipeline([one, other], Publisher(link, frames.message), QueueBackoff(), capacity)
         opened = _Resources(one, link, Queues(link, QueueBackoff()), capacity, pipeline)
         yield Looking(relay, opened, [one, other])

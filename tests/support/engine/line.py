@@ -23,6 +23,7 @@ from outbox.operations.jobs import AttemptRecord, JobRecord
 from outbox.operations.overdue import OverdueJob
 from outbox.relay import process as relay_process
 from outbox.relay.loop import Relay
+from outbox.relay.outgoing.loop import OutgoingMessages
 from outbox.submission.wake_up import listen
 from outbox.worker.worker import Worker
 from tests.support.wait import wait_for
@@ -96,16 +97,36 @@ class Line:
     ) -> None:
         """All duties of a relay process, until the test ends."""
         url = amqp_url or self._amqp_url
-        relay = Relay(self._database_url, url, queues, window=window, patience=patience)
+        outgoing = OutgoingMessages(self._database_url, url)
+        relay = Relay(
+            self._database_url,
+            url,
+            queues,
+            window=window,
+            patience=patience,
+            on_sweep=outgoing.look,
+        )
         collector = DeadLetterCollector(self._database_url, url, relay.queues)
         rescuer = Rescuer(self._database_url, silence, on_rescue=relay.wake_up)
         expirer = Expirer(self._database_url)
         folder = BatchFolder(self._database_url, on_callbacks=relay.wake_up)
 
-        async def listening() -> None:
-            await listen(self._database_url, relay.wake_up, folder.wake_up)
+        def wake_up() -> None:
+            relay.wake_up()
+            outgoing.wake_up()
 
-        duties = (relay.run, collector.run, rescuer.run, expirer.run, folder.run, listening)
+        async def listening() -> None:
+            await listen(self._database_url, wake_up, folder.wake_up)
+
+        duties = (
+            relay.run,
+            outgoing.run,
+            collector.run,
+            rescuer.run,
+            expirer.run,
+            folder.run,
+            listening,
+        )
         self._exits.callback(run_aside(*duties))
 
     def submit(self, work: Work[Any], **options: Any) -> UUID:

@@ -53,6 +53,15 @@ class Rabbit:
         count: int = self._channel.queue_declare(queue, passive=True).method.message_count
         return count
 
+    def take_whole(self, queue: str) -> list[tuple[pika.BasicProperties, bytes]]:
+        """The same with the properties of each."""
+        found: list[tuple[pika.BasicProperties, bytes]] = []
+        while True:
+            _, properties, body = self._channel.basic_get(queue, auto_ack=True)
+            if properties is None or body is None:
+                return found
+            found.append((properties, body))
+
     def take(self, queue: str, most: int = 1_000_000) -> list[bytes]:
         """What waits in the queue, oldest first, and leaves it by this."""
         bodies: list[bytes] = []
