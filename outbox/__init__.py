@@ -3,6 +3,7 @@
 Reading order:
 
 - kinds, retry, actor, job, errors: what an application declares, and what its actors see
+- consumers: make jobs of other services' messages
 - store, store/transitions: the tables, and the SQL that moves a job from state to state
 - submission: writes jobs in the caller's transaction, and wakes the relay after its commit
 - publishing: writes messages to other services in the caller's transaction
@@ -26,6 +27,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from outbox.actors import Actor, Actors, actor
     from outbox.app import Duly
+    from outbox.consumers import Consumer, Consumers, Message, consumer
     from outbox.errors import JobCancelled, Snooze, Superseded, Uncertain
     from outbox.job import Job
     from outbox.kinds import Kind, Kinds, Priority, Work
@@ -40,11 +42,14 @@ __all__ = [
     "Actor",
     "Actors",
     "Batch",
+    "Consumer",
+    "Consumers",
     "Duly",
     "Job",
     "JobCancelled",
     "Kind",
     "Kinds",
+    "Message",
     "Missed",
     "Overlap",
     "Priority",
@@ -59,6 +64,7 @@ __all__ = [
     "actor",
     "add_to_batch",
     "batch",
+    "consumer",
     "job_sessions",
     "publish",
     "seal_batch",
@@ -69,6 +75,7 @@ __all__ = [
 _MODULES = {
     "outbox.actors": ("Actor", "Actors", "actor"),
     "outbox.app": ("Duly",),
+    "outbox.consumers": ("Consumer", "Consumers", "Message", "consumer"),
     "outbox.errors": ("JobCancelled", "Snooze", "Superseded", "Uncertain"),
     "outbox.job": ("Job",),
     "outbox.kinds": ("Kind", "Kinds", "Priority", "Work"),

@@ -34,6 +34,7 @@ GROUPS = {
     "jobs": "Submit, list, show, cancel, reschedule, watch and wait for jobs.",
     "batches": "List, show, seal and cancel batches, and list their members.",
     "dlq": "List, show, replay and discard dead letters.",
+    "events": "List messages to other services, and send them again.",
     "schedules": "List, show, create, edit, pause, run and delete schedules.",
     "keys": "Create, list and revoke API keys.",
     "acts": "List and show what people did, and why.",

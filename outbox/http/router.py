@@ -6,6 +6,7 @@ from fastapi.openapi.models import Example
 from outbox.http.routes import health, index, kinds, problems, queues, workers
 from outbox.http.routes.batches import handlers as batches
 from outbox.http.routes.dead_letters import handlers as dead_letters
+from outbox.http.routes.events import handlers as events
 from outbox.http.routes.jobs import handlers as jobs
 from outbox.http.routes.jobs import overdue, reschedule, submit
 from outbox.http.routes.jobs.submit import NeededScope
@@ -20,7 +21,7 @@ def create_router(
     router = APIRouter()
     if open_kinds:
         router.include_router(submit.create_router(open_kinds, needed_scope, examples))
-    for module in (jobs, reschedule, overdue, batches, dead_letters):
+    for module in (jobs, reschedule, overdue, batches, dead_letters, events):
         router.include_router(module.router)
     router.include_router(schedules.create_router(open_kinds, needed_scope))
     router.include_router(kinds.create_router(open_kinds))

@@ -8,24 +8,20 @@ a growing backoff, whether it lost Postgres or RabbitMQ or has a bug; the others
 import asyncio
 import faulthandler
 import signal
-import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 
-import psycopg
 import structlog
 
 from outbox import event_log
-from outbox.backoff import Backoff
-from outbox.maintenance import upkeep
+from outbox.maintenance import message_pruner, upkeep
 from outbox.maintenance.batch_folder import BatchFolder
 from outbox.maintenance.dead_letter_collector import DeadLetterCollector
 from outbox.maintenance.expirer import Expirer
-from outbox.maintenance.outages import is_outage
 from outbox.maintenance.pruner import Pruner
 from outbox.maintenance.rescuer import Rescuer
 from outbox.maintenance.scheduler import Scheduler
-from outbox.postgres.refused_records import first_line
+from outbox.maintenance.supervision import Duty, supervise
 from outbox.relay.loop import Relay
 from outbox.relay.outgoing.loop import OutgoingMessages
 from outbox.schedules.schedule import Schedule
@@ -33,12 +29,6 @@ from outbox.submission.wake_up import listen
 
 log = structlog.get_logger(__name__)
 
-Duty = Callable[[], Awaitable[None]]
-
-FIRST_BACKOFF_SECONDS = 0.2
-LONGEST_BACKOFF_SECONDS = 2.0
-BACKOFF_RESETS_AFTER_SECONDS = 30.0
-"""A duty that ran for longer before it failed starts with the first backoff again."""
 DRAIN_SECONDS = 7.0
 """How long after a signal it waits for what is in flight."""
 LONGEST_SECONDS = 9.5
@@ -55,6 +45,8 @@ async def run(
     silence: timedelta = timedelta(seconds=10),
     patience: timedelta = timedelta(seconds=30),
     retention: timedelta | None = timedelta(days=30),
+    keep_events: timedelta | None = timedelta(days=3),
+    keep_received: timedelta | None = timedelta(days=7),
     schedules: Sequence[Schedule] = (),
 ) -> None:
     """Run all duties until SIGTERM or SIGINT; what is in flight is settled first.
@@ -63,8 +55,9 @@ async def run(
     only polls. `queues` are served from the start, others as soon as they have events or workers.
     A worker's jobs are rescued once it has sent no heartbeat for `silence`. A job that is published
     but unclaimed for `patience` is published again if the broker has lost its message. Jobs that
-    succeeded or were cancelled are deleted after `retention`, or never if it is None. `schedules`
-    are those that the app's code declares.
+    succeeded or were cancelled are deleted after `retention`, or never if it is None. So are
+    messages to other services after `keep_events`, and what is known of received ones after
+    `keep_received`. `schedules` are those that the app's code declares.
 
     A batch that Postgres or RabbitMQ does not answer for is given up DRAIN_SECONDS after the
     signal, and another relay publishes it again. This then returns and leaves asyncio tasks that
@@ -93,6 +86,7 @@ async def run(
         "collector": collector.run,
         "rescuer": rescuer.run,
         "expirer": Expirer(database_url).run,
+        "message pruner": lambda: message_pruner.run(database_url, keep_events, keep_received),
         "upkeep": lambda: upkeep.run(database_url),
         "scheduler": Scheduler(database_url, schedules, on_tick=relay.wake_up).run,
         "batches": folder.run,
@@ -112,8 +106,8 @@ async def run(
 async def _run_duties(settling: Mapping[str, Duty], duties: Mapping[str, Duty]) -> None:
     """Run until those that settle what is in flight were stopped, then cancel the others."""
     async with asyncio.TaskGroup() as group:
-        others = [group.create_task(_supervise(duty, run)) for duty, run in duties.items()]
-        await asyncio.gather(*(_supervise(duty, run) for duty, run in settling.items()))
+        others = [group.create_task(supervise(duty, run)) for duty, run in duties.items()]
+        await asyncio.gather(*(supervise(duty, run) for duty, run in settling.items()))
         for other in others:
             other.cancel()
 
@@ -135,31 +129,3 @@ async def _ends_in_time(work: "asyncio.Task[None]", stop: Callable[[], None]) ->
         await asyncio.wait({work}, timeout=DRAIN_SECONDS)
     waiting.cancel()
     return work.done()
-
-
-async def _supervise(duty: str, run: Duty) -> None:
-    """Run the duty until it returns, restarting it after each error."""
-    backoff = Backoff(FIRST_BACKOFF_SECONDS, LONGEST_BACKOFF_SECONDS)
-    reported = ""
-    while True:
-        began = time.monotonic()
-        try:
-            return await run()
-        except Exception as error:  # noqa: BLE001 - a bug in one duty must not end the others
-            if time.monotonic() - began > BACKOFF_RESETS_AFTER_SECONDS:
-                backoff.reset()
-            pause = backoff.pause()
-            _report(duty, error, pause, is_new=str(error) != reported)
-            reported = str(error)
-        await asyncio.sleep(pause)
-
-
-def _report(duty: str, error: Exception, pause: float, *, is_new: bool) -> None:
-    """Log an outage in one line, and a bug with its traceback unless the last was the same."""
-    if is_outage(error):
-        lost = "Postgres" if isinstance(error, psycopg.Error) else "RabbitMQ"
-        why = f"{lost}: {first_line(error)}"
-        log.warning("waiting", duty=duty, why=why, again_in=round(pause, 1))
-    else:
-        trace = error if is_new else None
-        log.error("a duty failed", duty=duty, error=first_line(error), exc_info=trace)

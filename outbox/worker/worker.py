@@ -15,6 +15,7 @@ from sqlalchemy.orm import sessionmaker
 
 from outbox.actors import Actor, Actors
 from outbox.amqp.messages import Dispatch
+from outbox.consumers import Consumers
 from outbox.job import Claim, Job
 from outbox.submission.pending import WAKE_UP
 from outbox.submission.sessions import job_sessions
@@ -25,6 +26,7 @@ from outbox.worker.heartbeat import Heartbeat, worker_name
 from outbox.worker.in_flight import InFlight, JobInFlight
 from outbox.worker.job_watch import JobWatch
 from outbox.worker.ownership import Ownership
+from outbox.worker.receiving.thread import ReceivingThread
 from outbox.worker.records.group_commit import PROBE, GroupCommit, GroupCommitClosed
 from outbox.worker.records.outcomes import Outcomes
 from outbox.worker.records.unusable_messages import PATIENCE, UnusableMessages
@@ -37,6 +39,8 @@ log = structlog.get_logger(__name__)
 
 TASKS = 100
 """How many `async def` actors run at once, unless told otherwise."""
+
+NO_CONSUMERS = Consumers()
 
 CLOSE_TIMEOUT_SECONDS = 2.0
 """How long to wait for RabbitMQ to close consumers. The process's end requeues their messages."""
@@ -58,6 +62,7 @@ class Worker:
         threads: int,
         patience: timedelta = PATIENCE,
         tasks: int = TASKS,
+        consumers: Consumers = NO_CONSUMERS,
     ) -> None:
         """Raises TooFewSlots if there are fewer threads or tasks than queues that need them."""
         self.name = worker_name()
@@ -78,6 +83,8 @@ class Worker:
         self._async_sessions = TaskSessions(
             job_sessions(self._async_engine, expire_on_commit=False, info=info)
         )
+        wanted = [each for each in consumers.values() if not queues or each.queue in queues]
+        self._receiving = ReceivingThread(database_url, amqp_url, Consumers(wanted))
         self._limits = TimeLimits()
         self._in_flight = InFlight()
         self._ownership = Ownership(self._group_commit, self._in_flight)
@@ -128,6 +135,7 @@ class Worker:
         self._job_watch.start()
         self._tasks.start_loop()
         self._worker.start()
+        self._receiving.start()
         log.info("worker ready", worker=self.name, queues=sorted(self._broker.queues))
 
     @property
@@ -147,6 +155,7 @@ class Worker:
             and self._ownership.is_alive
             and self._job_watch.is_alive
             and self._tasks.is_alive
+            and self._receiving.is_alive
         )
 
     def stuck(self, margin: timedelta) -> list[JobInFlight]:
@@ -216,7 +225,11 @@ class Worker:
         self._tasks.stop_starting()
         for consumer in consumers:
             consumer.stop()
-        _all_within(CLOSE_TIMEOUT_SECONDS, *(partial(_close, consumer) for consumer in consumers))
+        _all_within(
+            CLOSE_TIMEOUT_SECONDS,
+            partial(self._receiving.close, CLOSE_TIMEOUT_SECONDS),
+            *(partial(_close, consumer) for consumer in consumers),
+        )
         self._await_group_commit()
 
     def _await_group_commit(self) -> None:

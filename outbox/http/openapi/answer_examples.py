@@ -135,6 +135,18 @@ _BATCH_CANCELLED: Answer = {
     "links": {"self": f"/v1/batches/{_BATCH_ID}", "jobs": f"/v1/batches/{_BATCH_ID}/jobs"},
 }
 
+_EVENT: Answer = {
+    "id": _JOB_ID,
+    "exchange": "shop",
+    "routing_key": "order.shipped",
+    "type": "order.shipped",
+    "state": "sent",
+    "size": 120,
+    "failures": 0,
+    "created_at": "2026-01-31T10:00:00Z",
+    "deferred_until": None,
+    "sent_at": "2026-01-31T10:00:01Z",
+}
 _LETTER: Answer = {
     "id": 1042,
     "job_id": _JOB_ID,
@@ -148,6 +160,7 @@ _LETTER: Answer = {
     "resolution": None,
     "closed_by": None,
     "close_reason": None,
+    "outgoing_id": None,
     "links": {
         "self": "/v1/dead-letters/1042",
         "replay": "/v1/dead-letters/1042/replay",
@@ -288,6 +301,7 @@ ANSWERS = {
     "BatchShown": _BATCH,
     "BatchPage": page("batches", _BATCH),
     "BatchCancelled": _BATCH_CANCELLED,
+    "EventPage": page("events", _EVENT),
     "LetterInFull": _LETTER_IN_FULL,
     "LetterPage": _LETTERS,
     "LetterReplayed": _LETTER_REPLAYED,

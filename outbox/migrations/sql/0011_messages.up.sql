@@ -20,13 +20,14 @@ CREATE INDEX outgoing_messages_deferred ON duly.outgoing_messages (deferred_unti
     WHERE sent_at IS NULL AND deferred_until IS NOT NULL;
 CREATE INDEX outgoing_messages_sent ON duly.outgoing_messages (sent_at) WHERE sent_at IS NOT NULL;
 ALTER TABLE duly.dead_letters ADD COLUMN outgoing_id UUID;
+CREATE INDEX dead_letters_by_message ON duly.dead_letters (outgoing_id)
+    WHERE outgoing_id IS NOT NULL;
 
 -- Messages of other services: what has become a job is not done again.
 
 CREATE TABLE duly.received_messages (
     queue TEXT NOT NULL,
     message_id TEXT NOT NULL,
-    job_id UUID,
     deliveries SMALLINT DEFAULT 0 NOT NULL,
     received_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
     done_at TIMESTAMP WITH TIME ZONE,

@@ -149,5 +149,10 @@ dead_letters = Table(
         unique=True,
         postgresql_where=text("job_id IS NOT NULL"),
     ),
+    Index(
+        "dead_letters_by_message",
+        "outgoing_id",
+        postgresql_where=text("outgoing_id IS NOT NULL"),
+    ),
     Index("dead_letters_open", "id", postgresql_where=text("closed_at IS NULL")),
 )

@@ -51,7 +51,6 @@ received_messages = Table(
     metadata,
     Column("queue", Text, primary_key=True),
     Column("message_id", Text, primary_key=True),
-    Column("job_id", Uuid),
     # How often it was begun after RabbitMQ had delivered it again, while it is not done.
     Column("deliveries", SmallInteger, nullable=False, server_default=text("0")),
     timestamp("received_at", now=True),

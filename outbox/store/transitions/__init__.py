@@ -13,7 +13,7 @@
 The files, by who makes the transition, in reading order: submit (handlers and actors), publish
 (the relay's main loop), run (workers), untaken (relay and workers), rescue,
 dead_letters and prune (the relay's maintenance), people (a person); ticks and schedules (the
-relay's scheduler, and a person); batches. levels and members hold what several of them share.
+relay's scheduler, and a person); batches; messages (to and of other services). levels and members hold what several of them share.
 
 A transition is fenced. It names the dispatch that its caller knows (and attempt and worker, once
 claimed), and does nothing if the job has moved on. Parameters are psycopg's named ones. Transitions
@@ -44,11 +44,17 @@ from outbox.store.transitions.dead_letters import (
 from outbox.store.transitions.levels import REPLAYED
 from outbox.store.transitions.messages import (
     BURY_MESSAGE,
+    COUNT_DELIVERY,
     DEFER_MESSAGES,
     KEEP_SENT,
     LOCK_MESSAGES,
     MESSAGES_WAIT,
+    PRUNE_MESSAGES,
+    PRUNE_RECEIVED,
     PUBLISH,
+    RECEIVE,
+    REPLAY_MESSAGES,
+    RESEND,
 )
 from outbox.store.transitions.people import CANCEL, DISCARD, REPLAY, RESCHEDULE
 from outbox.store.transitions.prune import PRUNE, PRUNE_BATCHES, PRUNE_REFUSALS
@@ -109,6 +115,7 @@ __all__ = [
     "CANCEL_MEMBERS",
     "CHANGED_BATCHES",
     "CLAIM",
+    "COUNT_DELIVERY",
     "COUNT_UNCERTAIN",
     "CREATE_SCHEDULE",
     "DECLARE_SCHEDULE",
@@ -140,19 +147,24 @@ __all__ = [
     "POSTPONE",
     "PRUNE",
     "PRUNE_BATCHES",
+    "PRUNE_MESSAGES",
+    "PRUNE_RECEIVED",
     "PRUNE_REFUSALS",
     "PRUNE_TICKS",
     "PRUNE_WORKERS",
     "PUBLISH",
     "QUEUES_IN_USE",
     "READ_HEARTBEATS",
+    "RECEIVE",
     "RECORD_HEARTBEAT",
     "REDISPATCH",
     "REDISPATCH_LOST",
     "REPLAY",
     "REPLAYED",
+    "REPLAY_MESSAGES",
     "RESCHEDULE",
     "RESCUE",
+    "RESEND",
     "RESUME_SCHEDULE",
     "RETIRE_SCHEDULES",
     "RETRY",

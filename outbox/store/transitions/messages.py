@@ -1,4 +1,4 @@
-"""Messages to other services: from the transaction that publishes them to the broker's confirm."""
+"""Messages to other services, up to the broker's confirm; messages of others, up to their jobs."""
 
 # new -> waiting, by a handler or an actor. Commits or rolls back with the caller's transaction.
 # Positions are given in the order of the messages.
@@ -78,4 +78,109 @@ INSERT INTO duly.dead_letters (queue, reason, error_message, message_body, messa
                                collected_at, outgoing_id)
 SELECT %(queue)s, %(reason)s, %(why)s, body, %(headers)s::jsonb, now(), id FROM buried
 RETURNING id
+"""
+
+# A person: a message that became a dead letter is due again. Its letter is closed.
+REPLAY_MESSAGES = """
+WITH letter AS (
+    SELECT id, outgoing_id FROM duly.dead_letters
+    WHERE id = ANY (%(ids)s) AND closed_at IS NULL AND outgoing_id IS NOT NULL
+    ORDER BY id
+    FOR UPDATE
+), again AS (
+    UPDATE duly.outgoing_messages AS message
+    SET deferred_until = NULL, failures = 0
+    FROM letter
+    WHERE message.id = letter.outgoing_id AND message.deferred_until = 'infinity'
+    RETURNING letter.id AS letter_id, message.id
+), closed AS (
+    UPDATE duly.dead_letters AS old
+    SET closed_at = now(), resolution = 'replayed', closed_by = %(by)s::text,
+        close_reason = %(why)s::text
+    FROM again
+    WHERE old.id = again.letter_id
+    RETURNING old.id, old.job_id, old.kind, old.outgoing_id
+), record AS (
+    INSERT INTO duly.acts (who, why, act, about)
+    SELECT %(by)s::text, %(why)s::text, 'replay',
+           array_agg('dead-letter:' || id) || array_agg('message:' || outgoing_id)
+    FROM closed
+    HAVING count(*) > 0
+)
+SELECT id, job_id, kind FROM closed
+"""
+
+# A person: some of the messages that were sent in a time are due again, in their old order.
+RESEND = """
+WITH sent AS (
+    SELECT id FROM duly.outgoing_messages
+    WHERE sent_at >= %(since)s AND sent_at < %(until)s
+      AND (%(exchange)s::text IS NULL OR exchange = %(exchange)s::text)
+      AND (%(routing_key)s::text IS NULL OR routing_key = %(routing_key)s::text)
+    ORDER BY sent_at
+    LIMIT 1000
+    FOR UPDATE SKIP LOCKED
+), again AS (
+    UPDATE duly.outgoing_messages AS message
+    SET sent_at = NULL, failures = 0
+    WHERE message.id = ANY (ARRAY(SELECT id FROM sent))
+    RETURNING message.id
+), record AS (
+    INSERT INTO duly.acts (who, why, act, about)
+    SELECT %(by)s::text, %(why)s::text, 'resend', array_agg('message:' || id)
+    FROM again
+    HAVING count(*) > 0
+)
+SELECT id FROM again
+"""
+
+# Relay: deletes messages that were sent longer ago than the retention, and those whose dead letter
+# was discarded.
+PRUNE_MESSAGES = """
+WITH sent AS (
+    SELECT id FROM duly.outgoing_messages
+    WHERE sent_at < now() - %(retention)s
+    ORDER BY sent_at
+    LIMIT 1000
+    FOR UPDATE SKIP LOCKED
+), discarded AS (
+    SELECT id FROM duly.outgoing_messages AS message
+    WHERE sent_at IS NULL AND deferred_until = 'infinity'
+      AND NOT EXISTS (SELECT FROM duly.dead_letters AS letter
+                      WHERE letter.outgoing_id = message.id AND letter.closed_at IS NULL)
+    LIMIT 1000
+    FOR UPDATE SKIP LOCKED
+)
+DELETE FROM duly.outgoing_messages
+WHERE id = ANY (ARRAY(SELECT id FROM sent UNION ALL SELECT id FROM discarded))
+"""
+
+# Worker: begins messages in the transaction that submits their jobs; returns those not yet done.
+# Another worker that has the same one waits for this transaction.
+RECEIVE = """
+INSERT INTO duly.received_messages AS old (queue, message_id, done_at)
+SELECT queue, message_id, now()
+FROM json_to_recordset(%(messages)s::json) AS new (queue text, message_id text)
+ORDER BY queue, message_id
+ON CONFLICT (queue, message_id) DO UPDATE SET done_at = excluded.done_at
+WHERE old.done_at IS NULL
+RETURNING queue, message_id
+"""
+
+# Worker: counts how often a message was begun after RabbitMQ had delivered it again.
+COUNT_DELIVERY = """
+INSERT INTO duly.received_messages AS old (queue, message_id, deliveries)
+VALUES (%(queue)s, %(message_id)s, 1)
+ON CONFLICT (queue, message_id) DO UPDATE SET deliveries = least(old.deliveries + 1, 1000)
+WHERE old.done_at IS NULL
+RETURNING deliveries
+"""
+
+# Relay: forgets messages that were received longer ago than the retention.
+PRUNE_RECEIVED = """
+DELETE FROM duly.received_messages
+WHERE (queue, message_id) IN (
+    SELECT queue, message_id FROM duly.received_messages
+    WHERE received_at < now() - %(retention)s
+    ORDER BY received_at LIMIT 1000 FOR UPDATE SKIP LOCKED)
 """

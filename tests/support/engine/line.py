@@ -12,7 +12,8 @@ from pydantic import BaseModel
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
-from outbox import Actor, Actors, Job, Kind, Kinds, Retry, Work, event_log, submit
+from outbox import Actor, Actors, Consumers, Job, Kind, Kinds, Retry, Work, event_log, submit
+from outbox.maintenance import supervision
 from outbox.maintenance.batch_folder import BatchFolder
 from outbox.maintenance.dead_letter_collector import DeadLetterCollector
 from outbox.maintenance.expirer import Expirer
@@ -21,11 +22,10 @@ from outbox.operations import dead_letters, jobs, overdue
 from outbox.operations.dead_letters import DeadLetter, DeadLetterFilter
 from outbox.operations.jobs import AttemptRecord, JobRecord
 from outbox.operations.overdue import OverdueJob
-from outbox.relay import process as relay_process
 from outbox.relay.loop import Relay
 from outbox.relay.outgoing.loop import OutgoingMessages
 from outbox.submission.wake_up import listen
-from outbox.worker.worker import Worker
+from outbox.worker.worker import NO_CONSUMERS, Worker
 from tests.support.wait import wait_for
 
 AT_ONCE = Retry(attempts=3, first=timedelta())
@@ -69,11 +69,13 @@ class Line:
         tasks: int = 100,
         amqp_url: str | None = None,
         patience: timedelta = timedelta(hours=1),
+        consumers: Consumers = NO_CONSUMERS,
     ) -> Worker:
         """A worker that does the jobs of these actors until the test ends, with its logs on."""
         event_log.subscribe()
         url = amqp_url or self._amqp_url
-        worker = Worker(Actors(actors), self._database_url, url, None, threads, patience, tasks)
+        own = Actors(actors)
+        worker = Worker(own, self._database_url, url, None, threads, patience, tasks, consumers)
         worker.register()
         assert worker.is_registered(10)
         worker.start()
@@ -188,7 +190,7 @@ def run_aside(*duties: Callable[[], Any]) -> Callable[[], None]:
     async def run() -> None:
         async with asyncio.TaskGroup() as group:
             for duty in duties:
-                group.create_task(relay_process._supervise(duty.__qualname__, duty))
+                group.create_task(supervision.supervise(duty.__qualname__, duty))
 
     def in_thread() -> None:
         try:
