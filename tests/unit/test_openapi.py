@@ -36,6 +36,7 @@ OPERATIONS = {
     "is_ready",
     "list_batches",
     "list_dead_letters",
+    "list_events",
     "list_invoices",
     "list_jobs",
     "list_kinds",

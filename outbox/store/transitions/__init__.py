@@ -13,7 +13,8 @@
 The files, by who makes the transition, in reading order: submit (handlers and actors), publish
 (the relay's main loop), run (workers), untaken (relay and workers), rescue,
 dead_letters and prune (the relay's maintenance), people (a person); ticks and schedules (the
-relay's scheduler, and a person); batches; messages (to and of other services). levels and members hold what several of them share.
+relay's scheduler, and a person); batches; messages (to and of other services). levels and members
+hold what several of them share.
 
 A transition is fenced. It names the dispatch that its caller knows (and attempt and worker, once
 claimed), and does nothing if the job has moved on. Parameters are psycopg's named ones. Transitions
