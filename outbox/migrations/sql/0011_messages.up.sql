@@ -17,7 +17,7 @@ CREATE TABLE duly.outgoing_messages (
 CREATE INDEX outgoing_messages_in_order ON duly.outgoing_messages (position)
     WHERE sent_at IS NULL AND deferred_until IS NULL;
 CREATE INDEX outgoing_messages_deferred ON duly.outgoing_messages (deferred_until)
-    WHERE sent_at IS NULL AND deferred_until IS NOT NULL;
+    WHERE deferred_until IS NOT NULL;
 CREATE INDEX outgoing_messages_sent ON duly.outgoing_messages (sent_at) WHERE sent_at IS NOT NULL;
 ALTER TABLE duly.dead_letters ADD COLUMN outgoing_id UUID;
 CREATE INDEX dead_letters_by_message ON duly.dead_letters (outgoing_id)

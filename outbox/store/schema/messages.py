@@ -40,7 +40,7 @@ outgoing_messages = Table(
     Index(
         "outgoing_messages_deferred",
         "deferred_until",
-        postgresql_where=text("sent_at IS NULL AND deferred_until IS NOT NULL"),
+        postgresql_where=text("deferred_until IS NOT NULL"),
     ),
     Index("outgoing_messages_sent", "sent_at", postgresql_where=text("sent_at IS NOT NULL")),
 )

@@ -14,7 +14,7 @@ MESSAGES_WAIT = """
 SELECT FROM duly.outgoing_messages WHERE sent_at IS NULL AND deferred_until IS NULL
 UNION ALL
 SELECT FROM duly.outgoing_messages
-WHERE sent_at IS NULL AND deferred_until IS NOT NULL AND deferred_until <= now()
+WHERE deferred_until <= now()
 LIMIT 1
 """
 
@@ -31,7 +31,7 @@ WITH fresh AS (
 ), deferred AS (
     SELECT id, position, exchange, routing_key, properties, body
     FROM duly.outgoing_messages
-    WHERE sent_at IS NULL AND deferred_until IS NOT NULL AND deferred_until <= now()
+    WHERE deferred_until <= now()
     ORDER BY deferred_until
     LIMIT 100
     FOR UPDATE SKIP LOCKED
@@ -70,8 +70,7 @@ BURY_MESSAGE = """
 WITH buried AS (
     UPDATE duly.outgoing_messages
     SET deferred_until = 'infinity'
-    WHERE id = %(id)s AND sent_at IS NULL AND deferred_until < 'infinity'
-      AND failures >= %(failures)s
+    WHERE id = %(id)s AND deferred_until < 'infinity' AND failures >= %(failures)s
     RETURNING id, body
 )
 INSERT INTO duly.dead_letters (queue, reason, error_message, message_body, message_headers,
@@ -84,7 +83,7 @@ RETURNING id
 REPLAY_MESSAGES = """
 WITH letter AS (
     SELECT id, outgoing_id FROM duly.dead_letters
-    WHERE id = ANY (%(ids)s) AND closed_at IS NULL AND outgoing_id IS NOT NULL
+    WHERE id = ANY (%(ids)s) AND closed_at IS NULL
     ORDER BY id
     FOR UPDATE
 ), again AS (
@@ -117,7 +116,6 @@ WITH sent AS (
     WHERE sent_at >= %(since)s AND sent_at < %(until)s
       AND (%(exchange)s::text IS NULL OR exchange = %(exchange)s::text)
       AND (%(routing_key)s::text IS NULL OR routing_key = %(routing_key)s::text)
-    ORDER BY sent_at
     LIMIT 1000
     FOR UPDATE SKIP LOCKED
 ), again AS (
@@ -140,12 +138,11 @@ PRUNE_MESSAGES = """
 WITH sent AS (
     SELECT id FROM duly.outgoing_messages
     WHERE sent_at < now() - %(retention)s
-    ORDER BY sent_at
     LIMIT 1000
     FOR UPDATE SKIP LOCKED
 ), discarded AS (
     SELECT id FROM duly.outgoing_messages AS message
-    WHERE sent_at IS NULL AND deferred_until = 'infinity'
+    WHERE deferred_until = 'infinity'
       AND NOT EXISTS (SELECT FROM duly.dead_letters AS letter
                       WHERE letter.outgoing_id = message.id AND letter.closed_at IS NULL)
     LIMIT 1000
@@ -156,12 +153,11 @@ WHERE id = ANY (ARRAY(SELECT id FROM sent UNION ALL SELECT id FROM discarded))
 """
 
 # Worker: begins messages in the transaction that submits their jobs; returns those not yet done.
-# Another worker that has the same one waits for this transaction.
+# Another worker that has the same one waits for this transaction: all take them in order.
 RECEIVE = """
 INSERT INTO duly.received_messages AS old (queue, message_id, done_at)
 SELECT queue, message_id, now()
 FROM json_to_recordset(%(messages)s::json) AS new (queue text, message_id text)
-ORDER BY queue, message_id
 ON CONFLICT (queue, message_id) DO UPDATE SET done_at = excluded.done_at
 WHERE old.done_at IS NULL
 RETURNING queue, message_id
@@ -182,5 +178,5 @@ DELETE FROM duly.received_messages
 WHERE (queue, message_id) IN (
     SELECT queue, message_id FROM duly.received_messages
     WHERE received_at < now() - %(retention)s
-    ORDER BY received_at LIMIT 1000 FOR UPDATE SKIP LOCKED)
+    LIMIT 1000 FOR UPDATE SKIP LOCKED)
 """

@@ -29,7 +29,7 @@ async def do(sessions: Sessions, messages: Sequence[Readable]) -> None:
     by_id: dict[tuple[str, str], Readable] = {}
     for each in messages:
         by_id.setdefault((each.received.queue, each.message_id), each)
-    asked = [{"queue": queue, "message_id": message_id} for queue, message_id in by_id]
+    asked = [{"queue": queue, "message_id": message_id} for queue, message_id in sorted(by_id)]
     async with sessions() as session, session.begin():
         given = {"messages": to_json(asked).decode()}
         rows = await session.run_sync(
