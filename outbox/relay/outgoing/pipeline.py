@@ -47,13 +47,15 @@ class Pipeline:
         The batch stays in flight until the next or `drain`. Raises BrokerGone or psycopg's errors.
         """
         try:
-            count, sent = await self._send()
+            locked, sent = await self._send()
         except BrokerGone:
             await self.drain()  # the broker may have confirmed all of it
             raise
         await self.drain()
         self._in_flight = sent
-        return count
+        if locked.is_cut:
+            await self.drain()
+        return len(locked.messages)
 
     async def drain(self) -> None:
         """Settle what is in flight, so that no message is locked. Raises as `move`."""
@@ -71,11 +73,12 @@ class Pipeline:
             if failures[message.id] >= FAILURES_ALLOWED:
                 await unsendable.bury(sent.database, message, why)
 
-    async def _send(self) -> tuple[int, _InFlight | None]:
+    async def _send(self) -> tuple[store.Locked, _InFlight | None]:
         database = self._idle.pop()
-        messages, self._after = await store.lock(database, self._after)
-        if not messages:
+        locked = await store.lock(database, self._after)
+        self._after = locked.after
+        if not locked.messages:
             await database.execute("COMMIT")
             self._idle.append(database)
-            return 0, None
-        return len(messages), _InFlight(database, await self._exchanges.send(messages))
+            return locked, None
+        return locked, _InFlight(database, await self._exchanges.send(locked.messages))

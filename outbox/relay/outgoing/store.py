@@ -6,7 +6,7 @@ relay's run or process ends, and the messages are as they were.
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 from psycopg import AsyncConnection
 from psycopg.pq.abc import PGresult
@@ -33,15 +33,24 @@ async def connect(database_url: str) -> AsyncIterator[AsyncConnection[Any]]:
         yield database
 
 
-async def lock(database: AsyncConnection[Any], after: int) -> tuple[list[Outgoing], int]:
-    """Begin a transaction and lock what is due; returns it, and where the next batch begins.
+class Locked(NamedTuple):
+    """What a transaction has locked."""
 
-    Raises psycopg's errors.
-    """
+    messages: list[Outgoing]
+    after: int
+    """Where the next batch begins."""
+    is_cut: bool
+    """Whether more are locked than these: the next batch must wait until they are let go."""
+
+
+async def lock(database: AsyncConnection[Any], after: int) -> Locked:
+    """Begin a transaction and lock what is due. Raises psycopg's errors."""
     _, locked = await _execute(database, _BEGIN, _LOCK.of(database, {"after": str(after)}))
     rows = named_rows(database, locked)
     positions = [row.position for row in rows if row.position is not None]
-    return [Outgoing(*row[:-1]) for row in rows], max(positions, default=after)
+    messages = [Outgoing(*row[:-2]) for row in rows]
+    is_cut = bool(rows) and rows[0].locked > len(rows)
+    return Locked(messages, max(positions, default=after), is_cut)
 
 
 async def settle(

@@ -19,7 +19,8 @@ LIMIT 1
 """
 
 # Relay: locks messages in order, from the scan cursor on, and some of those that were deferred. It
-# returns as many as make 8 MB; the others stay locked, but are not published by this batch.
+# returns as many as make 8 MB, and how many are locked: the others must be let go before the next
+# batch, which would pass them over.
 LOCK_MESSAGES = """
 WITH fresh AS (
     SELECT id, position, exchange, routing_key, properties, body
@@ -36,11 +37,12 @@ WITH fresh AS (
     LIMIT 100
     FOR UPDATE SKIP LOCKED
 ), due AS (
-    SELECT *, sum(length(body)) OVER (ORDER BY position) - length(body) AS bytes_before
+    SELECT *, sum(length(body)) OVER (ORDER BY position) - length(body) AS bytes_before,
+           count(*) OVER () AS locked
     FROM (SELECT *, true AS is_fresh FROM fresh UNION ALL SELECT *, false FROM deferred) AS either
 )
 SELECT id::text, exchange, routing_key, properties, body,
-       CASE WHEN is_fresh THEN position END AS position
+       CASE WHEN is_fresh THEN position END AS position, locked
 FROM due
 WHERE bytes_before < 8000000
 ORDER BY due.position

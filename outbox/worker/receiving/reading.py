@@ -3,12 +3,15 @@
 from dataclasses import dataclass
 from typing import Any
 
+import structlog
 from pydantic import ValidationError
 
 from outbox.consumers import Consumer
 from outbox.kinds import Work
 from outbox.values.storable import storable_json
 from outbox.worker.receiving.envelope import Received, Unusable, opened
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +34,8 @@ def read(consumer: Consumer[Any], received: Received) -> Readable:
         work = consumer(content, envelope.message)
         _check(work)
     except Exception as error:
-        raise Unusable(f"its consumer raised {type(error).__name__}: {error}") from error
+        log.exception("consumer failed", queue=received.queue)
+        raise Unusable(f"its consumer raised {type(error).__name__}, see the log") from error
     return Readable(received, envelope.message.id, work)
 
 

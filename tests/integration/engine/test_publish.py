@@ -19,7 +19,9 @@ from outbox.operations.acts import ActFilter
 from outbox.operations.dead_letters import DeadLetterFilter
 from outbox.operations.outgoing import MessageFilter
 from outbox.postgres.address import sqlalchemy_url
+from outbox.postgres.session_settings import connect_async
 from outbox.relay.outgoing import pipeline, unsendable
+from outbox.relay.outgoing.loop import OutgoingMessages
 from outbox.submission.pending import WAKE_UP
 from tests.support.engine.by_hand import ByHand
 from tests.support.engine.line import Line, note_kind
@@ -142,6 +144,29 @@ def test_any_driver_writes_messages(database_url: str, by_hand: ByHand, driver: 
     assert len(by_hand.take("SELECT FROM duly.outbox_events")) == 1
 
 
+def test_an_app_that_publishes_nothing_pays_one_probe_for_each_sweep(
+    database_url: str, amqp_url: str, engine: Engine
+) -> None:
+    async def looks() -> list[int]:
+        messages = OutgoingMessages(database_url, amqp_url)
+        sleeping = asyncio.create_task(messages.run())
+        costs = []
+        async with await connect_async(counting.url(database_url)) as database:
+            for _ in range(4):
+                before = counting.round_trips
+                await messages.look(database)
+                costs.append(counting.round_trips - before)
+                if len(costs) == 2:
+                    assert not sleeping.done()
+                    await asyncio.to_thread(publish_now, engine, "", "missing", 1)
+        messages.stop()
+        await sleeping
+        return costs
+
+    with proxy.before(database_url) as counting:
+        assert asyncio.run(looks()) == [1, 1, 1, 0]
+
+
 def test_what_is_published_later_is_sent_later(
     line: Line, engine: Engine, rabbit: Rabbit, queue: str
 ) -> None:
@@ -151,6 +176,19 @@ def test_what_is_published_later_is_sent_later(
     line.start_relay()
     wait_for("all", lambda: rabbit.depth(queue) == 300)
     assert orders(rabbit, queue) == [*range(300)]
+
+
+def test_large_messages_are_sent_in_order_too(
+    line: Line, engine: Engine, rabbit: Rabbit, queue: str
+) -> None:
+    rabbit.declare(queue)
+    bodies = [bytes([n]) * 900_000 for n in range(12)]
+    with Session(engine) as session, session.begin():
+        for body in bodies:
+            publish(session, "", queue, body, type="t")
+    line.start_relay()
+    wait_for("all", lambda: rabbit.depth(queue) == 12)
+    assert [body[0] for body in rabbit.take(queue)] == [*range(12)]
 
 
 def test_a_body_of_several_frames_arrives_whole(
