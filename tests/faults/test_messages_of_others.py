@@ -1,6 +1,7 @@
 """Relay, worker and broker killed while messages go to other services and come from them."""
 
 from collections import Counter
+from contextlib import closing
 from datetime import datetime
 
 import psycopg
@@ -23,11 +24,12 @@ MARKS = [f"m{n}" for n in range(30)]
 
 
 @pytest.fixture
-def partner(line: Line, rabbit: Rabbit) -> str:
+def partner(line: Line, amqp_url: str) -> str:
     """Another service's queue, which a consumer of the line's app has."""
     line.environment["DULY_APP"] = "tests.faults.consuming:duly"
-    rabbit.delete(PARTNER)
-    rabbit.declare(PARTNER)
+    with closing(Rabbit(amqp_url)) as rabbit:  # a wiped broker would lose a longer connection
+        rabbit.delete(PARTNER)
+        rabbit.declare(PARTNER)
     return PARTNER
 
 
