@@ -23,7 +23,7 @@ from outbox.maintenance.pruner import Pruner
 from outbox.postgres.session_settings import TRANSITION_SETTINGS, connect
 from outbox.store import transitions
 from outbox.submission.pending import submissions
-from outbox.submission.unique_rows import Row
+from outbox.submission.rows import Row
 
 GROUP = 100
 """Jobs with each statement and commit, as `submit_all` and the group commit write them."""

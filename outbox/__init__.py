@@ -4,8 +4,10 @@ Reading order:
 
 - kinds, keys, unique, retry, actor, job, errors: what an application declares, and what its actors
   see
+- consumers: make jobs of other services' messages
 - store, store/transitions: the tables, and the SQL that moves a job from state to state
 - submission: writes jobs in the caller's transaction, and wakes the relay after its commit
+- publishing: writes messages to other services in the caller's transaction
 - relay: publishes outbox events to RabbitMQ
 - worker: claims jobs, runs actors, records how each attempt ended
 - maintenance: rescues the jobs of dead workers, collects dead letters, prunes finished jobs
@@ -26,10 +28,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from outbox.actors import Actor, Actors, actor
     from outbox.app import Duly
+    from outbox.consumers import Consumer, Consumers, Message, consumer
     from outbox.errors import JobCancelled, Snooze, Superseded, Uncertain
     from outbox.job import Job
     from outbox.keys import Key
     from outbox.kinds import Kind, Kinds, Priority, Work
+    from outbox.publishing.publish import PublishedMessage, publish
     from outbox.retry import Retry
     from outbox.schedules.schedule import Missed, Overlap, Schedule
     from outbox.submission.batch import Batch, add_to_batch, batch, seal_batch
@@ -42,15 +46,19 @@ __all__ = [
     "Actor",
     "Actors",
     "Batch",
+    "Consumer",
+    "Consumers",
     "Duly",
     "Job",
     "JobCancelled",
     "Key",
     "Kind",
     "Kinds",
+    "Message",
     "Missed",
     "Overlap",
     "Priority",
+    "PublishedMessage",
     "Retry",
     "Schedule",
     "Snooze",
@@ -63,8 +71,10 @@ __all__ = [
     "actor",
     "add_to_batch",
     "batch",
+    "consumer",
     "flush_jobs",
     "job_sessions",
+    "publish",
     "seal_batch",
     "submit",
     "submit_all",
@@ -73,10 +83,12 @@ __all__ = [
 _MODULES = {
     "outbox.actors": ("Actor", "Actors", "actor"),
     "outbox.app": ("Duly",),
+    "outbox.consumers": ("Consumer", "Consumers", "Message", "consumer"),
     "outbox.errors": ("JobCancelled", "Snooze", "Superseded", "Uncertain"),
     "outbox.job": ("Job",),
     "outbox.keys": ("Key",),
     "outbox.kinds": ("Kind", "Kinds", "Priority", "Work"),
+    "outbox.publishing.publish": ("PublishedMessage", "publish"),
     "outbox.retry": ("Retry",),
     "outbox.schedules.schedule": ("Missed", "Overlap", "Schedule"),
     "outbox.submission.batch": ("Batch", "add_to_batch", "batch", "seal_batch"),

@@ -10,7 +10,7 @@ blocked, nothing is locked beyond what was in flight, so an outage is no event's
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -19,7 +19,7 @@ from typing import Any
 import structlog
 from psycopg import AsyncConnection
 
-from outbox.amqp import topology
+from outbox.amqp import messages, topology
 from outbox.amqp.connection import BrokerConnection, connect
 from outbox.amqp.publisher import Publisher
 from outbox.amqp.queue_backoff import QueueBackoff
@@ -34,6 +34,14 @@ log = structlog.get_logger(__name__)
 
 LONGEST_SEARCH_INTERVAL_SECONDS = 5
 """The longest interval between two searches for messages that the broker has lost."""
+
+
+OnSweep = Callable[[AsyncConnection[Any]], Awaitable[None]]
+"""Looks for something else than events, on the relay's connection."""
+
+
+async def _nothing(_: AsyncConnection[Any]) -> None:
+    """There is nothing else to look for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +74,9 @@ class Relay:
         *,
         window: int,
         patience: timedelta,
+        on_sweep: OnSweep = _nothing,
     ) -> None:
+        self._on_sweep = on_sweep
         self._database_url = database_url
         self._amqp_url = amqp_url
         self._window = window
@@ -118,7 +128,9 @@ class Relay:
             connect(self._amqp_url) as broker,
         ):
             capacity = Capacity(self._window)
-            pipeline = Pipeline([one, other], Publisher(broker), self._queue_backoff, capacity)
+            pipeline = Pipeline(
+                [one, other], Publisher(broker, messages.frames), self._queue_backoff, capacity
+            )
             queues = Queues(broker, self._queue_backoff)
             yield _Resources(database, broker, queues, capacity, pipeline)
 
@@ -169,6 +181,7 @@ class Relay:
         if paused != self._paused:
             self._paused = paused
             log.info("queues are paused" if paused else "no queue is paused", queues=sorted(paused))
+        await self._on_sweep(database)
 
     async def _redispatch_lost(
         self, database: AsyncConnection[Any], depths: dict[str, int]

@@ -14,8 +14,8 @@ from uuid_utils.compat import uuid7
 from outbox.kinds import Work, is_declared
 from outbox.postgres.round_trip import array
 from outbox.submission.pending import add
+from outbox.submission.rows import Row
 from outbox.submission.submit import BATCH, PARENT
-from outbox.submission.unique_rows import Row
 from outbox.values.storable import storable, storable_json
 
 AnySession = Session | AsyncSession

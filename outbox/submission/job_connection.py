@@ -15,7 +15,7 @@ from psycopg.rows import namedtuple_row
 from outbox.postgres.replication import CommitWatch
 from outbox.postgres.round_trip import Ask, Statement, named_rows, plain, prepared, round_trip
 from outbox.store import transitions
-from outbox.submission.unique_rows import Row, UniqueRow, tell
+from outbox.submission.rows import Row, UniqueRow, tell
 
 COMMIT = plain("COMMIT")
 _SUBMIT = (
@@ -25,6 +25,7 @@ _SUBMIT = (
     transitions.SUBMIT_MEMBERS,
     transitions.SUBMIT_UNIQUE,
     transitions.DEBOUNCE,
+    transitions.PUBLISH,
 )
 _STATEMENTS = {each: Statement(each) for each in _SUBMIT}
 

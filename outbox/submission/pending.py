@@ -22,7 +22,7 @@ from outbox.postgres.transaction_items import TransactionItems
 from outbox.store import transitions
 from outbox.submission.job_connection import JobConnection, Submission
 from outbox.submission.own_commits import LeftJobs, refuse_own_commits
-from outbox.submission.unique_rows import Row, UniqueRow, one_of_each_key
+from outbox.submission.rows import Row, UniqueRow, one_of_each_key
 from outbox.submission.wake_up_sender import wake_up
 
 PENDING = "duly.pending"
@@ -115,16 +115,26 @@ def submissions(rows: Sequence[Row], *, as_json: bool = False) -> list[Submissio
     Those of unique kinds come last: they lock the keys, and others may wait for that. JSON is
     written in ASCII, which is valid in any client_encoding.
     """
-    unique = [row for row in rows if isinstance(row, UniqueRow)]
-    if not unique:
+    if all(type(row) is dict and "exchange" not in row for row in rows):
         return [_plain(rows, as_json=as_json)]
-    plain = [row for row in rows if not isinstance(row, UniqueRow)]
-    return [*([_plain(plain, as_json=as_json)] if plain else []), *_unique(unique)]
+    unique = [row for row in rows if isinstance(row, UniqueRow)]
+    messages = [row for row in rows if is_message(row)]
+    plain = [row for row in rows if not isinstance(row, UniqueRow) and not is_message(row)]
+    return [
+        *([_plain(plain, as_json=as_json)] if plain else []),
+        *([_messages(messages)] if messages else []),
+        *(_unique(unique) if unique else []),
+    ]
 
 
 def is_job(row: Row) -> bool:
-    """Whether the row is a job, and no batch."""
+    """Whether the row is a job, and no batch or message."""
     return "kind" in row
+
+
+def is_message(row: Row) -> bool:
+    """Whether the row is a message to another service."""
+    return "exchange" in row
 
 
 def wake_up_after_commit(session: Session) -> None:
@@ -244,6 +254,10 @@ def _plain(rows: Sequence[Row], *, as_json: bool) -> Submission:
     if len(rows) == 1 and not as_json:
         return Submission(transitions.SUBMIT, UNSAID | rows[0])
     return Submission(transitions.SUBMIT_ALL, {"jobs": _as_json(rows)})
+
+
+def _messages(rows: Sequence[Row]) -> Submission:
+    return Submission(transitions.PUBLISH, {"messages": _as_json(rows)})
 
 
 def _unique(rows: Sequence[UniqueRow]) -> Iterator[Submission]:

@@ -17,7 +17,7 @@ from outbox.kinds import Priority, Work
 from outbox.postgres.after_commit import announce
 from outbox.postgres.round_trip import array
 from outbox.submission.pending import add
-from outbox.submission.unique_rows import Row, UniqueRow
+from outbox.submission.rows import Row, UniqueRow
 from outbox.unique import Unique
 from outbox.values.storable import storable, storable_json
 

@@ -40,6 +40,7 @@ OPERATIONS = {
     "is_ready",
     "list_batches",
     "list_dead_letters",
+    "list_events",
     "list_invoices",
     "list_jobs",
     "list_jobs_to_cancel",

@@ -167,6 +167,18 @@ _BATCH_SUBMITTED: Answer = {
     "links": _BATCH["links"],
 }
 
+_EVENT: Answer = {
+    "id": _JOB_ID,
+    "exchange": "shop",
+    "routing_key": "order.shipped",
+    "type": "order.shipped",
+    "state": "sent",
+    "size": 120,
+    "failures": 0,
+    "created_at": "2026-01-31T10:00:00Z",
+    "deferred_until": None,
+    "sent_at": "2026-01-31T10:00:01Z",
+}
 _LETTER: Answer = {
     "id": 1042,
     "job_id": _JOB_ID,
@@ -180,6 +192,7 @@ _LETTER: Answer = {
     "resolution": None,
     "closed_by": None,
     "close_reason": None,
+    "outgoing_id": None,
     "links": {
         "self": "/v1/dead-letters/1042",
         "replay": "/v1/dead-letters/1042/replay",
@@ -338,6 +351,7 @@ ANSWERS = {
     "BatchPage": page("batches", _BATCH),
     "BatchCancelled": _BATCH_CANCELLED,
     "BatchSubmitted": _BATCH_SUBMITTED,
+    "EventPage": page("events", _EVENT),
     "LetterInFull": _LETTER_IN_FULL,
     "LetterPage": _LETTERS,
     "LetterReplayed": _LETTER_REPLAYED,

@@ -17,6 +17,7 @@ from outbox.store.schema.jobs import (
     refusals,
     unique_keys,
 )
+from outbox.store.schema.messages import outgoing_messages, received_messages
 from outbox.store.schema.people import acts, api_keys, idempotency_keys, paused_queues
 from outbox.store.schema.processes import migrations, workers
 from outbox.store.schema.schedules import schedules, ticks
@@ -36,8 +37,10 @@ __all__ = [
     "metadata",
     "migrations",
     "outbox_events",
+    "outgoing_messages",
     "paused_queues",
     "publications",
+    "received_messages",
     "refusals",
     "schedules",
     "ticks",

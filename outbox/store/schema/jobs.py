@@ -202,6 +202,8 @@ dead_letters = Table(
     Column("resolution", Text),
     Column("closed_by", Text),
     Column("close_reason", Text),
+    # The message to another service that could not be published.
+    Column("outgoing_id", Uuid),
     CheckConstraint(among("resolution", ("replayed", "discarded")), name="dead_letters_resolution"),
     Index(
         "dead_letters_by_dispatch",
@@ -209,6 +211,11 @@ dead_letters = Table(
         "dispatch",
         unique=True,
         postgresql_where=text("job_id IS NOT NULL"),
+    ),
+    Index(
+        "dead_letters_by_message",
+        "outgoing_id",
+        postgresql_where=text("outgoing_id IS NOT NULL"),
     ),
     Index("dead_letters_open", "id", postgresql_where=text("closed_at IS NULL")),
 )

@@ -13,8 +13,8 @@
 The files, by who makes the transition, in reading order: outbox (handlers and actors submit, the
 relay's main loop publishes), run (workers), untaken (relay and workers), rescue, dead_letters
 and prune (the relay's maintenance), people (a person); ticks and schedules (the relay's scheduler,
-and a person); batches; unique (handlers, actors and workers). levels and members hold what several
-of them share.
+and a person); batches. In flow: unique (handlers, actors and workers), admission (the relay) and
+messages (to and of other services). levels and members hold what several of them share.
 
 A transition is fenced. It names the dispatch that its caller knows (and attempt and worker, once
 claimed), and does nothing if the job has moved on. Parameters are psycopg's named ones. Transitions
@@ -52,6 +52,20 @@ from outbox.store.transitions.flow.admission import (
     SCAN_KEYS,
     SWEEP_HOLDERS,
     TRY_LOCK_KEYS,
+)
+from outbox.store.transitions.flow.messages import (
+    BURY_MESSAGE,
+    COUNT_DELIVERY,
+    DEFER_MESSAGES,
+    KEEP_SENT,
+    LOCK_MESSAGES,
+    MESSAGES_WAIT,
+    PRUNE_MESSAGES,
+    PRUNE_RECEIVED,
+    PUBLISH,
+    RECEIVE,
+    REPLAY_MESSAGES,
+    RESEND,
 )
 from outbox.store.transitions.flow.unique import (
     CLAIM_UNIQUE,
@@ -127,6 +141,7 @@ __all__ = [
     "ADMIT",
     "ADMIT_FIRST",
     "ATTACH_MESSAGE",
+    "BURY_MESSAGE",
     "CANCEL",
     "CANCEL_MEMBERS",
     "CHANGED_BATCHES",
@@ -134,6 +149,7 @@ __all__ = [
     "CLAIM_LIMITED",
     "CLAIM_UNIQUE",
     "CLAIM_UNIQUE_LIMITED",
+    "COUNT_DELIVERY",
     "COUNT_DUE",
     "COUNT_HOLDERS",
     "COUNT_UNCERTAIN",
@@ -141,6 +157,7 @@ __all__ = [
     "DEBOUNCE",
     "DECLARE_SCHEDULE",
     "DEFER_EVENTS",
+    "DEFER_MESSAGES",
     "DELETE_EVENTS",
     "DELETE_SCHEDULE",
     "DEREGISTER_WORKER",
@@ -154,32 +171,41 @@ __all__ = [
     "JOBS_TO_CANCEL",
     "JOB_EXISTS",
     "KEEP_FOREIGN",
+    "KEEP_SENT",
     "KEYED_QUEUES",
     "LIST_UNMADE",
     "LOCK_BATCHES",
     "LOCK_EVENTS",
+    "LOCK_MESSAGES",
     "LOCK_RETIRED",
     "MAKE_TICKS",
     "MAKE_WAITING",
+    "MESSAGES_WAIT",
     "NEXT_TICKS",
     "PAUSE_QUEUE",
     "PAUSE_SCHEDULE",
     "POSTPONE",
     "PRUNE",
     "PRUNE_BATCHES",
+    "PRUNE_MESSAGES",
+    "PRUNE_RECEIVED",
     "PRUNE_REFUSALS",
     "PRUNE_TICKS",
     "PRUNE_UNIQUE_KEYS",
     "PRUNE_WORKERS",
+    "PUBLISH",
     "QUEUES_IN_USE",
     "READ_HEARTBEATS",
+    "RECEIVE",
     "RECORD_HEARTBEAT",
     "REDISPATCH",
     "REDISPATCH_LOST",
     "REPLAY",
     "REPLAYED",
+    "REPLAY_MESSAGES",
     "RESCHEDULE",
     "RESCUE",
+    "RESEND",
     "RESUME_QUEUE",
     "RESUME_SCHEDULE",
     "RETIRE_SCHEDULES",

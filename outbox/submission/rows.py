@@ -1,4 +1,4 @@
-"""Jobs of unique kinds on their way into the tables: which of them one statement writes."""
+"""Jobs on their way into the tables, and which of those of unique kinds one statement writes."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -11,6 +11,7 @@ Row = dict[str, str | None]
 
 A job with keys has `keys`, the text of an array, and `is_ordered`. A member of a batch has a
 `batch_id`, too. A row with `is_new` or `is_sealed` is no job, but a batch that is made or sealed.
+One with `exchange` is a message to another service.
 """
 Key = tuple[str | None, str | None]
 """Kind and key."""
