@@ -2,8 +2,7 @@
 
 Reading order:
 
-- kinds, keys, unique, retry, actor, job, errors: what an application declares, and what its actors
-  see
+- kinds, flow, retry, actor, job, errors: what an application declares, and what its actors see
 - consumers: make jobs of other services' messages
 - store, store/transitions: the tables, and the SQL that moves a job from state to state
 - submission: writes jobs in the caller's transaction, and wakes the relay after its commit
@@ -30,8 +29,9 @@ if TYPE_CHECKING:
     from outbox.app import Duly
     from outbox.consumers import Consumer, Consumers, Message, consumer
     from outbox.errors import JobCancelled, Snooze, Superseded, Uncertain
+    from outbox.flow.keys import Key
+    from outbox.flow.unique import Unique, Until
     from outbox.job import Job
-    from outbox.keys import Key
     from outbox.kinds import Kind, Kinds, Priority, Work
     from outbox.publishing.publish import PublishedMessage, publish
     from outbox.retry import Retry
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from outbox.submission.pending import flush_jobs
     from outbox.submission.sessions import job_sessions
     from outbox.submission.submit import SubmittedJob, submit, submit_all
-    from outbox.unique import Unique, Until
 
 __all__ = [
     "Actor",
@@ -86,7 +85,7 @@ _MODULES = {
     "outbox.consumers": ("Consumer", "Consumers", "Message", "consumer"),
     "outbox.errors": ("JobCancelled", "Snooze", "Superseded", "Uncertain"),
     "outbox.job": ("Job",),
-    "outbox.keys": ("Key",),
+    "outbox.flow.keys": ("Key",),
     "outbox.kinds": ("Kind", "Kinds", "Priority", "Work"),
     "outbox.publishing.publish": ("PublishedMessage", "publish"),
     "outbox.retry": ("Retry",),
@@ -95,7 +94,7 @@ _MODULES = {
     "outbox.submission.pending": ("flush_jobs",),
     "outbox.submission.sessions": ("job_sessions",),
     "outbox.submission.submit": ("SubmittedJob", "submit", "submit_all"),
-    "outbox.unique": ("Unique", "Until"),
+    "outbox.flow.unique": ("Unique", "Until"),
 }
 _WHERE = {name: module for module, names in _MODULES.items() for name in names}
 

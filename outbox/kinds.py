@@ -13,9 +13,9 @@ from typing import Any, Generic, ParamSpec, TypeVar, cast
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import from_json
 
-from outbox.keys import Key, keys_from
+from outbox.flow.keys import Key, keys_from
+from outbox.flow.unique import Unique
 from outbox.retry import Retry
-from outbox.unique import Unique
 
 LONGEST_NAME = 200
 """Characters in the name of a kind."""

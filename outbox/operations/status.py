@@ -7,9 +7,10 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from outbox.kinds import Kinds
-from outbox.operations import overdue, queue_pauses
+from outbox.operations import overdue
+from outbox.operations.flow import queue_pauses
+from outbox.operations.flow.queue_pauses import Pause
 from outbox.operations.overdue import OverdueJob
-from outbox.operations.queue_pauses import Pause
 from outbox.store import sequences
 from outbox.store.schema import metadata
 from outbox.store.sequences import Behind

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from outbox.unique import Unique
+from outbox.flow.unique import Unique
 
 Row = dict[str, str | None]
 """One job as the parameters of SUBMIT, all of them text. Those of `UNSAID` may be left out.

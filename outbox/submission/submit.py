@@ -13,12 +13,12 @@ from sqlalchemy.orm import Session
 from uuid_utils.compat import uuid7
 
 from outbox.events import Submitted, is_wanted
+from outbox.flow.unique import Unique
 from outbox.kinds import Priority, Work
 from outbox.postgres.after_commit import announce
 from outbox.postgres.round_trip import array
 from outbox.submission.pending import add
 from outbox.submission.rows import Row, UniqueRow
-from outbox.unique import Unique
 from outbox.values.storable import storable, storable_json
 
 PARENT = "duly.parent"

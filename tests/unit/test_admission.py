@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from outbox import Key, Kind, Kinds
+from outbox.flow.keys import LARGEST_LIMIT
 from outbox.http.routes.jobs.new_job import new_job
-from outbox.keys import LARGEST_LIMIT
 from outbox.relay.admission.admission_window import START, AdmissionWindow
 from outbox.relay.admission.decision import Decision, Waiting, limited_keys, open_ones
 from outbox.relay.admission.fair_shares import FairShares

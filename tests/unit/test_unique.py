@@ -7,8 +7,8 @@ import pytest
 from pydantic import BaseModel, RootModel
 
 from outbox import Kind, Unique, Until
+from outbox.flow.unique import LONGEST_KEY
 from outbox.submission.rows import UniqueRow, one_of_each_key
-from outbox.unique import LONGEST_KEY
 
 SECOND = timedelta(seconds=1)
 

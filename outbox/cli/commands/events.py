@@ -13,8 +13,9 @@ from outbox.cli.person import ByOption, WhyOption
 from outbox.cli.terminal.output import Output, OutputOption, print_message, show, show_rows
 from outbox.cli.terminal.pages import print_continuation
 from outbox.cli.terminal.times import since as parse_since
-from outbox.operations import jobs, outgoing
-from outbox.operations.outgoing import MessageFilter, State
+from outbox.operations import jobs
+from outbox.operations.flow import outgoing
+from outbox.operations.flow.outgoing import MessageFilter, State
 from outbox.store.records import fields
 
 commands = typer.Typer(

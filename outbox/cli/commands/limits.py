@@ -7,7 +7,7 @@ import typer
 from outbox.cli.app import kinds
 from outbox.cli.database import session
 from outbox.cli.terminal.output import Output, OutputOption, show_rows
-from outbox.operations import limits
+from outbox.operations.flow import limits
 from outbox.store.records import fields
 
 commands = typer.Typer(help="List the keys that jobs hold.", no_args_is_help=True)

@@ -12,8 +12,9 @@ from outbox.cli.database import session
 from outbox.cli.errors import Code, Stop
 from outbox.cli.person import ByOption, WhyOption
 from outbox.cli.terminal.output import Output, OutputOption, print_message, show_rows
-from outbox.operations import queue_pauses, status
-from outbox.operations.queue_pauses import Refused, UnknownQueue
+from outbox.operations import status
+from outbox.operations.flow import queue_pauses
+from outbox.operations.flow.queue_pauses import Refused, UnknownQueue
 from outbox.operations.status import QueueStatus
 
 commands = typer.Typer(help="List, pause and resume queues.", no_args_is_help=True)

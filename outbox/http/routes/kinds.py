@@ -8,13 +8,13 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 from pydantic.errors import PydanticInvalidForJsonSchema
 
+from outbox.flow.unique import Unique
 from outbox.http.auth.scopes import Reader
 from outbox.http.openapi.response_docs import problem_docs, success_doc
 from outbox.http.platform import OnPlatform
 from outbox.http.problems.problem import ANY_REQUEST
 from outbox.http.requests.transaction import TransactionalRoute
 from outbox.kinds import Kind, Kinds, Priority
-from outbox.unique import Unique
 
 
 class UniqueShown(BaseModel):

@@ -14,7 +14,7 @@ from outbox.http.requests.database import Tx
 from outbox.http.requests.transaction import TransactionalRoute
 from outbox.http.routes import cursors
 from outbox.http.routes.cursors import Cursor, Limit
-from outbox.operations import limits
+from outbox.operations.flow import limits
 
 router = APIRouter(
     prefix="/v1/limits",

@@ -17,8 +17,9 @@ from outbox.http.problems import types
 from outbox.http.problems.problem import ANY_REQUEST, POST_REQUEST, Problem
 from outbox.http.requests.database import Tx
 from outbox.http.requests.transaction import TransactionalRoute
-from outbox.operations import queue_pauses, status
-from outbox.operations.queue_pauses import Pause, Refused, UnknownQueue
+from outbox.operations import status
+from outbox.operations.flow import queue_pauses
+from outbox.operations.flow.queue_pauses import Pause, Refused, UnknownQueue
 from outbox.operations.status import QueueStatus
 from outbox.store.records import fields
 

@@ -2,9 +2,9 @@
 
 from typing import Any
 
+from outbox.flow.unique import Until
 from outbox.kinds import Kind
 from outbox.store import transitions
-from outbox.unique import Until
 
 _ASYNC_COMMIT = "set_config('synchronous_commit', 'off', true)"
 ASYNC_CLAIMS = {

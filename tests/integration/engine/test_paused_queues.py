@@ -9,8 +9,9 @@ from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
 from outbox import Actor, Key, Kinds
-from outbox.operations import queue_pauses, status
-from outbox.operations.queue_pauses import Refused, UnknownQueue
+from outbox.operations import status
+from outbox.operations.flow import queue_pauses
+from outbox.operations.flow.queue_pauses import Refused, UnknownQueue
 from outbox.relay import poll_policy
 from outbox.store import transitions
 from tests.support.engine.by_hand import ByHand

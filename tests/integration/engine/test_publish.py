@@ -14,10 +14,11 @@ from sqlalchemy.orm import Session
 
 from outbox import job_sessions, publish, submit
 from outbox.maintenance import message_pruner
-from outbox.operations import acts, dead_letters, outgoing
+from outbox.operations import acts, dead_letters
 from outbox.operations.acts import ActFilter
 from outbox.operations.dead_letters import DeadLetterFilter
-from outbox.operations.outgoing import MessageFilter
+from outbox.operations.flow import outgoing
+from outbox.operations.flow.outgoing import MessageFilter
 from outbox.postgres.address import sqlalchemy_url
 from outbox.postgres.session_settings import connect_async
 from outbox.relay.outgoing import pipeline, unsendable

@@ -11,8 +11,9 @@ from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
 from outbox import Key, Kinds, Schedule, batch, submit
-from outbox.operations import limits, schedules
-from outbox.operations.limits import KeyInUse
+from outbox.operations import schedules
+from outbox.operations.flow import limits
+from outbox.operations.flow.limits import KeyInUse
 from outbox.relay.admission.key_cursor import KeyCursor
 from outbox.relay.admission.statements import SETTINGS
 from outbox.store import transitions

@@ -16,8 +16,8 @@ from outbox.http.routes import cursors
 from outbox.http.routes.cursors import Cursor, Limit
 from outbox.http.routes.events.schemas import EventPage, EventShown
 from outbox.http.routes.moments import Moment
-from outbox.operations import outgoing
-from outbox.operations.outgoing import MessageFilter, State
+from outbox.operations.flow import outgoing
+from outbox.operations.flow.outgoing import MessageFilter, State
 
 router = APIRouter(
     prefix="/v1/events",

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
-from outbox.operations.outgoing import MessageRecord, State
+from outbox.operations.flow.outgoing import MessageRecord, State
 from outbox.store.records import fields
 
 

@@ -1,1 +1,1 @@
-"""What holds jobs back until their keys let them through."""
+"""Keys and their limits, unique jobs, and messages to and of other services."""
