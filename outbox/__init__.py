@@ -28,8 +28,9 @@ if TYPE_CHECKING:
     from outbox.actors import Actor, Actors, actor
     from outbox.app import Duly
     from outbox.consumers import Consumer, Consumers, Message, consumer
-    from outbox.errors import JobCancelled, Snooze, Superseded, Uncertain
+    from outbox.errors import JobCancelled, RateLimited, Snooze, Superseded, Uncertain
     from outbox.flow.keys import Key
+    from outbox.flow.rates import Rate
     from outbox.flow.unique import Unique, Until
     from outbox.job import Job
     from outbox.kinds import Kind, Kinds, Priority, Work
@@ -58,6 +59,8 @@ __all__ = [
     "Overlap",
     "Priority",
     "PublishedMessage",
+    "Rate",
+    "RateLimited",
     "Retry",
     "Schedule",
     "Snooze",
@@ -83,9 +86,10 @@ _MODULES = {
     "outbox.actors": ("Actor", "Actors", "actor"),
     "outbox.app": ("Duly",),
     "outbox.consumers": ("Consumer", "Consumers", "Message", "consumer"),
-    "outbox.errors": ("JobCancelled", "Snooze", "Superseded", "Uncertain"),
+    "outbox.errors": ("JobCancelled", "RateLimited", "Snooze", "Superseded", "Uncertain"),
     "outbox.job": ("Job",),
     "outbox.flow.keys": ("Key",),
+    "outbox.flow.rates": ("Rate",),
     "outbox.kinds": ("Kind", "Kinds", "Priority", "Work"),
     "outbox.publishing.publish": ("PublishedMessage", "publish"),
     "outbox.retry": ("Retry",),

@@ -18,6 +18,18 @@ class Snooze(Exception):
         self.delay = min(max(delay, timedelta()), LONGEST_WAIT)
 
 
+class RateLimited(Snooze):
+    """Raised by an actor whose receiver asks it to come back later, as HTTP's 429 does.
+
+    The job runs again after `retry_after`, seconds or a timedelta, without spending an attempt.
+    Meanwhile no job starts that has an equal key with a rate, for a day at most. Of a kind without
+    rates only the job itself waits.
+    """
+
+    def __init__(self, retry_after: timedelta | float, reason: str = "") -> None:
+        super().__init__(_delay(retry_after), reason or f"rate limited for {retry_after}")
+
+
 class Uncertain(Exception):
     """Raised by an actor whose effect elsewhere may have happened: the answer was lost.
 
@@ -54,3 +66,11 @@ class JobCancelled(BaseException):
     once `job.cancelled` is true. Not an `Exception`, so that an actor's own `except Exception` does
     not swallow it.
     """
+
+
+def _delay(retry_after: timedelta | float) -> timedelta:
+    """As a timedelta, whatever number the receiver has sent."""
+    if isinstance(retry_after, timedelta):
+        return retry_after
+    longest = LONGEST_WAIT.total_seconds()
+    return timedelta(seconds=min(max(retry_after, 0.0), longest))

@@ -93,6 +93,11 @@ class Kind(Generic[P, M]):
         return any(key.at_most for key in self.keys)
 
     @property
+    def is_rated(self) -> bool:
+        """Whether one of its keys has a rate."""
+        return any(key.rate for key in self.keys)
+
+    @property
     def is_ordered(self) -> bool:
         """Whether its jobs run in the order in which they were submitted."""
         return any(key.ordered for key in self.keys)

@@ -1,4 +1,4 @@
-"""Add the keys of jobs, unique jobs, paused queues, and messages to other services."""
+"""Add keys of jobs, unique jobs, paused queues, rates, and messages to other services."""
 
 from alembic import op
 
@@ -12,7 +12,7 @@ depends_on = None
 
 def upgrade() -> None:
     with op.get_context().autocommit_block():
-        migrations.upgrade(op.get_bind(), 15)
+        migrations.upgrade(op.get_bind(), 16)
 
 
 def downgrade() -> None:

@@ -38,7 +38,7 @@ GROUPS = {
     "schedules": "List, show, create, edit, pause, run and delete schedules.",
     "queues": "List, pause and resume queues.",
     "keys": "Create, list and revoke API keys.",
-    "limits": "List the keys that jobs hold.",
+    "limits": "List, set and clear limits of keys.",
     "acts": "List and show what people did, and why.",
 }
 """Groups of commands, each in the module of its name."""

@@ -29,7 +29,7 @@ from outbox.relay.admission.admitter import Admitter
 from outbox.relay.loop import Relay
 from outbox.relay.outgoing.loop import OutgoingMessages
 from outbox.schedules.schedule import Schedule
-from outbox.submission.wake_up import KEYS, MEMBERS, QUEUES, listen
+from outbox.submission.wake_up import KEYS, LIMITS, MEMBERS, QUEUES, listen
 
 log = structlog.get_logger(__name__)
 
@@ -93,7 +93,12 @@ async def run(
     collector = DeadLetterCollector(database_url, amqp_url, relay.queues)
     rescuer = Rescuer(database_url, silence, on_rescue=wake_up)
     folder = BatchFolder(database_url, on_callbacks=wake_up)
-    others = {MEMBERS: folder.wake_up, KEYS: admitter.wake_up, QUEUES: look_at_queues}
+    others = {
+        MEMBERS: folder.wake_up,
+        KEYS: admitter.wake_up,
+        QUEUES: look_at_queues,
+        LIMITS: admitter.limits_changed,
+    }
     settling = {"relay": relay.run, "messages": outgoing.run}
     duties = {
         "collector": collector.run,

@@ -19,9 +19,10 @@ log = structlog.get_logger(__name__)
 
 CHANNEL = "duly_relay"
 NOTIFY = f"NOTIFY {CHANNEL}"
-MEMBERS, KEYS, QUEUES = b"members", b"keys", b"queues"
-"""Say that members of batches have ended, that jobs with keys have, and that a queue was paused or
-resumed. A relay of an earlier release takes them for wake-ups."""
+MEMBERS, KEYS, QUEUES, LIMITS = b"members", b"keys", b"queues", b"limits"
+"""Say that members of batches have ended, that jobs with keys have, that a queue was paused or
+resumed, and that the limit of a key was set or cleared. A relay of an earlier release takes them
+for wake-ups."""
 NOTIFY_MEMBERS = f"NOTIFY {CHANNEL}, '{MEMBERS.decode()}'"
 NOTIFY_KEYS = f"NOTIFY {CHANNEL}, '{KEYS.decode()}'"
 
@@ -35,7 +36,7 @@ async def listen(
 ) -> None:
     """Call `on_wake_up` once it listens, and at each wake-up, forever.
 
-    `others` are called instead at notifications that say MEMBERS, KEYS or QUEUES.
+    `others` are called instead at notifications that say MEMBERS, KEYS, QUEUES or LIMITS.
 
     Raises psycopg's errors; call it again then. Its first call makes up for what was missed.
     A pooler passes no notifications on: behind one it only waits, and relays poll.

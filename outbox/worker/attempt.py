@@ -26,6 +26,7 @@ from outbox.actors import Actor
 from outbox.errors import (
     Interrupted,
     JobCancelled,
+    RateLimited,
     Snooze,
     Superseded,
     TimeLimitExceeded,
@@ -40,6 +41,7 @@ from outbox.retry import Retry
 from outbox.store import transitions
 from outbox.values.result import UnstorableResult, storable
 from outbox.worker.attempt_events import NOT_OURS, AttemptEvents, error_of
+from outbox.worker.records.claims import rates_of
 from outbox.worker.records.failure_record import UNKNOWN_FAILURE, Failure, FailureRecorder
 from outbox.worker.records.group_commit import PROBE, GroupCommitClosed
 
@@ -201,8 +203,9 @@ class Attempt:
         elif isinstance(error, Exception) and not self._is_valid:
             return (yield from self._put_off_or_die(self._describe("failed", error)))
         elif isinstance(error, Snooze):
-            delay = error.delay.total_seconds()
-            yield from self._snooze(delay, self._failure_recorder.text(error))
+            delay, why = error.delay.total_seconds(), self._failure_recorder.text(error)
+            rates = rates_of(self.kind) if isinstance(error, RateLimited) else {}
+            yield from self._snooze(delay, why, **rates)
         elif isinstance(error, Superseded | Interrupted):
             self.events.superseded(str(error) or NOT_OURS)
         elif is_own_conflict(error):
@@ -236,7 +239,7 @@ class Attempt:
     def _retry_or_die(self, error: BaseException) -> Steps[bool]:
         failure = self._describe(_outcome(error), error)
         policy = self.kind.retry
-        if _is_unstorable(error) or not policy.allows(error):
+        if isinstance(error, UnstorableResult) or not policy.allows(error):
             return (yield from self._die("refused", failure))
         if isinstance(error, Uncertain):
             earlier = yield from self._count_uncertain()
@@ -280,9 +283,10 @@ class Attempt:
         yield from self._write(transitions.DIE, {"reason": reason}, failure, died)
         return True
 
-    def _snooze(self, seconds: float, why: str) -> Steps[None]:
+    def _snooze(self, seconds: float, why: str, **rates: str) -> Steps[None]:
         snoozed = Snoozed(**self.events.about, why=why, delay_seconds=seconds)
-        yield from self._write(transitions.SNOOZE, {"delay_seconds": seconds}, {}, snoozed)
+        transition = transitions.RATE_LIMITED if rates else transitions.SNOOZE
+        yield from self._write(transition, {"delay_seconds": seconds, **rates}, {}, snoozed)
 
     def _write(self, transition: str, row: Row, failure: Failure, end: JobEvent) -> Steps[None]:
         """Write the transition, without the failure's text if Postgres cannot store that.
@@ -342,7 +346,3 @@ def _outcome(error: BaseException) -> str:
     if isinstance(error, TimeLimitExceeded):
         return "timed_out"
     return "uncertain" if isinstance(error, Uncertain) else "failed"
-
-
-def _is_unstorable(error: BaseException) -> bool:
-    return isinstance(error, UnstorableResult)

@@ -22,7 +22,7 @@ from outbox.job import Claim, Job
 from outbox.worker.attempt import Attempt
 from outbox.worker.broker import Delivery
 from outbox.worker.in_flight import InFlight, JobInFlight, State
-from outbox.worker.records.claims import claim_of
+from outbox.worker.records.claims import claim_of, rates_of
 from outbox.worker.records.group_commit import GroupCommit
 
 log = structlog.get_logger(__name__)
@@ -126,7 +126,7 @@ class Claimer:
         self._patience = patience
         self._actors: dict[str, Actor[Any, Any]] = {}
         self._runners: dict[str, Runner] = {}
-        self._claims: dict[str, str] = {}
+        self._claims: dict[str, tuple[str, dict[str, str]]] = {}
         self._stopped = False
         self._lock = threading.Lock()
 
@@ -135,7 +135,7 @@ class Claimer:
         kind = actor.kind
         self._actors[kind.name] = actor
         self._runners[kind.name] = runner
-        self._claims[kind.name] = claim_of(kind)
+        self._claims[kind.name] = claim_of(kind), rates_of(kind)
 
     def receive(self, delivery: Delivery) -> None:
         """Take a message from a consumer."""
@@ -191,8 +191,9 @@ class Claimer:
                 self._runners[delivery.dispatch.kind].slots.release(delivery.dispatch.queue)
             return
         id_, number, kind, _ = delivery.dispatch
-        row = {"id": id_, "dispatch": number, "kind": kind}
-        self._group_commit.post(self._claims[kind], row, partial(self._on_claim, job))
+        claim, rates = self._claims[kind]
+        row = {"id": id_, "dispatch": number, "kind": kind, **rates}
+        self._group_commit.post(claim, row, partial(self._on_claim, job))
 
     def _on_claim(self, job: JobInFlight, answer: Any) -> None:
         """Take the claim's row, None if the message is stale, or an error.

@@ -12,9 +12,10 @@ from outbox import Key, Kind, Kinds
 from outbox.flow.keys import LARGEST_LIMIT
 from outbox.http.routes.jobs.new_job import new_job
 from outbox.relay.admission.admission_window import START, AdmissionWindow
-from outbox.relay.admission.decision import Decision, Waiting, limited_keys, open_ones
+from outbox.relay.admission.decision import Decision, Waiting, bounded_keys, open_ones
 from outbox.relay.admission.fair_shares import FairShares
 from outbox.relay.admission.limits import Limits
+from outbox.relay.admission.permits import Permits
 from tests.support.engine.line import Note, note_kind
 
 BOTH = note_kind("q", "both", key=(Key(lambda n: n.text), Key(lambda _: "all", at_most=3)))
@@ -29,8 +30,9 @@ def of(*keys: str, kind: str = "one", level: int = 1) -> Waiting:
 def decide(
     due: dict[Waiting, int], room: int = 100, held: dict[str, int] | None = None
 ) -> dict[Waiting, int]:
-    everywhere = dict.fromkeys(limited_keys(due, LIMITS), 0)
-    decision = Decision(LIMITS, defaultdict(FairShares), everywhere if held is None else held)
+    everywhere = dict.fromkeys(bounded_keys(due, LIMITS), 0)
+    locked = everywhere if held is None else held
+    decision = Decision(LIMITS, defaultdict(FairShares), locked, Permits({}, {}))
     assert decision.grant(due, room) == sum(decision.grants.values())
     return decision.grants
 
@@ -72,7 +74,7 @@ def test_the_higher_priority_comes_first_and_replays_have_a_tenth() -> None:
 
 def test_the_keys_to_lock_are_in_order_and_only_those_with_a_limit() -> None:
     waiting = [of("z"), of("t", "all", kind="both"), of("a"), of("y", kind="free")]
-    assert limited_keys(waiting, LIMITS) == ["a", "all", "z"]
+    assert bounded_keys(waiting, LIMITS) == ["a", "all", "z"]
 
 
 def test_what_was_full_at_the_last_look_is_left_out() -> None:

@@ -17,6 +17,7 @@ OPERATIONS = {
     "backfill_schedule",
     "cancel_batch",
     "cancel_job",
+    "clear_limit",
     "continue_cancellation",
     "create_cancellation",
     "create_invoice",
@@ -62,6 +63,7 @@ OPERATIONS = {
     "resume_schedule",
     "run_schedule",
     "seal_batch",
+    "set_limit",
     "submit_batch",
     "submit_job",
 }

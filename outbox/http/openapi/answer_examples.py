@@ -94,8 +94,27 @@ _PAUSED_QUEUE: Answer = {
         "why": "the mail server is down",
     },
 }
+_LIMIT: Answer = {
+    "key": "endpoint:17",
+    "at_most": None,
+    "rate": {"permits": 10, "per_seconds": 60.0, "burst": 3},
+    "since": "2026-01-31T09:00:00Z",
+    "who": "operator",
+    "why": "the receiver has asked for it",
+}
 _LIMITS: Answer = {
-    "limits": [{"key": "endpoint:17", "at_most": 1, "running": 1, "admitted": 0, "waiting": 12}],
+    "limits": [
+        {
+            "key": "endpoint:17",
+            "at_most": 1,
+            "rate": {"permits": 10, "per_seconds": 60.0, "burst": 3},
+            "running": 1,
+            "admitted": 0,
+            "waiting": 12,
+            "paused_until": None,
+            "set": _LIMIT,
+        }
+    ],
     "next_cursor": None,
 }
 _WORKERS: Answer = {
@@ -188,6 +207,7 @@ ANSWERS = {
     "QueueList": _QUEUES,
     "PausedQueue": _PAUSED_QUEUE,
     "KeyPage": _LIMITS,
+    "LimitShown": _LIMIT,
     "WorkerList": _WORKERS,
     "Alive": _ALIVE,
     "Ready": _READY,

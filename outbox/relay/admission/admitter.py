@@ -1,6 +1,7 @@
 """Admits jobs with keys, so that the relay publishes them."""
 
 import asyncio
+import math
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping
@@ -13,11 +14,14 @@ from outbox.relay.admission.decision import Waiting, open_ones
 from outbox.relay.admission.fair_shares import FairShares, Shares
 from outbox.relay.admission.key_cursor import KeyCursor
 from outbox.relay.admission.limits import Limits
+from outbox.relay.admission.permits import ClosedKeys
 from outbox.relay.admission.statements import Database
 
 POLL_SECONDS = 1.0
 FULL_POLL_SECONDS = 0.1
 """The same while jobs wait because others, which were admitted before, have not begun."""
+PERMIT_POLL_SECONDS = 0.05
+"""The same while jobs wait for a permit that comes sooner."""
 INTERVAL_SECONDS = 0.01
 LONGEST_INTERVAL_SECONDS = 0.05
 """The pause after a round is as long as the round was, within these bounds."""
@@ -47,12 +51,20 @@ class Admitter:
         self._on_admission = on_admission
         self._is_used = any(kind.keys for kind in kinds.values())
         self._is_wanted = asyncio.Event()
+        self._closed = ClosedKeys()
+        self._limits_read_at = -math.inf
         self._pause = POLL_SECONDS
 
     def wake_up(self) -> None:
         """Admit soon: jobs were submitted, or some that had keys have ended."""
         if self._is_used:
             self._is_wanted.set()
+
+    def limits_changed(self) -> None:
+        """Somebody has set or cleared a limit: read them again, and admit."""
+        self._limits_read_at = -math.inf
+        self._closed.open_all()
+        self._is_wanted.set()
 
     async def run(self) -> None:
         """Admit for ever. Raises psycopg's errors; call it again then."""
@@ -69,6 +81,11 @@ class Admitter:
 
     async def admit(self, database: Database) -> int:
         """One round: admit what may start now; returns how many jobs."""
+        now = time.monotonic()
+        if now - self._limits_read_at >= POLL_SECONDS:
+            self._limits_read_at = now
+            if await one_round.read_limits(database, self._limits):
+                self._closed.open_all()
         state = await one_round.look(database, self._limits, self._shares)
         now = time.monotonic()
         rooms = {
@@ -85,29 +102,39 @@ class Admitter:
         admitted = await one_round.admit(
             database, waiting[:MOST_AT_ONCE], free, self._limits, self._shares
         )
-        if admitted:
+        counts = admitted.counts
+        if counts:
             self._on_admission()
-        full = [queue for queue, room in rooms.items() if admitted[queue] >= room]
+        full = [queue for queue, room in rooms.items() if counts[queue] >= room]
         for queue in rooms:
-            self._window.admitted(queue, admitted[queue], is_full=queue in full)
-        self._choose_pause(is_full=bool(full))
-        return admitted.total()
+            self._window.admitted(queue, counts[queue], is_full=queue in full)
+        now = time.monotonic()
+        for key, seconds in admitted.closed.items():
+            self._closed.close(key, now + seconds)
+        self._choose_pause(now, is_full=bool(full))
+        return counts.total()
 
     async def _scan(
         self, database: Database, rooms: Mapping[str, int], held: Mapping[str, int]
     ) -> list[Waiting]:
         """Whose keys are not full. If they are few, the next scan looks at more."""
         found = await one_round.scan(database, self._cursor, rooms, self._hops)
-        waiting = [each for each in open_ones(found, self._limits, held) if each.queue in rooms]
+        waiting = [
+            each
+            for each in open_ones(found, self._limits, held)
+            if each.queue in rooms
+            and self._closed.is_open(self._limits.rates(each.kind, each.keys), time.monotonic())
+        ]
         is_enough = len(waiting) >= max(rooms.values())
         self._hops = FEWEST_HOPS if is_enough else min(2 * self._hops, MOST_HOPS)
         return waiting
 
-    def _choose_pause(self, *, is_full: bool) -> None:
+    def _choose_pause(self, now: float, *, is_full: bool) -> None:
         if not self._cursor.is_at_the_end:
             self._pause = 0.0
-        else:
-            self._pause = FULL_POLL_SECONDS if is_full else POLL_SECONDS
+            return
+        until_permit = max(self._closed.next_opening(now) - now, PERMIT_POLL_SECONDS)
+        self._pause = min(FULL_POLL_SECONDS if is_full else POLL_SECONDS, until_permit)
 
     async def _wait(self) -> None:
         try:

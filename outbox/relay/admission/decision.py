@@ -8,6 +8,7 @@ from uuid import UUID
 
 from outbox.relay.admission.fair_shares import Shares
 from outbox.relay.admission.limits import Limits
+from outbox.relay.admission.permits import Permits
 from outbox.relay.capacity import FRESH_PER_REPLAYED, PRIORITIES
 from outbox.store.transitions import REPLAYED
 
@@ -31,12 +32,15 @@ class Decision:
     """Decides within limits whose holders are counted, one queue after the other.
 
     `held` are the keys that this relay has locked, with how many jobs hold each. What has a limit
-    on a key that is not among them gets nothing.
+    or a rate on a key that is not among them gets nothing.
     """
 
-    def __init__(self, limits: Limits, shares: Shares, held: Mapping[str, int]) -> None:
+    def __init__(
+        self, limits: Limits, shares: Shares, held: Mapping[str, int], permits: Permits
+    ) -> None:
         self._limits = limits
         self._shares = shares
+        self._permits = permits
         self._held = Counter(held)
         self._locked = held.keys()
         self.grants: Grants = {}
@@ -89,16 +93,18 @@ class Decision:
 
     def _free(self, each: Waiting, due: int) -> int:
         """How many of the due ones may start, by the limits and what was granted before."""
-        limits = self._limits.of(each.kind, each.keys)
-        if not limits.keys() <= self._locked:
+        if not self._limits.bounded(each.kind, each.keys) <= self._locked:
             return 0
+        limits = self._limits.of(each.kind, each.keys)
         left = [most - self._held[key] for key, most in limits.items()]
+        left += self._permits.left(self._limits.rates(each.kind, each.keys))
         return max(min([due - self.grants.get(each, 0), *left]), 0)
 
     def _take(self, each: Waiting, count: int) -> None:
         if count:
             self.grants[each] = self.grants.get(each, 0) + count
             self._held.update(dict.fromkeys(each.keys, count))
+            self._permits.take(each.keys, count)
 
 
 def _passes(room: int) -> Iterator[tuple[int, int]]:
@@ -117,9 +123,14 @@ def _positive(counts: Mapping[tuple[str, ...], int]) -> dict[tuple[str, ...], in
     return {keys: count for keys, count in counts.items() if count > 0}
 
 
-def limited_keys(waiting: Iterable[Waiting], limits: Limits) -> list[str]:
+def bounded_keys(waiting: Iterable[Waiting], limits: Limits) -> list[str]:
     """The keys to lock before anything is decided, in order."""
-    return sorted({key for each in waiting for key in limits.of(each.kind, each.keys)})
+    return sorted({key for each in waiting for key in limits.bounded(each.kind, each.keys)})
+
+
+def rated_keys(waiting: Iterable[Waiting], limits: Limits) -> list[str]:
+    """Those of them that have a rate."""
+    return sorted({key for each in waiting for key in limits.rates(each.kind, each.keys)})
 
 
 def open_ones(waiting: Sequence[Waiting], limits: Limits, held: Mapping[str, int]) -> list[Waiting]:

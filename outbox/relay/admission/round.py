@@ -7,10 +7,17 @@ from typing import Any
 
 from outbox.postgres.round_trip import array
 from outbox.relay.admission import statements
-from outbox.relay.admission.decision import Decision, Grants, Waiting, limited_keys
+from outbox.relay.admission.decision import (
+    Decision,
+    Grants,
+    Waiting,
+    bounded_keys,
+    rated_keys,
+)
 from outbox.relay.admission.fair_shares import Shares
 from outbox.relay.admission.key_cursor import KeyCursor
 from outbox.relay.admission.limits import Limits
+from outbox.relay.admission.permits import Clock, Permits
 from outbox.relay.admission.statements import Database, as_json, execute
 
 MOST_COUNTED = 2000
@@ -31,10 +38,24 @@ class State:
     """How many have."""
 
 
+@dataclass(slots=True)
+class Admitted:
+    """How many events of each queue were admitted, and which keys have no permit for how long."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    closed: dict[str, float] = field(default_factory=dict)
+
+
 async def is_wanted(database: Database) -> bool:
     """Whether there are events with keys."""
     (queues,) = await execute(database, statements.KEYED_QUEUES.of(database, {}))
     return bool(queues)
+
+
+async def read_limits(database: Database, limits: Limits) -> bool:
+    """Read what people have set in place of declared limits; whether that has changed."""
+    (rows,) = await execute(database, statements.READ_LIMITS.of(database, {}))
+    return limits.replace(rows)
 
 
 async def look(database: Database, limits: Limits, shares: Shares) -> State:
@@ -78,44 +99,55 @@ async def admit(
     rooms: Mapping[str, int],
     limits: Limits,
     shares: Shares,
-) -> Counter[str]:
-    """Admit what limits and rooms allow; returns how many events of each queue.
+) -> Admitted:
+    """Admit what limits, rates and rooms allow.
 
     One transaction: if the process dies, all of it was admitted or nothing. No other relay counts
     or adds holders of the keys that it has locked until it has committed.
     """
     if not waiting:
-        return Counter()
-    held, due = await _lock_and_count(database, waiting, limits)
-    decision = Decision(limits, shares, held)
+        return Admitted()
+    held, due, permits = await _lock_and_count(database, waiting, limits)
+    decision = Decision(limits, shares, held, permits)
     for queue, room in rooms.items():
         decision.grant({each: n for each, n in due.items() if each.queue == queue}, room)
-    return await _write(database, decision.grants)
+    rates = [limits.rates(each.kind, each.keys) for each in due]
+    closed = {key: wait for each in rates for key, wait in permits.next_in(each).items()}
+    return Admitted(await _write(database, decision.grants), closed)
 
 
 async def _lock_and_count(
     database: Database, waiting: Sequence[Waiting], limits: Limits
-) -> tuple[dict[str, int], dict[Waiting, int]]:
-    """Begin a transaction; the limited keys that it has locked, with their holders; what is due.
+) -> tuple[dict[str, int], dict[Waiting, int], Permits]:
+    """Begin a transaction; the bounded keys that it has locked, with their holders; what is due.
 
-    Each statement has a snapshot of its own, so holders are counted by a later one than the locks.
+    Each statement has a snapshot of its own, so holders are counted by a later one than the locks,
+    and clocks are read after those who will take a permit were counted: one is counted twice rather
+    than not at all.
     """
-    keys = array(limited_keys(waiting, limits))
+    keys = array(bounded_keys(waiting, limits))
     unordered = [each for each in waiting if not each.first]
     most = max(MOST_COUNTED // max(len(unordered), 1), 1)
     wanted = [_row(each) | {"n": n, "most": most} for n, each in enumerate(unordered)]
-    _, locked, counted, due = await execute(
+    rated = rated_keys(waiting, limits)
+    clocks = [statements.READ_CLOCKS.of(database, {"keys": array(rated)})] if rated else []
+    _, locked, counted, due, *read = await execute(
         database,
         statements.BEGIN,
         statements.TRY_LOCK_KEYS.of(database, {"keys": keys}),
         statements.COUNT_HOLDERS.of(database, {"keys": keys, "held": array(limits.held)}),
         statements.COUNT_DUE.of(database, {"wanted": as_json(wanted)}),
+        *clocks,
     )
     holders = Counter({row.key: row.held for row in counted})
     firsts = {each: 1 for each in waiting if each.first}
     return (
         {row.key: holders[row.key] for row in locked},
         firsts | {unordered[row.n]: row.due for row in due},
+        Permits(
+            {row.key: Clock(row.ahead, row.pause or 0.0) for rows in read for row in rows},
+            {row.key: row.unclaimed for row in counted},
+        ),
     )
 
 

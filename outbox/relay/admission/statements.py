@@ -29,9 +29,12 @@ COUNT_HOLDERS = PreparedStatement("count_holders", transitions.COUNT_HOLDERS)
 COUNT_DUE = PreparedStatement("count_due", transitions.COUNT_DUE)
 ADMIT = PreparedStatement("admit", transitions.ADMIT)
 ADMIT_FIRST = PreparedStatement("admit_first", transitions.ADMIT_FIRST)
+READ_CLOCKS = PreparedStatement("read_clocks", transitions.READ_CLOCKS)
+READ_LIMITS = PreparedStatement("read_limits", transitions.READ_LIMITS)
 _ALL = (
     *(KEYED_QUEUES, SWEEP_HOLDERS, HOLDERS, SCAN_KEYS),
     *(TRY_LOCK_KEYS, COUNT_HOLDERS, COUNT_DUE, ADMIT, ADMIT_FIRST),
+    *(READ_CLOCKS, READ_LIMITS),
 )
 BEGIN, COMMIT = plain("BEGIN ISOLATION LEVEL READ COMMITTED"), plain("COMMIT")
 

@@ -11,6 +11,7 @@ from outbox.store.schema.jobs import (
     attempts,
     dead_letters,
     jobs,
+    key_clocks,
     key_holders,
     outbox_events,
     publications,
@@ -18,7 +19,13 @@ from outbox.store.schema.jobs import (
     unique_keys,
 )
 from outbox.store.schema.messages import outgoing_messages, received_messages
-from outbox.store.schema.people import acts, api_keys, idempotency_keys, paused_queues
+from outbox.store.schema.people import (
+    acts,
+    api_keys,
+    idempotency_keys,
+    key_limits,
+    paused_queues,
+)
 from outbox.store.schema.processes import migrations, workers
 from outbox.store.schema.schedules import schedules, ticks
 
@@ -33,7 +40,9 @@ __all__ = [
     "dead_letters",
     "idempotency_keys",
     "jobs",
+    "key_clocks",
     "key_holders",
+    "key_limits",
     "metadata",
     "migrations",
     "outbox_events",

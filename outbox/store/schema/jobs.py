@@ -126,6 +126,15 @@ A row counts while its job has this dispatch and is queued or running. If the ki
 it counts for a dead job, too, until its letter is closed.
 """
 
+key_clocks = Table(
+    "key_clocks",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("tat", DateTime(timezone=True), nullable=False),
+    timestamp("not_before"),
+)
+"""The clocks of keys that have a rate: see outbox/store/transitions/flow/rates.py."""
+
 publications = Table(
     "publications",
     metadata,

@@ -9,6 +9,7 @@ from sqlalchemy import (
     Identity,
     Index,
     Integer,
+    Interval,
     LargeBinary,
     Table,
     Text,
@@ -51,6 +52,20 @@ paused_queues = Table(
     Column("why", Text),
 )
 """The queues of which relays publish nothing."""
+
+key_limits = Table(
+    "key_limits",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("at_most", Integer),
+    Column("permits", Integer),
+    Column("per", Interval),
+    Column("burst", Integer),
+    timestamp("since", now=True),
+    Column("who", Text, nullable=False),
+    Column("why", Text),
+)
+"""What holds for a key in place of the limit and the rate that kinds declare; null: theirs."""
 
 api_keys = Table(
     "api_keys",

@@ -13,8 +13,8 @@
 The files, by who makes the transition, in reading order: outbox (handlers and actors submit, the
 relay's main loop publishes), run (workers), untaken (relay and workers), rescue, dead_letters
 and prune (the relay's maintenance), people (a person); ticks and schedules (the relay's scheduler,
-and a person); batches. In flow: unique (handlers, actors and workers), admission (the relay) and
-messages (to and of other services). levels and members hold what several of them share.
+and a person); batches. In flow: unique (handlers, actors and workers), rates (workers), admission
+(the relay) and messages (to and of other services). levels and members hold what several share.
 
 A transition is fenced. It names the dispatch that its caller knows (and attempt and worker, once
 claimed), and does nothing if the job has moved on. Parameters are psycopg's named ones. Transitions
@@ -67,6 +67,14 @@ from outbox.store.transitions.flow.messages import (
     REPLAY_MESSAGES,
     RESEND,
 )
+from outbox.store.transitions.flow.rates import (
+    CLAIM_RATED,
+    CLAIM_UNIQUE_RATED,
+    PRUNE_CLOCKS,
+    RATE_LIMITED,
+    READ_CLOCKS,
+    READ_LIMITS,
+)
 from outbox.store.transitions.flow.unique import (
     CLAIM_UNIQUE,
     CLAIM_UNIQUE_LIMITED,
@@ -87,11 +95,13 @@ from outbox.store.transitions.outbox import (
 )
 from outbox.store.transitions.people import (
     CANCEL,
+    CLEAR_LIMIT,
     DISCARD,
     PAUSE_QUEUE,
     REPLAY,
     RESCHEDULE,
     RESUME_QUEUE,
+    SET_LIMIT,
 )
 from outbox.store.transitions.prune import PRUNE, PRUNE_BATCHES, PRUNE_REFUSALS
 from outbox.store.transitions.rescue import (
@@ -147,8 +157,11 @@ __all__ = [
     "CHANGED_BATCHES",
     "CLAIM",
     "CLAIM_LIMITED",
+    "CLAIM_RATED",
     "CLAIM_UNIQUE",
     "CLAIM_UNIQUE_LIMITED",
+    "CLAIM_UNIQUE_RATED",
+    "CLEAR_LIMIT",
     "COUNT_DELIVERY",
     "COUNT_DUE",
     "COUNT_HOLDERS",
@@ -187,6 +200,7 @@ __all__ = [
     "POSTPONE",
     "PRUNE",
     "PRUNE_BATCHES",
+    "PRUNE_CLOCKS",
     "PRUNE_MESSAGES",
     "PRUNE_RECEIVED",
     "PRUNE_REFUSALS",
@@ -195,7 +209,10 @@ __all__ = [
     "PRUNE_WORKERS",
     "PUBLISH",
     "QUEUES_IN_USE",
+    "RATE_LIMITED",
+    "READ_CLOCKS",
     "READ_HEARTBEATS",
+    "READ_LIMITS",
     "RECEIVE",
     "RECORD_HEARTBEAT",
     "REDISPATCH",
@@ -212,6 +229,7 @@ __all__ = [
     "RETRY",
     "SAVE_PROGRESS",
     "SCAN_KEYS",
+    "SET_LIMIT",
     "SKIP_TICKS",
     "SNOOZE",
     "STEP",

@@ -1,4 +1,4 @@
-"""What a person does to jobs, dead letters and queues. Each statement also records the act."""
+"""What a person does to jobs, dead letters, queues and keys. Each also records the act."""
 
 from outbox.store.transitions.levels import LEVEL, REPLAYED
 from outbox.store.transitions.members import count_ended, in_cancelled
@@ -161,4 +161,34 @@ WITH resumed AS (
     SELECT %(by)s::text, %(why)s::text, 'queue-resume', ARRAY['queue:' || queue] FROM resumed
 )
 SELECT pg_notify(%(channel)s, %(message)s) FROM resumed
+"""
+
+# What holds for a key instead of the limit and rate of its kinds; null is what they declare. Both
+# also lift a pause that a receiver has asked for, and tell the relays as PAUSE_QUEUE does.
+SET_LIMIT = """
+WITH changed AS (
+    INSERT INTO duly.key_limits (key, at_most, permits, per, burst, who, why)
+    VALUES (%(key)s, %(at_most)s, %(permits)s, %(per)s, %(burst)s, %(by)s, %(why)s)
+    ON CONFLICT (key) DO UPDATE
+    SET at_most = excluded.at_most, permits = excluded.permits, per = excluded.per,
+        burst = excluded.burst, since = now(), who = excluded.who, why = excluded.why
+    RETURNING key, since, who, why
+), resumed AS (
+    UPDATE duly.key_clocks SET not_before = NULL WHERE key = %(key)s
+), record AS (
+    INSERT INTO duly.acts (who, why, act, about)
+    SELECT who, why, 'limit-set', ARRAY['limit:' || key] FROM changed
+)
+SELECT since, who, why, pg_notify(%(channel)s, %(message)s) FROM changed
+"""
+CLEAR_LIMIT = """
+WITH cleared AS (
+    DELETE FROM duly.key_limits WHERE key = %(key)s RETURNING key
+), resumed AS (
+    UPDATE duly.key_clocks SET not_before = NULL WHERE key = %(key)s
+), record AS (
+    INSERT INTO duly.acts (who, why, act, about)
+    SELECT %(by)s::text, %(why)s::text, 'limit-clear', ARRAY['limit:' || key] FROM cleared
+)
+SELECT pg_notify(%(channel)s, %(message)s) FROM cleared
 """

@@ -32,7 +32,7 @@ from outbox.postgres.session_settings import TRANSITION_SETTINGS, connect, is_po
 from outbox.store import sequences, transitions
 from outbox.submission.wake_up import NOTIFY, NOTIFY_KEYS, NOTIFY_MEMBERS
 from outbox.worker.records.claims import ASYNC_CLAIMS
-from outbox.worker.records.group_size import next_group
+from outbox.worker.records.group_size import commits, next_group
 from outbox.worker.records.held_records import HeldRecords
 
 log = structlog.get_logger(__name__)
@@ -60,11 +60,14 @@ STATEMENTS = {
         "claim_limited": transitions.CLAIM_LIMITED,
         "claim_unique": transitions.CLAIM_UNIQUE,
         "claim_unique_limited": transitions.CLAIM_UNIQUE_LIMITED,
+        "claim_rated": transitions.CLAIM_RATED,
+        "claim_unique_rated": transitions.CLAIM_UNIQUE_RATED,
         "claim_async_commit": ASYNC_CLAIMS[transitions.CLAIM],
         "claim_unique_async_commit": ASYNC_CLAIMS[transitions.CLAIM_UNIQUE],
         "succeed": transitions.SUCCEED,
         "succeed_member": transitions.SUCCEED_MEMBER,
         "snooze": transitions.SNOOZE,
+        "rate_limited": transitions.RATE_LIMITED,
         "retry": transitions.RETRY,
         "die": transitions.DIE,
         "count_uncertain": transitions.COUNT_UNCERTAIN,
@@ -208,7 +211,8 @@ class GroupCommit:
         while _CLOSE not in group:
             group = next_group(self._gather())
             self._settle_held()
-            self._settle([entry for entry in group if entry not in _SIGNALS])
+            for entries in commits([entry for entry in group if entry not in _SIGNALS]):
+                self._settle(entries)
             for notification, entry in _NOTIFICATIONS.items():
                 if entry in group:
                     self._notify(notification)
@@ -269,7 +273,8 @@ class GroupCommit:
         if self._held.due_in == 0 or self._stopping.is_set():
             held = iter(self._held.take())
             while group := next_group(held):
-                self._settle(group)
+                for entries in commits(group):
+                    self._settle(entries)
             self._held.reset_if_empty()
 
     def _mend_sequences(self) -> None:

@@ -25,7 +25,7 @@ from outbox.operations.overdue import OverdueJob
 from outbox.relay.admission.admitter import Admitter
 from outbox.relay.loop import Relay
 from outbox.relay.outgoing.loop import OutgoingMessages
-from outbox.submission.wake_up import KEYS, MEMBERS, QUEUES, listen
+from outbox.submission.wake_up import KEYS, LIMITS, MEMBERS, QUEUES, listen
 from outbox.worker.lease import SILENCE
 from outbox.worker.worker import NO_CONSUMERS, Worker
 from tests.support.wait import wait_for
@@ -134,7 +134,12 @@ class Line:
         folder = BatchFolder(self._database_url, on_callbacks=wake_up)
 
         async def listening() -> None:
-            others = {MEMBERS: folder.wake_up, KEYS: admitter.wake_up, QUEUES: look_at_queues}
+            others = {
+                MEMBERS: folder.wake_up,
+                KEYS: admitter.wake_up,
+                QUEUES: look_at_queues,
+                LIMITS: admitter.limits_changed,
+            }
             await listen(self._database_url, wake_up, others)
 
         duties = (

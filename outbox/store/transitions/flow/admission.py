@@ -113,9 +113,10 @@ SELECT key FROM unnest(%(keys)s::text[]) AS key
 WHERE pg_try_advisory_xact_lock(hashtext('duly: keys'), hashtext(key))
 """
 
-# Relay, once it has locked keys: how many jobs hold each.
+# Relay, once it has locked keys: how many jobs hold each, and how many of these have not begun.
 COUNT_HOLDERS = f"""
-SELECT holder.key, count(*) AS held
+SELECT holder.key, count(*) AS held,
+       count(*) FILTER (WHERE job.state || '' = 'queued') AS unclaimed
 FROM duly.key_holders AS holder
 JOIN duly.jobs AS job ON job.id = holder.job_id
 WHERE holder.key = ANY (%(keys)s::text[]) AND {_COUNTS}

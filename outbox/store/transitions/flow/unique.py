@@ -6,6 +6,8 @@ names is not pruned. So a job that a statement does not see, although a row name
 after the statement began: it holds its key.
 """
 
+from functools import reduce
+
 from outbox.store.transitions.levels import LEVEL
 from outbox.store.transitions.outbox import NEXT_POSITION
 from outbox.store.transitions.run import CLAIM, CLAIM_LIMITED
@@ -99,12 +101,17 @@ SET dispatch = excluded.dispatch, available_at = excluded.available_at, failures
 """
 
 
-def _unique(claim: str) -> str:
-    """This claim for kinds whose jobs hold their key until they start."""
+def unique(claim: str, before: str = "", after: str = "") -> str:
+    """This claim for kinds whose jobs hold their key until they start.
+
+    `before` are further parts of the statement that come before the claim, and know who is `busy`;
+    `after` those that come after it, and know what is `claimed`.
+    """
     if_not_busy = claim.strip().replace(
         "\nRETURNING", "\n  AND job.id NOT IN (SELECT job_id FROM busy)\nRETURNING job.id,"
     )
-    return _CLAIM.replace("<claim>", if_not_busy)
+    parts = {"<claim>": if_not_busy, "<before>": before, "<after>": after}
+    return reduce(lambda text, part: text.replace(*part), parts.items(), _CLAIM)
 
 
 # CLAIM for kinds whose jobs hold their key until they start: starting a job gives its key back. A
@@ -122,7 +129,7 @@ WITH held AS MATERIALIZED (
     FOR UPDATE SKIP LOCKED
 ), busy AS MATERIALIZED (
     SELECT job_id FROM held WHERE job_id NOT IN (SELECT job_id FROM free)
-), claimed AS (
+), <before>claimed AS (
     <claim>
 ), given_back AS (
     DELETE FROM duly.unique_keys AS held
@@ -150,11 +157,11 @@ WITH held AS MATERIALIZED (
     ON CONFLICT (job_id) DO UPDATE
     SET dispatch = excluded.dispatch, available_at = excluded.available_at, failures = 0,
         keys = excluded.keys
-)
+)<after>
 SELECT * FROM claimed
 """
-CLAIM_UNIQUE = _unique(CLAIM)
-CLAIM_UNIQUE_LIMITED = _unique(CLAIM_LIMITED)
+CLAIM_UNIQUE = unique(CLAIM)
+CLAIM_UNIQUE_LIMITED = unique(CLAIM_LIMITED)
 
 # Relay: deletes the keys that nobody holds any more, in the order of their jobs. The key of a dead
 # job stays: a replay makes the job its holder again, unless another has taken it over.

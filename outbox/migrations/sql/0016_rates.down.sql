@@ -1,0 +1,2 @@
+DROP TABLE duly.key_limits;
+DROP TABLE duly.key_clocks;
