@@ -1,8 +1,10 @@
 """Jobs of keys with rates by hand: submitted, admitted and claimed one statement at a time."""
 
+from collections.abc import Sequence
+from typing import Any
 from uuid import UUID
 
-from outbox.flow.rates import Rate
+from outbox import Rate
 from outbox.postgres.round_trip import array
 from outbox.store import transitions
 from tests.support.engine.by_hand import KIND, ByHand, Row
@@ -17,51 +19,62 @@ PASS_TIME = """
 UPDATE duly.key_clocks
 SET tat = tat - %(by)s * interval '1 second', not_before = not_before - %(by)s * interval '1 second'
 """
-Rates = tuple[Rate | None, ...]
+WAIT = """
+SELECT extract(epoch FROM available_at - now())::float8 AS wait, keys, dispatch, priority
+FROM duly.outbox_events WHERE job_id = %(id)s
+"""
+Rates = Rate | tuple[Rate | None, ...]
 
 
 class Rated:
-    """Takes the steps of jobs whose keys have rates."""
+    """Takes the steps of jobs whose keys have rates; `step` is how they are claimed."""
 
-    def __init__(self, hand: ByHand) -> None:
+    def __init__(self, hand: ByHand, step: str = "CLAIM_RATED") -> None:
         self.hand = hand
+        self.step = step
         self.keyed = Keyed(hand)
 
-    def admitted(self, *keys: str) -> UUID:
+    def new(self, *keys: str) -> UUID:
         """A job that was admitted and published."""
         job = self.keyed.submit(*keys)
-        assert self.keyed.admit(*keys)
+        self.hand.take(
+            "INSERT INTO duly.key_holders SELECT unnest(keys), id, 1 FROM duly.jobs"
+            " WHERE id = %(id)s",
+            id=job,
+        )
         self.hand.publish(job)
         return job
 
-    def claim(self, *jobs: UUID, rates: Rates, dispatch: int = 1, worker: str = "w1") -> list[int]:
+    def claim(self, rates: Rates, *jobs: UUID, **more: Any) -> list[int]:
         """Claim them in one statement; returns which of them have started, counted from 1."""
-        return [
-            row["n"] for row in self.claimed(*jobs, rates=rates, dispatch=dispatch, worker=worker)
-        ]
+        return sorted(row["n"] for row in self.claimed(rates, *jobs, **more))
 
     def claimed(
         self,
-        *jobs: UUID,
         rates: Rates,
-        dispatch: int = 1,
+        *jobs: UUID,
+        dispatches: Sequence[int] = (),
+        kinds: Sequence[str] = (),
         worker: str = "w1",
-        step: str = "CLAIM_RATED",
     ) -> list[Row]:
         """The rows of those that have started."""
-        rows = rows_of(rates)
         asked = {
             "id": list(jobs),
-            "dispatch": [dispatch] * len(jobs),
-            "kind": [KIND] * len(jobs),
-            "spacings": [rows["spacings"]] * len(jobs),
-            "bursts": [rows["bursts"]] * len(jobs),
+            "dispatch": [*dispatches] or [1] * len(jobs),
+            "kind": [*kinds] or [KIND] * len(jobs),
+            **{name: [text] * len(jobs) for name, text in rows_of(rates).items()},
         }
-        return self.hand.take(getattr(transitions, step), worker=worker, **asked)
+        return self.hand.take(getattr(transitions, self.step), worker=worker, **asked)
 
-    def rate_limited(self, job: UUID, rates: Rates, delay: float, dispatch: int = 1) -> Row | None:
+    def spend(self, rate: Rate, key: str) -> list[UUID]:
+        """Take all permits that the key has; returns the jobs that took them."""
+        jobs = [self.new(key) for _ in range(rate.burst)]
+        assert len(self.claim(rate, *jobs)) == rate.burst
+        return jobs
+
+    def rate_limited(self, rates: Rates, job: UUID, delay: float, **more: Any) -> Row | None:
         """Running to queued, because the receiver asked for a pause."""
-        fence = {"id": job, "dispatch": dispatch, "attempt": 1}
+        fence = {"id": job, "dispatch": 1, "attempt": 1, "worker": "w1"} | more
         bursts = rows_of(rates)["bursts"]
         return self.hand.take_one(
             transitions.RATE_LIMITED, **fence, delay_seconds=delay, bursts=bursts
@@ -75,20 +88,20 @@ class Rated:
         """As if so much time had passed."""
         self.hand.take(PASS_TIME, by=seconds)
 
-    def waits(self, job: UUID) -> float:
-        """In how many seconds its event is due; it waits for its keys."""
-        (row,) = self.hand.take(
-            "SELECT extract(epoch FROM available_at - now())::float8 AS wait, keys"
-            " FROM duly.outbox_events WHERE job_id = %(id)s",
-            id=job,
-        )
-        assert row["keys"]
-        return float(row["wait"])
+    def event(self, job: UUID) -> Row:
+        """Its event, and in how many seconds that is due."""
+        (row,) = self.hand.take(WAIT, id=job)
+        return row
+
+    def waits(self, *jobs: UUID) -> list[float]:
+        """In how many seconds their events are due."""
+        return [self.event(job)["wait"] for job in jobs]
 
 
 def rows_of(rates: Rates) -> dict[str, str]:
-    """What a claim knows of them."""
+    """What a claim knows of the rates of a job's keys."""
+    of = rates if isinstance(rates, tuple) else (rates,)
     return {
-        "spacings": array(rate.spacing_us if rate else 0 for rate in rates),
-        "bursts": array(rate.burst if rate else 0 for rate in rates),
+        "spacings": array(rate.spacing_us if rate else 0 for rate in of),
+        "bursts": array(rate.burst if rate else 0 for rate in of),
     }

@@ -57,26 +57,24 @@ _PERMITS = """claimable AS MATERIALIZED (
 ), made AS (
     INSERT INTO duly.key_clocks (key, tat)
     SELECT key, now() + least(count(*), max(burst)) * max(spacing)
-    FROM wanted
-    WHERE key NOT IN (SELECT key FROM clock)
+    FROM (SELECT key FROM wanted EXCEPT SELECT key FROM clock) AS missing JOIN wanted USING (key)
     GROUP BY key
     ORDER BY key
     ON CONFLICT (key) DO NOTHING
     RETURNING key
 ), permit AS MATERIALIZED (
-    SELECT wanted.id, wanted.dispatch, wanted.key, wanted.spacing, start.tat,
-           greatest(start.tat + (wanted.place - wanted.burst) * wanted.spacing,
+    SELECT wanted.id, wanted.dispatch, key, wanted.spacing, begin.tat,
+           greatest(begin.tat + (wanted.place - wanted.burst) * wanted.spacing,
                     clock.not_before) AS at
     FROM wanted
-    LEFT JOIN clock ON clock.key = wanted.key
-    LEFT JOIN made ON made.key = wanted.key
+    LEFT JOIN clock USING (key)
+    LEFT JOIN (SELECT key, true AS is_made FROM made) AS made USING (key)
     CROSS JOIN LATERAL (
-        SELECT least(greatest(clock.tat, now()), now() + wanted.burst * wanted.spacing) AS tat
-        WHERE clock.key IS NOT NULL OR made.key IS NOT NULL
-        UNION ALL
-        SELECT now() + wanted.burst * wanted.spacing + interval '100 ms'
-        WHERE clock.key IS NULL AND made.key IS NULL
-    ) AS start
+        SELECT CASE WHEN clock.tat IS NULL AND is_made IS NULL
+                    THEN now() + wanted.burst * wanted.spacing + interval '100 ms'
+                    ELSE least(greatest(clock.tat, now()), now() + wanted.burst * wanted.spacing)
+               END AS tat
+    ) AS begin
 ), over AS MATERIALIZED (
     SELECT id, dispatch, max(at) AS at FROM permit GROUP BY id, dispatch HAVING max(at) > now()
 )"""
