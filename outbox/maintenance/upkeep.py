@@ -9,7 +9,7 @@ INTERVAL_SECONDS = 60.0
 
 
 async def run(database_url: str) -> None:
-    """Advance sequences that are behind, and delete refusals that no longer count.
+    """Advance sequences that are behind, and delete refusals and clocks that no longer count.
 
     Runs for ever. Raises psycopg's errors; call it again then.
     """
@@ -17,4 +17,5 @@ async def run(database_url: str) -> None:
         async with await connect_async(database_url) as database:
             await sequences.advance_async(database)
             await database.execute(transitions.PRUNE_REFUSALS)
+            await database.execute(transitions.PRUNE_CLOCKS)
         await asyncio.sleep(INTERVAL_SECONDS)

@@ -19,10 +19,12 @@ class Clock(NamedTuple):
     pause: float = 0.0
 
     def permits(self, rate: Rate) -> int:
-        """How many are there now."""
+        """How many are there now. One if the clock is too far ahead: a claim sets it right."""
         if self.pause > 0:
             return 0
         spacing = rate.spacing_us / 1e6
+        if self.ahead > rate.burst * spacing:
+            return 1
         return max(math.floor(rate.burst - self._ahead(rate) / spacing + 1e-6), 0)
 
     def seconds_until(self, rate: Rate, number: int) -> float:

@@ -5,6 +5,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import timedelta
 from functools import partial
 from typing import Any
+from uuid import UUID
 
 import psycopg
 import pytest
@@ -13,9 +14,12 @@ from sqlalchemy.orm import Session
 
 from outbox import Rate
 from outbox.operations.flow import key_limits
+from outbox.operations.flow.key_limits import NotSet
+from outbox.store import transitions
 from tests.protocol.stage import AS_THEY_LIE
 from tests.support.engine.by_hand import WAITING, ByHand
 from tests.support.engine.rated import Rated
+from tests.support.engine.unique_by_hand import UniqueByHand
 from tests.support.wait import wait_for
 
 MINUTES = Rate(1, per=timedelta(minutes=1), burst=3)
@@ -59,7 +63,7 @@ def near(*seconds: float) -> Any:
 def test_what_is_over_goes_back_until_its_permit_is_there_and_spends_no_attempt(
     rated: Rated,
 ) -> None:
-    jobs = [rated.new("a") for _ in range(5)]
+    jobs = rated.many(5, "a")
     rows = rated.claimed(MINUTES, *reversed(jobs))
     assert sorted(row["n"] for row in rows) == [1, 2, 3]
     assert {row["attempt"] for row in rows} == {1}
@@ -81,7 +85,7 @@ def test_permits_come_evenly_spaced_and_a_burst_of_them_is_kept(rated: Rated) ->
     rated.pass_time(20)
     assert rated.claim(MINUTES, rated.new("a"), rated.new("a")) == [1]
     rated.pass_time(3600)
-    assert rated.claim(MINUTES, *(rated.new("a") for _ in range(4))) == [1, 2, 3]
+    assert rated.claim(MINUTES, *rated.many(4, "a")) == [1, 2, 3]
 
 
 def test_each_key_has_permits_of_its_own_whether_it_has_a_clock_or_not(rated: Rated) -> None:
@@ -116,7 +120,7 @@ def test_a_job_that_is_over_for_one_key_leaves_the_permit_of_the_other(rated: Ra
 
 
 def test_a_claim_is_fenced_and_what_it_does_not_match_takes_no_permit(rated: Rated) -> None:
-    early, late, stale, other, stranger = (rated.new("a") for _ in range(5))
+    early, late, stale, other, stranger = rated.many(5, "a")
     rated.hand.take(IN_AN_HOUR, id=early)
     rated.hand.take(EXPIRED, id=late)
     rated.hand.take("UPDATE duly.key_holders SET dispatch = 2 WHERE job_id = %(id)s", id=stranger)
@@ -182,6 +186,8 @@ def test_a_clock_that_is_too_far_ahead_costs_one_permit_and_no_more(rated: Rated
     job = rated.new("a")
     assert rated.claim(MINUTES, job) == []
     assert rated.waits(job) == near(60)
+    rated.pass_time(60)
+    assert rated.claim(MINUTES, rated.new("a"), rated.new("a")) == [1]
     rated.hand.take("UPDATE duly.key_clocks SET tat = now() + interval '121 s'")
     assert rated.claim(MINUTES, rated.new("a")) == []
     rated.hand.take("UPDATE duly.key_clocks SET tat = now() + interval '119 s'")
@@ -269,3 +275,168 @@ def test_what_is_not_started_after_all_takes_no_permit(
         waiting = aside(rated.claim, ONE, job)
     assert waiting.result(10) == []
     assert rated.claim(ONE, rated.new("a")) == [1]
+
+
+def test_a_unique_job_that_is_over_keeps_its_unique_key_and_a_busy_one_takes_no_permit(
+    by_hand: ByHand, other_hand: ByHand
+) -> None:
+    unique, other = UniqueByHand(by_hand), UniqueByHand(other_hand)
+    rated = Rated(by_hand, "CLAIM_UNIQUE_RATED")
+    keyed = {"keys": ["a"], "is_ordered": False}
+    busy, first, second = (unique.new(key, **keyed) for key in ("busy", "first", "second"))
+    for job in (busy, first, second):
+        rated.admit(job)
+        by_hand.publish(job)
+    with other_hand.connection.transaction():
+        assert other.holder("busy", **keyed) == busy
+        assert rated.claim(ONE, busy, first, second) == [2]
+    assert unique.held() == [("busy", busy), ("second", second)]
+    assert by_hand.job(second)["started_at"] is None
+    assert rated.waits(busy, second) == near(0.1, 60)
+
+
+def running(rated: Rated, *keys: str) -> UUID:
+    job = rated.new(*keys)
+    assert rated.claim(tuple(MINUTES for _ in keys), job) == [1]
+    return job
+
+
+def test_a_receivers_pause_puts_the_job_off_and_its_keys_that_have_a_rate(
+    by_hand: ByHand,
+) -> None:
+    rated = Rated(by_hand)
+    job = running(rated, "a", "b")
+    other = running(rated, "c")
+    told = rated.rate_limited((MINUTES, None), job, 600)
+    assert told
+    assert told["state"] == "queued"
+    row = by_hand.job(job)
+    assert (row["state"], row["dispatch"], row["attempt"]) == ("queued", 2, 0)
+    assert rated.waits(job) == near(600)
+    pauses = {key: pause for key, (_, pause) in rated.clocks().items()}
+    assert pauses == {"a": near(600)[0], "b": None, "c": None}
+    assert rated.claim(MINUTES, rated.new("a"), rated.new("d")) == [2]
+    assert by_hand.job(other)["state"] == "running"
+    rated.pass_time(601)
+    assert rated.claim(MINUTES, *rated.many(4, "a")) == [1, 2, 3]
+
+
+def test_the_longer_pause_counts_and_none_is_longer_than_a_day(by_hand: ByHand) -> None:
+    rated = Rated(by_hand)
+    jobs = [running(rated, key) for key in "aaa"]
+    for job, delay in zip(jobs, (600, 60, 0), strict=True):
+        assert rated.rate_limited(MINUTES, job, delay)
+    assert [pause for _, pause in rated.clocks().values()] == near(600)
+    job = running(rated, "b")
+    assert rated.rate_limited(MINUTES, job, 1e7)
+    assert rated.clocks()["b"][1] == near(86_400)[0]
+    assert rated.waits(job) == near(1e7)
+
+
+def test_a_pause_is_fenced_and_holds_where_somebody_has_set_a_rate(
+    by_hand: ByHand, engine: Engine
+) -> None:
+    with Session(engine) as session, session.begin():
+        key_limits.set_limit(session, "own", rate=ONE, by="ann")
+        key_limits.set_limit(session, "full", at_most=1, by="ann")
+    rated = Rated(by_hand)
+    job = running(rated, "own", "full", "none")
+    rates = (None, None, None)
+    for wrong in ({"worker": "w2"}, {"attempt": 2}, {"dispatch": 2}):
+        assert rated.rate_limited(rates, job, 600, **wrong) is None
+    assert {pause for _, pause in rated.clocks().values()} == {None}
+    assert rated.rate_limited(rates, job, 600)
+    assert rated.rate_limited(rates, job, 600) is None
+    assert {key for key, (_, pause) in rated.clocks().items() if pause} == {"own"}
+
+
+def test_a_pause_of_a_job_that_somebody_cancels_cancels_it(by_hand: ByHand) -> None:
+    rated = Rated(by_hand)
+    job = running(rated, "a")
+    by_hand.cancel(job)
+    told = rated.rate_limited(MINUTES, job, 600)
+    assert told
+    assert told["state"] == "cancelled"
+    assert by_hand.job(job)["finished_at"]
+    assert by_hand.event(job) is None
+
+
+def test_a_person_ends_a_pause_of_that_key(by_hand: ByHand, engine: Engine) -> None:
+    rated = Rated(by_hand)
+    for key in "ab":
+        rated.rate_limited(MINUTES, running(rated, key), 600)
+    with Session(engine) as session, session.begin():
+        key_limits.set_limit(session, "a", at_most=3, by="ann")
+        key_limits.set_limit(session, "b", at_most=3, by="ann")
+    assert {pause for _, pause in rated.clocks().values()} == {None}
+    for key in "ab":
+        rated.pass_time(60)
+        rated.rate_limited(MINUTES, running(rated, key), 600)
+    with Session(engine) as session, session.begin():
+        key_limits.clear_limit(session, "a", by="bob")
+    assert {key: bool(pause) for key, (_, pause) in rated.clocks().items()} == {
+        "a": False,
+        "b": True,
+    }
+    with Session(engine) as session, session.begin():
+        assert key_limits.find(session, "ab").keys() == {"b"}
+        changed = key_limits.set_limit(session, "b", rate=ONE, by="cid", why="slow")
+        assert key_limits.find(session, "ab") == {"b": changed}
+        with pytest.raises(NotSet):
+            key_limits.clear_limit(session, "a", by="bob")
+
+
+def test_a_relay_reads_the_clocks_that_it_asks_for(by_hand: ByHand) -> None:
+    rated = Rated(by_hand)
+    for key in "abc":
+        running(rated, key)
+    rows = by_hand.take(transitions.READ_CLOCKS, keys=["a", "c", "d"])
+    assert sorted((row["key"], row["pause"]) for row in rows) == [("a", None), ("c", None)]
+    assert [row["ahead"] for row in rows] == near(60, 60)
+
+
+def test_clocks_that_say_nothing_are_deleted(by_hand: ByHand, other_hand: ByHand) -> None:
+    rated = Rated(by_hand)
+    for key in "abcd":
+        running(rated, key)
+    rated.rate_limited(MINUTES, running(rated, "b"), 3 * 3600)
+    rated.rate_limited(MINUTES, running(rated, "c"), 10)
+    rated.pass_time(2 * 3600)
+    running(rated, "d")
+    running(rated, "e")
+    with other_hand.connection.transaction():
+        other_hand.take(LOCK, key="a")
+        by_hand.take("SET lock_timeout = '1s'")
+        by_hand.take(transitions.PRUNE_CLOCKS)
+        by_hand.take("RESET lock_timeout")
+    assert rated.clocks().keys() == {"a", "b", "d", "e"}
+    by_hand.take(transitions.PRUNE_CLOCKS)
+    assert rated.clocks().keys() == {"b", "d", "e"}
+
+
+@pytest.mark.parametrize("keys", ["ba", "ab"])
+def test_pauses_lock_clocks_in_the_order_of_their_keys(
+    by_hand: ByHand, other_hand: ByHand, aside: Aside, keys: str
+) -> None:
+    rated = Rated(by_hand)
+    job = running(rated, *keys)
+    with other_hand.connection.transaction():
+        other_hand.take(LOCK, key="a")
+        waiting = aside(rated.rate_limited, (MINUTES, MINUTES), job, 60)
+        assert other_hand.take(FREE, key="b")
+    assert waiting.result(10)
+
+
+@pytest.mark.parametrize("keys", ["ba", "ab"])
+def test_clocks_are_made_in_the_order_of_their_keys(
+    by_hand: ByHand, other_hand: ByHand, aside: Aside, keys: str
+) -> None:
+    rated, other = Rated(by_hand), Rated(other_hand)
+    jobs = [rated.new(key) for key in keys]
+    first, second = rated.new("a"), rated.new("b")
+    with other_hand.connection.transaction():
+        assert other.claim(ONE, first) == [1]
+        waiting = aside(rated.claim, ONE, *jobs)
+        other_hand.take("SET LOCAL lock_timeout = '1s'")
+        assert other.claim(ONE, second) == [1]
+    assert waiting.result(10) == []

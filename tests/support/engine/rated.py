@@ -7,9 +7,21 @@ from uuid import UUID
 from outbox import Rate
 from outbox.postgres.round_trip import array
 from outbox.store import transitions
+from outbox.testing.admission import ADMIT_ALONE
 from tests.support.engine.by_hand import KIND, ByHand, Row
 from tests.support.engine.keyed import Keyed
 
+PUBLISHED = """
+WITH job AS (
+    INSERT INTO duly.jobs (id, kind, queue, priority, payload, attempt_limit, attempt_budget, keys)
+    SELECT gen_random_uuid(), %(kind)s, 'q', 1, '{}', 3, 3, %(keys)s
+    FROM generate_series(1, %(count)s)
+    RETURNING *
+)
+INSERT INTO duly.key_holders (key, job_id, dispatch)
+SELECT unnest(keys), id, dispatch FROM job
+RETURNING job_id
+"""
 CLOCKS = """
 SELECT key, extract(epoch FROM tat - now())::float8 AS ahead,
        extract(epoch FROM not_before - now())::float8 AS pause
@@ -36,14 +48,16 @@ class Rated:
 
     def new(self, *keys: str) -> UUID:
         """A job that was admitted and published."""
-        job = self.keyed.submit(*keys)
-        self.hand.take(
-            "INSERT INTO duly.key_holders SELECT unnest(keys), id, 1 FROM duly.jobs"
-            " WHERE id = %(id)s",
-            id=job,
-        )
-        self.hand.publish(job)
-        return job
+        return self.many(1, *keys)[0]
+
+    def many(self, count: int, *keys: str) -> list[UUID]:
+        """So many of them."""
+        rows = self.hand.take(PUBLISHED, kind=KIND, keys=list(keys), count=count)
+        return [row["job_id"] for row in rows[:: len(keys)]]
+
+    def admit(self, job: UUID) -> None:
+        """Whatever holds its keys."""
+        self.hand.take(ADMIT_ALONE, id=job)
 
     def claim(self, rates: Rates, *jobs: UUID, **more: Any) -> list[int]:
         """Claim them in one statement; returns which of them have started, counted from 1."""
@@ -68,7 +82,7 @@ class Rated:
 
     def spend(self, rate: Rate, key: str) -> list[UUID]:
         """Take all permits that the key has; returns the jobs that took them."""
-        jobs = [self.new(key) for _ in range(rate.burst)]
+        jobs = self.many(rate.burst, key)
         assert len(self.claim(rate, *jobs)) == rate.burst
         return jobs
 

@@ -2,9 +2,9 @@
 
 A clock is one time, `tat`: when the last permit that was taken would have come, if they had come
 evenly spaced and none had been kept. With `burst` permits kept, the n-th permit from now is there
-at `tat + (n - burst) * spacing`. A clock that lags behind counts as standing at now, and one
-that is further ahead than `burst` permits as standing there: Postgres's time was set back, or
-another rate holds now. No permit is free then, and the next one comes after one spacing. Before
+at `tat + (n - burst) * spacing`. A clock that lags behind counts as standing at now. One that is
+further ahead than `burst` permits is moved back to that: Postgres's time was set back, or another
+rate holds now. No permit is free then, and the next one comes after one spacing. Before
 `not_before` there is none: a receiver has asked for that.
 
 A transaction that takes permits locks the clocks in the order of their keys, and has only one such
@@ -80,11 +80,14 @@ _PERMITS = """claimable AS MATERIALIZED (
 )"""
 
 _TAKEN = f"""taken AS (
-    UPDATE duly.key_clocks AS clock SET tat = permit.tat
+    UPDATE duly.key_clocks AS clock SET tat = permit.tat + permit.taken
     FROM (
-        SELECT key, max(tat) + sum(spacing) AS tat FROM permit JOIN claimed USING (id) GROUP BY key
+        SELECT key, max(tat) AS tat,
+               coalesce(sum(spacing) FILTER (WHERE claimed.id IS NOT NULL), '0') AS taken
+        FROM permit LEFT JOIN claimed USING (id)
+        GROUP BY key
     ) AS permit
-    WHERE clock.key = permit.key
+    WHERE clock.key = permit.key AND (permit.taken > '0' OR permit.tat < clock.tat)
 ), sent_back AS (
     UPDATE duly.jobs AS job SET dispatch = job.dispatch + 1
     FROM over
