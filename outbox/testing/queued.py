@@ -41,6 +41,11 @@ MAKE_DUE = """
 UPDATE duly.jobs SET run_at = now()
 WHERE id = %(id)s AND dispatch = %(dispatch)s AND state = 'queued' AND run_at > now()
 """
+MOVE_CLOCKS = """
+UPDATE duly.key_clocks SET tat = tat - %(ahead)s, not_before = not_before - %(ahead)s
+WHERE key IN (SELECT unnest(keys) FROM duly.jobs WHERE id = %(id)s)
+"""
+"""A job whose time is said to have come finds the permits of that time."""
 TAKE_EVENT = "DELETE FROM duly.outbox_events WHERE job_id = %(id)s AND dispatch = %(dispatch)s"
 PUT_OFF_AHEAD = """
 WITH job AS (
@@ -108,6 +113,7 @@ def _run_all(
     while event := _next(rows, wanted):
         if event["ahead"]:
             rows.execute(MAKE_DUE, event)
+            rows.execute(MOVE_CLOCKS, event)
         rows.execute(TAKE_EVENT, event)
         rows.execute(ADMIT_ALONE, event)
         worker.run(Dispatch(event["id"], event["dispatch"], event["kind"], event["queue"]))

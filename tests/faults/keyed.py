@@ -1,10 +1,11 @@
-"""Jobs of ordered keys. `DULY_ACTORS` tells the worker to take their actor."""
+"""Jobs of ordered keys and of a key with a rate. `DULY_ACTORS` has the worker take their actors."""
 
 import time
+from datetime import timedelta
 
 from pydantic import BaseModel
 
-from outbox import Actors, Job, Key, Kind, Retry, actor
+from outbox import Actors, Job, Key, Kind, Rate, Retry, actor
 from tests.faults.actors import QUEUE, enter
 
 
@@ -32,4 +33,20 @@ def book_next(work: Numbered, job: Job) -> None:
         enter(tx, f"{work.key} {work.number}")
 
 
-ACTORS = Actors([book_next])
+BOOK_RATED = Kind(
+    "rated.book",
+    Numbered,
+    queue=QUEUE,
+    retry=Retry(attempts=6),
+    key=Key(lambda payload: payload.key, rate=Rate(1, per=timedelta(hours=1), burst=100)),
+)
+
+
+@actor(BOOK_RATED)
+def book_rated(work: Numbered, job: Job) -> None:
+    """Books it."""
+    with job.transaction() as tx:
+        enter(tx, f"{work.key} {work.number}")
+
+
+ACTORS = Actors([book_next, book_rated])

@@ -1,19 +1,30 @@
 """Jobs of keys with rates, from their submission to their end."""
 
+import time
 from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
 from uuid import UUID
 
 import pytest
+from sqlalchemy import Engine
+from sqlalchemy.orm import Session
 
-from outbox import Actor, Job, Key, Rate, RateLimited
+from outbox import Actor, Job, Key, Rate, RateLimited, Unique
+from outbox.operations.flow import key_limits
+from outbox.relay.admission import round as one_round
+from outbox.store import transitions
+from outbox.worker.records.claims import ASYNC_CLAIMS, claim_of, rates_of
+from outbox.worker.records.group_size import commits
 from tests.support.engine.by_hand import ByHand
+from tests.support.engine.keyed import MANY, sampled
 from tests.support.engine.line import Line, Note, do_nothing, note_kind
 from tests.support.engine.rated import Rated
 from tests.support.wait import wait_for
 
 STARTS = """
 SELECT extract(epoch FROM started_at)::float8 AS at FROM duly.jobs
-WHERE keys && %(keys)s ORDER BY started_at
+WHERE keys && %(keys)s AND started_at IS NOT NULL ORDER BY started_at
 """
 OTHERS = timedelta(minutes=1)
 
@@ -80,3 +91,85 @@ def test_a_receiver_that_asks_for_a_pause_is_left_alone_by_all_jobs_of_its_key(
     assert [job.attempt for job in ended] == [1, 1]
     (pause,) = by_hand.take("SELECT not_before FROM duly.key_clocks WHERE not_before IS NOT NULL")
     assert all(job.started_at and job.started_at >= pause["not_before"] for job in ended)
+
+
+def test_a_backlog_that_waits_for_permits_costs_the_relay_no_rounds(
+    line: Line, queue: str, by_hand: ByHand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rounds: list[float] = []
+    admit = one_round.admit
+    locked: list[int] = []
+
+    async def counted(*arguments: Any) -> Any:
+        rounds.append(time.monotonic())
+        locked.append(len(arguments[1]))
+        return await admit(*arguments)
+
+    monkeypatch.setattr(one_round, "admit", counted)
+    rate = Rate(1, per=timedelta(seconds=1), burst=1)
+    kind = note_kind(queue, key=Key(by_text, rate=rate))
+    by_hand.take(MANY, queue=queue, count=2000)
+    line.start_relay(queue, kinds=[kind])
+    line.start_worker(Actor(kind, do_nothing))
+    succeeded = "SELECT FROM duly.jobs WHERE state = 'succeeded'"
+    wait_for("two starts", lambda: len(by_hand.take(succeeded)) >= 2)
+    assert len(rounds) < 25
+    assert sum(locked) < 10
+    by_hand.take("DELETE FROM duly.outbox_events")
+    assert_kept(by_hand, "text:A", rate, len(by_hand.take(succeeded)))
+
+
+def test_a_lifted_rate_holds_at_once(line: Line, queue: str, engine: Engine) -> None:
+    slow = Rate(1, per=timedelta(days=1), burst=1)
+    kind = note_kind(queue, key=Key(by_text, rate=slow))
+    line.start_relay(queue, kinds=[kind])
+    line.start_worker(Actor(kind, do_nothing))
+    jobs = [line.submit(kind(text="a")) for _ in range(3)]
+    wait_for("first", lambda: any(line.job(job).state == "succeeded" for job in jobs))
+    with Session(engine) as session, session.begin():
+        fast = Rate(1000, per=timedelta(seconds=1))
+        key_limits.set_limit(session, "text:a", rate=fast, by="ann")
+    for job in jobs:
+        line.wait_for(job, "succeeded")
+
+
+def test_a_limit_that_somebody_sets_holds(
+    line: Line, queue: str, engine: Engine, database_url: str
+) -> None:
+    kind = note_kind(queue, key=Key(by_text))
+    with Session(engine) as session, session.begin():
+        key_limits.set_limit(session, "text:a", at_most=2, by="ann")
+    line.start_relay(queue, kinds=[kind])
+    line.start_worker(Actor(kind, lambda _note, _job: time.sleep(0.02)))
+    with sampled(database_url) as most:
+        for job in [line.submit(kind(text="a")) for _ in range(8)]:
+            line.wait_for(job, "succeeded")
+    assert most["text:a"] <= 2
+
+
+def test_kinds_without_rates_are_claimed_as_they_always_were() -> None:
+    rated = note_kind("q", key=Key(by_text, at_most=1, rate=Rate(1, per=OTHERS)))
+    unique = note_kind("q", key=Key(by_text, rate=Rate(1, per=OTHERS)), unique=Unique("text"))
+    assert claim_of(note_kind("q")) is transitions.CLAIM
+    assert claim_of(note_kind("q", key=by_text)) is transitions.CLAIM
+    assert claim_of(note_kind("q", key=Key(by_text, at_most=1))) is transitions.CLAIM_LIMITED
+    assert claim_of(rated) is transitions.CLAIM_RATED
+    assert claim_of(unique) is transitions.CLAIM_UNIQUE_RATED
+    assert rates_of(note_kind("q", key=by_text)) == {}
+    assert {transitions.CLAIM_RATED, transitions.CLAIM_UNIQUE_RATED}.isdisjoint(ASYNC_CLAIMS)
+
+
+def test_statements_that_lock_clocks_are_committed_apart() -> None:
+    entries = [
+        SimpleNamespace(statement=statement, row={})
+        for statement in (
+            *(transitions.RATE_LIMITED, transitions.CLAIM, transitions.CLAIM_RATED),
+            *(transitions.SUCCEED, transitions.RATE_LIMITED),
+        )
+    ]
+    parts = [{each.statement for each in part} for part in commits(entries) if part]
+    assert parts == [
+        {transitions.CLAIM, transitions.SUCCEED},
+        {transitions.CLAIM_RATED},
+        {transitions.RATE_LIMITED},
+    ]
