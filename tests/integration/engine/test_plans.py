@@ -21,12 +21,16 @@ ERROR = FENCE | {name: [value] * 10 for name, value in WHAT_WENT_WRONG.items()}
 GRAVE = CLAIM | {
     name: ["x"] * 10 for name in ("kind", "queue", "reason", "error_type", "error_message")
 }
+RATED = CLAIM | {"kind": [KIND] * 10, "spacings": ["{9}"] * 10, "bursts": ["{3}"] * 10}
 BY_ID: dict[str, dict[str, Any]] = {
     "CLAIM": CLAIM | {"kind": [KIND] * 10},
+    "CLAIM_RATED": RATED,
+    "CLAIM_UNIQUE_RATED": RATED,
     "SUCCEED": FENCE | {"result": ["null"] * 10},
     "SUCCEED_MEMBER": FENCE | {"result": ["null"] * 10},
     "RETRY": ERROR | {"delay_seconds": [0.0] * 10},
     "SNOOZE": FENCE | {"delay_seconds": [0.0] * 10},
+    "RATE_LIMITED": FENCE | {"delay_seconds": [0.0] * 10, "bursts": ["{3}"] * 10},
     "DIE": ERROR | {"reason": ["exhausted"] * 10},
     "STEP": {"id": uuid4(), "dispatch": 1, "attempt": 1, "worker": "w1", "checkpoint": "1"},
     "SAVE_PROGRESS": FENCE | {"progress": ['{"done": 1}'] * 10},
@@ -88,11 +92,9 @@ KEPT = BY_ID | {
     "step",
     [
         *(
-            "CLAIM",
-            "SUCCEED",
-            "SUCCEED_MEMBER",
-            "RETRY",
-            "SNOOZE",
+            *("CLAIM", "CLAIM_RATED", "CLAIM_UNIQUE_RATED"),
+            *("SUCCEED", "SUCCEED_MEMBER"),
+            *("RETRY", "SNOOZE", "RATE_LIMITED"),
             "DIE",
             "POSTPONE",
             "DIE_UNCLAIMED",

@@ -194,6 +194,14 @@ def test_a_clock_that_is_too_far_ahead_costs_one_permit_and_no_more(rated: Rated
     assert rated.claim(MINUTES, rated.new("a"), rated.new("a")) == [1]
 
 
+def test_a_claim_that_takes_no_permit_writes_to_no_clock(rated: Rated) -> None:
+    rated.spend(MINUTES, "a")
+    written = "SELECT xmin::text FROM duly.key_clocks"
+    before = rated.hand.take(written)
+    assert rated.claim(MINUTES, rated.new("a")) == []
+    assert rated.hand.take(written) == before
+
+
 def test_a_claim_sees_what_another_has_just_taken(
     rated: Rated, other_hand: ByHand, aside: Aside
 ) -> None:

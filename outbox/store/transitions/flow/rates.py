@@ -42,7 +42,7 @@ _PERMITS = """claimable AS MATERIALIZED (
     FROM claimable
     CROSS JOIN LATERAL unnest(claimable.keys, claimable.spacings, claimable.bursts)
          AS of (key, spacing, burst)
-    LEFT JOIN duly.key_limits AS own ON own.key = of.key AND own.permits IS NOT NULL
+    LEFT JOIN duly.key_limits AS own ON own.key = of.key
     CROSS JOIN LATERAL (
         SELECT coalesce(own.burst, of.burst) AS burst, interval '1 microsecond' * coalesce(
             ceil(extract(epoch FROM own.per) * 1000000 / own.permits), of.spacing
@@ -135,7 +135,7 @@ RATE_LIMITED = SNOOZE.replace(
     FROM snoozed
     JOIN unnest(%(id)s::uuid[], %(bursts)s::text[]) AS told (id, bursts) USING (id)
     CROSS JOIN LATERAL unnest(snoozed.keys, told.bursts::int[]) AS of (key, burst)
-    LEFT JOIN duly.key_limits AS own ON own.key = of.key AND own.permits IS NOT NULL
+    LEFT JOIN duly.key_limits AS own ON own.key = of.key
     WHERE coalesce(own.burst, of.burst) > 0
     GROUP BY of.key
     ORDER BY of.key
