@@ -358,6 +358,28 @@ def test_a_pause_is_fenced_and_holds_where_somebody_has_set_a_rate(
     assert {key for key, (_, pause) in rated.clocks().items() if pause} == {"own"}
 
 
+def test_each_of_several_jobs_is_put_off_by_its_own_time(by_hand: ByHand) -> None:
+    rated = Rated(by_hand)
+    member, replayed, ended = (running(rated, key) for key in "abc")
+    by_hand.take("UPDATE duly.jobs SET batch_id = id WHERE id = %(id)s", id=member)
+    by_hand.take("UPDATE duly.jobs SET replays = 1 WHERE id = %(id)s", id=replayed)
+    by_hand.take("UPDATE duly.jobs SET state = 'dead' WHERE id = %(id)s", id=ended)
+    told = by_hand.take(
+        transitions.RATE_LIMITED,
+        id=[member, replayed, ended],
+        dispatch=[1] * 3,
+        attempt=[1] * 3,
+        delay_seconds=[60, 600, 6000],
+        bursts=["{3}"] * 3,
+        worker="w1",
+    )
+    assert sorted(row["n"] for row in told) == [1, 2]
+    assert rated.waits(member, replayed) == near(60, 600)
+    assert [rated.event(job)["priority"] for job in (member, replayed)] == [1, 4]
+    assert by_hand.job(ended)["state"] == "dead"
+    assert by_hand.take("SELECT FROM duly.batch_changes") == []
+
+
 def test_a_pause_of_a_job_that_somebody_cancels_cancels_it(by_hand: ByHand) -> None:
     rated = Rated(by_hand)
     job = running(rated, "a")
@@ -375,6 +397,8 @@ def test_a_person_ends_a_pause_of_that_key(by_hand: ByHand, engine: Engine) -> N
         rated.rate_limited(MINUTES, running(rated, key), 600)
     with Session(engine) as session, session.begin():
         key_limits.set_limit(session, "a", at_most=3, by="ann")
+    assert [bool(pause) for _, pause in rated.clocks().values()] == [False, True]
+    with Session(engine) as session, session.begin():
         key_limits.set_limit(session, "b", at_most=3, by="ann")
     assert {pause for _, pause in rated.clocks().values()} == {None}
     for key in "ab":
