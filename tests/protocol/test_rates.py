@@ -26,7 +26,7 @@ def rate(burst: int) -> Rate:
 
 def test_no_more_start_than_the_rate_allows_and_whoever_has_a_permit_does(stage: Stage) -> None:
     Permits.stage = stage
-    run_state_machine_as_test(Permits, settings=settings(max_examples=10, stateful_step_count=25))
+    run_state_machine_as_test(Permits, settings=settings(max_examples=6, stateful_step_count=25))
 
 
 class Permits(RuleBasedStateMachine):

@@ -142,7 +142,7 @@ def test_a_limit_that_somebody_sets_holds(
     line.start_relay(queue, kinds=[kind])
     line.start_worker(Actor(kind, lambda _note, _job: time.sleep(0.02)))
     with sampled(database_url) as most:
-        for job in [line.submit(kind(text="a")) for _ in range(8)]:
+        for job in [line.submit(kind(text="a")) for _ in range(5)]:
             line.wait_for(job, "succeeded")
     assert most["text:a"] <= 2
 
