@@ -54,29 +54,35 @@ _PERMITS = """claimable AS MATERIALIZED (
     WHERE key IN (SELECT key FROM wanted)
     ORDER BY key
     FOR UPDATE
-), made AS (
-    INSERT INTO duly.key_clocks (key, tat)
-    SELECT key, now() + least(count(*), max(burst)) * max(spacing)
-    FROM (SELECT key FROM wanted EXCEPT SELECT key FROM clock) AS missing JOIN wanted USING (key)
-    GROUP BY key
-    ORDER BY key
-    ON CONFLICT (key) DO NOTHING
-    RETURNING key
 ), permit AS MATERIALIZED (
-    SELECT wanted.id, wanted.dispatch, key, wanted.spacing, begin.tat,
+    SELECT wanted.id, wanted.dispatch, key, wanted.spacing, begin.tat, clock.tat IS NULL AS is_new,
            greatest(begin.tat + (wanted.place - wanted.burst) * wanted.spacing,
                     clock.not_before) AS at
     FROM wanted
     LEFT JOIN clock USING (key)
-    LEFT JOIN (SELECT key, true AS is_made FROM made) AS made USING (key)
     CROSS JOIN LATERAL (
-        SELECT CASE WHEN clock.tat IS NULL AND is_made IS NULL
-                    THEN now() + wanted.burst * wanted.spacing + interval '100 ms'
-                    ELSE least(greatest(clock.tat, now()), now() + wanted.burst * wanted.spacing)
-               END AS tat
+        SELECT least(greatest(clock.tat, now()), now() + wanted.burst * wanted.spacing) AS tat
     ) AS begin
+), made AS (
+    INSERT INTO duly.key_clocks (key, tat)
+    SELECT key, now() + coalesce(sum(spacing) FILTER (WHERE starts), '0')
+    FROM (
+        SELECT key, spacing, is_new, max(at) OVER (PARTITION BY id) <= now() AS starts FROM permit
+    ) AS permit
+    WHERE is_new
+    GROUP BY key
+    ORDER BY key
+    ON CONFLICT (key) DO NOTHING
+    RETURNING key
 ), over AS MATERIALIZED (
-    SELECT id, dispatch, max(at) AS at FROM permit GROUP BY id, dispatch HAVING max(at) > now()
+    SELECT id, dispatch, max(at) AS at
+    FROM (
+        SELECT id, dispatch, CASE WHEN is_new AND key NOT IN (SELECT key FROM made)
+                                  THEN greatest(at, now() + interval '100 ms') ELSE at END AS at
+        FROM permit
+    ) AS permit
+    GROUP BY id, dispatch
+    HAVING max(at) > now()
 )"""
 
 _TAKEN = f"""taken AS (
