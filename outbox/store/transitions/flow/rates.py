@@ -19,8 +19,8 @@ LONGEST_PAUSE = "interval '1 day'"
 """A receiver that asks for a longer pause of its key is asked again after so long."""
 
 # Of the rows that a claim would take, those for which there is no permit are `over`. A clock that
-# does not exist is made, with what is taken from it. If somebody else has just made it, its jobs
-# are over, too, as their permits are not known.
+# does not exist is made, with what is taken from it, once those that do are locked. If somebody
+# else has just made it, its jobs are over, too, as their permits are not known.
 _PERMITS = """claimable AS MATERIALIZED (
     SELECT job.id, job.dispatch, job.keys, asked.n, asked.spacings::bigint[] AS spacings,
            asked.bursts::int[] AS bursts
@@ -67,9 +67,8 @@ _PERMITS = """claimable AS MATERIALIZED (
     INSERT INTO duly.key_clocks (key, tat)
     SELECT key, now() + coalesce(sum(spacing) FILTER (WHERE starts), '0')
     FROM (
-        SELECT key, spacing, is_new, max(at) OVER (PARTITION BY id) <= now() AS starts FROM permit
+        SELECT key, spacing, max(at) OVER (PARTITION BY id) <= now() AS starts FROM permit
     ) AS permit
-    WHERE is_new
     GROUP BY key
     ORDER BY key
     ON CONFLICT (key) DO NOTHING
