@@ -284,6 +284,7 @@ def test_messages_are_sent_again_when_asked_for(
     first = [properties.message_id for properties, _ in rabbit.take_whole(queue)]
     before = datetime.now(UTC) - timedelta(hours=1)
     with Session(engine) as session:
+        known = acts.find(session, ActFilter(act="resend"))
         until = outgoing.now(session)
         other = {"exchange": "other", "by": "ann"}
         assert outgoing.resend(session, before, until, **other) == 0
@@ -293,7 +294,7 @@ def test_messages_are_sent_again_when_asked_for(
             assert outgoing.resend(session, before, until, **given) == most
             session.commit()
         found = acts.find(session, ActFilter(act="resend"))
-    assert [act.things for act in found] == [30]
+    assert [act.things for act in found if act not in known] == [30]
     wait_for("all again", lambda: rabbit.depth(queue) == 30)
     assert [properties.message_id for properties, _ in rabbit.take_whole(queue)] == first
 
