@@ -12,7 +12,7 @@ from outbox.store.records import fields
 
 commands = typer.Typer(help="List the keys that jobs hold.", no_args_is_help=True)
 
-COLUMNS = ("key", "at_most", "running", "admitted", "waiting")
+COLUMNS = ("key", "at_most", "running", "admitted", "dead", "waiting")
 
 
 @commands.callback()

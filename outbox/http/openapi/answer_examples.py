@@ -95,7 +95,9 @@ _PAUSED_QUEUE: Answer = {
     },
 }
 _LIMITS: Answer = {
-    "limits": [{"key": "endpoint:17", "at_most": 1, "running": 1, "admitted": 0, "waiting": 12}],
+    "limits": [
+        {"key": "endpoint:17", "at_most": 1, "running": 1, "admitted": 0, "dead": 0, "waiting": 12}
+    ],
     "next_cursor": None,
 }
 _WORKERS: Answer = {

@@ -33,6 +33,7 @@ class KeyShown(BaseModel):
     )
     running: int
     admitted: int = Field(description="Jobs that may start, on their way to a worker.")
+    dead: int = Field(description="Dead jobs that hold it until their letter is closed.")
     waiting: int = Field(description="Jobs that wait until they may start, counted up to 1,000.")
 
 

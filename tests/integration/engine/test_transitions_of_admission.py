@@ -373,8 +373,22 @@ def test_people_see_who_holds_a_key_and_how_many_wait(
     by_hand.succeed(keyed.running("b", "all"))
     with Session(engine) as session:
         assert limits.find(session, Kinds(kind)) == [
-            KeyInUse("a", at_most=2, running=1, admitted=1, waiting=2),
-            KeyInUse("all", at_most=None, running=1, admitted=1, waiting=2),
+            KeyInUse("a", at_most=2, running=1, admitted=1, dead=0, waiting=2),
+            KeyInUse("all", at_most=None, running=1, admitted=1, dead=0, waiting=2),
         ]
         (last,) = limits.find(session, Kinds(), after="a", limit=1)
         assert (last.key, last.at_most) == ("all", 1)
+
+
+def test_people_see_a_key_that_a_dead_letter_holds_and_pages_leave_none_out(
+    keyed: Keyed, by_hand: ByHand, engine: Engine
+) -> None:
+    kind = note_kind("q", key=Key(lambda note: note.text, at_most=1, hold=True))
+    by_hand.succeed(keyed.running("a"))
+    by_hand.die(keyed.running("b"))
+    keyed.running("c")
+    with Session(engine) as session:
+        (first,) = limits.find(session, Kinds(kind), limit=1)
+        assert (first.key, first.dead, first.running) == ("b", 1, 0)
+        (second,) = limits.find(session, Kinds(kind), limit=1, after="b")
+        assert (second.key, second.dead, second.running) == ("c", 0, 1)
