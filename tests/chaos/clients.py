@@ -36,10 +36,15 @@ class Clients:
         """Place all orders, spread over so many seconds."""
         start = time.monotonic()
         self._end = start + seconds + PATIENCE_SECONDS
-        with self._http, ThreadPoolExecutor(CLIENTS) as pool:
+        with (
+            self._http,
+            ThreadPoolExecutor(CLIENTS) as own,
+            ThreadPoolExecutor(1) as foreign,
+        ):
             try:
                 for number, order in enumerate(orders):
                     _sleep_until(start + seconds * number / len(orders))
+                    pool = foreign if order.sort is Sort.FOREIGN else own
                     pool.submit(self._insist, order)
             except BaseException:  # told to stop: so are the clients
                 self._end = start
