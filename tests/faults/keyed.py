@@ -1,7 +1,11 @@
-"""Jobs of ordered keys. `DULY_ACTORS` tells the worker to take their actor."""
+"""Jobs with keys. `DULY_ACTORS` tells the worker to take their actors."""
 
+import asyncio
+import itertools
+import os
 import time
 
+import httpx2
 from pydantic import BaseModel
 
 from outbox import Actors, Job, Key, Kind, Retry, actor
@@ -32,4 +36,27 @@ def book_next(work: Numbered, job: Job) -> None:
         enter(tx, f"{work.key} {work.number}")
 
 
-ACTORS = Actors([book_next])
+BEAT = Kind("keyed.beat", Numbered, queue=QUEUE, key=Key(lambda payload: payload.key, at_most=1))
+BEAT_AS_TASK = Kind("keyed.beat_as_task", Numbered, queue=QUEUE, key=BEAT.keys)
+
+
+@actor(BEAT)
+def beat(_work: Numbered, job: Job) -> None:
+    """Tells the receiver all the time who does it, until it has heard enough."""
+    while _goes_on(job):
+        time.sleep(0.02)
+
+
+@actor(BEAT_AS_TASK)
+async def beat_as_task(_work: Numbered, job: Job) -> None:
+    """The same without a thread."""
+    for _ in itertools.takewhile(lambda _: _goes_on(job), itertools.count()):
+        await asyncio.sleep(0.02)
+
+
+def _goes_on(job: Job) -> bool:
+    answer = httpx2.post(os.environ["FAULTS_RECEIVER"], content=job.worker, verify=False)
+    return answer.status_code == httpx2.codes.NO_CONTENT
+
+
+ACTORS = Actors([book_next, beat, beat_as_task])
