@@ -303,16 +303,23 @@ def test_a_tick_does_not_overtake_one_that_waits(timetable: Timetable, by_hand: 
     assert timetable.outcomes() == ["made", "waiting", "waiting"]
 
 
-@pytest.mark.parametrize(
-    ("overlap", "outcome"), [(Overlap.SKIP, "skipped"), (Overlap.QUEUE, "waiting")]
-)
-def test_a_job_is_in_the_way_however_many_ticks_made_none_since(
-    timetable: Timetable, overlap: Overlap, outcome: str
+SKIPPED = """
+INSERT INTO duly.ticks (schedule, due_at, outcome)
+SELECT %(name)s, %(after)s::timestamptz + n * interval '1 s', 'skipped'
+FROM generate_series(1, 100) AS n
+"""
+
+
+def test_a_job_is_in_the_way_however_many_ticks_were_skipped_since(
+    timetable: Timetable, by_hand: ByHand
 ) -> None:
-    timetable.create(NOTE(), **ALL | {"overlap": overlap})
-    timetable.go_back(110)
-    timetable.poll()
-    assert timetable.outcomes() == ["made"] + [outcome] * 109
+    timetable.create(NOTE(), **ALL | {"overlap": Overlap.QUEUE})
+    due = timetable.go_back(2)
+    tick(by_hand)
+    by_hand.take(SKIPPED, name=NAME, after=due)
+    tick(by_hand)
+    assert timetable.outcomes()[-1] == "waiting"
+    assert by_hand.take(transitions.MAKE_WAITING, name=NAME, job_id=uuid4()) == []
 
 
 def test_the_tick_that_has_waited_for_longest_is_made_first(
