@@ -397,7 +397,7 @@ def test_earlier_jobs_are_cancelled_in_the_order_that_people_cancel_in(
 
 
 def test_a_job_that_ends_meanwhile_is_not_cancelled(
-    timetable: Timetable, by_hand: ByHand, other_hand: ByHand
+    timetable: Timetable, by_hand: ByHand, other_hand: ByHand, database_url: str
 ) -> None:
     timetable.create(NOTE(), **ALL | {"overlap": Overlap.CANCEL_OTHER})
     timetable.go_back(2)
@@ -405,8 +405,8 @@ def test_a_job_that_ends_meanwhile_is_not_cancelled(
     (job,) = by_hand.take("SELECT id FROM duly.jobs")
     assert by_hand.claim(job["id"])
     with ThreadPoolExecutor() as aside:
-        with other_hand.connection.transaction():
-            other_hand.succeed(job["id"])
+        with psycopg.connect(database_url) as worker:
+            ByHand(worker).succeed(job["id"])
             ticking = aside.submit(tick, by_hand)
             wait_for("it waits", lambda: other_hand.take(WAITING))
         assert ticking.result(60)[0]["cancelled"] == []
