@@ -16,6 +16,7 @@ from dev.servers import up
 
 ALL = (
     "relay",
+    "messages",
     "end_to_end",
     "worker",
     "waiting",
@@ -27,6 +28,7 @@ ALL = (
     "backlog",
     "window",
     "history",
+    "keys",
 )
 
 

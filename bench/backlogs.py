@@ -6,7 +6,7 @@ import psycopg
 
 from dev.wait import wait_until
 from outbox.kinds import Priority
-from outbox.submission.pending import Row
+from outbox.submission.rows import Row
 
 PATIENCE_SECONDS = 600
 JOB: Row = {

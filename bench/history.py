@@ -22,7 +22,8 @@ from bench.setting import Bench
 from outbox.maintenance.pruner import Pruner
 from outbox.postgres.session_settings import TRANSITION_SETTINGS, connect
 from outbox.store import transitions
-from outbox.submission.pending import Row, submission
+from outbox.submission.pending import submissions
+from outbox.submission.rows import Row
 
 GROUP = 100
 """Jobs with each statement and commit, as `submit_all` and the group commit write them."""
@@ -150,7 +151,8 @@ def _submit(connection: "psycopg.Connection[Any]") -> list[UUID]:
     """What `submit_all` does, and the relay once the broker has confirmed."""
     ids = [uuid7() for _ in range(GROUP)]
     jobs: list[Row] = [JOB | {"id": str(id_), "subject": f"invoice:{id_}"} for id_ in ids]
-    connection.execute(*submission(jobs))
+    for each in submissions(jobs):
+        connection.execute(each.transition, each.parameters)
     connection.execute(transitions.DELETE_EVENTS, {"job_id": ids, "dispatch": [1] * GROUP})
     return ids
 

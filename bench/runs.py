@@ -65,7 +65,7 @@ def throughput(
     """Jobs per second from the first submission until all have run, and are recorded as done."""
     handed_in = warm(bench, contestant, count=count, per_transaction=per_transaction, alone=alone)
     with handed_in as (own, producer):
-        begun: tuple[int, int] = _go(producer)
+        begun: tuple[int, int] = go(producer)
         wait_for(contestant.module, own.tally, count + len(WARM_UP))
         last = max(own.tally.starts().values())
         if contestant.module == "duly":
@@ -81,7 +81,7 @@ def latencies(
     Or from the call, where the message may be read before the call returns.
     """
     with warm(bench, contestant, count=count, rate=rate, alone=True) as (own, producer):
-        moments: list[tuple[int, int]] = _go(producer)
+        moments: list[tuple[int, int]] = go(producer)
         wait_for(contestant.module, own.tally, count + len(WARM_UP))
         starts = own.tally.starts()
     return [
@@ -90,7 +90,7 @@ def latencies(
     ]
 
 
-def _go(producer: "subprocess.Popen[str]") -> Any:
+def go(producer: "subprocess.Popen[str]") -> Any:
     """Let the producer begin; returns what it says when all is handed in."""
     said, _ = producer.communicate("go\n")
     return json.loads(said)

@@ -29,7 +29,7 @@ from outbox.operations.api_keys import Scope
 from outbox.postgres.address import sqlalchemy_url
 from outbox.postgres.session_settings import TRANSITION_SETTINGS, connect
 from outbox.store import transitions
-from outbox.submission.pending import submission
+from outbox.submission.pending import submissions
 
 HOST = "127.0.0.1"
 WAITERS = 1000
@@ -157,7 +157,8 @@ def _watched(database: "psycopg.Connection[Any]") -> tuple[float, float]:
 
 def _submit(database: "psycopg.Connection[Any]", count: int) -> list[UUID]:
     ids = [uuid7() for _ in range(count)]
-    database.execute(*submission([JOB | {"id": str(each)} for each in ids]))
+    for each in submissions([JOB | {"id": str(each)} for each in ids]):
+        database.execute(each.transition, each.parameters)
     return ids
 
 

@@ -10,6 +10,7 @@ from sqlalchemy import MetaData
 
 from outbox import settings as library
 from outbox.actors import Actors
+from outbox.consumers import Consumers
 from outbox.kinds import Kinds, declare
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ class Duly:
     `duly migrate` runs them after the library's. `tables` are the app's own tables:
     `duly migrate --grant-to` grants rights on them too. A relay writes `schedules`
     when it starts. Raises ValueError if two have the same name, or one a kind of another app.
+    `consumers` make jobs of other services' messages: the app's `Consumers`, or where a worker
+    finds them, as `module:name`.
     """
 
     def __init__(
@@ -57,6 +60,7 @@ class Duly:
         migrations: str | None = None,
         tables: MetaData | None = None,
         schedules: Sequence[Schedule] = (),
+        consumers: str | Consumers | None = None,
     ) -> None:
         if not isinstance(actors, str | Actors):
             raise TypeError("actors are an outbox.Actors, or where it is, as 'module:name'")
@@ -71,6 +75,7 @@ class Duly:
         declare(kinds.values())
         self._migrations = migrations
         self._actors = actors
+        self._consumers = consumers
         self._api = api
 
     def actors(self) -> Actors:
@@ -79,6 +84,14 @@ class Duly:
         found = where if isinstance(where, Actors) else _imported(where)
         if not isinstance(found, Actors):
             raise TypeError(f"{where} is no outbox.Actors")
+        return found
+
+    def consumers(self) -> Consumers:
+        """The consumers that the worker runs. Raises ImportError, AttributeError or TypeError."""
+        where = self._consumers
+        found = _imported(where) if isinstance(where, str) else where or Consumers()
+        if not isinstance(found, Consumers):
+            raise TypeError(f"{where} is no outbox.Consumers")
         return found
 
     def migrations(self) -> Path | None:

@@ -13,6 +13,8 @@ from typing import Any, Generic, ParamSpec, TypeVar, cast
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import from_json
 
+from outbox.flow.keys import Key, keys_from
+from outbox.flow.unique import Unique
 from outbox.retry import Retry
 
 LONGEST_NAME = 200
@@ -40,9 +42,11 @@ class Kind(Generic[P, M]):
 
     The call takes the payload model's own arguments, so that a wrong or missing one is a type
     error where the job is submitted. `sensitive` names payload fields that no log, listing or
-    command line shows. `queue` has letters, digits, `.`, `_` and `-`. Raises ValueError for a name
-    or queue that no message could carry, a payload that is no pydantic model, and a sensitive field
-    that it lacks.
+    command line shows. `queue` has letters, digits, `.`, `_` and `-`. `key` is a function that
+    makes each job's key from its payload, a `Key`, or several of them: see `Key`. Of a queue, each
+    first key gets its share. `unique` says which jobs of the kind are one. Raises ValueError for a
+    name or queue that no message could carry, a payload that is no pydantic model, a field in
+    `sensitive` or `unique` that it lacks, and keys as `Key` does.
     """
 
     name: str
@@ -52,6 +56,9 @@ class Kind(Generic[P, M]):
     time_limit: timedelta = timedelta(minutes=10)
     retry: Retry = field(default_factory=Retry)
     sensitive: tuple[str, ...] = ()
+    key: Callable[[M], str] | Key | tuple[Key | Callable[[M], str], ...] | None = None
+    keys: tuple[Key, ...] = field(init=False, repr=False)
+    unique: Unique | None = None
 
     def __post_init__(self) -> None:
         if not (self.name.isprintable() and 0 < len(self.name) <= LONGEST_NAME):
@@ -64,9 +71,13 @@ class Kind(Generic[P, M]):
         if not QUEUE.fullmatch(self.queue):
             raise ValueError(f"{self.name}: {self.queue!r} is no name of a queue")
         Priority(self.priority)
-        unknown = set(self.sensitive) - set(self.model.model_fields)
-        if unknown:
+        named = {*self.sensitive, *(self.unique.fields if self.unique else ())}
+        if unknown := named - set(self.model.model_fields):
             raise ValueError(f"{self.name}: its payload has no field {', '.join(sorted(unknown))}")
+        try:
+            object.__setattr__(self, "keys", keys_from(self.key))
+        except ValueError as error:
+            raise ValueError(f"{self.name}: {error}") from None
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> "Work[M]":
         return Work(self, self.payload(*args, **kwargs))
@@ -75,6 +86,16 @@ class Kind(Generic[P, M]):
     def model(self) -> type[M]:
         """The payload's class."""
         return cast("type[M]", self.payload)
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether one of its keys has a limit."""
+        return any(key.at_most for key in self.keys)
+
+    @property
+    def is_ordered(self) -> bool:
+        """Whether its jobs run in the order in which they were submitted."""
+        return any(key.ordered for key in self.keys)
 
     def parse(self, payload: object) -> "Work[M]":
         """The work for a payload that arrived as data. Raises pydantic.ValidationError."""
@@ -87,6 +108,19 @@ class Work(Generic[M]):
 
     kind: Kind[..., M]
     payload: M
+
+    def keys(self) -> list[str]:
+        """The job's keys, in the order of the kind's.
+
+        Raises ValueError as `Key.of` does, and if two are equal.
+        """
+        try:
+            keys = [key.of(self.payload) for key in self.kind.keys]
+        except ValueError as error:
+            raise ValueError(f"{self.kind.name}: {error}") from error.__cause__
+        if len(set(keys)) < len(keys):
+            raise ValueError(f"{self.kind.name}: two of its keys are equal")
+        return keys
 
     def to_json(self) -> str:
         """The payload as JSON, in ASCII, as the worker will read it.

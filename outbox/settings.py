@@ -85,6 +85,10 @@ class Settings(BaseSettings):
     """How long a job whose kind or payload no worker knows waits for one, before it is dead."""
     keep_finished: Retention = timedelta(days=30)
     """How long succeeded and cancelled jobs are kept. `forever` deletes none."""
+    keep_events: Retention = timedelta(days=3)
+    """How long messages to other services are kept once sent, so that they can be sent again."""
+    keep_received: Retention = timedelta(days=7)
+    """How long it is known which messages of other services have become jobs."""
     largest_body: int = Field(default=1_000_000, ge=1000, le=1_000_000_000)
     """The largest request body, in bytes. Larger ones are rejected with 413."""
     idempotency_hours: int = Field(default=24, ge=1, le=10 * 365 * 24)

@@ -18,6 +18,8 @@ from bench.systems.shop import INSERT_ORDER, WITH_ORDER
 from bench.tally import mark
 
 QUEUE = "bench.procrastinate"
+LOCKS = int(os.environ.get("BENCH_LOCKS", "0"))
+"""Jobs with the same lock run one after the other."""
 
 app = App(connector=PsycopgConnector(conninfo=os.environ["DATABASE_URL"]))
 
@@ -41,9 +43,9 @@ def _connection() -> "psycopg.Connection[Any]":
     return psycopg.connect(os.environ["DATABASE_URL"], autocommit=True)
 
 
-def _deferrer() -> JobDeferrer:
+def _deferrer(lock: str | None = None) -> JobDeferrer:
     """The task, of which plain code knows the name alone, in the transaction of the order."""
-    return opened().configure_task(nothing.name, queue=QUEUE, connection=_connection())
+    return opened().configure_task(nothing.name, queue=QUEUE, connection=_connection(), lock=lock)
 
 
 def hand_in(numbers: Sequence[int]) -> None:
@@ -51,7 +53,11 @@ def hand_in(numbers: Sequence[int]) -> None:
     with _connection().transaction():
         if WITH_ORDER:
             _connection().execute(INSERT_ORDER)
-        if len(numbers) == 1:
+        if LOCKS:
+            for number in numbers:
+                lock = f"key:{number % LOCKS}"
+                _deferrer(lock=lock).defer(number=number)
+        elif len(numbers) == 1:
             _deferrer().defer(number=numbers[0])
         else:
             rows: list[JSONDict] = [{"number": number} for number in numbers]

@@ -8,7 +8,7 @@ import structlog
 from pika.channel import Channel as PikaChannel
 from pika.exceptions import AMQPError, ChannelClosedByBroker
 from pika.frame import Method
-from pika.spec import Basic, Queue
+from pika.spec import Basic, Exchange, Queue
 
 from outbox.amqp import topology
 from outbox.amqp.connection import BrokerConnection, BrokerGone
@@ -60,6 +60,12 @@ class Channel:
         )
         count: int = found.method.message_count
         return count
+
+    async def check_exchange(self, exchange: str) -> None:
+        """Raises Refused if the exchange does not exist, or is not to be used, and BrokerGone."""
+        _: Method[Exchange.DeclareOk] = await self._call(
+            lambda done: self.pika.exchange_declare(exchange, passive=True, callback=done)
+        )
 
     async def consume(self, queue: str, receive: Receive, *, prefetch: int) -> None:
         """Consume the queue; `refused` is done once the queue is deleted. Raises as `declare`.

@@ -72,6 +72,11 @@ class BrokerConnection:
         if not any(answer.done() for answer in answers):
             raise BrokerGone("it does not answer")
 
+    @property
+    def largest_frame(self) -> int:
+        """The most bytes of a frame that both sides have agreed on."""
+        return int(self.pika_connection.params.frame_max)
+
     def write(self, frames: bytes) -> None:
         """Send encoded frames in one piece."""
         # pika's public methods encode the frames themselves.

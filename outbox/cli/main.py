@@ -34,8 +34,11 @@ GROUPS = {
     "jobs": "Submit, list, show, cancel, reschedule, watch and wait for jobs.",
     "batches": "Make batches and add to them; list, show, seal and cancel them.",
     "dlq": "List, show, replay and discard dead letters.",
+    "events": "List messages to other services, and send them again.",
     "schedules": "List, show, create, edit, pause, run and delete schedules.",
+    "queues": "List, pause and resume queues.",
     "keys": "Create, list and revoke API keys.",
+    "limits": "List the keys that jobs hold.",
     "acts": "List and show what people did, and why.",
 }
 """Groups of commands, each in the module of its name."""

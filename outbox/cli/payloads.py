@@ -30,9 +30,13 @@ def check_kind(kind: str) -> None:
 def work_of(kind: str, payload: object, name: str) -> Work[Any]:
     """The work with this payload, whose fields begin with `name` in the Stop that it raises."""
     try:
-        return kinds()[kind].parse(payload)
+        work = kinds()[kind].parse(payload)
+        work.keys()
     except ValidationError as error:
         raise Stop(field_errors(error, lambda field: f"{name}.{field}"), Code.USAGE) from None
+    except ValueError as error:
+        raise Stop(f"{name}: {error}", Code.USAGE) from None
+    return work
 
 
 def given(text: str, name: str) -> bytes:

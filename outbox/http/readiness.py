@@ -17,7 +17,8 @@ CACHE_SECONDS = 2
 """How long a report is reused, so that frequent checks do not burden the servers."""
 TIMEOUT_SECONDS = 3
 
-# The oldest due event is the first of its queue and priority: no backlog is scanned for it.
+# The oldest due event is the first of its queue and priority: no backlog is scanned for it. Of a
+# paused queue none has to be published.
 OLDEST_DUE = text("""
 SELECT extract(epoch FROM now() - min(oldest.available_at))::float8 AS lag,
        current_setting('transaction_read_only') = 'on' AS is_read_only
@@ -28,6 +29,7 @@ CROSS JOIN LATERAL (
     WHERE queue = queue.queue AND priority = level AND available_at <= now()
     ORDER BY available_at LIMIT 1
 ) AS oldest
+WHERE queue NOT IN (SELECT queue FROM duly.paused_queues)
 """)
 
 BrokerState = Literal["ok", "unreachable", "unchecked"]

@@ -56,8 +56,10 @@ class Pruner:
     async def walk(self, database: AsyncConnection[Any]) -> int:
         """Walk from the oldest job to the youngest it may delete; returns how many it deleted.
 
-        Then it does the same with batches, which it does not count.
+        Before, it does the same with keys of unique kinds, and then with batches, which it does not
+        count.
         """
+        await _walk(lambda after: self._prune(database, transitions.PRUNE_UNIQUE_KEYS, after))
         pruned = await _walk(lambda after: self._prune_some(database, after))
         await _walk(lambda after: self._prune(database, transitions.PRUNE_BATCHES, after))
         return pruned

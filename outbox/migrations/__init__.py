@@ -3,7 +3,7 @@
 `duly migrate` brings them up to date. An app with Alembic may do so in a revision of its own:
 
     def upgrade() -> None:
-        outbox.migrations.upgrade(op.get_bind(), 10)
+        outbox.migrations.upgrade(op.get_bind(), 13)
 
 The table `duly.migrations` records their version. A version is `sql/NNNN_name.up.sql`, which runs
 in one transaction, or `sql/NNNN_name.indexes.sql`, which has only CREATE INDEX CONCURRENTLY and

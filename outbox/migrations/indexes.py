@@ -13,6 +13,7 @@ from sqlalchemy import Connection, text
 from outbox.migrations.lock import POLL_SECONDS
 
 _INDEX = re.compile(r"CREATE (?:UNIQUE )?INDEX CONCURRENTLY (\w+) ON (duly\.\w+) ")
+_DROPPED = re.compile(r"DROP INDEX CONCURRENTLY IF EXISTS duly\.\w+")
 _IS_BUILDING = text("""
 SELECT count(*) FROM pg_stat_progress_create_index WHERE relid = to_regclass(:table)
 """)
@@ -28,13 +29,16 @@ def commits_each_statement(connection: Connection) -> bool:
 def build(connection: Connection, sql: str) -> None:
     """Build those of the file's indexes that are missing or invalid, one after the other.
 
-    Each statement has to commit by itself. What was built before an error or a crash stays.
+    Then the file may drop others. Each statement has to commit by itself. What was built before an
+    error or a crash stays.
     """
     for statement in filter(str.strip, sql.split(";")):
-        found = _INDEX.search(statement)
-        if not found:
+        if found := _INDEX.search(statement):
+            _build(connection, statement, *found.groups())
+        elif _DROPPED.search(statement):
+            connection.exec_driver_sql(statement)
+        else:
             raise ValueError(f"no CREATE INDEX CONCURRENTLY of Duly's: {statement.strip()}")
-        _build(connection, statement, *found.groups())
 
 
 def _build(connection: Connection, statement: str, name: str, table: str) -> None:

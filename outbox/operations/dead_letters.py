@@ -56,7 +56,8 @@ class DeadLetter:
 
     `reason` is exhausted, refused (an error not worth a retry), uncertain (its effect may have
     happened, and must not be repeated again), invalid_payload, crashed, unknown_kind, unpublishable
-    or malformed (a message that is no job of ours: `job_id` is None). `message_body` holds the
+    or malformed (a message that is no job of ours: `job_id` is None). A message to another service
+    that could not be sent is unpublishable, and has an `outgoing_id`. `message_body` holds the
     first `LARGEST_SHOWN` of the body's `message_size` bytes. In the headers, `depth.CUT` replaces
     what is nested too deeply.
     """
@@ -78,6 +79,12 @@ class DeadLetter:
     resolution: str | None
     closed_by: str | None
     close_reason: str | None
+    outgoing_id: UUID | None
+
+    @property
+    def may_be_replayed(self) -> bool:
+        """Whether there is something to run or send again, if it is still open."""
+        return self.job_id is not None or self.outgoing_id is not None
 
     @property
     def message_text(self) -> str | None:
@@ -230,12 +237,13 @@ def replay(
     why. Raises ValueError if `by` names nobody.
     """
     closed = _close(session, transitions.REPLAY, ids, by, why)
-    if closed:
+    messages = _close(session, transitions.REPLAY_MESSAGES, ids, by, why)
+    if closed or messages:
         wake_up_after_commit(session)
     for letter, job, kind in map(astuple, closed):
         replayed = Replayed(job_id=job, kind=kind, dead_letter=letter, by=by, why=why)
         announce(session, replayed)
-    return closed
+    return [*closed, *messages]
 
 
 def discard(

@@ -74,6 +74,7 @@ class JobRecord:
     progress: ProgressRecord | None
     expires_at: datetime | None
     cancel_reason: str | None
+    keys: list[str] | None
     left_out: tuple[str, ...]
 
     @property

@@ -23,12 +23,14 @@ WITH alive AS (
     SELECT id, kind, queue, state, dispatch, run_at AS since, NULL AS known_why
     FROM duly.jobs
     WHERE state = 'queued' AND run_at < now() - %(late)s
+      AND queue NOT IN (SELECT queue FROM duly.paused_queues)
     UNION ALL
     SELECT id, kind, queue, state, job.dispatch, refusal.since, refusal.why
     FROM duly.refusals AS refusal
     JOIN duly.jobs AS job ON job.id = refusal.job_id AND job.dispatch = refusal.dispatch
     WHERE job.state || '' = 'queued' AND job.run_at >= now() - %(late)s
       AND refusal.since < now() - %(late)s
+      AND queue NOT IN (SELECT queue FROM duly.paused_queues)
     UNION ALL
     SELECT id, kind, queue, state, dispatch, started_at,
            CASE WHEN alive.name IS NULL THEN 'its worker ' || worker || ' is silent: to be rescued'
@@ -94,6 +96,8 @@ def find(
     session: Session, kinds: Kinds, *, silence: timedelta, limit: int = 50
 ) -> list[OverdueJob]:
     """Jobs that are queued long after their time, or have run past their limit.
+
+    Queued jobs of a paused queue are not late: somebody wants them to wait.
 
     Also those that workers have refused for long, and those whose worker is gone. The longest
     overdue come first. A job whose kind is not in `kinds` is past its limit once it is past the

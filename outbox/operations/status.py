@@ -8,6 +8,8 @@ from sqlalchemy.orm import Session
 
 from outbox.kinds import Kinds
 from outbox.operations import overdue
+from outbox.operations.flow import queue_pauses
+from outbox.operations.flow.queue_pauses import Pause
 from outbox.operations.overdue import OverdueJob
 from outbox.store import sequences
 from outbox.store.schema import metadata
@@ -67,6 +69,7 @@ class QueueStatus:
     overdue: int = 0
     dead: int = 0
     """Open dead letters."""
+    paused: Pause | None = None
 
     @property
     def due(self) -> int:
@@ -126,6 +129,8 @@ def queues(session: Session, kinds: Kinds, silence: timedelta) -> list[QueueStat
         each.queued += each.due + each.scheduled
     for queue, late in overdue.count(session, kinds, silence=silence).items():
         found.setdefault(queue, QueueStatus(queue)).overdue = late
+    for queue, pause in queue_pauses.find(session).items():
+        found.setdefault(queue, QueueStatus(queue)).paused = pause
     return sorted(found.values(), key=lambda each: each.queue)
 
 

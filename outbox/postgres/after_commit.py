@@ -5,6 +5,8 @@ rolled back drops its events, and so does one that is part of a transaction arou
 commit makes nothing true. If the process dies, nobody hears of them.
 """
 
+from collections.abc import Callable
+
 from sqlalchemy import event as listeners
 from sqlalchemy.orm import Session, SessionTransaction
 
@@ -12,14 +14,20 @@ from outbox.events import Event, emit, is_wanted
 from outbox.postgres.session_connections import has_committed
 from outbox.postgres.transaction_items import TransactionItems
 
+Announced = tuple[Event, Callable[[], bool]]
+"""An event, and whether it is not to be emitted after all."""
+
 ANNOUNCED = "duly.announced"
 """In `Session.info`: the events of the outermost transaction."""
 
 
-def announce(session: Session, event: Event) -> None:
-    """Emit the event once the session's transaction has committed, unless nobody listens."""
+def announce(session: Session, event: Event, *, unless: Callable[[], bool] = lambda: False) -> None:
+    """Emit the event once the session's transaction has committed, unless nobody listens.
+
+    Nor is it emitted if `unless` says so then.
+    """
     if session.in_transaction() and is_wanted(type(event)):
-        _announced(session).add(session, [event])
+        _announced(session).add(session, [(event, unless)])
 
 
 @listeners.listens_for(Session, "after_commit")
@@ -32,8 +40,9 @@ def _after_commit(session: Session) -> None:
         return
     announced = session.info.pop(ANNOUNCED)
     if has_committed(session):
-        for event in announced:
-            emit(event)
+        for event, unless in announced:
+            if not unless():
+                emit(event)
 
 
 @listeners.listens_for(Session, "after_transaction_end")
@@ -43,6 +52,6 @@ def _after_transaction_end(session: Session, ended: SessionTransaction) -> None:
         _announced(session).drop(ended)
 
 
-def _announced(session: Session) -> TransactionItems[Event]:
-    found: TransactionItems[Event] = session.info.setdefault(ANNOUNCED, TransactionItems())
+def _announced(session: Session) -> TransactionItems[Announced]:
+    found: TransactionItems[Announced] = session.info.setdefault(ANNOUNCED, TransactionItems())
     return found

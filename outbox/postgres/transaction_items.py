@@ -1,6 +1,7 @@
 """What belongs to a session's transaction until that ends: jobs that wait, events to be told."""
 
 from collections.abc import Iterator, Sequence
+from itertools import compress
 from typing import Generic, TypeVar
 
 from sqlalchemy.orm import Session, SessionTransaction
@@ -28,11 +29,19 @@ class TransactionItems(Generic[T]):
 
     def add(self, session: Session, items: Sequence[T]) -> None:
         """Add items to what the session is in now, which must be a transaction."""
-        owner = session.get_nested_transaction() or session.get_transaction()
-        if owner is None:
-            raise RuntimeError("the session is in no transaction")
+        owner = _owner(session)
         self._items.extend(items)
         self._owners.extend([owner] * len(items))
+
+    def of(self, session: Session) -> list[T]:
+        """The items of what the session is in now."""
+        owner = _owner(session)
+        return [item for item, its in zip(self._items, self._owners, strict=True) if its is owner]
+
+    def remove(self, items: Sequence[T]) -> None:
+        """Remove these very items."""
+        removed = {id(item) for item in items}
+        self._keep([id(item) not in removed for item in self._items])
 
     def release(self, savepoint: SessionTransaction) -> None:
         """Hand the savepoint's items to the transaction around it."""
@@ -41,17 +50,23 @@ class TransactionItems(Generic[T]):
 
     def drop(self, ended: SessionTransaction) -> None:
         """Drop the items that an ended transaction still has."""
-        self._items[:] = [
-            item
-            for item, owner in zip(self._items, self._owners, strict=True)
-            if owner is not ended
-        ]
-        self._owners[:] = [owner for owner in self._owners if owner is not ended]
+        self._keep([owner is not ended for owner in self._owners])
 
     def clear(self) -> None:
         """Drop all."""
         self._items.clear()
         self._owners.clear()
+
+    def _keep(self, kept: Sequence[bool]) -> None:
+        self._items[:] = compress(self._items, kept)
+        self._owners[:] = compress(self._owners, kept)
+
+
+def _owner(session: Session) -> SessionTransaction:
+    owner = session.get_nested_transaction() or session.get_transaction()
+    if owner is None:
+        raise RuntimeError("the session is in no transaction")
+    return owner
 
 
 def _boundary(transaction: SessionTransaction) -> SessionTransaction:

@@ -10,7 +10,7 @@ blocked, nothing is locked beyond what was in flight, so an outage is no event's
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -19,7 +19,7 @@ from typing import Any
 import structlog
 from psycopg import AsyncConnection
 
-from outbox.amqp import topology
+from outbox.amqp import messages, topology
 from outbox.amqp.connection import BrokerConnection, connect
 from outbox.amqp.publisher import Publisher
 from outbox.amqp.queue_backoff import QueueBackoff
@@ -36,6 +36,14 @@ LONGEST_SEARCH_INTERVAL_SECONDS = 5
 """The longest interval between two searches for messages that the broker has lost."""
 
 
+OnSweep = Callable[[AsyncConnection[Any]], Awaitable[None]]
+"""Looks for something else than events, on the relay's connection."""
+
+
+async def _nothing(_: AsyncConnection[Any]) -> None:
+    """There is nothing else to look for."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Resources:
     """What a run has open."""
@@ -50,6 +58,9 @@ class _Resources:
 class Relay:
     """Publishes due events, highest priority first, keeping `window` messages in each queue.
 
+    Of a queue that is paused it publishes nothing, from its start on, and within a second of the
+    act. It learns that in the sweeps that find queues.
+
     A job that no worker has claimed `patience` after its publication, and whose message the broker
     no longer holds, is published again: at most a window's worth, however long the backlog. A queue
     that the broker refuses, or that takes no messages, backs off; no other waits for it.
@@ -63,7 +74,9 @@ class Relay:
         *,
         window: int,
         patience: timedelta,
+        on_sweep: OnSweep = _nothing,
     ) -> None:
+        self._on_sweep = on_sweep
         self._database_url = database_url
         self._amqp_url = amqp_url
         self._window = window
@@ -74,11 +87,17 @@ class Relay:
         )
         self._interrupted = asyncio.Event()
         self._stopping = False
+        self._paused: set[str] = set()
         self.queues = set(queues)
 
     def wake_up(self) -> None:
         """Poll soon, and again for what commits shortly after without a wake-up of its own."""
         self._policy.wake_up(time.monotonic())
+        self._interrupted.set()
+
+    def look_at_queues(self) -> None:
+        """Look at once which queues there are, and which are paused."""
+        self._policy.sweep()
         self._interrupted.set()
 
     def stop(self) -> None:
@@ -109,7 +128,9 @@ class Relay:
             connect(self._amqp_url) as broker,
         ):
             capacity = Capacity(self._window)
-            pipeline = Pipeline([one, other], Publisher(broker), self._queue_backoff, capacity)
+            pipeline = Pipeline(
+                [one, other], Publisher(broker, messages.frames), self._queue_backoff, capacity
+            )
             queues = Queues(broker, self._queue_backoff)
             yield _Resources(database, broker, queues, capacity, pipeline)
 
@@ -146,15 +167,21 @@ class Relay:
         """Measure each queue's capacity; until the next time, what is published is deducted."""
         if poll.sweeps:
             await self._discover(opened.database)
-        depths = await opened.queues.depths(filter(topology.is_name, self.queues))
+        served = self.queues - self._paused
+        depths = await opened.queues.depths(filter(topology.is_name, served))
         if poll.searches:
             await self._redispatch_lost(opened.database, depths)
-        impossible = (queue for queue in self.queues if not topology.is_name(queue))
+        impossible = (queue for queue in served if not topology.is_name(queue))
         opened.capacity.measure(depths, impossible)
 
     async def _discover(self, database: AsyncConnection[Any]) -> None:
-        found = await database.execute(transitions.QUEUES_IN_USE)
-        self.queues.update([queue async for (queue,) in found])
+        found = await (await database.execute(transitions.QUEUES_IN_USE)).fetchall()
+        self.queues.update(queue for queue, _ in found)
+        paused = {queue for queue, is_paused in found if is_paused}
+        if paused != self._paused:
+            self._paused = paused
+            log.info("queues are paused" if paused else "no queue is paused", queues=sorted(paused))
+        await self._on_sweep(database)
 
     async def _redispatch_lost(
         self, database: AsyncConnection[Any], depths: dict[str, int]

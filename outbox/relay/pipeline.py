@@ -47,7 +47,7 @@ class _Batch:
 
     database: AsyncConnection[Any]
     flawed: Sequence[Dispatch]
-    sending: Sending
+    sending: Sending[Dispatch]
 
 
 class Pipeline:
@@ -61,7 +61,7 @@ class Pipeline:
     def __init__(
         self,
         databases: Sequence[AsyncConnection[Any]],
-        publisher: Publisher,
+        publisher: Publisher[Dispatch],
         queue_backoff: QueueBackoff,
         capacity: Capacity,
     ) -> None:

@@ -24,6 +24,8 @@ MEASURE_SECONDS = 0.02
 """The shortest interval between two measurements while a queue takes no more messages."""
 SWEEP_SECONDS = 0.2
 """The shortest interval between two sweeps."""
+POSTPONED_SECONDS = IDLE_POLL_SECONDS
+"""How long a sweep that is due waits, while wake-ups come, for a poll that none brought about."""
 PAUSE_PER_SWEEP = 9
 """The interval in durations of the last sweep: sweeps take at most a tenth of the time."""
 LONGEST_INTERVAL_SECONDS = 5
@@ -53,6 +55,7 @@ class PollPolicy:
     - While there probably is more, a poll goes on where the last one was; any other begins at the
       oldest event, as one may have been committed late.
     - While no queue takes any messages, it only measures.
+    - Once a queue was paused or resumed it polls and sweeps at once.
     - Two polls that find nothing are LINGER_PER_EVENT_SECONDS apart, however many wake-ups come;
       only the second one after a large batch follows at once.
     """
@@ -66,11 +69,13 @@ class PollPolicy:
         """Let the next poll begin at once, and sweep: what was measured is out of date."""
         self._next_sweep = self._next_measurement = -inf
         self._earliest = self._latest = -inf
-        self._is_woken, self._found = False, 0
+        self._is_woken, self._must_sweep, self._found = False, False, 0
 
     @property
     def next_poll(self) -> float:
         """When the next poll begins. A wake-up may bring it forward."""
+        if self._must_sweep:
+            return -inf
         return self._earliest if self._is_woken else self._latest
 
     def wake_up(self, now: float) -> None:
@@ -78,10 +83,15 @@ class PollPolicy:
         self._woken_until = now + WAKE_UP_LASTS_SECONDS
         self._is_woken = True
 
+    def sweep(self) -> None:
+        """A queue was paused or resumed: a poll begins at once, and sweeps."""
+        self._must_sweep = True
+
     def begin(self, now: float, room: Room) -> Poll:
         """A poll begins; returns what it does."""
-        self._began, self._is_woken = now, False
-        sweeps = now >= self._next_sweep
+        postponed = POSTPONED_SECONDS if now < self._woken_until else 0
+        sweeps = self._must_sweep or now >= self._next_sweep + postponed
+        self._began, self._is_woken, self._must_sweep = now, False, False
         measures = sweeps or (room is not Room.ENOUGH and now >= self._next_measurement)
         searches = measures and now >= self._next_search
         return Poll(sweeps, measures, searches, restarts=sweeps or not self._expects_more(now))
@@ -107,7 +117,8 @@ class PollPolicy:
             self._linger(now, taken, room)
 
     def blocked(self, now: float) -> None:
-        """The broker takes no messages from anyone for now."""
+        """The broker takes no messages from anyone for now. The next poll sweeps first."""
+        self._must_sweep, self._next_sweep = False, -inf
         self._wait(now + IDLE_POLL_SECONDS)
 
     def _expects_more(self, now: float) -> bool:

@@ -1,4 +1,6 @@
-"""The relay process: publishes, collects dead letters, makes ticks, settles batches, rescues,
+"""The relay process: all of a relay's duties, side by side.
+
+It admits jobs with keys, publishes, collects dead letters, makes ticks, settles batches, rescues,
 expires and prunes.
 
 Each duty has its own connections, so that none waits for another. One that fails is restarted after
@@ -8,36 +10,29 @@ a growing backoff, whether it lost Postgres or RabbitMQ or has a bug; the others
 import asyncio
 import faulthandler
 import signal
-import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 
-import psycopg
 import structlog
 
 from outbox import event_log
-from outbox.backoff import Backoff
-from outbox.maintenance import upkeep
+from outbox.kinds import Kinds
+from outbox.maintenance import message_pruner, upkeep
 from outbox.maintenance.batch_folder import BatchFolder
 from outbox.maintenance.dead_letter_collector import DeadLetterCollector
 from outbox.maintenance.expirer import Expirer
-from outbox.maintenance.outages import is_outage
 from outbox.maintenance.pruner import Pruner
 from outbox.maintenance.rescuer import Rescuer
 from outbox.maintenance.scheduler import Scheduler
-from outbox.postgres.refused_records import first_line
+from outbox.maintenance.supervision import Duty, supervise
+from outbox.relay.admission.admitter import Admitter
 from outbox.relay.loop import Relay
+from outbox.relay.outgoing.loop import OutgoingMessages
 from outbox.schedules.schedule import Schedule
-from outbox.submission.wake_up import listen
+from outbox.submission.wake_up import KEYS, MEMBERS, QUEUES, listen
 
 log = structlog.get_logger(__name__)
 
-Duty = Callable[[], Awaitable[None]]
-
-FIRST_BACKOFF_SECONDS = 0.2
-LONGEST_BACKOFF_SECONDS = 2.0
-BACKOFF_RESETS_AFTER_SECONDS = 30.0
-"""A duty that ran for longer before it failed starts with the first backoff again."""
 DRAIN_SECONDS = 7.0
 """How long after a signal it waits for what is in flight."""
 LONGEST_SECONDS = 9.5
@@ -51,9 +46,12 @@ async def run(
     amqp_url: str,
     queues: Iterable[str],
     window: int,
+    kinds: Kinds | None = None,
     silence: timedelta = timedelta(seconds=10),
     patience: timedelta = timedelta(seconds=30),
     retention: timedelta | None = timedelta(days=30),
+    keep_events: timedelta | None = timedelta(days=3),
+    keep_received: timedelta | None = timedelta(days=7),
     schedules: Sequence[Schedule] = (),
 ) -> None:
     """Run all duties until SIGTERM or SIGINT; what is in flight is settled first.
@@ -62,8 +60,10 @@ async def run(
     only polls. `queues` are served from the start, others as soon as they have events or workers.
     A worker's jobs are rescued once it has sent no heartbeat for `silence`. A job that is published
     but unclaimed for `patience` is published again if the broker has lost its message. Jobs that
-    succeeded or were cancelled are deleted after `retention`, or never if it is None. `schedules`
-    are those that the app's code declares.
+    succeeded or were cancelled are deleted after `retention`, or never if it is None. So are
+    messages to other services after `keep_events`, and what is known of received ones after
+    `keep_received`. `schedules` are those that the app's code declares, as are `kinds`: of jobs of
+    other kinds, one runs at a time for each of their keys.
 
     A batch that Postgres or RabbitMQ does not answer for is given up DRAIN_SECONDS after the
     signal, or at a second signal, and another relay publishes it again. This then returns and
@@ -71,23 +71,45 @@ async def run(
     process ends itself LONGEST_SECONDS after the signal at the latest.
     """
     event_log.subscribe()
-    relay = Relay(database_url, amqp_url, queues, window=window, patience=patience)
+    outgoing = OutgoingMessages(database_url, amqp_url)
+    relay = Relay(
+        database_url, amqp_url, queues, window=window, patience=patience, on_sweep=outgoing.look
+    )
+    admitter = Admitter(database_url, kinds or Kinds(), window, on_admission=relay.wake_up)
+
+    def wake_up() -> None:
+        relay.wake_up()
+        admitter.wake_up()
+        outgoing.wake_up()
+
+    def look_at_queues() -> None:
+        relay.look_at_queues()
+        admitter.wake_up()
+
+    def stop() -> None:
+        relay.stop()
+        outgoing.stop()
+
     collector = DeadLetterCollector(database_url, amqp_url, relay.queues)
-    rescuer = Rescuer(database_url, silence, on_rescue=relay.wake_up)
-    folder = BatchFolder(database_url, on_callbacks=relay.wake_up)
+    rescuer = Rescuer(database_url, silence, on_rescue=wake_up)
+    folder = BatchFolder(database_url, on_callbacks=wake_up)
+    others = {MEMBERS: folder.wake_up, KEYS: admitter.wake_up, QUEUES: look_at_queues}
+    settling = {"relay": relay.run, "messages": outgoing.run}
     duties = {
         "collector": collector.run,
         "rescuer": rescuer.run,
         "expirer": Expirer(database_url).run,
+        "message pruner": lambda: message_pruner.run(database_url, keep_events, keep_received),
         "upkeep": lambda: upkeep.run(database_url),
-        "scheduler": Scheduler(database_url, schedules, on_tick=relay.wake_up).run,
+        "scheduler": Scheduler(database_url, schedules, on_tick=wake_up).run,
         "batches": folder.run,
-        "listener": lambda: listen(listen_url or database_url, relay.wake_up, folder.wake_up),
+        "admitter": admitter.run,
+        "listener": lambda: listen(listen_url or database_url, wake_up, others),
     }
     if retention is not None:
         duties["pruner"] = Pruner(database_url, retention).run
-    work = asyncio.create_task(_run_duties(relay, duties))
-    given_up = await _ended(work, relay.stop)
+    work = asyncio.create_task(_run_duties(settling, duties))
+    given_up = await _ended(work, stop)
     if given_up:
         log.warning("relay stopped without an answer", why=given_up)
     else:
@@ -96,11 +118,11 @@ async def run(
         log.info("relay stopped")
 
 
-async def _run_duties(relay: Relay, duties: Mapping[str, Duty]) -> None:
-    """Run until the relay was stopped, then cancel the other duties."""
+async def _run_duties(settling: Mapping[str, Duty], duties: Mapping[str, Duty]) -> None:
+    """Run until those that settle what is in flight were stopped, then cancel the others."""
     async with asyncio.TaskGroup() as group:
-        others = [group.create_task(_supervise(duty, run)) for duty, run in duties.items()]
-        await _supervise("relay", relay.run)
+        others = [group.create_task(supervise(duty, run)) for duty, run in duties.items()]
+        await asyncio.gather(*(supervise(duty, run) for duty, run in settling.items()))
         for other in others:
             other.cancel()
 
@@ -135,31 +157,3 @@ async def _first(
     waiting = asyncio.create_task(event.wait())
     await asyncio.wait({work, waiting}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
     waiting.cancel()
-
-
-async def _supervise(duty: str, run: Duty) -> None:
-    """Run the duty until it returns, restarting it after each error."""
-    backoff = Backoff(FIRST_BACKOFF_SECONDS, LONGEST_BACKOFF_SECONDS)
-    reported = ""
-    while True:
-        began = time.monotonic()
-        try:
-            return await run()
-        except Exception as error:  # noqa: BLE001 - a bug in one duty must not end the others
-            if time.monotonic() - began > BACKOFF_RESETS_AFTER_SECONDS:
-                backoff.reset()
-            pause = backoff.pause()
-            _report(duty, error, pause, is_new=str(error) != reported)
-            reported = str(error)
-        await asyncio.sleep(pause)
-
-
-def _report(duty: str, error: Exception, pause: float, *, is_new: bool) -> None:
-    """Log an outage in one line, and a bug with its traceback unless the last was the same."""
-    if is_outage(error):
-        lost = "Postgres" if isinstance(error, psycopg.Error) else "RabbitMQ"
-        why = f"{lost}: {first_line(error)}"
-        log.warning("waiting", duty=duty, why=why, again_in=round(pause, 1))
-    else:
-        trace = error if is_new else None
-        log.error("a duty failed", duty=duty, error=first_line(error), exc_info=trace)

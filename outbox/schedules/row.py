@@ -25,5 +25,7 @@ def values(schedule: Schedule, source: Literal["code", "runtime"], now: datetime
         "missed": str(schedule.missed),
         "catch_up_seconds": int(schedule.catch_up.total_seconds()),
         "jitter_seconds": int(schedule.jitter.total_seconds()),
+        "keys": schedule.work.keys() or None,
+        "is_ordered": kind.is_ordered or None,
         "next_due_at": next(Cron(schedule.cron, schedule.zone).after(now), None),
     }

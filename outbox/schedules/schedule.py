@@ -51,7 +51,7 @@ class Schedule:
 
     Raises ValueError for a name that is not letters, digits, `.`, `_` and `-`, what `Cron` refuses,
     a catch-up below a minute or over 366 days, a jitter as long as the smallest interval between
-    two ticks, and a payload that cannot be stored.
+    two ticks, a payload that cannot be stored, and keys as `submit` does.
     """
 
     name: str
@@ -74,6 +74,7 @@ class Schedule:
         self._check_jitter(Cron(self.cron, self.zone))
         storable(self.subject)
         self.payload()
+        self.work.keys()
 
     def payload(self) -> str:
         """The work's payload as JSON. Raises ValueError if it cannot be stored."""

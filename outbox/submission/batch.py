@@ -12,7 +12,9 @@ from sqlalchemy.orm import Session
 from uuid_utils.compat import uuid7
 
 from outbox.kinds import Work, is_declared
-from outbox.submission.pending import Row, add
+from outbox.postgres.round_trip import array
+from outbox.submission.pending import add
+from outbox.submission.rows import Row
 from outbox.submission.submit import BATCH, PARENT
 from outbox.values.storable import storable, storable_json
 
@@ -123,6 +125,9 @@ def _callback(work: Work[Any] | None) -> str | None:
     kind = work.kind
     if not is_declared(kind):
         raise ValueError(f"{kind.name} is no kind of this app: no worker would know what follows")
-    job = {"kind": kind.name, "queue": kind.queue, "priority": int(kind.priority)}
-    rest = to_json(job | {"budget": kind.retry.attempts}, ensure_ascii=True).decode()
+    job: dict[str, Any] = {"kind": kind.name, "queue": kind.queue, "priority": int(kind.priority)}
+    job |= {"budget": kind.retry.attempts}
+    if keys := work.keys():
+        job |= {"keys": array(keys), "is_ordered": kind.is_ordered}
+    rest = to_json(job, ensure_ascii=True).decode()
     return f'{rest[:-1]},"payload":{storable_json(work.to_json())}}}'

@@ -1,25 +1,33 @@
 """A psycopg connection that sends the transaction's jobs with its COMMIT, in one round trip."""
 
 import asyncio
-from collections.abc import Mapping, Sequence, Sized
+from collections.abc import Iterable, Sequence, Sized
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
+from uuid import UUID
 
 import psycopg
 from psycopg import AsyncConnection, AsyncCursor, waiting
 from psycopg.abc import PQGen
 from psycopg.pq import TransactionStatus
+from psycopg.rows import namedtuple_row
 
 from outbox.postgres.replication import CommitWatch
-from outbox.postgres.round_trip import Ask, Statement, plain, prepared, round_trip
+from outbox.postgres.round_trip import Ask, Statement, named_rows, plain, prepared, round_trip
 from outbox.store import transitions
+from outbox.submission.rows import Row, UniqueRow, tell
 
 COMMIT = plain("COMMIT")
-_SUBMIT = (transitions.SUBMIT, transitions.SUBMIT_ALL, transitions.SUBMIT_MEMBERS)
+_SUBMIT = (
+    transitions.SUBMIT,
+    transitions.SUBMIT_ALL,
+    transitions.SUBMIT_KEYED,
+    transitions.SUBMIT_MEMBERS,
+    transitions.SUBMIT_UNIQUE,
+    transitions.DEBOUNCE,
+    transitions.PUBLISH,
+)
 _STATEMENTS = {each: Statement(each) for each in _SUBMIT}
-
-Submission = tuple[str, Mapping[str, str | None]]
-"""One of the transitions that submit, and its parameters."""
 
 POLL_SECONDS = 0.1
 """How often psycopg polls for a missed event while it waits for the socket; its own default."""
@@ -30,6 +38,18 @@ REFUSAL = (
 )
 
 T = TypeVar("T")
+
+
+class Submission(NamedTuple):
+    """One of the transitions that submit. It returns rows if there are jobs of unique kinds."""
+
+    transition: str
+    parameters: Row
+    unique: Sequence[UniqueRow] = ()
+
+    def tell(self, answer: Iterable[Any]) -> None:
+        """Tell the jobs of unique kinds which jobs they are, given the transition's rows."""
+        tell(self.unique, {(row.kind, row.key): UUID(row.job_id) for row in answer})
 
 
 class JobConnection(AsyncConnection[Any]):
@@ -49,9 +69,9 @@ class JobConnection(AsyncConnection[Any]):
         self.waiting: tuple[Sized, ...] = ()
         """What waits for a session's commit. While there is any, `commit` is refused."""
 
-    def buffer(self, submission: Submission) -> None:
-        """Have its jobs submitted with the commit."""
-        self._submissions.append(submission)
+    def buffer(self, submissions: Iterable[Submission]) -> None:
+        """Have these jobs submitted with the commit."""
+        self._submissions.extend(submissions)
 
     async def commit(self) -> None:
         """Commit with the buffered jobs: all or nothing.
@@ -105,7 +125,10 @@ async def _submit_and_commit(connection: JobConnection, submissions: Sequence[Su
     try:
         if asks := _prepared(connection, submissions):
             async with connection.lock:
-                await connection.wait(round_trip(connection, *asks, COMMIT))
+                answers = await connection.wait(round_trip(connection, *asks, COMMIT))
+            for each, answer in zip(submissions, answers, strict=False):  # the last is COMMIT's
+                if each.unique:
+                    each.tell(named_rows(connection, answer))
         else:
             await _commit_in_pipeline(connection, submissions)
     except BaseException as error:
@@ -121,12 +144,12 @@ def _prepared(connection: JobConnection, submissions: Sequence[Submission]) -> l
     if connection.pgconn.transaction_status != TransactionStatus.INTRANS:
         return []
     asks: list[Ask] = []
-    for transition, row in submissions:
-        statement = _STATEMENTS[transition]
+    for each in submissions:
+        statement = _STATEMENTS[each.transition]
         name = _prepared_name(connection, statement)
         if name is None:
             return []
-        asks.append(prepared(name, statement.values(row, connection.info.encoding)))
+        asks.append(prepared(name, statement.values(each.parameters, connection.info.encoding)))
     return asks
 
 
@@ -146,8 +169,12 @@ def _prepared_name(connection: JobConnection, statement: Statement) -> bytes | N
 
 
 async def _commit_in_pipeline(connection: JobConnection, submissions: Sequence[Submission]) -> None:
+    # A cursor class of the connection's own might put a payload into the statement's text.
+    cursors = [AsyncCursor(connection, row_factory=namedtuple_row) for _ in submissions]
     async with connection.pipeline():
-        for transition, row in submissions:
-            # A cursor class of the connection's own might put a payload into the statement's text.
-            await AsyncCursor(connection).execute(transition, row, prepare=True)
+        for cursor, each in zip(cursors, submissions, strict=True):
+            await cursor.execute(each.transition, each.parameters, prepare=True)
         await AsyncCursor(connection).execute("COMMIT", prepare=False)
+    for cursor, each in zip(cursors, submissions, strict=True):
+        if each.unique:
+            each.tell(await cursor.fetchall())

@@ -9,7 +9,7 @@ The listeners are those of the class Session, registered at import. Listeners of
 would change SQLAlchemy's registry while other threads use it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from pydantic_core import to_json
@@ -20,8 +20,9 @@ from outbox.postgres.any_driver import execute
 from outbox.postgres.session_connections import connections, left_open
 from outbox.postgres.transaction_items import TransactionItems
 from outbox.store import transitions
-from outbox.submission.job_connection import JobConnection
+from outbox.submission.job_connection import JobConnection, Submission
 from outbox.submission.own_commits import LeftJobs, refuse_own_commits
+from outbox.submission.rows import Row, UniqueRow, one_of_each_key
 from outbox.submission.wake_up_sender import wake_up
 
 PENDING = "duly.pending"
@@ -29,13 +30,6 @@ PENDING = "duly.pending"
 
 WAKE_UP = "duly.wake_up"
 """In `Session.info`: a function that wakes the relays up, if the session should not do it."""
-
-Row = dict[str, str | None]
-"""One job as the parameters of SUBMIT, all of them text. Those of `UNSAID` may be left out.
-
-A member of a batch has a `batch_id`, too. A row with `is_new` or `is_sealed` is no job, but a batch
-that is made or sealed.
-"""
 
 UNSAID: Row = dict.fromkeys(("run_at", "expires_at", "subject", "parent_id", "submitted_by"))
 
@@ -59,6 +53,16 @@ class Pending:
         if self.jobs:
             self.connection = _write(session, [*self.jobs])
             self.jobs.clear()
+
+    def flush(self, session: Session) -> None:
+        """Write the jobs that were submitted in the session's savepoint, or outermost transaction.
+
+        The others of a savepoint are not: they would be rolled back with it.
+        """
+        if rows := self.jobs.of(session):
+            self.connection = session.connection()
+            _write_now(self.connection, rows)
+            self.jobs.remove(rows)
 
     def release(self, savepoint: SessionTransaction) -> None:
         """Hand the savepoint's jobs to the transaction around it."""
@@ -92,21 +96,45 @@ def waiting(session: Session) -> list[Row]:
     return [*pending.jobs] if pending else []
 
 
-def submission(rows: Sequence[Row], *, as_json: bool = False) -> tuple[str, Row]:
-    """The transition that writes all rows, and its parameters: only JSON, if that is asked for.
+def flush_jobs(session: Session) -> None:
+    """Write the jobs that wait now, in one round trip, instead of with the commit.
 
-    JSON is written in ASCII, which is valid in any client_encoding.
+    For who has to know at once whether a job of a unique kind is a duplicate. Within a savepoint,
+    it writes those that were submitted in it. An AsyncSession does it by
+    `await session.run_sync(flush_jobs)`. If it raises one of SQLAlchemy's errors, the transaction,
+    or savepoint, has to be rolled back, as after a failed `flush()`.
     """
-    if any("batch_id" in row for row in rows):
-        return transitions.SUBMIT_MEMBERS, _with_batches(rows)
-    if len(rows) == 1 and not as_json:
-        return transitions.SUBMIT, UNSAID | rows[0]
-    return transitions.SUBMIT_ALL, {"jobs": _as_json(rows)}
+    pending: Pending | None = session.info.get(PENDING)
+    if pending:
+        pending.flush(session)
+
+
+def submissions(rows: Sequence[Row], *, as_json: bool = False) -> list[Submission]:
+    """The transitions that write all rows, in order, with JSON alone if that is asked for.
+
+    Those of unique kinds come last: they lock the keys, and others may wait for that. JSON is
+    written in ASCII, which is valid in any client_encoding.
+    """
+    if all(type(row) is dict and "exchange" not in row for row in rows):
+        return [_plain(rows, as_json=as_json)]
+    unique = [row for row in rows if isinstance(row, UniqueRow)]
+    messages = [row for row in rows if is_message(row)]
+    plain = [row for row in rows if not isinstance(row, UniqueRow) and not is_message(row)]
+    return [
+        *([_plain(plain, as_json=as_json)] if plain else []),
+        *([_messages(messages)] if messages else []),
+        *(_unique(unique) if unique else []),
+    ]
 
 
 def is_job(row: Row) -> bool:
-    """Whether the row is a job, and no batch."""
+    """Whether the row is a job, and no batch or message."""
     return "kind" in row
+
+
+def is_message(row: Row) -> bool:
+    """Whether the row is a message to another service."""
+    return "exchange" in row
 
 
 def wake_up_after_commit(session: Session) -> None:
@@ -190,12 +218,18 @@ def _write(session: Session, rows: Sequence[Row]) -> Connection:
     """
     connection = session.connection()
     if job_connection := _job_connection(session, connection):
-        job_connection.buffer(submission(rows))
-    elif connection.dialect.driver.startswith("psycopg"):
-        connection.exec_driver_sql(*submission(rows))
+        job_connection.buffer(submissions(rows))
     else:
-        execute(connection, *submission(rows, as_json=True))
+        _write_now(connection, rows)
     return connection
+
+
+def _write_now(connection: Connection, rows: Sequence[Row]) -> None:
+    is_psycopg = connection.dialect.driver.startswith("psycopg")
+    for each in submissions(rows, as_json=not is_psycopg):
+        answer = execute(connection, each.transition, each.parameters)
+        if each.unique:
+            each.tell(answer)
 
 
 def _job_connection(session: Session, connection: Connection) -> JobConnection | None:
@@ -210,6 +244,28 @@ def _job_connection(session: Session, connection: Connection) -> JobConnection |
         and not isinstance(session.get_bind(), Connection)  # which may be in somebody else's
     )
     return driver if may_buffer else None
+
+
+def _plain(rows: Sequence[Row], *, as_json: bool) -> Submission:
+    if any("batch_id" in row for row in rows):
+        return Submission(transitions.SUBMIT_MEMBERS, _with_batches(rows))
+    if any("keys" in row for row in rows):
+        return Submission(transitions.SUBMIT_KEYED, {"jobs": _as_json(rows)})
+    if len(rows) == 1 and not as_json:
+        return Submission(transitions.SUBMIT, UNSAID | rows[0])
+    return Submission(transitions.SUBMIT_ALL, {"jobs": _as_json(rows)})
+
+
+def _messages(rows: Sequence[Row]) -> Submission:
+    return Submission(transitions.PUBLISH, {"messages": _as_json(rows)})
+
+
+def _unique(rows: Sequence[UniqueRow]) -> Iterator[Submission]:
+    """One job of each key, then what debounces those that there were already."""
+    jobs: Row = {"jobs": _as_json(one_of_each_key(rows))}
+    yield Submission(transitions.SUBMIT_UNIQUE, jobs, rows)
+    if any(row["debounce_seconds"] is not None for row in rows):
+        yield Submission(transitions.DEBOUNCE, jobs)
 
 
 def _with_batches(rows: Sequence[Row]) -> Row:

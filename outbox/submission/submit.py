@@ -3,17 +3,22 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any, TypedDict, Unpack
 from uuid import UUID
 
+from pydantic_core import from_json
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
 from uuid_utils.compat import uuid7
 
 from outbox.events import Submitted, is_wanted
+from outbox.flow.unique import Unique
 from outbox.kinds import Priority, Work
 from outbox.postgres.after_commit import announce
-from outbox.submission.pending import Row, add
+from outbox.postgres.round_trip import array
+from outbox.submission.pending import add
+from outbox.submission.rows import Row, UniqueRow
 from outbox.values.storable import storable, storable_json
 
 PARENT = "duly.parent"
@@ -23,15 +28,21 @@ BATCH = "duly.batch"
 """In `Session.info`: the id of the batch that jobs join which are submitted now."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class SubmittedJob:
-    """A job as submitted; it exists once the caller's transaction has committed."""
+    """A job as submitted; it exists once the caller's transaction has committed.
+
+    Of a unique kind, `id` and `is_duplicate` are final once the job is written: by the commit, or
+    by `flush_jobs`.
+    """
 
     id: UUID
     kind: str
     queue: str
     run_at: datetime | None
     """The job is held back until then; None if it is not held back."""
+    is_duplicate: bool = False
+    """Whether this is a job that there was already, and `id` its id."""
 
 
 class Options(TypedDict, total=False):
@@ -60,13 +71,18 @@ def submit(
     again. `by` says who asked for it. In an actor's transaction the running job becomes the parent,
     and its subject is the default.
 
-    Raises ValueError for a `run_at` or `expires_at` without time zone, an `expires_at` that is not
-    later than `run_at`, an unknown `priority`, a payload nested deeper than `depth.DEEPEST`, with
-    NaN in it, or that its kind cannot read again, and text that Postgres cannot store (a NUL, a
-    lone surrogate), and what a statement would raise if the session can run none. While jobs wait,
-    its connection's own `commit()` raises RuntimeError and rolls back: it would forget them. So it
-    does after the session was closed without a commit or rollback, in a transaction that its
-    connection began.
+    A job of a unique kind whose key another job holds is not written: the result becomes that job,
+    with its id, once it would have been written. Its transaction then locks the key until it ends,
+    and others that submit a job of this key wait for it.
+
+    Raises ValueError for a job of a unique kind in a batch, a `run_at` or `expires_at` without time
+    zone, an `expires_at` that is not later than `run_at`, an unknown `priority`, a payload nested
+    deeper than `depth.DEEPEST`, with NaN in it, or that its kind cannot read again, a key function
+    that raises or makes no key (see `Key`), and text that Postgres cannot store (a NUL, a lone
+    surrogate), and what a statement would raise if the session can run none. While jobs wait, its
+    connection's own `commit()` raises RuntimeError and rolls back: it would forget them. So it does
+    after the session was closed without a commit or rollback, in a transaction that its connection
+    began.
     """
     return submit_all(session, [work], **options)[0]
 
@@ -89,7 +105,8 @@ def _announce(session: Session, jobs: Iterable[SubmittedJob]) -> None:
     parent_id = parent.id if parent else None
     for job in jobs:
         fields: Any = {"queue": job.queue, "run_at": job.run_at, "parent_id": parent_id}
-        announce(session, Submitted(job_id=job.id, kind=job.kind, **fields))
+        event = Submitted(job_id=job.id, kind=job.kind, **fields)
+        announce(session, event, unless=partial(getattr, job, "is_duplicate"))
 
 
 def _jobs(
@@ -121,12 +138,28 @@ def _jobs(
             raise TypeError(f"a kind makes what is submitted, KIND(...): not {type(work).__name__}")
         job = SubmittedJob(uuid7(), work.kind.name, work.kind.queue, run_at)
         jobs.append(job)
-        rows.append(_row(job, work, priority) | common)
+        row = _row(job, work, priority) | common
+        rows.append(_unique(work.kind.unique, row, job) if work.kind.unique else row)
     return jobs, rows
 
 
+def _unique(unique: Unique, row: Row, job: SubmittedJob) -> Row:
+    if "batch_id" in row:
+        raise ValueError(f"{job.kind}: jobs of a unique kind are no members of batches")
+    try:
+        return UniqueRow(row, unique, from_json(row["payload"] or ""), partial(_become, job))
+    except ValueError as error:
+        raise ValueError(f"{job.kind}: {error}") from None
+
+
+def _become(job: SubmittedJob, holder: UUID) -> None:
+    """Make it the job that holds its key, which may be itself."""
+    object.__setattr__(job, "is_duplicate", holder != job.id)
+    object.__setattr__(job, "id", holder)
+
+
 def _row(job: SubmittedJob, work: Work[Any], priority: Priority | None) -> Row:
-    return {
+    row: Row = {
         "id": job.id.hex,
         "kind": job.kind,
         "queue": job.queue,
@@ -134,6 +167,9 @@ def _row(job: SubmittedJob, work: Work[Any], priority: Priority | None) -> Row:
         "payload": storable_json(work.to_json()),
         "budget": str(work.kind.retry.attempts),
     }
+    if keys := work.keys():
+        row |= {"keys": array(keys), "is_ordered": str(work.kind.is_ordered)}
+    return row
 
 
 def _check_times(run_at: datetime | None, expires_at: datetime | None) -> None:

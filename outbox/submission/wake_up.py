@@ -6,7 +6,8 @@ that miss a wake-up find the work at their next poll.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 import psycopg
 import structlog
@@ -18,23 +19,23 @@ log = structlog.get_logger(__name__)
 
 CHANNEL = "duly_relay"
 NOTIFY = f"NOTIFY {CHANNEL}"
-MEMBERS = b"members"
+MEMBERS, KEYS, QUEUES = b"members", b"keys", b"queues"
+"""Say that members of batches have ended, that jobs with keys have, and that a queue was paused or
+resumed. A relay of an earlier release takes them for wake-ups."""
 NOTIFY_MEMBERS = f"NOTIFY {CHANNEL}, '{MEMBERS.decode()}'"
-"""Says that members of batches have ended. A relay of an earlier release takes it for a wake-up."""
+NOTIFY_KEYS = f"NOTIFY {CHANNEL}, '{KEYS.decode()}'"
 
-
-def _ignore() -> None:
-    """Nobody waits for members of batches."""
+Callback = Callable[[], None]
 
 
 async def listen(
     database_url: str,
-    on_wake_up: Callable[[], None],
-    on_members: Callable[[], None] = _ignore,
+    on_wake_up: Callback,
+    others: Mapping[bytes, Callback] = MappingProxyType({}),
 ) -> None:
     """Call `on_wake_up` once it listens, and at each wake-up, forever.
 
-    `on_members` is called instead when members of batches have ended.
+    `others` are called instead at notifications that say MEMBERS, KEYS or QUEUES.
 
     Raises psycopg's errors; call it again then. Its first call makes up for what was missed.
     A pooler passes no notifications on: behind one it only waits, and relays poll.
@@ -46,13 +47,13 @@ async def listen(
             await asyncio.Future()
         await connection.execute(f"LISTEN {CHANNEL}")
         on_wake_up()
-        await _receive(connection.pgconn, on_wake_up, on_members)
+        await _receive(connection.pgconn, on_wake_up, others)
 
 
 async def _receive(
-    connection: PGconn, on_wake_up: Callable[[], None], on_members: Callable[[], None]
+    connection: PGconn, on_wake_up: Callback, others: Mapping[bytes, Callback]
 ) -> None:
-    """Call one of the two at each notification, until the connection is lost.
+    """Call one of them at each notification, until the connection is lost.
 
     `AsyncConnection.notifies` costs twice as much for each, and wakes up even without one.
     """
@@ -66,7 +67,7 @@ async def _receive(
             loop.remove_reader(socket)
             lost.set_exception(error)
         while notification := connection.notifies():
-            (on_members if notification.extra == MEMBERS else on_wake_up)()
+            others.get(notification.extra, on_wake_up)()
 
     socket = connection.socket
     loop.add_reader(socket, read)

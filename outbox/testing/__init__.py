@@ -6,6 +6,6 @@ due).
 
 from outbox.testing.inline import run
 from outbox.testing.queued import drain
-from outbox.testing.waiting import WaitingJob, submitted
+from outbox.testing.waiting import WaitingJob, WaitingMessage, published, submitted
 
-__all__ = ["WaitingJob", "drain", "run", "submitted"]
+__all__ = ["WaitingJob", "WaitingMessage", "drain", "published", "run", "submitted"]

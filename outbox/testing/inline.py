@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar, overload
 from uuid import UUID
@@ -19,12 +20,14 @@ from outbox.kinds import Work
 from outbox.postgres.any_driver import execute
 from outbox.store import transitions
 from outbox.submission.submit import submit
+from outbox.testing.admission import ADMIT_ALONE
 from outbox.testing.late_result import refuse_late_result
 
 M = TypeVar("M", bound=BaseModel)
 
 WORKER = "outbox.testing"
 _NOT_FOR_RELAYS = text("DELETE FROM duly.outbox_events WHERE job_id = :id")
+_ADMIT = text(ADMIT_ALONE.replace("%(id)s", ":id"))
 _FORGET = text("DELETE FROM duly.jobs WHERE id = :id AND state = 'running'")
 _SAVEPOINTS: Any = {"expire_on_commit": False, "join_transaction_mode": "create_savepoint"}
 """For sessions in a transaction of the test: their commit releases a savepoint."""
@@ -43,7 +46,8 @@ def run(
 
     In a session everything happens in the session's transaction, each commit of the actor's as a
     savepoint, and the session's objects are expired afterwards. In an engine it is committed.
-    Either way the completion and the jobs that the actor submits are in the tables.
+    Either way the completion and the jobs that the actor submits are in the tables. The job holds
+    no key, even if its kind is unique.
 
     Raises what the actor raises, as it is: it is not retried, has no time limit, and the job is
     removed again. Raises RuntimeError for a result that the actor returns after its transaction
@@ -122,11 +126,13 @@ async def _run_async(actor: Actor[M, Any], payload: M, where: AsyncEngine | Asyn
 
 
 def _submit(session: Session, actor: Actor[M, Any], payload: M) -> UUID:
-    return submit(session, Work(actor.kind, payload)).id
+    kind = replace(actor.kind, unique=None)  # the job is run, whoever holds its key
+    return submit(session, Work(kind, payload)).id
 
 
 def _claim(session: Session, actor: Actor[Any, Any], id_: UUID) -> Job:
     """Claim the job as a worker does, and keep it from relays."""
+    session.execute(_ADMIT, {"id": id_})
     row = {"id": [id_], "dispatch": [1], "kind": [actor.kind.name], "worker": WORKER}
     claim = execute(session.connection(), transitions.CLAIM, row).one()
     session.execute(_NOT_FOR_RELAYS, {"id": id_})

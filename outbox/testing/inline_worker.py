@@ -22,6 +22,7 @@ from outbox.testing.late_result import refuse_late_result
 from outbox.values.result import UnstorableResult
 from outbox.worker.attempt import Attempt, Pause, Row, Write, take
 from outbox.worker.job_watch import JobWatch
+from outbox.worker.records.claims import claim_of
 from outbox.worker.records.group_commit import GroupCommit
 from outbox.worker.runners.engines import engine_for_tasks, engine_for_threads
 from outbox.worker.runners.tasks import Outcome, TaskRun, outcome_of
@@ -71,9 +72,10 @@ class InlineWorker:
         """Claim the job, run its actor and record the outcome. Does nothing if it is not queued."""
         id_, number, kind, _ = dispatch
         row = {"id": id_, "dispatch": number, "kind": kind}
-        claim = self._group_commit.write(transitions.CLAIM, row)
+        actor = self.actors[kind]
+        claim = self._group_commit.write(claim_of(actor.kind), row)
         if claim is not None:
-            self._run(self._attempt(dispatch, self.actors[kind], claim))
+            self._run(self._attempt(dispatch, actor, claim))
 
     def _run(self, attempt: Attempt) -> None:
         attempt.events.claimed()

@@ -22,13 +22,18 @@ from outbox.operations.jobs import JobRecord
 from outbox.postgres.address import sqlalchemy_url
 from outbox.postgres.session_settings import connect
 from outbox.store import transitions
+from outbox.testing.admission import ADMIT_ALONE
 from outbox.testing.inline_worker import InlineWorker
 
 NEXT = """
 SELECT job_id::text AS id, dispatch, kind, queue,
        greatest(available_at - now(), interval '0') AS ahead
-FROM duly.outbox_events
+FROM duly.outbox_events AS event
 WHERE kind = ANY (%(kinds)s) AND available_at <= coalesce(%(until)s::timestamptz, now())
+  AND (position IS NULL OR NOT EXISTS (
+      SELECT FROM duly.outbox_events AS earlier
+      WHERE earlier.position < event.position AND earlier.keys[1] = event.keys[1]
+  ))
 ORDER BY greatest(available_at, now()), priority, available_at
 LIMIT 1
 """
@@ -104,6 +109,7 @@ def _run_all(
         if event["ahead"]:
             rows.execute(MAKE_DUE, event)
         rows.execute(TAKE_EVENT, event)
+        rows.execute(ADMIT_ALONE, event)
         worker.run(Dispatch(event["id"], event["dispatch"], event["kind"], event["queue"]))
         if event["ahead"]:
             rows.execute(PUT_OFF_AHEAD, event)

@@ -19,10 +19,10 @@ import structlog
 from outbox.actors import Actor
 from outbox.amqp.messages import Dispatch
 from outbox.job import Claim, Job
-from outbox.store import transitions
 from outbox.worker.attempt import Attempt
 from outbox.worker.broker import Delivery
 from outbox.worker.in_flight import InFlight, JobInFlight, State
+from outbox.worker.records.claims import claim_of
 from outbox.worker.records.group_commit import GroupCommit
 
 log = structlog.get_logger(__name__)
@@ -126,13 +126,16 @@ class Claimer:
         self._patience = patience
         self._actors: dict[str, Actor[Any, Any]] = {}
         self._runners: dict[str, Runner] = {}
+        self._claims: dict[str, str] = {}
         self._stopped = False
         self._lock = threading.Lock()
 
     def serve(self, actor: Actor[Any, Any], runner: Runner) -> None:
         """Claim the jobs of this actor's kind, for that runner."""
-        self._actors[actor.kind.name] = actor
-        self._runners[actor.kind.name] = runner
+        kind = actor.kind
+        self._actors[kind.name] = actor
+        self._runners[kind.name] = runner
+        self._claims[kind.name] = claim_of(kind)
 
     def receive(self, delivery: Delivery) -> None:
         """Take a message from a consumer."""
@@ -189,7 +192,7 @@ class Claimer:
             return
         id_, number, kind, _ = delivery.dispatch
         row = {"id": id_, "dispatch": number, "kind": kind}
-        self._group_commit.post(transitions.CLAIM, row, partial(self._on_claim, job))
+        self._group_commit.post(self._claims[kind], row, partial(self._on_claim, job))
 
     def _on_claim(self, job: JobInFlight, answer: Any) -> None:
         """Take the claim's row, None if the message is stale, or an error.

@@ -5,6 +5,7 @@ import os
 import secrets
 import socket
 import threading
+import time
 from collections.abc import Iterable
 from typing import Any
 
@@ -40,6 +41,8 @@ class Heartbeat:
         self._closing = threading.Event()
         self.registered = threading.Event()
         """Set once Postgres knows this worker. Nothing may be claimed before."""
+        self.sent_at = time.monotonic()
+        """When it last sent a heartbeat that Postgres has answered, on the monotonic clock."""
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
 
     def start(self) -> None:
@@ -72,7 +75,9 @@ class Heartbeat:
             self._leave(connection)
 
     def _beat(self, connection: "psycopg.Connection[Any]") -> None:
+        sending_at = time.monotonic()
         connection.execute(transitions.RECORD_HEARTBEAT, self._row)
+        self.sent_at = sending_at
         self.registered.set()
 
     def _leave(self, connection: "psycopg.Connection[Any]") -> None:

@@ -11,6 +11,7 @@ import psycopg
 
 from outbox.amqp.messages import Dispatch
 from outbox.store import transitions
+from outbox.submission.wake_up import NOTIFY_KEYS, NOTIFY_MEMBERS
 from outbox.worker.attempt import Attempt, Row
 from outbox.worker.broker import Delivery
 from outbox.worker.records.group_commit import GroupCommit
@@ -160,7 +161,9 @@ class Outcomes:
         """Answer for a job whose outcome is on record: the message of a dead one goes to the XQ."""
         self._in_flight.remove(job)
         if job.attempt.job.batch_id:
-            self._group_commit.members_ended()
+            self._group_commit.notify(NOTIFY_MEMBERS)
+        if job.attempt.kind.keys:
+            self._group_commit.notify(NOTIFY_KEYS)
         if is_dead:
             job.delivery.reject()
         else:

@@ -11,8 +11,10 @@ import structlog
 
 from outbox import event_log
 from outbox.actors import Actors
+from outbox.consumers import Consumers
+from outbox.worker.lease import SILENCE
 from outbox.worker.records.unusable_messages import PATIENCE
-from outbox.worker.worker import TASKS, Worker
+from outbox.worker.worker import NO_CONSUMERS, TASKS, Worker
 
 log = structlog.get_logger(__name__)
 
@@ -35,14 +37,17 @@ def run(
     grace: timedelta = timedelta(seconds=25),
     margin: timedelta = timedelta(seconds=30),
     patience: timedelta = PATIENCE,
+    silence: timedelta = SILENCE,
+    consumers: Consumers = NO_CONSUMERS,
 ) -> int:
     """Work until SIGTERM or SIGINT; return the exit code for the process.
 
-    Serves only `queues`, by default all that the actors have. After the signal, running jobs may
-    finish within `grace`; the rest are handed back without spending an attempt. After a second
-    signal all are handed back at once. The process ends at most 5 seconds later, whatever it waits
-    for. What Postgres has not recorded by then is rescued. A job whose kind or payload no worker
-    has understood for `patience` dies.
+    Serves only `queues`, by default all that the actors and consumers have. After the signal,
+    running jobs may finish within `grace`; the rest are handed back without spending an attempt.
+    After a second signal all are handed back at once. The process ends at most 5 seconds later,
+    whatever it waits for. What Postgres has not recorded by then is rescued. A job whose kind or
+    payload no worker has understood for `patience` dies. Relays take this worker for dead after
+    `silence`: if Postgres is away, jobs with limits are interrupted before.
 
     Returns 1, as soon as after SIGTERM, if a thread has died or an actor is stuck `margin` past its
     time limit. A supervisor then restarts the process: a worker short of threads would look alive
@@ -50,7 +55,9 @@ def run(
     stacks and ends itself.
     """
     event_log.subscribe()
-    worker = Worker(actors, database_url, amqp_url, queues, threads, patience, tasks)
+    worker = Worker(
+        *(actors, database_url, amqp_url, queues, threads, patience, tasks, silence, consumers)
+    )
     stop = threading.Event()
 
     def end(*_: object) -> None:

@@ -13,6 +13,7 @@ import structlog
 from sqlalchemy.orm import sessionmaker
 
 from outbox.actors import Actor, Actors
+from outbox.consumers import Consumers
 from outbox.submission.pending import WAKE_UP
 from outbox.submission.sessions import job_sessions
 from outbox.worker.attempt import Attempt
@@ -21,7 +22,9 @@ from outbox.worker.claimer import Claimer
 from outbox.worker.heartbeat import Heartbeat, worker_name
 from outbox.worker.in_flight import InFlight, JobInFlight, Outcomes
 from outbox.worker.job_watch import JobWatch
+from outbox.worker.lease import SILENCE, Lease
 from outbox.worker.ownership import Ownership
+from outbox.worker.receiving.thread import ReceivingThread
 from outbox.worker.records.group_commit import PROBE, GroupCommit, GroupCommitClosed
 from outbox.worker.records.unusable_messages import PATIENCE, UnusableMessages
 from outbox.worker.runners.engines import TaskSessions, engine_for_tasks, engine_for_threads
@@ -33,6 +36,8 @@ log = structlog.get_logger(__name__)
 
 TASKS = 100
 """How many `async def` actors run at once, unless told otherwise."""
+
+NO_CONSUMERS = Consumers()
 
 CLOSE_TIMEOUT_SECONDS = 2.0
 """How long to wait for RabbitMQ to close consumers. The process's end requeues their messages."""
@@ -56,6 +61,8 @@ class Worker:
         threads: int,
         patience: timedelta = PATIENCE,
         tasks: int = TASKS,
+        silence: timedelta = SILENCE,
+        consumers: Consumers = NO_CONSUMERS,
     ) -> None:
         """Raises TooFewSlots if there are fewer threads or tasks than queues that need them."""
         self.name = worker_name()
@@ -73,6 +80,8 @@ class Worker:
         info = {WAKE_UP: self._group_commit.wake_up}
         sessions = sessionmaker(self._engine, expire_on_commit=False, info=info)
         async_sessions = job_sessions(self._async_engine, expire_on_commit=False, info=info)
+        wanted = [each for each in consumers.values() if not queues or each.queue in queues]
+        self._receiving = ReceivingThread(database_url, amqp_url, Consumers(wanted))
         self._is_hurried = False
         self._limits = TimeLimits()
         self._in_flight = InFlight()
@@ -105,6 +114,7 @@ class Worker:
         for actor in served_actors.values():
             self._register(actor)
         self._heartbeat = Heartbeat(database_url, self.name, served, threads=threads, tasks=tasks)
+        self._lease = Lease(silence, self._heartbeat, self._in_flight)
         self._worker = dramatiq.Worker(self._broker, worker_threads=threads)
         self._worker.work_queue = self._threads.queue  # type: ignore[assignment]
 
@@ -122,8 +132,10 @@ class Worker:
         self._limits.start()
         self._ownership.start()
         self._job_watch.start()
+        self._lease.start()
         self._tasks.start_loop()
         self._worker.start()
+        self._receiving.start()
         log.info("worker ready", worker=self.name, queues=sorted(self._broker.queues))
 
     @property
@@ -142,7 +154,9 @@ class Worker:
             and self._limits.is_alive
             and self._ownership.is_alive
             and self._job_watch.is_alive
+            and self._lease.is_alive
             and self._tasks.is_alive
+            and self._receiving.is_alive
         )
 
     def stuck(self, margin: timedelta) -> list[JobInFlight]:
@@ -229,7 +243,11 @@ class Worker:
         self._tasks.stop_starting()
         for consumer in consumers:
             consumer.stop()
-        _all_within(CLOSE_TIMEOUT_SECONDS, *(partial(_close, consumer) for consumer in consumers))
+        _all_within(
+            CLOSE_TIMEOUT_SECONDS,
+            partial(self._receiving.close, CLOSE_TIMEOUT_SECONDS),
+            *(partial(_close, consumer) for consumer in consumers),
+        )
         self._await_group_commit()
 
     def _await_group_commit(self) -> None:
@@ -256,6 +274,7 @@ class Worker:
 
     def _leave(self) -> None:
         self._job_watch.close()
+        self._lease.close()
         self._group_commit.wake_up()
         self._group_commit.close()
         close_tasks = partial(self._tasks.close, self._async_engine.dispose)

@@ -1,6 +1,6 @@
 """Example responses for the API's documentation."""
 
-from outbox.http.openapi.answer_examples import Answer, page
+from outbox.http.openapi.job_examples import Answer, page
 
 _ENDPOINT_ID = "01920000-0000-7000-8000-000000000003"
 

@@ -63,6 +63,23 @@ RELAY = [
     Moment("batch committed", "after", "outbox.relay.pipeline:settle"),
 ]
 
+SENDING = [
+    Moment(
+        "messages locked but not sent", "before", "outbox.relay.outgoing.exchanges:Exchanges.send"
+    ),
+    Moment("messages confirmed but not on record", "before", "outbox.relay.outgoing.store:settle"),
+    Moment("sent messages on record", "after", "outbox.relay.outgoing.store:settle"),
+]
+
+RECEIVING = [
+    Moment("foreign messages read but no job", "before", "outbox.worker.receiving.jobs:do"),
+    Moment(
+        "jobs of messages committed but not acknowledged",
+        "after",
+        "outbox.worker.receiving.jobs:do",
+    ),
+]
+
 FOLDING = [
     Moment("members ended but not counted", "before", "outbox.maintenance.batch_folder:fold"),
     Moment("batch locked but not counted", "after", "outbox.maintenance.batch_folder:_lock"),
@@ -81,6 +98,14 @@ MEMBERS = [
         "after",
         "outbox.maintenance.batch_folder:BatchFolder._cancel",
     ),
+]
+
+ADMITTING = [
+    Moment("keys not looked at", "before", "outbox.relay.admission.round:look"),
+    Moment(
+        "keys locked but nothing admitted", "after", "outbox.relay.admission.round:_lock_and_count"
+    ),
+    Moment("admitted but nobody told", "after", "outbox.relay.admission.round:_write"),
 ]
 
 REFUSED = [
@@ -257,7 +282,7 @@ ALL = [
     *(*API, *PEOPLE, *COMMAND, *CANCELLING, *BATCH_COMMAND, *RELAY, *REFUSED, *UNPUBLISHABLE),
     *(*LOST, *WORKER),
     *(*STEPPING, *CANCELLED, *STOPPING, *COLLECTOR, *DROPPED, *RESCUER, *EXPIRER, *SCHEDULER),
-    *(*FOLDING, *MEMBERS, *THREADS, *DUTIES),
+    *(*FOLDING, *MEMBERS, *ADMITTING, *SENDING, *RECEIVING, *THREADS, *DUTIES),
 ]
 
 

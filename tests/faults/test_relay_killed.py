@@ -31,6 +31,9 @@ WHERE datname = current_database() AND query LIKE '%outbox_events%' AND xact_sta
 """
 """Who holds a batch: one is being settled, the other was sent."""
 FIVE_MINUTES_PASS = "UPDATE duly.outbox_events SET available_at = now()"
+OTHERS_LEFT = f"SELECT count(*) FROM duly.outbox_events WHERE queue <> '{QUEUE}'"
+PAUSE = "INSERT INTO duly.paused_queues (queue, who) VALUES (%s, 'ann')"
+PAUSED_LEFT = f"SELECT count(*) FROM duly.outbox_events WHERE queue = '{QUEUE}'"
 SPENT = "SELECT DISTINCT attempt FROM duly.jobs"
 WAITING = "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%orphan%'"
 
@@ -166,6 +169,28 @@ def test_as_it_cancels_what_has_expired(
     assert has_crashed(line.start_doomed(moment, "relay"))
     line.start("relay", "worker")
     promises.assert_kept()
+
+
+@pytest.mark.slow
+def test_while_a_queue_is_paused(
+    line: Line, clients: Clients, promises: Promises, rabbit: Rabbit, sql_now: psycopg.Connection
+) -> None:
+    (relay,) = line.start("relay")
+    clients.submit(BOOK)
+    wait_for("it is published", lambda: not promises.left()["events"])
+    sql_now.execute(PAUSE, [QUEUE])
+    wait_for("the relay to know", lambda: "queues are paused" in relay.log)
+    clients.submit(*[BOOK] * 10, ELSEWHERE)
+    for _ in range(3):
+        wait_for("the other queue", lambda: promises.rows(OTHERS_LEFT) == [0])
+        assert (rabbit.depth(QUEUE), promises.rows(PAUSED_LEFT)) == (1, [10])
+        relay.kill()
+        clients.submit(ELSEWHERE)
+        (relay,) = line.start("relay")
+    sql_now.execute("DELETE FROM duly.paused_queues")
+    line.start("worker")
+    promises.assert_kept()
+    assert promises.rows(SPENT) == [1]
 
 
 @points(moments.LOST)

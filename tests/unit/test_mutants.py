@@ -12,6 +12,7 @@ SQL = re.compile(r"\s*(WITH|SELECT|INSERT|UPDATE|DELETE|CREATE|DO)\b")
 WITHOUT_GUARDS = {
     "SUBMIT": "inserts what it is given",
     "SUBMIT_ALL": "inserts what it is given",
+    "PUBLISH": "inserts what it is given",
     "KEEP_FOREIGN": "inserts what it is given",
     "READ_HEARTBEATS": "reads all there are",
     "ADVANCE_SEQUENCES": "repairs a table, and moves no job: see test_worker_records.py",

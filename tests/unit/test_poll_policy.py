@@ -17,6 +17,7 @@ from outbox.relay.poll_policy import (
     LONGEST_INTERVAL_SECONDS,
     MEASURE_SECONDS,
     PAUSE_PER_SWEEP,
+    POSTPONED_SECONDS,
     SWEEP_SECONDS,
     WAKE_UP_LASTS_SECONDS,
     Poll,
@@ -219,6 +220,44 @@ def test_sweeps_take_a_tenth_of_the_time_and_a_silent_broker_does_not_stretch_th
     assert relay.poll(LARGE_BATCH).sweeps
 
 
+@pytest.mark.parametrize("room", Room)
+def test_once_a_queue_was_paused_or_resumed_it_sweeps_at_once(relay: Clocked, room: Room) -> None:
+    relay.poll(left=room)
+    relay.policy.sweep()
+    assert relay.wait() == 0
+    assert relay.poll(room=room).sweeps
+    assert relay.wait() > 0
+
+
+def test_a_queue_that_is_paused_during_a_sweep_begins_another(relay: Clocked) -> None:
+    relay.now += SWEEP_SECONDS
+    poll = relay.policy.begin(relay.now, Room.ENOUGH)
+    relay.policy.sweep()
+    relay.policy.measured(poll, relay.now)
+    relay.policy.end(relay.now, 0, Room.ENOUGH)
+    assert relay.wait() == 0
+    assert relay.poll().sweeps
+
+
+def test_a_job_that_was_just_committed_waits_for_no_sweep(relay: Clocked) -> None:
+    relay.now += IDLE_POLL_SECONDS - 0.001
+    relay.policy.wake_up(relay.now)
+    assert not relay.poll(1).sweeps
+    relay.wait()
+    assert relay.poll().sweeps
+
+
+def test_a_sweep_comes_although_wake_ups_do_not_end(relay: Clocked) -> None:
+    swept_at, end = [], relay.now + 2
+    while relay.now < end:
+        relay.now += WAKE_UP_LASTS_SECONDS / 2
+        relay.policy.wake_up(relay.now)
+        if relay.poll(1).sweeps:
+            swept_at.append(relay.now)
+    pauses = [after - before for before, after in pairwise(swept_at)]
+    assert max(pauses) < SWEEP_SECONDS + POSTPONED_SECONDS + 2 * WAKE_UP_LASTS_SECONDS
+
+
 def test_lost_messages_are_searched_for_at_their_interval() -> None:
     relay = Clocked()
     searched = []
@@ -279,7 +318,10 @@ def test_measuring_takes_at_most_half_of_the_time(relay: Clocked) -> None:
 def test_while_the_broker_blocks_the_relay_polls_at_the_idle_interval(relay: Clocked) -> None:
     relay.policy.blocked(relay.now)
     relay.policy.wake_up(relay.now)
+    relay.policy.sweep()
+    relay.policy.blocked(relay.now)
     assert relay.wait() == pytest.approx(IDLE_POLL_SECONDS)
+    assert relay.poll().sweeps
 
 
 @pytest.mark.parametrize("room", Room)
@@ -315,6 +357,13 @@ class AnyRelay(RuleBasedStateMachine):
         """While the relay waits for its next poll."""
         self.now = max(self.now, min(self.now + wait, self.policy.next_poll))
         self._wake_up()
+
+    @rule()
+    def pause_a_queue(self) -> None:
+        """Or resume one."""
+        self.policy.sweep()
+        self.without_work = []
+        assert self.policy.next_poll <= self.now
 
     @rule()
     def block(self) -> None:

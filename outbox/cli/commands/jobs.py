@@ -6,7 +6,7 @@ from uuid import UUID
 
 import typer
 
-from outbox import Priority, submit
+from outbox import Priority, flush_jobs, submit
 from outbox.cli.database import session
 from outbox.cli.errors import Code, Stop
 from outbox.cli.jobs import cancelling
@@ -78,18 +78,25 @@ def submit_job(
     why: WhyOption = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Submit a job and print its id. Once it is printed, the job is committed and will run."""
+    """Submit a job and print its id. Once it is printed, the job is committed and will run.
+
+    If the kind is unique and there is such a job already, prints the id of that.
+    """
     work = work_from(kind, payload)
     level = None if priority is None else Priority[priority.upper()]
     if run_at and expires_at and expires_at <= run_at:
         raise Stop("--expires must be later than --run-at", Code.USAGE)
     with session() as db, db.begin():
         job = submit(db, work, run_at=run_at, expires_at=expires_at, priority=level, by=by)
+        flush_jobs(db)
         acts.record(db, "submit", [f"job:{job.id}"], who=by, why=why)
     if output is not Output.TABLE:
         show(fields(job), output)
         return
     typer.echo(job.id)
+    if job.is_duplicate:
+        print_message(f"{job.kind} is unique, and there is this job already")
+        return
     later = "" if job.run_at is None else f", to run at {as_text(job.run_at)}"
     print_message(f"submitted {job.kind} to the queue {job.queue}{later}")
 

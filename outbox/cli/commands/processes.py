@@ -10,7 +10,7 @@ from typing import Annotated
 import structlog
 import typer
 
-from outbox import Actors
+from outbox import Actors, Consumers
 from outbox.cli.app import amqp_url, app, kinds, settings
 from outbox.cli.errors import Code, Stop
 from outbox.cli.exit import exit_now
@@ -63,9 +63,12 @@ def relay() -> None:
             amqp_url=broker,
             queues=kinds().queues,
             window=settings().window,
+            kinds=kinds(),
             silence=settings().worker_silence,
             patience=settings().redispatch_after,
             retention=settings().keep_finished,
+            keep_events=settings().keep_events,
+            keep_received=settings().keep_received,
             schedules=app().schedules,
         )
     )
@@ -96,8 +99,9 @@ def worker(
     from outbox.worker import process as worker_process
     from outbox.worker.claimer import TooFewSlots
 
-    wanted = None if queues is None else _known(queues.split(","))
     logs.configure(settings())
+    consumers = _consumers()
+    wanted = None if queues is None else _known(queues.split(","), consumers)
     broker = amqp_url()
     require_tables()
     _check()
@@ -110,16 +114,19 @@ def worker(
             threads=threads,
             tasks=tasks,
             patience=settings().unknown_after,
+            silence=settings().worker_silence,
             grace=timedelta(seconds=grace),
+            consumers=consumers,
         )
     except TooFewSlots as error:
         raise Stop(str(error), Code.USAGE) from None
     exit_now(code)
 
 
-def _known(queues: list[str]) -> list[str]:
-    if unknown := set(queues) - set(kinds().queues):
-        there_are = f"there are {', '.join(kinds().queues)}"
+def _known(queues: list[str], consumers: Consumers) -> list[str]:
+    known = [*kinds().queues, *consumers]
+    if unknown := set(queues) - set(known):
+        there_are = f"there are {', '.join(known)}"
         raise Stop(f"no queue {', '.join(sorted(unknown))}; {there_are}", Code.USAGE)
     return queues
 
@@ -130,6 +137,14 @@ def _check() -> None:
         app().check()
     except (OSError, ValueError) as error:
         raise Stop(str(error), Code.USAGE) from None
+
+
+def _consumers() -> Consumers:
+    """The app's consumers. Raises Stop."""
+    try:
+        return app().consumers()
+    except (ImportError, AttributeError, ValueError, TypeError) as error:
+        raise Stop(f"the app's consumers: {error}", Code.USAGE) from None
 
 
 def _actors() -> Actors:

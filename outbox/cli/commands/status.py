@@ -29,6 +29,7 @@ QUEUE_COLUMNS = (
     "running",
     "overdue",
     "dead",
+    "paused",
 )
 WORKER_COLUMNS = ("worker", "alive", "silent_seconds", "threads", "tasks", "queues")
 OVERDUE_COLUMNS = ("id", "kind", "queue", "state", "since", "why")
@@ -53,7 +54,7 @@ def show_status(*, output: OutputOption = Output.TABLE) -> None:
 
 def _unpublished(status: Status, in_broker: Mapping[str, int | None]) -> Iterator[str]:
     for each in status.queues:
-        has_room = (in_broker[each.queue] or 0) < settings().window
+        has_room = (in_broker[each.queue] or 0) < settings().window and not each.paused
         if has_room and (each.oldest_seconds or 0) > STALLED_SECONDS:
             yield f"no relay publishes {each.queue}: a job has waited {each.oldest_seconds:.0f} s"
 
@@ -81,7 +82,8 @@ def _print(
     workers = [asdict(each) | {"alive": _is_alive(each)} for each in status.workers]
     overdue = [asdict(each) for each in status.overdue]
     if output is Output.TABLE:
-        show_rows(queues, QUEUE_COLUMNS, output, spare=("queued", "running"))
+        rows = [each | {"paused": (each["paused"] or {}).get("since")} for each in queues]
+        show_rows(rows, QUEUE_COLUMNS, output, spare=("queued", "running"))
         typer.echo()
         rows = [each | {"queues": ", ".join(each["queues"])} for each in workers]
         show_rows(rows, WORKER_COLUMNS, output)

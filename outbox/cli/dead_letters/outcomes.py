@@ -61,9 +61,9 @@ def print_failures(outcomes: Iterable[Outcome], done: str) -> None:
 def _not_closable(db: Session, letter: DeadLetter) -> Outcome:
     if letter.closed_at is not None:
         outcome = f"{letter.resolution} before"
-    elif letter.job_id is None:
+    elif not letter.may_be_replayed:
         outcome = "no job of ours: to discard, not to replay"
-    elif batches.is_cancelled(db, letter.job_id):
+    elif letter.job_id and batches.is_cancelled(db, letter.job_id):
         outcome = "its batch was cancelled"
     else:
         outcome = "its job is not dead any more"

@@ -15,6 +15,7 @@ PATHS = {
     "dead_letters": "/v1/dead-letters",
     "kinds": "/v1/kinds",
     "queues": "/v1/queues",
+    "limits": "/v1/limits",
     "workers": "/v1/workers",
     "problems": "/problems",
     "health": "/healthz",

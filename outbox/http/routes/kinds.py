@@ -1,5 +1,6 @@
 """The handler that lists the kinds of jobs."""
 
+from datetime import timedelta
 from functools import cache
 from typing import Any, Literal
 
@@ -7,12 +8,38 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 from pydantic.errors import PydanticInvalidForJsonSchema
 
+from outbox.flow.unique import Unique
 from outbox.http.auth.scopes import Reader
 from outbox.http.openapi.response_docs import problem_docs, success_doc
 from outbox.http.platform import OnPlatform
 from outbox.http.problems.problem import ANY_REQUEST
 from outbox.http.requests.transaction import TransactionalRoute
 from outbox.kinds import Kind, Kinds, Priority
+
+
+class UniqueShown(BaseModel):
+    """Which jobs of a kind are one, and for how long."""
+
+    fields: list[str] = Field(description="The fields of the payload; none: one job of the kind.")
+    until: Literal["started", "ended"] | None = Field(
+        description="How long a job holds its key; null if it is `within_seconds`."
+    )
+    within_seconds: float | None = Field(description="How long after it was submitted.")
+    debounce_seconds: float | None = Field(
+        description="How long a job waits for another submission, which replaces its payload."
+    )
+    cap_seconds: float | None = Field(description="The longest that it waits for those.")
+
+    @classmethod
+    def of(cls, unique: Unique) -> "UniqueShown":
+        """What a kind is unique by, as clients see it."""
+        return cls(
+            fields=[*unique.fields],
+            until=unique.until.value if unique.until else None,
+            within_seconds=_seconds(unique.within),
+            debounce_seconds=_seconds(unique.debounce),
+            cap_seconds=_seconds(unique.cap),
+        )
 
 
 class KindShown(BaseModel):
@@ -27,6 +54,9 @@ class KindShown(BaseModel):
     attempts: int = Field(description="How often a job runs before it is dead.")
     time_limit_seconds: float = Field(description="How long one attempt may take.")
     sensitive: list[str] = Field(description="Fields of the payload that are redacted.")
+    unique: UniqueShown | None = Field(
+        description="Which jobs of the kind are one: a second one becomes the first."
+    )
     payload_schema: dict[str, Any] | None = Field(
         description="JSON schema of the payload; null if pydantic cannot describe it."
     )
@@ -42,6 +72,7 @@ class KindShown(BaseModel):
             "attempts": kind.retry.attempts,
             "time_limit_seconds": kind.time_limit.total_seconds(),
             "sensitive": kind.sensitive,
+            "unique": UniqueShown.of(kind.unique) if kind.unique else None,
             "payload_schema": _schema(kind.model),  # type: ignore[arg-type] # mypy: unhashable
         }
         return cls.model_validate(shown)
@@ -69,6 +100,10 @@ def create_router(open_kinds: Kinds) -> APIRouter:
         return KindList(kinds=[KindShown.of(k, is_open=k.name in open_kinds) for k in found])
 
     return router
+
+
+def _seconds(time: timedelta | None) -> float | None:
+    return None if time is None else time.total_seconds()
 
 
 @cache

@@ -1,18 +1,30 @@
-"""The handler that lists the queues, with how many jobs each has."""
+"""Handlers for queues: list them with how many jobs each has, pause and resume them."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
+from datetime import datetime
+from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Path
 from pydantic import BaseModel, Field
 
-from outbox.http.auth.scopes import Reader
+from outbox.http.auth.record import WhyInBody
+from outbox.http.auth.scopes import Operator, Reader
 from outbox.http.openapi.response_docs import problem_docs, success_doc
 from outbox.http.platform import OnPlatform
-from outbox.http.problems.problem import ANY_REQUEST
+from outbox.http.problems import types
+from outbox.http.problems.problem import ANY_REQUEST, POST_REQUEST, Problem
 from outbox.http.requests.database import Tx
 from outbox.http.requests.transaction import TransactionalRoute
 from outbox.operations import status
+from outbox.operations.flow import queue_pauses
+from outbox.operations.flow.queue_pauses import Pause, Refused, UnknownQueue
 from outbox.operations.status import QueueStatus
+from outbox.store.records import fields
+
+ACT = problem_docs(*POST_REQUEST, types.NOT_FOUND, types.CONFLICT)
+Name = Annotated[str, Path(pattern=r"^[^\x00]+$", max_length=255)]
 
 router = APIRouter(
     prefix="/v1/queues",
@@ -20,6 +32,14 @@ router = APIRouter(
     route_class=TransactionalRoute,
     responses=problem_docs(*ANY_REQUEST),
 )
+
+
+class PauseShown(BaseModel):
+    """Since when a queue is paused, by whom, and why."""
+
+    since: datetime
+    who: str
+    why: str | None
 
 
 class QueueShown(BaseModel):
@@ -38,11 +58,27 @@ class QueueShown(BaseModel):
     running: int
     overdue: int = Field(description="`GET /v1/overdue-jobs` lists them.")
     dead: int = Field(description="Open dead letters, foreign messages included.")
+    paused: PauseShown | None = Field(
+        description="Null unless somebody has paused the queue. Its queued jobs then wait, and "
+        "none is overdue."
+    )
 
     @classmethod
     def of(cls, queue: QueueStatus) -> "QueueShown":
         """The queue as clients see it."""
         return cls.model_validate({"name": queue.queue, "due": queue.due, **asdict(queue)})
+
+
+class PausedQueue(BaseModel):
+    """A queue, and whether it is paused."""
+
+    name: str
+    paused: PauseShown | None
+
+    @classmethod
+    def of(cls, name: str, pause: Pause | None) -> "PausedQueue":
+        """The queue as it is after an act."""
+        return cls.model_validate({"name": name, "paused": fields(pause) if pause else None})
 
 
 class QueueList(BaseModel):
@@ -57,3 +93,41 @@ async def list_queues(tx: Tx, _: Reader, platform: OnPlatform) -> QueueList:
     silence = platform.settings.worker_silence
     found = await tx.run_sync(status.queues, platform.kinds, silence)
     return QueueList(queues=[QueueShown.of(queue) for queue in found])
+
+
+@router.post(
+    "/{queue}/pause",
+    summary="Pause a queue",
+    responses=success_doc(200, "PausedQueue") | ACT,
+)
+async def pause_queue(
+    queue: Name, tx: Tx, by: Operator, platform: OnPlatform, why: WhyInBody
+) -> PausedQueue:
+    """Publish none of its jobs until it is resumed. Messages in the broker are still run."""
+    with _refusals():
+        pause = await tx.run_sync(queue_pauses.pause, platform.kinds, queue, by=str(by), why=why)
+    return PausedQueue.of(queue, pause)
+
+
+@router.post(
+    "/{queue}/resume",
+    summary="Resume a queue",
+    responses=success_doc(200, "PausedQueue") | ACT,
+)
+async def resume_queue(
+    queue: Name, tx: Tx, by: Operator, platform: OnPlatform, why: WhyInBody
+) -> PausedQueue:
+    """Publish its jobs again, in their usual order."""
+    with _refusals():
+        await tx.run_sync(queue_pauses.resume, platform.kinds, queue, by=str(by), why=why)
+    return PausedQueue.of(queue, None)
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    try:
+        yield
+    except UnknownQueue as error:
+        raise Problem(types.NOT_FOUND, str(error)) from None
+    except Refused as error:
+        raise Problem(types.CONFLICT, str(error)) from None

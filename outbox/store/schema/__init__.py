@@ -11,11 +11,14 @@ from outbox.store.schema.jobs import (
     attempts,
     dead_letters,
     jobs,
+    key_holders,
     outbox_events,
     publications,
     refusals,
+    unique_keys,
 )
-from outbox.store.schema.people import acts, api_keys, idempotency_keys
+from outbox.store.schema.messages import outgoing_messages, received_messages
+from outbox.store.schema.people import acts, api_keys, idempotency_keys, paused_queues
 from outbox.store.schema.processes import migrations, workers
 from outbox.store.schema.schedules import schedules, ticks
 
@@ -30,12 +33,17 @@ __all__ = [
     "dead_letters",
     "idempotency_keys",
     "jobs",
+    "key_holders",
     "metadata",
     "migrations",
     "outbox_events",
+    "outgoing_messages",
+    "paused_queues",
     "publications",
+    "received_messages",
     "refusals",
     "schedules",
     "ticks",
+    "unique_keys",
     "workers",
 ]

@@ -8,7 +8,10 @@ from sqlalchemy import (
     Identity,
     Index,
     Integer,
+    Interval,
     LargeBinary,
+    PrimaryKeyConstraint,
+    Sequence,
     SmallInteger,
     Table,
     Text,
@@ -17,7 +20,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-from outbox.store.schema.columns import among, metadata, timestamp
+from outbox.store.schema.columns import SCHEMA, among, metadata, timestamp
+
+positions = Sequence("positions", schema=SCHEMA, metadata=metadata)
+"""Where ordered jobs are in the order of their key."""
 
 jobs = Table(
     "jobs",
@@ -48,6 +54,8 @@ jobs = Table(
     Column("checkpoint", JSONB),
     timestamp("expires_at"),
     Column("cancel_reason", Text),
+    Column("keys", ARRAY(Text)),
+    Column("position", BigInteger),
     Index("jobs_by_subject", "subject", postgresql_where=text("subject IS NOT NULL")),
     Index("jobs_by_parent", "parent_id", "id", postgresql_where=text("parent_id IS NOT NULL")),
     Index(
@@ -76,8 +84,47 @@ outbox_events = Table(
     Column("priority", SmallInteger, nullable=False),
     Column("available_at", DateTime(timezone=True), nullable=False),
     Column("failures", SmallInteger, nullable=False, server_default=text("0")),
-    Index("outbox_events_in_order", "queue", "priority", "available_at"),
+    # Those that it waits for; null once it may be published.
+    Column("keys", ARRAY(Text)),
+    Column("position", BigInteger),
+    Index(
+        "outbox_events_to_publish",
+        "queue",
+        "priority",
+        "available_at",
+        postgresql_where=text("keys IS NULL"),
+    ),
+    Index(
+        "outbox_events_to_admit",
+        "queue",
+        "priority",
+        "kind",
+        "keys",
+        "available_at",
+        postgresql_where=text("keys IS NOT NULL"),
+    ),
+    Index(
+        "outbox_events_by_position",
+        text("(keys[1])"),
+        "position",
+        postgresql_where=text("position IS NOT NULL AND keys IS NOT NULL"),
+    ),
 )
+
+key_holders = Table(
+    "key_holders",
+    metadata,
+    Column("key", Text, nullable=False),
+    Column("job_id", Uuid, nullable=False),
+    Column("dispatch", Integer, nullable=False),
+    PrimaryKeyConstraint("job_id", "key"),
+    Index("key_holders_by_key", "key"),
+)
+"""The jobs that were admitted under a key.
+
+A row counts while its job has this dispatch and is queued or running. If the kind holds its keys,
+it counts for a dead job, too, until its letter is closed.
+"""
 
 publications = Table(
     "publications",
@@ -120,6 +167,22 @@ refusals = Table(
 A row no longer counts once the job has another dispatch.
 """
 
+unique_keys = Table(
+    "unique_keys",
+    metadata,
+    Column("kind", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("job_id", Uuid, nullable=False),
+    Column("until", Text, nullable=False),
+    Column("period", Interval),
+    timestamp("taken_at", now=True),
+    Index("unique_keys_by_job", "job_id"),
+)
+"""Which job holds each key of a unique kind, or held it last.
+
+`until` is when it lets go: `started`, `ended` or, after `period`, `period`.
+"""
+
 dead_letters = Table(
     "dead_letters",
     metadata,
@@ -139,6 +202,8 @@ dead_letters = Table(
     Column("resolution", Text),
     Column("closed_by", Text),
     Column("close_reason", Text),
+    # The message to another service that could not be published.
+    Column("outgoing_id", Uuid),
     CheckConstraint(among("resolution", ("replayed", "discarded")), name="dead_letters_resolution"),
     Index(
         "dead_letters_by_dispatch",
@@ -146,6 +211,11 @@ dead_letters = Table(
         "dispatch",
         unique=True,
         postgresql_where=text("job_id IS NOT NULL"),
+    ),
+    Index(
+        "dead_letters_by_message",
+        "outgoing_id",
+        postgresql_where=text("outgoing_id IS NOT NULL"),
     ),
     Index("dead_letters_open", "id", postgresql_where=text("closed_at IS NULL")),
 )

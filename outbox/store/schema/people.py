@@ -42,6 +42,16 @@ FOR EACH STATEMENT EXECUTE FUNCTION duly.refuse_to_change()
 """
 event.listen(acts, "after_create", DDL(APPEND_ONLY))  # type: ignore[no-untyped-call]
 
+paused_queues = Table(
+    "paused_queues",
+    metadata,
+    Column("queue", Text, primary_key=True),
+    timestamp("since", now=True),
+    Column("who", Text, nullable=False),
+    Column("why", Text),
+)
+"""The queues of which relays publish nothing."""
+
 api_keys = Table(
     "api_keys",
     metadata,

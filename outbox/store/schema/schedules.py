@@ -1,6 +1,7 @@
 """Schedules and their ticks."""
 
 from sqlalchemy import (
+    Boolean,
     CheckConstraint,
     Column,
     DateTime,
@@ -12,7 +13,7 @@ from sqlalchemy import (
     Uuid,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from outbox.store.schema.columns import among, metadata, timestamp
 
@@ -40,6 +41,8 @@ schedules = Table(
     timestamp("created_at", now=True),
     timestamp("updated_at", now=True),
     timestamp("deleted_at"),
+    Column("keys", ARRAY(Text)),
+    Column("is_ordered", Boolean),
     CheckConstraint(among("source", ("code", "runtime")), name="schedules_source"),
     Index("schedules_due", "next_due_at"),
 )

@@ -7,13 +7,14 @@
     queued --cancel/expire--> cancelled queued --bury--> dead
     running --step--> running           running --stop--> cancelled, once cancel has asked
     queued, running --put off--> queued (a later dispatch)
-    queued --reschedule--> queued (a later dispatch)
+    queued --reschedule/debounce--> queued (a later dispatch)
     running --retry/snooze/die/rescue--> cancelled, once cancel has asked
 
 The files, by who makes the transition, in reading order: outbox (handlers and actors submit, the
 relay's main loop publishes), run (workers), untaken (relay and workers), rescue, dead_letters
 and prune (the relay's maintenance), people (a person); ticks and schedules (the relay's scheduler,
-and a person); batches. levels and members hold what several of them share.
+and a person); batches. In flow: unique (handlers, actors and workers), admission (the relay) and
+messages (to and of other services). levels and members hold what several of them share.
 
 A transition is fenced. It names the dispatch that its caller knows (and attempt and worker, once
 claimed), and does nothing if the job has moved on. Parameters are psycopg's named ones. Transitions
@@ -41,6 +42,38 @@ from outbox.store.transitions.dead_letters import (
     KEEP_FOREIGN,
     REDISPATCH,
 )
+from outbox.store.transitions.flow.admission import (
+    ADMIT,
+    ADMIT_FIRST,
+    COUNT_DUE,
+    COUNT_HOLDERS,
+    HOLDERS,
+    KEYED_QUEUES,
+    SCAN_KEYS,
+    SWEEP_HOLDERS,
+    TRY_LOCK_KEYS,
+)
+from outbox.store.transitions.flow.messages import (
+    BURY_MESSAGE,
+    COUNT_DELIVERY,
+    DEFER_MESSAGES,
+    KEEP_SENT,
+    LOCK_MESSAGES,
+    MESSAGES_WAIT,
+    PRUNE_MESSAGES,
+    PRUNE_RECEIVED,
+    PUBLISH,
+    RECEIVE,
+    REPLAY_MESSAGES,
+    RESEND,
+)
+from outbox.store.transitions.flow.unique import (
+    CLAIM_UNIQUE,
+    CLAIM_UNIQUE_LIMITED,
+    DEBOUNCE,
+    PRUNE_UNIQUE_KEYS,
+    SUBMIT_UNIQUE,
+)
 from outbox.store.transitions.levels import REPLAYED
 from outbox.store.transitions.outbox import (
     DEFER_EVENTS,
@@ -50,8 +83,16 @@ from outbox.store.transitions.outbox import (
     REDISPATCH_LOST,
     SUBMIT,
     SUBMIT_ALL,
+    SUBMIT_KEYED,
 )
-from outbox.store.transitions.people import CANCEL, DISCARD, REPLAY, RESCHEDULE
+from outbox.store.transitions.people import (
+    CANCEL,
+    DISCARD,
+    PAUSE_QUEUE,
+    REPLAY,
+    RESCHEDULE,
+    RESUME_QUEUE,
+)
 from outbox.store.transitions.prune import PRUNE, PRUNE_BATCHES, PRUNE_REFUSALS
 from outbox.store.transitions.rescue import (
     DEREGISTER_WORKER,
@@ -62,6 +103,7 @@ from outbox.store.transitions.rescue import (
 )
 from outbox.store.transitions.run import (
     CLAIM,
+    CLAIM_LIMITED,
     COUNT_UNCERTAIN,
     DIE,
     JOBS_TO_CANCEL,
@@ -96,15 +138,26 @@ from outbox.store.transitions.ticks import (
 from outbox.store.transitions.untaken import DIE_UNCLAIMED, EXPIRE, POSTPONE
 
 __all__ = [
+    "ADMIT",
+    "ADMIT_FIRST",
     "ATTACH_MESSAGE",
+    "BURY_MESSAGE",
     "CANCEL",
     "CANCEL_MEMBERS",
     "CHANGED_BATCHES",
     "CLAIM",
+    "CLAIM_LIMITED",
+    "CLAIM_UNIQUE",
+    "CLAIM_UNIQUE_LIMITED",
+    "COUNT_DELIVERY",
+    "COUNT_DUE",
+    "COUNT_HOLDERS",
     "COUNT_UNCERTAIN",
     "CREATE_SCHEDULE",
+    "DEBOUNCE",
     "DECLARE_SCHEDULE",
     "DEFER_EVENTS",
+    "DEFER_MESSAGES",
     "DELETE_EVENTS",
     "DELETE_SCHEDULE",
     "DEREGISTER_WORKER",
@@ -114,45 +167,64 @@ __all__ = [
     "EDIT_SCHEDULE",
     "EXPIRE",
     "FOLD",
+    "HOLDERS",
     "JOBS_TO_CANCEL",
     "JOB_EXISTS",
     "KEEP_FOREIGN",
+    "KEEP_SENT",
+    "KEYED_QUEUES",
     "LIST_UNMADE",
     "LOCK_BATCHES",
     "LOCK_EVENTS",
+    "LOCK_MESSAGES",
     "LOCK_RETIRED",
     "MAKE_TICKS",
     "MAKE_WAITING",
+    "MESSAGES_WAIT",
     "NEXT_TICKS",
+    "PAUSE_QUEUE",
     "PAUSE_SCHEDULE",
     "POSTPONE",
     "PRUNE",
     "PRUNE_BATCHES",
+    "PRUNE_MESSAGES",
+    "PRUNE_RECEIVED",
     "PRUNE_REFUSALS",
     "PRUNE_TICKS",
+    "PRUNE_UNIQUE_KEYS",
     "PRUNE_WORKERS",
+    "PUBLISH",
     "QUEUES_IN_USE",
     "READ_HEARTBEATS",
+    "RECEIVE",
     "RECORD_HEARTBEAT",
     "REDISPATCH",
     "REDISPATCH_LOST",
     "REPLAY",
     "REPLAYED",
+    "REPLAY_MESSAGES",
     "RESCHEDULE",
     "RESCUE",
+    "RESEND",
+    "RESUME_QUEUE",
     "RESUME_SCHEDULE",
     "RETIRE_SCHEDULES",
     "RETRY",
     "SAVE_PROGRESS",
+    "SCAN_KEYS",
     "SKIP_TICKS",
     "SNOOZE",
     "STEP",
     "STOP",
     "SUBMIT",
     "SUBMIT_ALL",
+    "SUBMIT_KEYED",
     "SUBMIT_MEMBERS",
+    "SUBMIT_UNIQUE",
     "SUCCEED",
     "SUCCEED_MEMBER",
+    "SWEEP_HOLDERS",
     "TICK",
+    "TRY_LOCK_KEYS",
     "WAITING_SCHEDULES",
 ]

@@ -6,6 +6,7 @@ the last one to fold a batch has counted is seen, and counted once.
 """
 
 from outbox.store.transitions.members import count_ended
+from outbox.store.transitions.outbox import NEXT_POSITION
 
 # A transaction's jobs and batches, where there are batches: it makes those that are new, and seals
 # the others. `within` is the batch that a batch is a member of, `adder` the running job that adds
@@ -14,13 +15,13 @@ from outbox.store.transitions.members import count_ended
 # two who shared a lock would wait for each other. `sealed` counts `allowed`, so that all locks are
 # taken before, in their order: Postgres would see to that anyway, but does not promise it.
 # A sealed batch takes new members only from its own. To any other it raises check_violation.
-SUBMIT_MEMBERS = """
+SUBMIT_MEMBERS = f"""
 WITH new AS MATERIALIZED (
     SELECT *
     FROM json_to_recordset(%(jobs)s::json)
          AS new (id uuid, kind text, queue text, priority smallint, payload text,
                  run_at timestamptz, budget int, subject text, parent_id uuid, submitted_by text,
-                 batch_id uuid, expires_at timestamptz)
+                 batch_id uuid, expires_at timestamptz, keys text[], is_ordered boolean)
 ), given AS MATERIALIZED (
     SELECT *
     FROM json_to_recordset(%(batches)s::json)
@@ -86,14 +87,15 @@ WITH new AS MATERIALIZED (
 ), job AS (
     INSERT INTO duly.jobs (id, kind, queue, priority, payload, run_at, attempt_limit,
                            attempt_budget, subject, parent_id, submitted_by, batch_id,
-                           expires_at)
+                           expires_at, keys, position)
     SELECT id, kind, queue, priority, payload::jsonb, coalesce(run_at, now()), budget, budget,
-           subject, parent_id, submitted_by, batch_id, expires_at
+           subject, parent_id, submitted_by, batch_id, expires_at, keys, {NEXT_POSITION}
     FROM new
-    RETURNING id, dispatch, kind, queue, priority, run_at
+    RETURNING id, dispatch, kind, queue, priority, run_at, keys, position
 )
-INSERT INTO duly.outbox_events (job_id, dispatch, kind, queue, priority, available_at)
-SELECT id, dispatch, kind, queue, priority, run_at FROM job
+INSERT INTO duly.outbox_events (job_id, dispatch, kind, queue, priority, available_at, keys,
+                                position)
+SELECT id, dispatch, kind, queue, priority, run_at, keys, position FROM job
 """
 
 # Relay: the next batches, in the order of their ids, whose counts change. A loose index scan: one
@@ -172,14 +174,17 @@ WITH change AS (
     SELECT id, new_generation, name, job_id FROM due
 ), job AS (
     INSERT INTO duly.jobs (id, kind, queue, priority, payload, attempt_limit, attempt_budget,
-                           subject, submitted_by)
+                           subject, submitted_by, keys, position)
     SELECT job_id, work->>'kind', work->>'queue', (work->>'priority')::smallint, work->'payload',
-           (work->>'budget')::int, (work->>'budget')::int, subject, submitted_by
+           (work->>'budget')::int, (work->>'budget')::int, subject, submitted_by,
+           (work->>'keys')::text[],
+           CASE WHEN (work->>'is_ordered')::boolean THEN nextval('duly.positions') END
     FROM due
-    RETURNING id, dispatch, kind, queue, priority, run_at
+    RETURNING id, dispatch, kind, queue, priority, run_at, keys, position
 ), event AS (
-    INSERT INTO duly.outbox_events (job_id, dispatch, kind, queue, priority, available_at)
-    SELECT id, dispatch, kind, queue, priority, run_at FROM job
+    INSERT INTO duly.outbox_events (job_id, dispatch, kind, queue, priority, available_at, keys,
+                                    position)
+    SELECT id, dispatch, kind, queue, priority, run_at, keys, position FROM job
 ), ancestor AS (
     INSERT INTO duly.batch_changes (batch_id, succeeded, dead, cancelled, reopens)
     SELECT parent_id, sign * (told = 'succeeded')::int, sign * (told = 'dead')::int,

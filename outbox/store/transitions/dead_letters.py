@@ -1,6 +1,6 @@
 """What the relay does with a message from a dead-letter queue (`<queue>.XQ`)."""
 
-from outbox.store.transitions.levels import LEVEL
+from outbox.store.transitions.levels import LEVEL, UNADMITTED
 
 # Relay, from <queue>.XQ: adds the message's bytes to the dead letter that the worker wrote.
 ATTACH_MESSAGE = """
@@ -31,8 +31,10 @@ JOB_EXISTS = "SELECT 1 FROM duly.jobs WHERE id = %(job_id)s"
 # Relay, from <queue>.XQ: publishes a valid message again that was rejected before any attempt, for
 # example because dying consumers got it redelivered too often.
 REDISPATCH = f"""
-INSERT INTO duly.outbox_events (job_id, dispatch, kind, queue, priority, available_at)
-SELECT id, dispatch, kind, queue, {LEVEL}, now() + %(delay_seconds)s * interval '1 second'
+INSERT INTO duly.outbox_events (job_id, dispatch, kind, queue, priority, available_at, keys,
+                                position)
+SELECT id, dispatch, kind, queue, {LEVEL}, now() + %(delay_seconds)s * interval '1 second',
+    {UNADMITTED}, position
 FROM duly.jobs AS job
 WHERE id = %(job_id)s AND dispatch = %(dispatch)s AND kind = %(kind)s AND queue = %(queue)s
   AND state || '' = 'queued'

@@ -3,7 +3,20 @@
 It locks them, then deletes or defers them.
 """
 
-from outbox.store.transitions.levels import LEVEL
+from outbox.store.transitions.levels import LEVEL, UNADMITTED
+
+
+def queues_of(name: str, events: str) -> str:
+    """A recursive CTE of the queues that have such events, and of a null."""
+    return f"""{name} AS (
+    (SELECT queue FROM duly.outbox_events WHERE {events} ORDER BY queue LIMIT 1)
+    UNION ALL
+    SELECT (SELECT event.queue FROM duly.outbox_events AS event
+            WHERE {events} AND event.queue > {name}.queue ORDER BY event.queue LIMIT 1)
+    FROM {name}
+    WHERE {name}.queue IS NOT NULL
+)"""
+
 
 # new -> queued, by a handler or an actor. Commits or rolls back with the caller's transaction. It
 # returns no rows: the caller knows what it asked for, and reading them would cost it more than the
@@ -39,28 +52,55 @@ INSERT INTO duly.outbox_events (job_id, dispatch, kind, queue, priority, availab
 SELECT id, dispatch, kind, queue, priority, run_at FROM job
 """
 
-# Relay: the queues that have events, publications that may be lost, or workers, including queues
-# that no setting names. A loose index scan: one index probe per queue, however long the backlog.
-QUEUES_IN_USE = """
-WITH RECURSIVE seen AS (
-    (SELECT queue FROM duly.outbox_events ORDER BY queue LIMIT 1)
-    UNION ALL
-    SELECT (SELECT event.queue FROM duly.outbox_events AS event
-            WHERE event.queue > seen.queue ORDER BY event.queue LIMIT 1)
-    FROM seen
-    WHERE seen.queue IS NOT NULL
+NEXT_POSITION = "CASE WHEN is_ordered THEN nextval('duly.positions') END"
+"""Where a job is in the order of its first key, if that is ordered.
+
+A job that is submitted after another had committed gets the higher position. Neither clocks nor ids
+promise that.
+"""
+
+# The same where some of the jobs have keys. Their events wait for ADMIT.
+SUBMIT_KEYED = f"""
+WITH job AS (
+    INSERT INTO duly.jobs (id, kind, queue, priority, payload, run_at, attempt_limit,
+                           attempt_budget, subject, parent_id, submitted_by, expires_at, keys,
+                           position)
+    SELECT id, kind, queue, priority, payload::jsonb, coalesce(run_at, now()), budget, budget,
+           subject, parent_id, submitted_by, expires_at, keys, {NEXT_POSITION}
+    FROM json_to_recordset(%(jobs)s::json)
+         AS new (id uuid, kind text, queue text, priority smallint, payload text,
+                 run_at timestamptz, budget int, subject text, parent_id uuid, submitted_by text,
+                 expires_at timestamptz, keys text[], is_ordered boolean)
+    RETURNING id, dispatch, kind, queue, priority, run_at, keys, position
 )
-SELECT queue FROM seen WHERE queue IS NOT NULL
-UNION
-SELECT queue FROM duly.publications
-UNION
-SELECT jsonb_array_elements_text(queues) FROM duly.workers
+INSERT INTO duly.outbox_events (job_id, dispatch, kind, queue, priority, available_at, keys,
+                                position)
+SELECT id, dispatch, kind, queue, priority, run_at, keys, position FROM job
+"""
+
+# Relay: the queues that have events, publications that may be lost, or workers, including queues
+# that no setting names; and those that are paused, whether they have any of it or not. A loose
+# index scan: one index probe per queue, however long the backlog.
+QUEUES_IN_USE = f"""
+WITH RECURSIVE {queues_of("seen", "keys IS NULL")}, {queues_of("waiting", "keys IS NOT NULL")}
+SELECT queue, paused.since IS NOT NULL AS is_paused
+FROM (
+    SELECT queue FROM seen WHERE queue IS NOT NULL
+    UNION
+    SELECT queue FROM waiting WHERE queue IS NOT NULL
+    UNION
+    SELECT queue FROM duly.publications
+    UNION
+    SELECT jsonb_array_elements_text(queues) FROM duly.workers
+) AS used
+FULL JOIN duly.paused_queues AS paused USING (queue)
 """
 
 # Relay: locks as many events as each queue has capacity for, by priority, then oldest first. In a
 # priority, it takes replayed jobs first, up to the number in `replays`, then fresh ones. `replays`
 # has three numbers per queue, one for each priority.
-# Each level is its own index range, so rows scheduled for later are never scanned. Nor are rows
+# Events with keys wait for ADMIT. Each level is its own index range, so rows scheduled for later
+# are never scanned. Nor are rows
 # before the scan cursor: `reached` has six timestamps per queue, one for each level (see
 # outbox/relay/scan_cursor.py).
 # A timestamp that Python cannot represent, such as '-infinity', is returned as the epoch.
@@ -76,7 +116,7 @@ CROSS JOIN LATERAL (
     CROSS JOIN LATERAL (
         SELECT job_id::text, dispatch, kind, queue, priority AS level, available_at
         FROM duly.outbox_events
-        WHERE queue = wanted.queue AND priority = level.level
+        WHERE queue = wanted.queue AND priority = level.level AND keys IS NULL
           AND available_at >= (%(reached)s::timestamptz[])[(wanted.n - 1) * 6 + level.level + 1]
           AND available_at <= now()
         ORDER BY available_at
@@ -122,7 +162,8 @@ WITH due AS (
         FOR UPDATE SKIP LOCKED
     ) AS oldest
 ), unclaimed AS (
-    SELECT due.id AS publication_id, job.id, job.dispatch, job.kind, job.queue, {LEVEL}
+    SELECT due.id AS publication_id, job.id, job.dispatch, job.kind, job.queue, {LEVEL},
+           {UNADMITTED}, job.position
     FROM due
     CROSS JOIN unnest(due.job_ids, due.dispatches) AS sent (job_id, dispatch)
     JOIN duly.jobs AS job
@@ -146,13 +187,15 @@ WITH due AS (
       AND (due.id IN (SELECT id FROM overtaken)
            OR due.id NOT IN (SELECT publication_id FROM unclaimed))
 )
-INSERT INTO duly.outbox_events (job_id, dispatch, kind, queue, priority, available_at)
-SELECT DISTINCT id, dispatch, kind, queue, level, now()
+INSERT INTO duly.outbox_events (job_id, dispatch, kind, queue, priority, available_at, keys,
+                                position)
+SELECT DISTINCT id, dispatch, kind, queue, level, now(), keys, position
 FROM unclaimed
 WHERE publication_id IN (SELECT id FROM overtaken)
 ORDER BY id
 ON CONFLICT (job_id) DO UPDATE
-SET dispatch = excluded.dispatch, available_at = excluded.available_at, failures = 0
+SET dispatch = excluded.dispatch, available_at = excluded.available_at, failures = 0,
+    keys = excluded.keys
 WHERE outbox_events.dispatch < excluded.dispatch
 RETURNING job_id
 """

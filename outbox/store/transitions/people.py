@@ -1,4 +1,4 @@
-"""What a person does to a job or a dead letter. Each statement also adds to the record of acts."""
+"""What a person does to jobs, dead letters and queues. Each statement also records the act."""
 
 from outbox.store.transitions.levels import LEVEL, REPLAYED
 from outbox.store.transitions.members import count_ended, in_cancelled
@@ -45,13 +45,15 @@ WITH moved AS (
     WHERE job.id = %(id)s AND job.state || '' = 'queued'
       AND (job.expires_at IS NULL OR job.started_at IS NOT NULL
            OR job.expires_at > greatest(coalesce(%(run_at)s::timestamptz, job.run_at), now()))
-    RETURNING job.id, job.dispatch, job.kind, job.queue, {LEVEL}, job.run_at
+    RETURNING job.id, job.dispatch, job.kind, job.queue, {LEVEL}, job.run_at,
+              job.keys, job.position
 ), event AS (
-    INSERT INTO duly.outbox_events (job_id, dispatch, kind, queue, priority, available_at)
-    SELECT id, dispatch, kind, queue, level, run_at FROM moved
+    INSERT INTO duly.outbox_events (job_id, dispatch, kind, queue, priority, available_at, keys,
+                                    position)
+    SELECT id, dispatch, kind, queue, level, run_at, keys, position FROM moved
     ON CONFLICT (job_id) DO UPDATE
     SET dispatch = excluded.dispatch, queue = excluded.queue, priority = excluded.priority,
-        available_at = excluded.available_at, failures = 0
+        available_at = excluded.available_at, failures = 0, keys = excluded.keys
 ), record AS (
     INSERT INTO duly.acts (who, why, act, about)
     SELECT %(by)s::text, %(why)s::text, 'reschedule', ARRAY['job:' || id] FROM moved
@@ -77,13 +79,14 @@ WITH letter AS (
     WHERE job.id = letter.job_id AND job.dispatch = letter.dispatch AND job.state = 'dead'
       AND (job.batch_id IS NULL OR NOT {in_cancelled("job.batch_id")})
     RETURNING letter.id AS letter_id, job.id, job.batch_id, job.dispatch, job.kind, job.queue,
-              job.priority + {REPLAYED} AS level, job.run_at
+              job.priority + {REPLAYED} AS level, job.run_at, job.keys, job.position
 ), event AS (
-    INSERT INTO duly.outbox_events (job_id, dispatch, kind, queue, priority, available_at)
-    SELECT id, dispatch, kind, queue, level, run_at FROM replayed
+    INSERT INTO duly.outbox_events (job_id, dispatch, kind, queue, priority, available_at, keys,
+                                    position)
+    SELECT id, dispatch, kind, queue, level, run_at, keys, position FROM replayed
     ON CONFLICT (job_id) DO UPDATE
     SET dispatch = excluded.dispatch, priority = excluded.priority,
-        available_at = excluded.available_at, failures = 0
+        available_at = excluded.available_at, failures = 0, keys = excluded.keys
 ), change AS (
     INSERT INTO duly.batch_changes (batch_id, dead, reopens)
     SELECT batch_id, -count(*), true FROM replayed WHERE batch_id IS NOT NULL GROUP BY batch_id
@@ -134,4 +137,28 @@ WITH letter AS (
     HAVING count(*) > 0
 )
 SELECT id, job_id, kind FROM closed
+"""
+
+# Relays publish nothing of the queue, until RESUME_QUEUE. Both tell the relays, by a NOTIFY that
+# goes out with the commit: few commits are such an act, so they do not slow each other down.
+PAUSE_QUEUE = """
+WITH paused AS (
+    INSERT INTO duly.paused_queues (queue, who, why)
+    VALUES (%(queue)s, %(by)s, %(why)s)
+    ON CONFLICT (queue) DO NOTHING
+    RETURNING queue, since, who, why
+), record AS (
+    INSERT INTO duly.acts (who, why, act, about)
+    SELECT who, why, 'queue-pause', ARRAY['queue:' || queue] FROM paused
+)
+SELECT since, who, why, pg_notify(%(channel)s, %(message)s) FROM paused
+"""
+RESUME_QUEUE = """
+WITH resumed AS (
+    DELETE FROM duly.paused_queues WHERE queue = %(queue)s RETURNING queue
+), record AS (
+    INSERT INTO duly.acts (who, why, act, about)
+    SELECT %(by)s::text, %(why)s::text, 'queue-resume', ARRAY['queue:' || queue] FROM resumed
+)
+SELECT pg_notify(%(channel)s, %(message)s) FROM resumed
 """

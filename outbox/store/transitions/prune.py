@@ -2,7 +2,8 @@
 
 # Relay: deletes jobs that succeeded or were cancelled longer ago than the retention, with their
 # attempts. A job that ever had a dead letter, open or closed, keeps its history for ever.
-# A member of a batch stays until the batch has settled and its callbacks have ended.
+# A member of a batch stays until the batch has settled and its callbacks have ended. A job with a
+# key of a unique kind stays until PRUNE_UNIQUE_KEYS has deleted that.
 # One call scans a thousand jobs by id. Ids are UUIDv7, which begin with the time of creation, and a
 # job created within the retention cannot have ended before it. The statement returns how far it
 # came, so that the next call scans neither what stays nor the index entries of what is gone.
@@ -22,6 +23,7 @@ WITH retained AS (
     WHERE id IN (SELECT id FROM walked)
       AND state IN ('succeeded', 'cancelled') AND finished_at < now() - %(retention)s
       AND NOT EXISTS (SELECT FROM duly.dead_letters WHERE job_id = jobs.id)
+      AND NOT EXISTS (SELECT FROM duly.unique_keys WHERE job_id = jobs.id)
       AND (batch_id IS NULL OR NOT EXISTS (
           SELECT FROM duly.batches AS batch
           WHERE batch.id = jobs.batch_id

@@ -33,17 +33,20 @@ WITH orphan AS (
     WHERE job.id = orphan.id
     RETURNING job.id, job.state, job.batch_id, job.dispatch, job.attempt, job.kind, job.queue,
               {LEVEL},
-              job.run_at, job.worker, job.started_at,
+              job.run_at, job.keys, job.position, job.worker, job.started_at,
               concat('its worker ', job.worker, ' stopped without a word') AS error_message
 ), attempt AS (
     INSERT INTO duly.attempts (job_id, attempt, outcome, error_type, error_message, worker,
                                started_at)
     SELECT id, attempt, 'crashed', 'WorkerGone', error_message, worker, started_at FROM rescued
 ), event AS (
-    INSERT INTO duly.outbox_events (job_id, dispatch, kind, queue, priority, available_at)
-    SELECT id, dispatch, kind, queue, level, run_at FROM rescued WHERE state = 'queued'
+    INSERT INTO duly.outbox_events (job_id, dispatch, kind, queue, priority, available_at, keys,
+                                    position)
+    SELECT id, dispatch, kind, queue, level, run_at, keys, position
+    FROM rescued WHERE state = 'queued'
     ON CONFLICT (job_id) DO UPDATE
-    SET dispatch = excluded.dispatch, available_at = excluded.available_at, failures = 0
+    SET dispatch = excluded.dispatch, available_at = excluded.available_at, failures = 0,
+        keys = excluded.keys
 ), letter AS (
     INSERT INTO duly.dead_letters (job_id, dispatch, kind, queue, reason, error_type,
                                    error_message)

@@ -7,7 +7,8 @@ from outbox.store.transitions.members import count_ended
 # that this worker already runs is claimed again without a new attempt: its first claim committed,
 # but the answer was lost with the connection. (The worker itself drops a message for a job that it
 # has in flight.) Kind and run_at are fenced too: a forged message runs no job early, and none as
-# another kind. A job that has not begun by its `expires_at` does not begin.
+# another kind. A job that has not begun by its `expires_at` does not begin. Nor does one with keys
+# under which this dispatch was not admitted: whoever has published its message.
 CLAIM = """
 UPDATE duly.jobs AS job
 SET state = 'running', worker = %(worker)s, started_at = now(),
@@ -19,9 +20,19 @@ WHERE job.id = ANY (%(id)s::uuid[])
   AND job.run_at <= now()
   AND (job.expires_at IS NULL OR job.expires_at > now() OR job.started_at IS NOT NULL)
   AND (job.state || '' = 'queued' OR job.state || '' = 'running' AND job.worker = %(worker)s)
+  AND (job.keys IS NULL OR (
+      SELECT true FROM duly.key_holders AS holder
+      WHERE holder.job_id = job.id AND holder.dispatch = job.dispatch
+      LIMIT 1
+  ))
 RETURNING asked.n, job.attempt, job.attempt_limit, job.attempt_budget, job.subject, job.batch_id,
           job.payload, job.checkpoint
 """
+
+# The same for jobs of kinds whose keys have limits. It is a statement of its own because its commit
+# waits for the disk: a claim that Postgres lost in a crash would let another job of the key start
+# while this one runs.
+CLAIM_LIMITED = f"{CLAIM.rstrip()}, job.keys"
 
 # running -> succeeded. The only transition that also runs inside an actor's transaction.
 SUCCEED = """
@@ -60,7 +71,7 @@ WITH failed AS (
       AND job.id = error.id AND job.dispatch = error.dispatch AND job.attempt = error.attempt
       AND job.worker = %(worker)s AND job.state || '' = 'running'
     RETURNING job.id, job.state, job.batch_id, job.dispatch, job.kind, job.queue, {LEVEL},
-              job.run_at,
+              job.run_at, job.keys, job.position,
               job.worker, job.started_at, error.attempt, error.outcome, error.error_type,
               error.error_message, nullif(error.traceback, '') AS traceback, error.n
 ), attempt AS (
@@ -69,10 +80,13 @@ WITH failed AS (
     SELECT id, attempt, outcome, error_type, error_message, traceback, worker, started_at
     FROM failed
 ), event AS (
-    INSERT INTO duly.outbox_events (job_id, dispatch, kind, queue, priority, available_at)
-    SELECT id, dispatch, kind, queue, level, run_at FROM failed WHERE state = 'queued'
+    INSERT INTO duly.outbox_events (job_id, dispatch, kind, queue, priority, available_at, keys,
+                                    position)
+    SELECT id, dispatch, kind, queue, level, run_at, keys, position
+    FROM failed WHERE state = 'queued'
     ON CONFLICT (job_id) DO UPDATE
-    SET dispatch = excluded.dispatch, available_at = excluded.available_at, failures = 0
+    SET dispatch = excluded.dispatch, available_at = excluded.available_at, failures = 0,
+        keys = excluded.keys
 ), {count_ended("failed", "cancelled", some_stay=True)}
 SELECT n, state FROM failed
 """
@@ -94,12 +108,15 @@ WITH snoozed AS (
       AND job.id = nap.id AND job.dispatch = nap.dispatch AND job.attempt = nap.attempt
       AND job.worker = %(worker)s AND job.state || '' = 'running'
     RETURNING job.id, job.state, job.batch_id, job.dispatch, job.kind, job.queue, {LEVEL},
-              job.run_at, nap.n
+              job.run_at, job.keys, job.position, nap.n
 ), event AS (
-    INSERT INTO duly.outbox_events (job_id, dispatch, kind, queue, priority, available_at)
-    SELECT id, dispatch, kind, queue, level, run_at FROM snoozed WHERE state = 'queued'
+    INSERT INTO duly.outbox_events (job_id, dispatch, kind, queue, priority, available_at, keys,
+                                    position)
+    SELECT id, dispatch, kind, queue, level, run_at, keys, position
+    FROM snoozed WHERE state = 'queued'
     ON CONFLICT (job_id) DO UPDATE
-    SET dispatch = excluded.dispatch, available_at = excluded.available_at, failures = 0
+    SET dispatch = excluded.dispatch, available_at = excluded.available_at, failures = 0,
+        keys = excluded.keys
 ), {count_ended("snoozed", "cancelled", some_stay=True)}
 SELECT n, state, kind, queue FROM snoozed
 """

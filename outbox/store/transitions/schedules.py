@@ -1,12 +1,13 @@
 """What makes and changes schedules: the app's code when a relay starts, or a person."""
 
 _COLUMNS = """source, cron, zone, kind, queue, priority, payload, attempt_budget, subject, overlap,
-        missed, catch_up_seconds, jitter_seconds, next_due_at"""
+        missed, catch_up_seconds, jitter_seconds, next_due_at, keys, is_ordered"""
 _VALUES = """%(source)s, %(cron)s, %(zone)s, %(kind)s, %(queue)s, %(priority)s,
         %(payload)s::text::jsonb, %(attempt_budget)s, %(subject)s, %(overlap)s, %(missed)s,
-        %(catch_up_seconds)s, %(jitter_seconds)s, %(next_due_at)s"""
+        %(catch_up_seconds)s, %(jitter_seconds)s, %(next_due_at)s,
+        %(keys)s::text[], %(is_ordered)s::boolean"""
 _OF_WORK = """source, kind, queue, priority, payload, attempt_budget, subject, overlap, missed,
-           catch_up_seconds, jitter_seconds, cron, zone, deleted_at"""
+           catch_up_seconds, jitter_seconds, cron, zone, deleted_at, keys, is_ordered"""
 _DIFFERS = f"""
     ({", ".join(f"old.{name.strip()}" for name in _OF_WORK.split(","))})
     IS DISTINCT FROM
@@ -18,6 +19,7 @@ _SET = """
     attempt_budget = excluded.attempt_budget, subject = excluded.subject,
     overlap = excluded.overlap, missed = excluded.missed,
     catch_up_seconds = excluded.catch_up_seconds, jitter_seconds = excluded.jitter_seconds,
+    keys = excluded.keys, is_ordered = excluded.is_ordered,
     deleted_at = NULL, updated_at = now(), version = old.version + 1
 """
 

@@ -31,15 +31,17 @@ _LIVE = """
 
 _JOB = """
     INSERT INTO duly.jobs (id, kind, queue, priority, payload, run_at, attempt_limit,
-                           attempt_budget, subject, submitted_by)
+                           attempt_budget, subject, submitted_by, keys, position)
     SELECT tick.job_id, kind, queue, priority, payload,
            greatest(now(), tick.due_at + {held_back}),
-           attempt_budget, attempt_budget, coalesce(subject, 'schedule:' || name), {by}
+           attempt_budget, attempt_budget, coalesce(subject, 'schedule:' || name), {by},
+           keys, CASE WHEN is_ordered THEN nextval('duly.positions') END
     FROM tick, {of} AS schedule{only}
-    RETURNING id, dispatch, kind, queue, priority, run_at
+    RETURNING id, dispatch, kind, queue, priority, run_at, keys, position
 ), event AS (
-    INSERT INTO duly.outbox_events (job_id, dispatch, kind, queue, priority, available_at)
-    SELECT id, dispatch, kind, queue, priority, run_at FROM job
+    INSERT INTO duly.outbox_events (job_id, dispatch, kind, queue, priority, available_at, keys,
+                                    position)
+    SELECT id, dispatch, kind, queue, priority, run_at, keys, position FROM job
 """
 """Submits the job of each tick made, of one schedule."""
 

@@ -59,17 +59,19 @@ WITH refusal AS (
            AND job.worker = %(worker)s AND job.cancel_requested_at IS NULL)
       AND refusal.since > now() - refusal.patience_seconds * interval '1 second'
     RETURNING job.id, job.dispatch, job.kind, job.queue, {LEVEL},
-              job.run_at, refusal.since, refusal.why, refusal.n
+              job.run_at, job.keys, job.position, refusal.since, refusal.why, refusal.n
 ), kept AS (
     INSERT INTO duly.refusals (job_id, dispatch, since, why)
     SELECT id, dispatch, since, why FROM refused
     ON CONFLICT (job_id) DO UPDATE
     SET dispatch = excluded.dispatch, since = excluded.since, why = excluded.why
 ), event AS (
-    INSERT INTO duly.outbox_events (job_id, dispatch, kind, queue, priority, available_at)
-    SELECT id, dispatch, kind, queue, level, run_at FROM refused
+    INSERT INTO duly.outbox_events (job_id, dispatch, kind, queue, priority, available_at, keys,
+                                    position)
+    SELECT id, dispatch, kind, queue, level, run_at, keys, position FROM refused
     ON CONFLICT (job_id) DO UPDATE
-    SET dispatch = excluded.dispatch, available_at = excluded.available_at, failures = 0
+    SET dispatch = excluded.dispatch, available_at = excluded.available_at, failures = 0,
+        keys = excluded.keys
 )
 SELECT n FROM refused
 """

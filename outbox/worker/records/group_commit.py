@@ -30,7 +30,8 @@ from outbox.postgres.replication import WRITE_WAL, CommitWatch
 from outbox.postgres.round_trip import PreparedStatement, array, named_rows, round_trip
 from outbox.postgres.session_settings import TRANSITION_SETTINGS, connect, is_pooled
 from outbox.store import sequences, transitions
-from outbox.submission.wake_up import NOTIFY, NOTIFY_MEMBERS
+from outbox.submission.wake_up import NOTIFY, NOTIFY_KEYS, NOTIFY_MEMBERS
+from outbox.worker.records.claims import ASYNC_CLAIMS
 from outbox.worker.records.group_size import next_group
 from outbox.worker.records.held_records import HeldRecords
 
@@ -45,16 +46,6 @@ ANSWER_POLL_SECONDS = 1.0
 """How often a thread that waits for an answer checks whether one can still come."""
 
 
-CLAIM_ASYNC_COMMIT = f"{transitions.CLAIM}, set_config('synchronous_commit', 'off', true)"
-"""CLAIM for a transaction of claims alone: its commit does not wait for the disk.
-
-CLAIM's text ends with its RETURNING list, so this appends one more column to that list.
-
-If Postgres crashes, it may lose such a claim. The job is then `queued` and its publication is still
-remembered: a later commit that waits for the disk flushes the claim as well. Whatever this worker
-does with the job is fenced, by the state, or by the worker's name once another worker has claimed
-the job under the same attempt number. So the job runs again, as after a crash of the worker.
-"""
 PROBE = "UPDATE duly.jobs SET id = id WHERE false RETURNING 1 AS n"
 """Writes nothing, but fails where Postgres takes no writes."""
 RUNNING = """
@@ -66,7 +57,11 @@ STATEMENTS = {
     statement: PreparedStatement(name, statement)
     for name, statement in {
         "claim": transitions.CLAIM,
-        "claim_async_commit": CLAIM_ASYNC_COMMIT,
+        "claim_limited": transitions.CLAIM_LIMITED,
+        "claim_unique": transitions.CLAIM_UNIQUE,
+        "claim_unique_limited": transitions.CLAIM_UNIQUE_LIMITED,
+        "claim_async_commit": ASYNC_CLAIMS[transitions.CLAIM],
+        "claim_unique_async_commit": ASYNC_CLAIMS[transitions.CLAIM_UNIQUE],
         "succeed": transitions.SUCCEED,
         "succeed_member": transitions.SUCCEED_MEMBER,
         "snooze": transitions.SNOOZE,
@@ -102,13 +97,11 @@ def _ignore(_: Any) -> None:
     """Nobody waits for the answer."""
 
 
-_NOTIFY_RELAYS = _Entry(NOTIFY, {}, _ignore)
-_NOTIFY_MEMBERS = _Entry(NOTIFY_MEMBERS, {}, _ignore)
-_NOTIFICATIONS = (_NOTIFY_RELAYS, _NOTIFY_MEMBERS)
+_NOTIFICATIONS = {each: _Entry(each, {}, _ignore) for each in (NOTIFY, NOTIFY_MEMBERS, NOTIFY_KEYS)}
 _CLOSE = _Entry("close", {}, _ignore)
 _STOP_WAITING = _Entry("stop waiting", {}, _ignore)
 """Wakes the thread while it waits for held records to become due."""
-_SIGNALS = (*_NOTIFICATIONS, _CLOSE, _STOP_WAITING)
+_SIGNALS = (*_NOTIFICATIONS.values(), _CLOSE, _STOP_WAITING)
 """Entries for the thread itself, which are not written."""
 
 
@@ -169,11 +162,11 @@ class GroupCommit:
 
     def wake_up(self) -> None:
         """Tell the relays that there is work. Best effort; does not block."""
-        self._entries.put(_NOTIFY_RELAYS)
+        self.notify(NOTIFY)
 
-    def members_ended(self) -> None:
-        """Tell the relays that members of batches have ended. Best effort; does not block."""
-        self._entries.put(_NOTIFY_MEMBERS)
+    def notify(self, notification: str) -> None:
+        """Send the relays one of the notifications of `wake_up`, in the same way."""
+        self._entries.put(_NOTIFICATIONS[notification])
 
     def stop_waiting(self) -> None:
         """From now on, wait for no Postgres that is unavailable, and hold no record."""
@@ -216,9 +209,9 @@ class GroupCommit:
             group = next_group(self._gather())
             self._settle_held()
             self._settle([entry for entry in group if entry not in _SIGNALS])
-            for notification in _NOTIFICATIONS:
-                if notification in group:
-                    self._notify(notification.statement)
+            for notification, entry in _NOTIFICATIONS.items():
+                if entry in group:
+                    self._notify(notification)
             time.sleep(min(len(group) * LINGER_PER_ENTRY_SECONDS, MAX_LINGER_SECONDS))
 
     def _gather(self) -> Iterator[_Entry]:
@@ -289,8 +282,8 @@ class GroupCommit:
         groups: dict[str, list[_Entry]] = defaultdict(list)
         for entry in entries:
             groups[entry.statement].append(entry)
-        if groups.keys() == {transitions.CLAIM} and not self._is_in_doubt:
-            groups = {CLAIM_ASYNC_COMMIT: groups[transitions.CLAIM]}
+        if groups.keys() <= ASYNC_CLAIMS.keys() and not self._is_in_doubt:
+            groups = {ASYNC_CLAIMS[claim]: group for claim, group in groups.items()}
         answers: dict[_Entry, Any] = {}
         for group, returned in zip(groups.values(), self._execute(groups), strict=True):
             rows = {row.n: row for row in returned}

@@ -424,3 +424,18 @@ def test_cancel_needs_a_clear_selection(duly: Duly, job: UUID) -> None:
     assert duly.json("jobs", "cancel", "--all", "--limit", "1", "--yes") == [
         {"id": str(job), "outcome": "cancelled"}
     ]
+
+
+def test_submit_prints_the_job_that_there_is_already_of_a_unique_kind(
+    duly: Duly, sql_now: psycopg.Connection
+) -> None:
+    duly.environment["DULY_APP"] = "tests.support.service.unique_app:duly"
+    submit = ("jobs", "submit", "books.close", "--payload", '{"customer_id": 1}')
+    first = duly.json(*submit)
+    again = duly(*submit)
+
+    assert (first["is_duplicate"], again.returncode) == (False, 0)
+    assert again.stdout == f"{first['id']}\n"
+    assert again.stderr == "duly: books.close is unique, and there is this job already\n"
+    assert duly.json(*submit) == first | {"is_duplicate": True}
+    assert sql_now.execute("SELECT count(*) FROM duly.jobs").fetchone() == (1,)

@@ -9,6 +9,7 @@ from typing import Any
 from psycopg import AsyncConnection
 from psycopg.pq import TransactionStatus
 
+from outbox.amqp import messages
 from outbox.amqp.connection import connect
 from outbox.amqp.publisher import Publisher
 from outbox.amqp.queue_backoff import QueueBackoff
@@ -67,6 +68,8 @@ async def looking(
     ):
         capacity = Capacity(window)
         capacity.measure(dict.fromkeys(queues, 0))
-        pipeline = Pipeline([one, other], Publisher(link), QueueBackoff(), capacity)
+        pipeline = Pipeline(
+            [one, other], Publisher(link, messages.frames), QueueBackoff(), capacity
+        )
         opened = _Resources(one, link, Queues(link, QueueBackoff()), capacity, pipeline)
         yield Looking(relay, opened, [one, other])

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from outbox.amqp import messages
 from outbox.amqp.connection import BrokerConnection, BrokerGone, connect
 from outbox.amqp.publisher import Publisher
 from outbox.amqp.queue_backoff import QueueBackoff
@@ -43,7 +44,9 @@ async def moving(
     ):
         capacity = Capacity(1000)
         capacity.measure({queue: 0})
-        pipeline = Pipeline([one, other], Publisher(link), QueueBackoff(), capacity)
+        pipeline = Pipeline(
+            [one, other], Publisher(link, messages.frames), QueueBackoff(), capacity
+        )
         yield pipeline, link
 
 

@@ -21,17 +21,21 @@ def dispatches(count: int, queue: str) -> list[Dispatch]:
     return [Dispatch(str(uuid4()), 1, "test.note", queue) for _ in range(count)]
 
 
-def with_publisher(amqp_url: str, use: Callable[[Publisher], Coroutine[Any, Any, T]]) -> T:
+def with_publisher(
+    amqp_url: str, use: Callable[[Publisher[Dispatch]], Coroutine[Any, Any, T]]
+) -> T:
     """Use a publisher on a new link."""
 
     async def run() -> T:
         async with connection.connect(amqp_url) as opened:
-            return await use(Publisher(opened))
+            return await use(Publisher(opened, messages.frames))
 
     return asyncio.run(run())
 
 
-async def _publish(publisher: Publisher, dispatches: Sequence[Dispatch]) -> Outcome:
+async def _publish(
+    publisher: Publisher[Dispatch], dispatches: Sequence[Dispatch]
+) -> Outcome[Dispatch]:
     return await publisher.outcome(await publisher.send(dispatches))
 
 
@@ -63,7 +67,7 @@ def test_a_dispatch_refused_once_may_be_taken_the_next_time(
 ) -> None:
     batch = dispatches(1, queue)
 
-    async def twice(publisher: Publisher) -> tuple[Outcome, Outcome]:
+    async def twice(publisher: Publisher[Dispatch]) -> tuple[Outcome[Dispatch], Outcome[Dispatch]]:
         first = await _publish(publisher, batch)
         rabbit.declare(queue)
         return first, await _publish(publisher, batch)
@@ -80,7 +84,7 @@ def test_a_full_queue_nacks_its_own_dispatches_and_no_others(
     rabbit.declare(queue)
     rabbit.fill(full)
 
-    async def twice(publisher: Publisher) -> tuple[Outcome, Outcome]:
+    async def twice(publisher: Publisher[Dispatch]) -> tuple[Outcome[Dispatch], Outcome[Dispatch]]:
         first = await _publish(publisher, [*good, *bad])
         before = publisher._stream
         rabbit.take(full)
@@ -102,7 +106,7 @@ def test_of_several_batches_on_their_way_each_has_its_own_outcome(
     rabbit.fill(full)
     given = [dispatches(20, full), dispatches(300, queue), dispatches(20, gone), []]
 
-    async def send_all(publisher: Publisher) -> list[Outcome]:
+    async def send_all(publisher: Publisher[Dispatch]) -> list[Outcome[Dispatch]]:
         sent = [await publisher.send(batch) for batch in given]
         before = publisher._stream
         outcomes = [await publisher.outcome(each) for each in sent]
@@ -122,7 +126,7 @@ def test_what_is_sent_after_a_nack_goes_over_a_new_channel(
 ) -> None:
     rabbit.fill(queue)
 
-    async def send_after_a_nack(publisher: Publisher) -> bool:
+    async def send_after_a_nack(publisher: Publisher[Dispatch]) -> bool:
         sending = await publisher.send(dispatches(1, queue))
         await sending.end()
         return (await publisher.send([])).stream is sending.stream
@@ -136,7 +140,7 @@ def test_patience_with_a_broker_that_blocks_begins_when_a_batch_is_sent(
     monkeypatch.setattr("outbox.amqp.publisher.CONFIRM_TIMEOUT_SECONDS", 1)
     rabbit.declare(queue)
 
-    async def wait_for_two(publisher: Publisher) -> tuple[list[Outcome], float]:
+    async def wait_for_two(publisher: Publisher[Dispatch]) -> tuple[list[Outcome[Dispatch]], float]:
         await _publish(publisher, dispatches(1, queue))
         proxy.swallow()
         publisher._link.unblocked.clear()
@@ -159,7 +163,7 @@ def test_a_link_lost_on_the_way_gives_what_is_known(
     batch = dispatches(2000, queue)
     rabbit.declare(queue)
 
-    async def cut_at_first_confirm(publisher: Publisher) -> Outcome:
+    async def cut_at_first_confirm(publisher: Publisher[Dispatch]) -> Outcome[Dispatch]:
         await _publish(publisher, dispatches(1, queue))
         proxy.cut_after(ACK_BYTES)
         return await _publish(publisher, batch)
@@ -176,7 +180,7 @@ def test_over_a_link_already_lost_nothing_is_published(
 ) -> None:
     rabbit.declare(queue)
 
-    async def cut_first(publisher: Publisher) -> None:
+    async def cut_first(publisher: Publisher[Dispatch]) -> None:
         await _publish(publisher, dispatches(1, queue))
         proxy.cut()
         await publisher._link.lost

@@ -11,6 +11,7 @@ import pytest
 from outbox import Priority
 from outbox.amqp import messages, queue_depths
 from outbox.amqp.connection import BrokerGone
+from outbox.amqp.messages import Dispatch
 from outbox.amqp.publisher import Outcome, Publisher, Sending
 from outbox.relay import pipeline, poll_policy, unpublishable
 from outbox.relay.loop import Relay
@@ -398,7 +399,9 @@ def test_a_job_does_not_wait_for_the_confirm_of_the_one_before(
     confirms = threading.Event()
     outcome = Publisher.outcome
 
-    async def unconfirmed(self: Publisher, sending: Sending) -> Outcome:
+    async def unconfirmed(
+        self: Publisher[Dispatch], sending: Sending[Dispatch]
+    ) -> Outcome[Dispatch]:
         await asyncio.to_thread(confirms.wait, 10)
         return await outcome(self, sending)
 

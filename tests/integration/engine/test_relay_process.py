@@ -9,7 +9,7 @@ from psycopg import AsyncConnection
 from structlog.testing import capture_logs
 
 from outbox.amqp.connection import BrokerGone
-from outbox.relay import process as relay_process
+from outbox.maintenance import supervision
 
 Deed = Callable[[AsyncConnection[Any]], Awaitable[None]]
 
@@ -17,11 +17,11 @@ Deed = Callable[[AsyncConnection[Any]], Awaitable[None]]
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """The first is the shortest, the fourth eight times as long."""
-    monkeypatch.setattr(relay_process, "FIRST_BACKOFF_SECONDS", 0.02)
+    monkeypatch.setattr(supervision, "FIRST_BACKOFF_SECONDS", 0.02)
 
 
 def test_a_run_that_lasted_lets_the_pauses_begin_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(relay_process, "BACKOFF_RESETS_AFTER_SECONDS", 0.1)
+    monkeypatch.setattr(supervision, "BACKOFF_RESETS_AFTER_SECONDS", 0.1)
     ended: list[float] = []
     queue_backoff: list[float] = []
 
@@ -34,7 +34,7 @@ def test_a_run_that_lasted_lets_the_pauses_begin_anew(monkeypatch: pytest.Monkey
         if len(ended) < 6:
             raise BrokerGone("away")
 
-    asyncio.run(relay_process._supervise("relay", run))
+    asyncio.run(supervision.supervise("relay", run))
     assert queue_backoff[3] > 0.07
     assert queue_backoff[4] < 0.07
 
@@ -92,7 +92,7 @@ def test_what_postgres_refuses_for_a_while_is_tried_again(database_url: str, dee
                 await deeds.pop()(database)
                 pytest.fail("nothing was refused")
 
-    asyncio.run(relay_process._supervise("relay", run))
+    asyncio.run(supervision.supervise("relay", run))
     assert deeds == []
 
 
@@ -108,7 +108,7 @@ def test_a_bug_in_a_duty_does_not_end_it_and_is_told_with_its_traceback_once(
                 await database.execute("SELECT FROM duly.no_such_table")
 
     with capture_logs() as logs:
-        asyncio.run(relay_process._supervise("relay", run))
+        asyncio.run(supervision.supervise("relay", run))
     assert len(runs) == 4
     told = [(log["event"], log["duty"], bool(log["exc_info"])) for log in logs]
     failed = "a duty failed", "relay"

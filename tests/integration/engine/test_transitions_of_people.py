@@ -181,6 +181,8 @@ def test_a_rescheduled_job_has_its_new_time_priority_and_queue(by_hand: ByHand) 
         "priority": 0,
         "available_at": now["run_at"],
         "failures": 0,
+        "keys": None,
+        "position": None,
     }
     assert by_hand.claim(job, 2) is None, "its time has not come"
     query = "SELECT who, why, act, about FROM duly.acts WHERE about = ARRAY[%(about)s]"

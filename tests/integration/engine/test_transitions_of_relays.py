@@ -81,7 +81,7 @@ def test_events_of_later_are_never_walked(by_hand: ByHand) -> None:
     by_hand.take("ANALYZE duly.outbox_events")
     explain = "EXPLAIN (ANALYZE, BUFFERS off, TIMING off) " + transitions.LOCK_EVENTS
     plan = "\n".join(row["QUERY PLAN"] for row in by_hand.take(explain, **wanted(q=1000)))
-    assert "Index Scan using outbox_events_in_order" in plan
+    assert "Index Scan using outbox_events_to_publish" in plan
     assert "Rows Removed" not in plan
     assert "Sort" not in plan
     assert len(locked(by_hand, q=1000)) == 100

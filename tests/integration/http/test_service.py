@@ -35,6 +35,7 @@ def test_each_kind_says_what_it_takes_and_who_may_submit_it(
         "attempts": 8,
         "time_limit_seconds": 720,
         "sensitive": ["to", "text"],
+        "unique": None,
     }
     valid = MAIL.payload.model_dump(mode="json")
     assert OAS31Validator(schema).is_valid(valid)
@@ -69,6 +70,7 @@ def test_queues_count_their_jobs_by_state(
         "running": 1,
         "overdue": 1,  # its worker has no heartbeat
         "dead": 1,
+        "paused": None,
     }
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from datetime import timedelta
 from typing import Any
@@ -12,7 +12,8 @@ from pydantic import BaseModel
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
-from outbox import Actor, Actors, Duly, Job, Kind, Kinds, Retry, Work, event_log, submit
+from outbox import Actor, Actors, Consumers, Duly, Job, Kind, Kinds, Retry, Work, event_log, submit
+from outbox.maintenance import supervision
 from outbox.maintenance.batch_folder import BatchFolder
 from outbox.maintenance.dead_letter_collector import DeadLetterCollector
 from outbox.maintenance.expirer import Expirer
@@ -21,10 +22,12 @@ from outbox.operations import dead_letters, jobs, overdue
 from outbox.operations.dead_letters import DeadLetter, DeadLetterFilter
 from outbox.operations.jobs import AttemptRecord, JobRecord
 from outbox.operations.overdue import OverdueJob
-from outbox.relay import process as relay_process
+from outbox.relay.admission.admitter import Admitter
 from outbox.relay.loop import Relay
-from outbox.submission.wake_up import listen
-from outbox.worker.worker import Worker
+from outbox.relay.outgoing.loop import OutgoingMessages
+from outbox.submission.wake_up import KEYS, MEMBERS, QUEUES, listen
+from outbox.worker.lease import SILENCE
+from outbox.worker.worker import NO_CONSUMERS, Worker
 from tests.support.wait import wait_for
 
 AT_ONCE = Retry(attempts=3, first=timedelta())
@@ -70,11 +73,17 @@ class Line:
         tasks: int = 100,
         amqp_url: str | None = None,
         patience: timedelta = timedelta(hours=1),
+        database_url: str | None = None,
+        silence: timedelta = SILENCE,
+        consumers: Consumers = NO_CONSUMERS,
     ) -> Worker:
         """A worker that does the jobs of these actors until the test ends, with its logs on."""
         event_log.subscribe()
         url = amqp_url or self._amqp_url
-        worker = Worker(Actors(actors), self._database_url, url, None, threads, patience, tasks)
+        postgres = database_url or self._database_url
+        worker = Worker(
+            *(Actors(actors), postgres, url, None, threads, patience, tasks, silence, consumers)
+        )
         worker.register()
         assert worker.is_registered(10)
         worker.start()
@@ -95,25 +104,50 @@ class Line:
         silence: timedelta = timedelta(seconds=10),
         patience: timedelta = timedelta(seconds=30),
         amqp_url: str | None = None,
+        kinds: Sequence[Kind[..., Any]] = (),
     ) -> None:
         """All duties of a relay process, until the test ends."""
         url = amqp_url or self._amqp_url
-        relay = Relay(self._database_url, url, queues, window=window, patience=patience)
+        outgoing = OutgoingMessages(self._database_url, url)
+        relay = Relay(
+            self._database_url,
+            url,
+            queues,
+            window=window,
+            patience=patience,
+            on_sweep=outgoing.look,
+        )
         collector = DeadLetterCollector(self._database_url, url, relay.queues)
-        rescuer = Rescuer(self._database_url, silence, on_rescue=relay.wake_up)
+        admitter = Admitter(self._database_url, Kinds(*kinds), window, on_admission=relay.wake_up)
+
+        def wake_up() -> None:
+            relay.wake_up()
+            admitter.wake_up()
+            outgoing.wake_up()
+
+        def look_at_queues() -> None:
+            relay.look_at_queues()
+            admitter.wake_up()
+
+        rescuer = Rescuer(self._database_url, silence, on_rescue=wake_up)
         expirer = Expirer(self._database_url)
-        folder = BatchFolder(self._database_url, on_callbacks=relay.wake_up)
+        folder = BatchFolder(self._database_url, on_callbacks=wake_up)
 
         async def listening() -> None:
-            await listen(self._database_url, relay.wake_up, folder.wake_up)
+            others = {MEMBERS: folder.wake_up, KEYS: admitter.wake_up, QUEUES: look_at_queues}
+            await listen(self._database_url, wake_up, others)
 
-        duties = (relay.run, collector.run, rescuer.run, expirer.run, folder.run, listening)
+        duties = (
+            *(relay.run, outgoing.run, admitter.run, collector.run, rescuer.run),
+            *(expirer.run, folder.run, listening),
+        )
         self._exits.callback(run_aside(*duties))
 
     def submit(self, work: Work[Any], **options: Any) -> UUID:
         """Submit and commit; returns the job's id."""
         with Session(self._engine) as session, session.begin():
-            return submit(session, work, **options).id
+            job = submit(session, work, **options)
+        return job.id
 
     def cancel(self, job_id: UUID) -> str | None:
         """Cancel the job; returns its state then."""
@@ -172,7 +206,7 @@ def run_aside(*duties: Callable[[], Any]) -> Callable[[], None]:
     async def run() -> None:
         async with asyncio.TaskGroup() as group:
             for duty in duties:
-                group.create_task(relay_process._supervise(duty.__qualname__, duty))
+                group.create_task(supervision.supervise(duty.__qualname__, duty))
 
     def in_thread() -> None:
         try:

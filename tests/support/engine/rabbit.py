@@ -1,6 +1,9 @@
 """The broker as a bystander sees it."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
+from uuid import uuid4
 
 import pika
 
@@ -48,10 +51,26 @@ class Rabbit:
         properties = pika.BasicProperties(headers=headers, delivery_mode=2)  # type: ignore[no-untyped-call]
         self._channel.basic_publish("", queue, body, properties)
 
+    def publish_whole(
+        self, exchange: str, routing_key: str, body: bytes, **properties: Any
+    ) -> None:
+        """Publish as another service does."""
+        given = pika.BasicProperties(**properties)  # type: ignore[no-untyped-call]
+        self._channel.basic_publish(exchange, routing_key, body, given)
+
     def depth(self, queue: str) -> int:
         """How many messages wait in the queue, which must exist."""
         count: int = self._channel.queue_declare(queue, passive=True).method.message_count
         return count
+
+    def take_whole(self, queue: str) -> list[tuple[pika.BasicProperties, bytes]]:
+        """The same with the properties of each."""
+        found: list[tuple[pika.BasicProperties, bytes]] = []
+        while True:
+            _, properties, body = self._channel.basic_get(queue, auto_ack=True)
+            if properties is None or body is None:
+                return found
+            found.append((properties, body))
 
     def take(self, queue: str, most: int = 1_000_000) -> list[bytes]:
         """What waits in the queue, oldest first, and leaves it by this."""
@@ -80,6 +99,16 @@ class Rabbit:
         while method is None:
             method = self._channel.basic_get(queue)[0]
         self._channel.basic_nack(method.delivery_tag, requeue=False)
+
+    @contextmanager
+    def exchange(self, queue: str | None = None, *, internal: bool = False) -> Iterator[str]:
+        """An exchange, bound to the queue for the routing key `k` if there is one."""
+        name = f"t{uuid4().hex[:12]}"
+        self._channel.exchange_declare(name, "direct", internal=internal)
+        if queue:
+            self._channel.queue_bind(queue, name, "k")
+        yield name
+        self._channel.exchange_delete(name)
 
     def delete(self, queue: str) -> None:
         """Delete the queue and its `.XQ`, if there are any."""

@@ -123,9 +123,10 @@ async def _get(tx: Tx, letter_id: int) -> DeadLetter:
 async def _refused(tx: Tx, letter: DeadLetter) -> Problem:
     if letter.closed_at is not None:
         return Problem(types.CONFLICT, f"{letter.closed_by} has {letter.resolution} it already")
-    if letter.job_id is None:
+    if not letter.may_be_replayed:
         detail = "its message is no job of this service: it can only be discarded"
         return Problem(types.CONFLICT, detail)
-    if await tx.run_sync(batches.is_cancelled, letter.job_id):
+    job_id = letter.job_id
+    if job_id is not None and await tx.run_sync(batches.is_cancelled, job_id):
         return Problem(types.CONFLICT, "its job is in a batch that was cancelled")
     return Problem(types.CONFLICT, "its job is no longer dead")

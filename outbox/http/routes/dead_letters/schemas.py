@@ -21,7 +21,8 @@ class LetterShown(BaseModel):
     """A dead letter. It is open until somebody replays or discards it.
 
     `closed_by` and `close_reason` then say who did, and why. `links.replay` and `links.discard` are
-    there while it is open; a message that is no job can only be discarded.
+    there while it is open; a message of another service can only be discarded. `outgoing_id` is the
+    id of a message to another service that could not be sent: replaying the letter sends it again.
     """
 
     id: int
@@ -37,6 +38,7 @@ class LetterShown(BaseModel):
     resolution: Literal["replayed", "discarded"] | None
     closed_by: str | None
     close_reason: str | None
+    outgoing_id: UUID | None
     links: dict[str, str]
 
     @classmethod
@@ -100,7 +102,7 @@ def _shown(letter: DeadLetter) -> dict[str, Any]:
         links["job"] = job_path(letter.job_id)
     if letter.closed_at is None:
         links["discard"] = f"{path}/discard"
-        if letter.job_id is not None:
+        if letter.may_be_replayed:
             links["replay"] = f"{path}/replay"
     return fields(letter) | {"links": links}
 

@@ -37,11 +37,16 @@ class OpenWork(BaseModel):
         Raises RequestValidationError, as FastAPI does for a body.
         """
         try:
-            return self.open_kinds[self.kind].parse(self.payload)
+            work = self.open_kinds[self.kind].parse(self.payload)
+            work.keys()
         except ValidationError as error:
             found = error.errors(include_url=False, include_context=False, include_input=False)
             located = [{**each, "loc": ("body", *at, "payload", *each["loc"])} for each in found]
             raise RequestValidationError(located) from None
+        except ValueError as error:
+            wrong = {"type": "value_error", "loc": ("body", *at, "payload"), "msg": str(error)}
+            raise RequestValidationError([wrong]) from None
+        return work
 
 
 M = TypeVar("M", bound=OpenWork)

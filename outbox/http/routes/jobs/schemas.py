@@ -88,6 +88,9 @@ class JobShown(JobSummary):
     cancel_reason: str | None = Field(
         description="Why somebody asked to cancel it, if they said so, or that it has expired."
     )
+    keys: list[str] | None = Field(
+        description="Its keys, as its kind makes them from the payload. Null without any."
+    )
     result: Any
     left_out: list[Literal["payload", "result"]]
 

@@ -110,11 +110,15 @@ def work_of(kinds: Kinds, kind: str, payload: dict[str, Any] | None) -> Work[Any
     if payload is None:
         raise invalid([field_error(["payload"], "is needed with another kind")])
     try:
-        return kinds[kind].parse(payload)
+        work = kinds[kind].parse(payload)
+        work.keys()
     except ValidationError as error:
         found = error.errors(include_url=False, include_context=False, include_input=False)
         located = [{**each, "loc": ("body", "payload", *each["loc"])} for each in found]
         raise RequestValidationError(located) from None
+    except ValueError as error:
+        raise invalid([field_error(["payload"], str(error))]) from None
+    return work
 
 
 @contextmanager

@@ -1,0 +1,1 @@
+"""What people see and do with keys, paused queues, and messages to other services."""

@@ -1,0 +1,25 @@
+"""Which keys of a job have a limit, as the app's kinds declare it."""
+
+from collections.abc import Sequence
+
+from outbox.kinds import Kinds
+
+UNDECLARED = 1
+"""The limit of each key of a kind that this app does not declare."""
+
+
+class Limits:
+    """The limits of an app's kinds. A lowered one holds at once: what runs is never stopped."""
+
+    def __init__(self, kinds: Kinds) -> None:
+        self._kinds = kinds
+        self.held = [each.name for each in kinds.values() if any(key.hold for key in each.keys)]
+        """The kinds whose dead jobs hold their first key until their letter is closed."""
+
+    def of(self, kind: str, keys: Sequence[str]) -> dict[str, int]:
+        """Those of a job's keys that have a limit, and the limit."""
+        declared = self._kinds.get(kind)
+        if declared is None:
+            return dict.fromkeys(keys, UNDECLARED)
+        both = zip(keys, declared.keys, strict=False)  # it may have had others earlier
+        return {key: each.at_most for key, each in both if each.at_most}

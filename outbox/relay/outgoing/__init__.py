@@ -1,0 +1,4 @@
+"""Sends messages to other services.
+
+Read loop, pipeline, store, exchanges, unsendable.
+"""

@@ -1,0 +1,55 @@
+"""Makes a job of a foreign message, as its consumer says, or says why there can be none."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from pydantic import ValidationError
+
+from outbox.consumers import Consumer
+from outbox.kinds import Work
+from outbox.values.storable import storable_json
+from outbox.worker.receiving.envelope import Received, Unusable, opened
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Readable:
+    """A message, its id, and the work that is to be submitted for it, if any."""
+
+    received: Received
+    message_id: str
+    work: Work[Any] | None
+
+
+def read(consumer: Consumer[Any], received: Received) -> Readable:
+    """Call the consumer with the message. Raises Unusable."""
+    envelope = opened(received)
+    try:
+        content = consumer.model.model_validate_json(envelope.json)
+    except ValidationError as error:
+        raise Unusable(f"its body does not fit the model: {_why(error)}") from None
+    try:
+        work = consumer(content, envelope.message)
+        _check(work)
+    except Exception as error:
+        log.exception("consumer failed", queue=received.queue)
+        raise Unusable(f"its consumer raised {type(error).__name__}, see the log") from error
+    return Readable(received, envelope.message.id, work)
+
+
+def _check(work: object) -> None:
+    """Raises TypeError and ValueError for what cannot be submitted."""
+    if work is None:
+        return
+    if not isinstance(work, Work):
+        raise TypeError(f"it has to return KIND(...) or None, not {type(work).__name__}")
+    storable_json(work.to_json())
+
+
+def _why(error: ValidationError) -> str:
+    """Without the values."""
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    fields = (f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in found[:5])
+    return "; ".join(fields)

@@ -1,0 +1,24 @@
+"""An app with a consumer, for processes that something ends."""
+
+from pydantic import BaseModel
+
+from outbox import Consumers, Duly, Message, Work, consumer
+from service.subjects import KINDS
+from tests.faults.actors import ACTORS, BOOK, Marked
+
+PARTNER = "faults.partner"
+
+
+class Order(BaseModel):
+    """What the other service sends."""
+
+    mark: str
+
+
+@consumer(PARTNER, Order)
+def order(content: Order, _message: Message) -> Work[Marked]:
+    """A job for each."""
+    return BOOK(mark=content.mark)
+
+
+duly = Duly(KINDS, actors=ACTORS, consumers=Consumers([order]))

@@ -1,0 +1,185 @@
+"""What the relay admits: the rules without a server."""
+
+from collections import defaultdict
+from typing import Any
+
+import pytest
+from fastapi.exceptions import RequestValidationError
+from hypothesis import given
+from hypothesis import strategies as st
+
+from outbox import Key, Kind, Kinds
+from outbox.flow.keys import LARGEST_LIMIT
+from outbox.http.routes.jobs.new_job import new_job
+from outbox.relay.admission.admission_window import START, AdmissionWindow
+from outbox.relay.admission.decision import Decision, Waiting, limited_keys, open_ones
+from outbox.relay.admission.fair_shares import FairShares
+from outbox.relay.admission.limits import Limits
+from tests.support.engine.line import Note, note_kind
+
+BOTH = note_kind("q", "both", key=(Key(lambda n: n.text), Key(lambda _: "all", at_most=3)))
+ONE = note_kind("q", "one", key=Key(lambda n: n.text, ordered=True, hold=True))
+LIMITS = Limits(Kinds(BOTH, ONE, note_kind("q", "free")))
+
+
+def of(*keys: str, kind: str = "one", level: int = 1) -> Waiting:
+    return Waiting("q", level, kind, keys)
+
+
+def decide(
+    due: dict[Waiting, int], room: int = 100, held: dict[str, int] | None = None
+) -> dict[Waiting, int]:
+    everywhere = dict.fromkeys(limited_keys(due, LIMITS), 0)
+    decision = Decision(LIMITS, defaultdict(FairShares), everywhere if held is None else held)
+    assert decision.grant(due, room) == sum(decision.grants.values())
+    return decision.grants
+
+
+def test_each_key_gets_as_many_as_its_limit_leaves() -> None:
+    assert decide({of("a"): 5, of("b"): 5}) == {of("a"): 1, of("b"): 1}
+    assert decide({of("a"): 5, of("b"): 5}, held={"a": 1, "b": 0}) == {of("b"): 1}
+    assert decide({of("a"): 5}, held={"a": 7}) == {}
+
+
+def test_a_key_that_another_relay_has_locked_gets_nothing() -> None:
+    assert decide({of("a"): 5, of("b"): 5}, held={"b": 0}) == {of("b"): 1}
+
+
+def test_a_limit_is_shared_by_all_that_have_the_key() -> None:
+    due = {of("a", "all", kind="both"): 5, of("b", "all", kind="both"): 5}
+    granted = decide(due)
+    assert sum(granted.values()) == 3
+    assert set(granted) == set(due)
+
+
+def test_kinds_with_an_equal_key_share_its_limit() -> None:
+    granted = decide({of("a"): 1, of("a", kind="unknown"): 1})
+    assert sum(granted.values()) == 1
+
+
+def test_a_kind_that_is_not_declared_has_a_limit_of_one_and_one_without_keys_has_none() -> None:
+    assert decide({of("a", kind="unknown"): 9, of("b", kind="free"): 9}) == {
+        of("a", kind="unknown"): 1,
+        of("b", kind="free"): 9,
+    }
+
+
+def test_the_higher_priority_comes_first_and_replays_have_a_tenth() -> None:
+    low, high, replayed = (of("a", kind="free", level=level) for level in (2, 0, 3))
+    assert decide({low: 50, high: 50, replayed: 50}, 20) == {replayed: 2, high: 18}
+    assert decide({low: 50, replayed: 5}, 20) == {replayed: 5, low: 15}
+
+
+def test_the_keys_to_lock_are_in_order_and_only_those_with_a_limit() -> None:
+    waiting = [of("z"), of("t", "all", kind="both"), of("a"), of("y", kind="free")]
+    assert limited_keys(waiting, LIMITS) == ["a", "all", "z"]
+
+
+def test_what_was_full_at_the_last_look_is_left_out() -> None:
+    waiting = [of("a"), of("b"), of("a", kind="free")]
+    assert open_ones(waiting, LIMITS, {"a": 1}) == [of("b"), of("a", kind="free")]
+
+
+def test_which_kinds_hold_their_keys() -> None:
+    assert LIMITS.held == ["one"]
+
+
+names = st.sampled_from("abc")
+waiting = st.builds(
+    lambda level, kind, key: of(
+        *(("t:" + key, "all") if kind == "both" else (key,)), kind=kind, level=level
+    ),
+    st.integers(0, 5),
+    st.sampled_from(["one", "both", "free", "unknown"]),
+    names,
+)
+
+
+@given(
+    due=st.dictionaries(waiting, st.integers(1, 9), max_size=12),
+    room=st.integers(0, 20),
+    held=st.dictionaries(st.sampled_from(["a", "b", "c", "all"]), st.integers(0, 4)),
+)
+def test_no_limit_and_no_room_is_ever_exceeded(
+    due: dict[Waiting, int], room: int, held: dict[str, int]
+) -> None:
+    granted = decide(due, room, held)
+    assert sum(granted.values()) <= room
+    assert all(0 < count <= due[each] for each, count in granted.items())
+    for each in granted:
+        assert all(key in held for key in LIMITS.of(each.kind, each.keys))
+    for key in "all", *"abc":
+        limited = [each for each in granted if key in LIMITS.of(each.kind, each.keys)]
+        own = sum(granted[each] for each in limited)
+        most = max((LIMITS.of(each.kind, each.keys)[key] for each in limited), default=0)
+        assert not own or held[key] + own <= most
+
+
+def test_a_window_that_is_found_empty_doubles_and_one_where_jobs_wait_follows_their_rate() -> None:
+    window = AdmissionWindow(1000)
+    assert window.room("q", 0, 0, 0.0) == START
+    window.admitted("q", START, is_full=True)
+    assert window.room("q", 0, 0, 0.02) == 2 * START
+    window.admitted("q", 2 * START, is_full=True)
+    for n in range(100):
+        window.room("q", 32, 3, 0.04 + n * 0.02)  # nothing begins
+    assert window.room("q", 0, 3, 3.0) == 4  # twice one less than the running ones
+    assert AdmissionWindow(5).room("q", 0, 0, 0.0) == 5
+
+
+def test_a_window_holds_what_begins_in_a_tenth_of_a_second() -> None:
+    window, unclaimed = AdmissionWindow(1000), 0
+    for n in range(200):
+        room = window.room("q", unclaimed, 1, n * 0.02)
+        window.admitted("q", room, is_full=True)
+        unclaimed = max(unclaimed + room - 10, 0)  # 500 a second
+    assert 40 <= unclaimed + 10 <= 60
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ({"at_most": 0}, "at_most: 0 is not 1 to 1,000,000"),
+        ({"at_most": 10**9}, "at_most: 1000000000 is not"),
+        ({"at_most": 2, "ordered": True}, "an ordered key has at most 1"),
+        ({"hold": True}, "only a key with a limit is held"),
+    ],
+)
+def test_a_limit_that_makes_no_sense_is_refused(options: dict[str, Any], why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        Key(lambda _: "a", **options)
+
+
+def test_only_the_first_key_has_an_order() -> None:
+    with pytest.raises(ValueError, match=r"^test\.note: only the first key can be ordered or held"):
+        note_kind("q", key=(Key(lambda _: "a"), Key(lambda _: "b", ordered=True)))
+    with pytest.raises(ValueError, match=r"^test\.note: a key is a function"):
+        note_kind("q", key="customer")
+
+
+def test_a_kind_has_its_keys_as_a_tuple() -> None:
+    assert note_kind("q").keys == ()
+    plain: Kind[..., Note] = note_kind("q", key=lambda note: note.text)
+    assert [key.at_most for key in plain.keys] == [None]
+    assert plain(text="a").keys() == ["a"]
+    assert not plain.is_limited
+    assert ONE.is_limited
+    assert ONE.is_ordered
+    assert Key(lambda _: "a", at_most=LARGEST_LIMIT).at_most == LARGEST_LIMIT
+
+
+def test_two_equal_keys_of_a_job_are_refused() -> None:
+    kind = note_kind("q", key=(lambda n: n.text, lambda n: n.secret))
+    with pytest.raises(ValueError, match=r"^test\.note: two of its keys are equal"):
+        kind(text="a", secret="a").keys()
+
+
+def test_a_payload_over_http_that_makes_no_key_is_the_clients_mistake() -> None:
+    kind = note_kind("q", key=lambda n: n.text)
+    new = new_job(Kinds(kind))
+    assert new(kind=kind.name, payload={"text": "a"}).work().keys() == ["a"]
+    with pytest.raises(RequestValidationError) as refused:
+        new(kind=kind.name, payload={}).work()
+    (error,) = refused.value.errors()
+    assert error["loc"] == ("body", "payload")
+    assert error["msg"] == "test.note: its key is not 1 to 200 printable characters"
