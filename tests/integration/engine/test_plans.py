@@ -107,7 +107,7 @@ KEPT = BY_ID | {
             "POSTPONE",
             "DIE_UNCLAIMED",
         ),
-        *("STEP", "SAVE_PROGRESS", "STOP"),
+        *("STEP", "SAVE_PROGRESS", "STOP", "CANCEL"),
         *("LOCK_EVENTS", "DELETE_EVENTS", "DEFER_EVENTS"),
     ],
 )
