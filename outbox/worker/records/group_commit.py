@@ -161,8 +161,12 @@ class GroupCommit:
         self._entries.put(_Entry(statement, row, on_answer))
 
     def wake_up(self) -> None:
-        """Tell the relays that there is work. Best effort; does not block."""
+        """Tell the relays that there is work, with keys or without. Does not block.
+
+        Best effort.
+        """
         self.notify(NOTIFY)
+        self.notify(NOTIFY_KEYS)
 
     def notify(self, notification: str) -> None:
         """Send the relays one of the notifications of `wake_up`, in the same way."""
