@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 START = 16
 """The window of a queue that nothing is known of."""
-AHEAD_SECONDS, LONGEST_AHEAD_SECONDS = 0.1, 0.5
+AHEAD_SECONDS, LONGEST_AHEAD_SECONDS = 0.05, 0.5
 """What begins within so long is admitted; where rounds are rare, what begins between two."""
 FURTHEST_SECONDS = 1.0
 """A window does not grow past what begins within so long."""
@@ -44,7 +44,7 @@ class AdmissionWindow:
         queue = self._queues.setdefault(name, _Queue(min(START, self._most), now))
         self._learn(queue, unclaimed, now)
         if unclaimed:
-            ahead = min(max(AHEAD_SECONDS, 2 * queue.interval), LONGEST_AHEAD_SECONDS)
+            ahead = min(AHEAD_SECONDS + 2 * queue.interval, LONGEST_AHEAD_SECONDS)
             queue.size = max(math.ceil(queue.rate * ahead), running - 1, 1)
         elif queue.was_full:
             furthest = max(math.ceil(queue.rate * FURTHEST_SECONDS), START)

@@ -18,13 +18,12 @@ from outbox.relay.admission.statements import Database
 POLL_SECONDS = 1.0
 FULL_POLL_SECONDS = 0.1
 """The same while jobs wait because others, which were admitted before, have not begun."""
-INTERVAL_SECONDS = 0.01
-LONGEST_INTERVAL_SECONDS = 0.05
-"""The pause after a round is as long as the round was, within these bounds."""
-FEWEST_HOPS, MOST_HOPS = 64, 512
-"""How many kinds and keys of a queue and level one round looks at."""
+SHORTEST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.005, 0.05
+"""The pause after a round is twice as long as the round was, within these bounds."""
 MOST_AT_ONCE = 1000
 """The most kinds and keys that one round decides about: each key with a limit is locked."""
+MOST_COUNTED = 4000
+"""About how many due events one scan counts."""
 
 
 class Admitter:
@@ -43,14 +42,13 @@ class Admitter:
         self._shares: Shares = defaultdict(FairShares)
         self._window = AdmissionWindow(window)
         self._cursor = KeyCursor()
-        self._hops = FEWEST_HOPS
         self._on_admission = on_admission
         self._is_used = any(kind.keys for kind in kinds.values())
         self._is_wanted = asyncio.Event()
         self._pause = POLL_SECONDS
 
     def wake_up(self) -> None:
-        """Admit soon: jobs were submitted, or some that had keys have ended."""
+        """Admit soon: jobs with keys were submitted, or have ended."""
         if self._is_used:
             self._is_wanted.set()
 
@@ -64,7 +62,7 @@ class Admitter:
                 if self._is_used:
                     await self.admit(database)
                 took = time.monotonic() - began
-                await asyncio.sleep(min(max(INTERVAL_SECONDS, took), LONGEST_INTERVAL_SECONDS))
+                await asyncio.sleep(_pause(took))
                 await self._wait()
 
     async def admit(self, database: Database) -> int:
@@ -81,10 +79,8 @@ class Admitter:
         self, database: Database, rooms: Mapping[str, int], held: Mapping[str, int]
     ) -> int:
         free = {queue: room for queue, room in rooms.items() if room}
-        waiting = await self._scan(database, free, held) if free else []
-        admitted = await one_round.admit(
-            database, waiting[:MOST_AT_ONCE], free, self._limits, self._shares
-        )
+        due = await self._scan(database, free, held) if free else {}
+        admitted = await one_round.admit(database, due, free, self._limits, self._shares)
         if admitted:
             self._on_admission()
         full = [queue for queue, room in rooms.items() if admitted[queue] >= room]
@@ -95,13 +91,13 @@ class Admitter:
 
     async def _scan(
         self, database: Database, rooms: Mapping[str, int], held: Mapping[str, int]
-    ) -> list[Waiting]:
-        """Whose keys are not full. If they are few, the next scan looks at more."""
-        found = await one_round.scan(database, self._cursor, rooms, self._hops)
+    ) -> dict[Waiting, int]:
+        """What is due whose keys are not full; of more than one round can decide about, a part."""
+        most = max(MOST_COUNTED // self._cursor.found, 1)
+        found = await one_round.scan(database, self._cursor, rooms, self._limits, most)
         waiting = [each for each in open_ones(found, self._limits, held) if each.queue in rooms]
-        is_enough = len(waiting) >= max(rooms.values())
-        self._hops = FEWEST_HOPS if is_enough else min(2 * self._hops, MOST_HOPS)
-        return waiting
+        self._cursor.aim(len(waiting), max(rooms.values()))
+        return {each: found[each] for each in waiting[:MOST_AT_ONCE]}
 
     def _choose_pause(self, *, is_full: bool) -> None:
         if not self._cursor.is_at_the_end:
@@ -115,3 +111,8 @@ class Admitter:
                 await self._is_wanted.wait()
         except TimeoutError:
             return
+
+
+def _pause(took: float) -> float:
+    """How long after a round of that length no other begins."""
+    return min(max(2 * took, SHORTEST_PAUSE_SECONDS), LONGEST_PAUSE_SECONDS)

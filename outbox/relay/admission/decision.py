@@ -122,7 +122,7 @@ def limited_keys(waiting: Iterable[Waiting], limits: Limits) -> list[str]:
     return sorted({key for each in waiting for key in limits.of(each.kind, each.keys)})
 
 
-def open_ones(waiting: Sequence[Waiting], limits: Limits, held: Mapping[str, int]) -> list[Waiting]:
+def open_ones(waiting: Iterable[Waiting], limits: Limits, held: Mapping[str, int]) -> list[Waiting]:
     """Those whose keys were not at their limits when they were last counted."""
     return [
         each
