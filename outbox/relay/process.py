@@ -75,7 +75,11 @@ async def run(
     relay = Relay(
         database_url, amqp_url, queues, window=window, patience=patience, on_sweep=outgoing.look
     )
-    admitter = Admitter(database_url, kinds or Kinds(), window, on_admission=relay.wake_up)
+    admitter = Admitter(
+        *(database_url, kinds or Kinds(), window),
+        on_admission=relay.wake_up,
+        depth_of=lambda queue: relay.depths.get(queue),
+    )
 
     def publish_soon() -> None:
         relay.wake_up()

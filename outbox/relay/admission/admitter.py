@@ -2,8 +2,9 @@
 
 import asyncio
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 
 from outbox.kinds import Kinds
 from outbox.relay.admission import round as one_round
@@ -13,13 +14,9 @@ from outbox.relay.admission.decision import Waiting, open_ones
 from outbox.relay.admission.fair_shares import FairShares, Shares
 from outbox.relay.admission.key_cursor import KeyCursor
 from outbox.relay.admission.limits import Limits
+from outbox.relay.admission.pauses import POLL_SECONDS, Pauses, Round
 from outbox.relay.admission.statements import Database
 
-POLL_SECONDS = 1.0
-FULL_POLL_SECONDS = 0.1
-"""The same while jobs wait because others, which were admitted before, have not begun."""
-SHORTEST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.005, 0.05
-"""The pause after a round is twice as long as the round was, within these bounds."""
 MOST_AT_ONCE = 1000
 """The most kinds and keys that one round decides about: each key with a limit is locked."""
 MOST_COUNTED = 4000
@@ -35,8 +32,14 @@ class Admitter:
     """
 
     def __init__(
-        self, database_url: str, kinds: Kinds, window: int, on_admission: Callable[[], None]
+        self,
+        database_url: str,
+        kinds: Kinds,
+        window: int,
+        on_admission: Callable[[], None],
+        depth_of: Callable[[str], int | None],
     ) -> None:
+        self._depth_of = depth_of
         self._database_url = database_url
         self._limits = Limits(kinds)
         self._shares: Shares = defaultdict(FairShares)
@@ -45,7 +48,7 @@ class Admitter:
         self._on_admission = on_admission
         self._is_used = any(kind.keys for kind in kinds.values())
         self._is_wanted = asyncio.Event()
-        self._pause = POLL_SECONDS
+        self._pauses = Pauses()
 
     def wake_up(self) -> None:
         """Admit soon: jobs with keys were submitted, or have ended."""
@@ -57,37 +60,43 @@ class Admitter:
         async with statements.connect(self._database_url) as database:
             while True:
                 self._is_wanted.clear()
-                began = time.monotonic()
                 self._is_used = self._is_used or await one_round.is_wanted(database)
+                shortest, longest = POLL_SECONDS, POLL_SECONDS
                 if self._is_used:
-                    await self.admit(database)
-                took = time.monotonic() - began
-                await asyncio.sleep(_pause(took))
-                await self._wait()
+                    shortest, longest = self._pauses.after(await self.admit(database))
+                await asyncio.sleep(shortest)
+                await self._wait(longest - shortest)
 
-    async def admit(self, database: Database) -> int:
-        """One round: admit what may start now; returns how many jobs."""
+    async def admit(self, database: Database) -> Round:
+        """One round: admit what may start now."""
+        began = time.monotonic()
         state = await one_round.look(database, self._limits, self._shares)
         now = time.monotonic()
         rooms = {
-            queue: self._window.room(queue, state.unclaimed[queue], state.running[queue], now)
+            queue: self._window.room(queue, *state.counts(queue), now, self._depth_of(queue))
             for queue in state.queues
         }
-        return await self._admit(database, rooms, state.held)
+        free = {queue: room for queue, room in rooms.items() if room}
+        due = await self._scan(database, free, state.held) if free else {}
+        admitted = await self._admit(database, due, rooms)
+        left = [room - admitted[queue] for queue, room in rooms.items()]
+        return Round(
+            seconds=time.monotonic() - began,
+            found=len(due),
+            goes_on=any(left) and not self._cursor.is_at_the_end,
+            is_full=not all(left),
+        )
 
     async def _admit(
-        self, database: Database, rooms: Mapping[str, int], held: Mapping[str, int]
-    ) -> int:
-        free = {queue: room for queue, room in rooms.items() if room}
-        due = await self._scan(database, free, held) if free else {}
-        admitted = await one_round.admit(database, due, free, self._limits, self._shares)
+        self, database: Database, due: Mapping[Waiting, int], rooms: Mapping[str, int]
+    ) -> Counter[str]:
+        """Admit from what is due; returns how many of each queue."""
+        admitted = await one_round.admit(database, due, rooms, self._limits, self._shares)
         if admitted:
             self._on_admission()
-        full = [queue for queue, room in rooms.items() if admitted[queue] >= room]
-        for queue in rooms:
-            self._window.admitted(queue, admitted[queue], is_full=queue in full)
-        self._choose_pause(is_full=bool(full))
-        return admitted.total()
+        for queue, room in rooms.items():
+            self._window.admitted(queue, admitted[queue], is_full=admitted[queue] >= room)
+        return admitted
 
     async def _scan(
         self, database: Database, rooms: Mapping[str, int], held: Mapping[str, int]
@@ -99,20 +108,8 @@ class Admitter:
         self._cursor.aim(len(waiting), max(rooms.values()))
         return {each: found[each] for each in waiting[:MOST_AT_ONCE]}
 
-    def _choose_pause(self, *, is_full: bool) -> None:
-        if not self._cursor.is_at_the_end:
-            self._pause = 0.0
-        else:
-            self._pause = FULL_POLL_SECONDS if is_full else POLL_SECONDS
-
-    async def _wait(self) -> None:
-        try:
-            async with asyncio.timeout(self._pause):
+    async def _wait(self, seconds: float) -> None:
+        """Wait for a wake-up, for so long."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
                 await self._is_wanted.wait()
-        except TimeoutError:
-            return
-
-
-def _pause(took: float) -> float:
-    """How long after a round of that length no other begins."""
-    return min(max(2 * took, SHORTEST_PAUSE_SECONDS), LONGEST_PAUSE_SECONDS)

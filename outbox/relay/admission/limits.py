@@ -1,6 +1,7 @@
 """Which keys of a job have a limit, as the app's kinds declare it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from pydantic_core import to_json
@@ -9,6 +10,8 @@ from outbox.kinds import Kind, Kinds
 
 UNDECLARED = 1
 """The limit of each key of a kind that this app does not declare."""
+REMEMBERED = 4000
+"""Of how many jobs: a round asks for each several times."""
 
 
 class Limits:
@@ -20,9 +23,12 @@ class Limits:
         """The kinds whose dead jobs hold their first key until their letter is closed."""
         self.of_kinds = to_json({each.name: _least(each) for each in kinds.values()}).decode()
         """The least limit of each kind's keys, or null."""
+        self.of: Callable[[str, tuple[str, ...]], Mapping[str, int]] = lru_cache(REMEMBERED)(
+            self._of
+        )
+        """Those keys of a job of a kind that have a limit, and the limit."""
 
-    def of(self, kind: str, keys: Sequence[str]) -> dict[str, int]:
-        """Those of a job's keys that have a limit, and the limit."""
+    def _of(self, kind: str, keys: Sequence[str]) -> Mapping[str, int]:
         declared = self._kinds.get(kind)
         if declared is None:
             return dict.fromkeys(keys, UNDECLARED)

@@ -27,6 +27,10 @@ class State:
     running: Counter[str] = field(default_factory=Counter)
     """How many have."""
 
+    def counts(self, queue: str) -> tuple[int, int]:
+        """How many of a queue's jobs have not begun, and how many run."""
+        return self.unclaimed[queue], self.running[queue]
+
 
 async def is_wanted(database: Database) -> bool:
     """Whether there are events with keys."""
@@ -120,13 +124,11 @@ async def _lock_and_count(
 
 async def _write(database: Database, grants: Grants) -> Counter[str]:
     """Admit what is granted, and commit."""
-    counts = [_row(each) | {"most": most} for each, most in grants.items() if not each.first]
-    firsts = [
-        {"id": str(each.first), "kind": each.kind, "keys": each.keys}
-        for each in grants
-        if each.first
+    counts = [_row(each) | {"most": most} for each, most in grants.items() if not each.only]
+    jobs = [
+        {"id": str(each.only), "kind": each.kind, "keys": each.keys} for each in grants if each.only
     ]
-    rows = {statements.ADMIT: counts, statements.ADMIT_FIRST: firsts}
+    rows = {statements.ADMIT: counts, statements.ADMIT_FIRST: jobs}
     asks = [
         statement.of(database, {"wanted": as_json(wanted)})
         for statement, wanted in rows.items()
@@ -141,7 +143,8 @@ def _waiting(row: Any) -> Waiting:
         # Its level is that of the events that were scanned: its priority among other keys.
         keys = tuple(row.first_keys)
         return Waiting(row.first_queue, row.level, row.first_kind, keys, row.first_id)
-    return Waiting(row.queue, row.level, row.kind, tuple(row.keys))
+    only = row.job_id if row.due == 1 else None
+    return Waiting(row.queue, row.level, row.kind, tuple(row.keys), only)
 
 
 def _is_due(row: Any) -> bool:

@@ -118,7 +118,11 @@ class Line:
             on_sweep=outgoing.look,
         )
         collector = DeadLetterCollector(self._database_url, url, relay.queues)
-        admitter = Admitter(self._database_url, Kinds(*kinds), window, on_admission=relay.wake_up)
+        admitter = Admitter(
+            *(self._database_url, Kinds(*kinds), window),
+            on_admission=relay.wake_up,
+            depth_of=lambda queue: relay.depths.get(queue),
+        )
 
         def publish_soon() -> None:
             relay.wake_up()

@@ -59,7 +59,7 @@ GROUP BY holder.key, job.queue
 """
 
 _NEXT = """
-        SELECT event.kind, event.keys, event.available_at <= now() AS is_due,
+        SELECT event.kind, event.keys, event.job_id, event.available_at <= now() AS is_due,
                event.position IS NOT NULL AS is_ordered,
                CASE WHEN %(limits)s::jsonb ? event.kind
                     THEN least(%(most)s::int, (%(limits)s::jsonb ->> event.kind)::int)
@@ -77,11 +77,12 @@ One index probe, whatever the backlog.
 """
 
 # Relay: looks at the kinds and keys that wait in each queue and level, from those after the given
-# ones on, at most `hops`. Returns those that have due events, and always the last one: how many,
-# counted up to `most` and to the kind's limit; and the first event of an ordered key: its job, and
-# where that waits. `limits` has the limit of each kind, or null; that of others is 1.
+# ones on, at most `hops`. Returns those that have due events, and always the last one: the job of
+# the oldest; how many, counted up to `most` and to the kind's limit; and the first event of an
+# ordered key: its job, and where that waits. `limits` has the limit of each kind, or null; that of
+# others is 1.
 SCAN_KEYS = f"""
-SELECT wanted.queue, wanted.level, hop.kind, hop.keys, hop.n, hop.is_ordered,
+SELECT wanted.queue, wanted.level, hop.kind, hop.keys, hop.job_id, hop.n, hop.is_ordered,
        CASE WHEN NOT hop.is_due THEN 0 WHEN hop.is_ordered OR hop.most = 1 THEN 1 ELSE (
            SELECT count(*) FROM (
                SELECT FROM duly.outbox_events AS event
@@ -167,7 +168,7 @@ WITH due AS (
     ) AS event
 {_ADMITTED}"""
 
-# The same for the events of these jobs, each if it still is the first of its key.
+# The same for the events of these jobs. One of an ordered key must still be the first of it.
 ADMIT_FIRST = f"""
 WITH due AS (
     SELECT event.job_id, event.dispatch, event.queue, event.keys
