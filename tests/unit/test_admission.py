@@ -15,7 +15,7 @@ from outbox.http.routes.jobs.new_job import new_job
 from outbox.relay.admission.admission_window import START, AdmissionWindow
 from outbox.relay.admission.decision import Decision, Waiting, limited_keys, open_ones
 from outbox.relay.admission.fair_shares import FairShares
-from outbox.relay.admission.key_cursor import FEWEST_HOPS, MOST_HOPS, KeyCursor
+from outbox.relay.admission.key_cursor import FEWEST_SOUGHT, KeyCursor
 from outbox.relay.admission.limits import Limits
 from outbox.relay.admission.pauses import Pauses, Round
 from tests.support.engine.line import Note, note_kind
@@ -219,16 +219,16 @@ def test_a_search_through_all_keys_that_found_nothing_takes_a_tenth_of_the_time(
 
 def test_a_scan_looks_at_as_many_keys_as_it_takes_to_find_what_there_is_room_for() -> None:
     cursor = KeyCursor()
-    cursor.advance([SimpleNamespace(queue="q", level=1, kind="a", keys=["k"], n=FEWEST_HOPS)])
+    cursor.advance([SimpleNamespace(queue="q", level=1, kind="a", keys=["k"], goes_on=True)])
     cursor.aim(32, 96)
-    assert cursor.hops == 3 * FEWEST_HOPS
+    assert cursor.sought == 3 * FEWEST_SOUGHT
     cursor.aim(0, 96)
-    assert cursor.hops == MOST_HOPS * 3 // 4
+    assert cursor.sought == 4 * 3 * FEWEST_SOUGHT
     cursor.aim(1000, 100)
-    assert cursor.hops == 76
+    assert cursor.sought == 76
     cursor.advance([])
     cursor.aim(1, 100)
-    assert cursor.hops == 76
+    assert cursor.sought == 76
 
 
 @pytest.mark.parametrize(

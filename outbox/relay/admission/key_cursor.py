@@ -5,8 +5,10 @@ from typing import Any
 
 from outbox.relay.scan_cursor import LEVELS
 
-FEWEST_HOPS, MOST_HOPS = 64, 1024
-"""How many kinds and keys of a queue and level one scan looks at."""
+HOPS = 4000
+"""The most kinds and keys of a queue and level at which one scan looks."""
+FEWEST_SOUGHT, MOST_SOUGHT = 64, 1000
+"""It ends before, once so many of them have due events."""
 FASTEST_GROWTH = 4
 
 Reached = tuple[str, Sequence[str]]
@@ -22,10 +24,10 @@ class KeyCursor:
 
     def __init__(self) -> None:
         self._reached: dict[tuple[str, int], Reached] = {}
-        self.hops = FEWEST_HOPS
-        """At how many the next scan looks."""
+        self.sought = FEWEST_SOUGHT
+        """After how many kinds and keys with due events the next scan ends."""
         self.found = 1
-        """About how many of them the last one found open, at least 1."""
+        """How many the last one found that may start, at least 1."""
 
     def wanted(self, queues: Iterable[str]) -> list[dict[str, Any]]:
         """Where to go on, for each level of these queues."""
@@ -37,18 +39,18 @@ class KeyCursor:
         ]
 
     def advance(self, rows: Iterable[Any]) -> None:
-        """Move past these rows. After a level's last one come more if it is the last hop."""
+        """Move past these rows. After a level's last one come more if it says so."""
         self._reached = {
-            (row.queue, row.level): (row.kind, row.keys) for row in rows if row.n >= self.hops
+            (row.queue, row.level): (row.kind, row.keys) for row in rows if row.goes_on
         }
 
     def aim(self, found: int, wanted: int) -> None:
-        """Have the next scan look at as many as it takes to find what there is room for."""
+        """Have the next scan look for as many as it takes to fill the room."""
         self.found = max(found, 1)
         if found < wanted and self.is_at_the_end:
             return
         growth = min(wanted / self.found, FASTEST_GROWTH)
-        self.hops = min(max(int(self.hops * growth), FEWEST_HOPS), MOST_HOPS)
+        self.sought = min(max(int(self.sought * growth), FEWEST_SOUGHT), MOST_SOUGHT)
 
     @property
     def is_at_the_end(self) -> bool:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 SHORTEST_SECONDS, LONGEST_SECONDS = 0.005, 0.05
-"""The pause after a round is twice as long as the round was, within these bounds."""
+"""The pause after a round is twice as long as the round was, within these bounds, or as long."""
 POLL_SECONDS = 1.0
 """The interval of rounds while nothing wakes the relay."""
 FULL_POLL_SECONDS = 0.1
@@ -28,7 +28,8 @@ class Round:
 class Pauses:
     """Decides when the next round begins: told of each round.
 
-    - After each, none begins for a while, so that rounds take a third of the time at most.
+    - After each, none begins for a while, so that rounds take a third of the time at most, or half
+      of it where they only look for due jobs.
     - A round that leaves room, and has not come to the last key, is followed by another.
     - A search through all keys that found nothing, as where all are for later, takes a tenth of the
       time, as far as that delays nothing by more than LONGEST_POLL_SECONDS. A wake-up begins
@@ -43,7 +44,8 @@ class Pauses:
         """How long after this round the next one begins: if there is a wake-up, and if not."""
         self._searched += last.seconds
         self._found += last.found
-        shortest = min(max(2 * last.seconds, SHORTEST_SECONDS), LONGEST_SECONDS)
+        pause = 2 * last.seconds if last.found else last.seconds
+        shortest = min(max(pause, SHORTEST_SECONDS), LONGEST_SECONDS)
         return shortest, max(shortest, self._longest(last))
 
     def _longest(self, last: Round) -> float:

@@ -9,7 +9,7 @@ from outbox.postgres.round_trip import array
 from outbox.relay.admission import statements
 from outbox.relay.admission.decision import Decision, Grants, Waiting, limited_keys
 from outbox.relay.admission.fair_shares import Shares
-from outbox.relay.admission.key_cursor import KeyCursor
+from outbox.relay.admission.key_cursor import HOPS, KeyCursor
 from outbox.relay.admission.limits import Limits
 from outbox.relay.admission.statements import Database, as_json, execute
 
@@ -74,7 +74,8 @@ async def scan(
     """
     asked = {
         "wanted": as_json(cursor.wanted(rooms)),
-        "hops": str(cursor.hops),
+        "hops": str(HOPS),
+        "sought": str(cursor.sought),
         "most": str(min(most, max(rooms.values()))),
         "limits": limits.of_kinds,
     }

@@ -273,16 +273,27 @@ def test_a_scan_goes_from_key_to_key_and_says_what_is_due(keyed: Keyed, by_hand:
     ]
 
 
-def test_a_scan_goes_on_where_the_last_one_ended_and_then_begins_anew(keyed: Keyed) -> None:
+@pytest.mark.parametrize("bound", ["hops", "sought"])
+def test_a_scan_goes_on_where_the_last_one_ended_and_then_begins_anew(
+    keyed: Keyed, bound: str
+) -> None:
     for key in "abc":
         keyed.submit(key)
     cursor, seen = KeyCursor(), []
-    cursor.hops = 2
     for _ in range(3):
-        rows = keyed.scan(cursor, "q", hops=2)
+        rows = keyed.scan(cursor, "q", **{bound: 2})
         seen.append([row["keys"] for row in rows])
         cursor.advance([SimpleNamespace(**row) for row in rows])
     assert seen == [[["a"], ["b"]], [["c"]], [["a"], ["b"]]]
+
+
+def test_a_scan_for_due_events_passes_those_of_later(keyed: Keyed, by_hand: ByHand) -> None:
+    for key in "abcd":
+        job = keyed.submit(key)
+        if key in "ac":
+            by_hand.take(LATER, id=job)
+    rows = keyed.scan(sought=1)
+    assert [(row["keys"], row["due"], row["goes_on"]) for row in rows] == [(["b"], 1, True)]
 
 
 def test_the_first_of_an_ordered_key_is_found_wherever_it_waits(
@@ -358,7 +369,7 @@ def test_a_round_reads_few_rows_whatever_the_backlog_of_a_key(
         by_hand.take("SELECT set_config(%(name)s, %(value)s, false)", name=name, value=value)
     wanted = json.dumps(KeyCursor().wanted(["q"]))
     explain = "EXPLAIN (ANALYZE, BUFFERS off, TIMING off, FORMAT JSON) "
-    asked = {"wanted": wanted, "hops": 100, "most": 40, "limits": "{}"}
+    asked = {"wanted": wanted, "hops": 100, "sought": 100, "most": 40, "limits": "{}"}
     (row,) = by_hand.take(explain + transitions.SCAN_KEYS, **asked)
     assert _rows_read(row["QUERY PLAN"][0]["Plan"]) < 200
     one = {"queue": "q", "level": 1, "kind": KIND, "keys": ["text:A"], "most": 1}

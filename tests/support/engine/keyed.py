@@ -83,13 +83,16 @@ class Keyed:
         cursor: KeyCursor | None = None,
         *queues: str,
         hops: int = 100,
+        sought: int = 100,
         most: int = 10,
         **limits: int | None,
     ) -> list[Row]:
         """What waits in these queues, where kinds have these limits."""
         asked = {"wanted": json.dumps((cursor or KeyCursor()).wanted(queues or ["q"]))}
         known = json.dumps({KIND: None} | limits)
-        return self.hand.take(transitions.SCAN_KEYS, **asked, hops=hops, most=most, limits=known)
+        return self.hand.take(
+            transitions.SCAN_KEYS, **asked, hops=hops, sought=sought, most=most, limits=known
+        )
 
     def holders(self) -> list[tuple[UUID, str, int]]:
         """All holders."""

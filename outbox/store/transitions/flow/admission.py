@@ -77,12 +77,12 @@ One index probe, whatever the backlog.
 """
 
 # Relay: looks at the kinds and keys that wait in each queue and level, from those after the given
-# ones on, at most `hops`. Returns those that have due events, and always the last one: the job of
-# the oldest; how many, counted up to `most` and to the kind's limit; and the first event of an
-# ordered key: its job, and where that waits. `limits` has the limit of each kind, or null; that of
-# others is 1.
+# ones on, until `sought` have due events, and at `hops` at most. Returns those that have, and the
+# last one: the job of the oldest event; how many, counted up to `most` and to the kind's limit; and
+# the first event of an ordered key: its job, and where that waits. `limits` has the limit of each
+# kind, or null; that of others is 1.
 SCAN_KEYS = f"""
-SELECT wanted.queue, wanted.level, hop.kind, hop.keys, hop.job_id, hop.n, hop.is_ordered,
+SELECT wanted.queue, wanted.level, hop.kind, hop.keys, hop.job_id, hop.is_ordered, hop.goes_on,
        CASE WHEN NOT hop.is_due THEN 0 WHEN hop.is_ordered OR hop.most = 1 THEN 1 ELSE (
            SELECT count(*) FROM (
                SELECT FROM duly.outbox_events AS event
@@ -98,13 +98,15 @@ FROM json_to_recordset(%(wanted)s::json)
      AS wanted (queue text, level smallint, kind text, keys text[])
 CROSS JOIN LATERAL (
     WITH RECURSIVE hop AS (
-        (SELECT next.*, 1 AS n FROM ({_NEXT.format(after="wanted")}) AS next)
+        (SELECT next.*, 1 AS n, is_due::int AS due FROM ({_NEXT.format(after="wanted")}) AS next)
         UNION ALL
-        SELECT next.*, hop.n + 1
+        SELECT next.*, hop.n + 1, hop.due + next.is_due::int
         FROM hop CROSS JOIN LATERAL ({_NEXT.format(after="hop")}) AS next
-        WHERE hop.n < %(hops)s::int
+        WHERE hop.n < %(hops)s::int AND hop.due < %(sought)s::int
     )
-    SELECT *, n = max(n) OVER () AS is_last FROM hop
+    SELECT *, n = max(n) OVER () AS is_last,
+           n = %(hops)s::int OR is_due AND due = %(sought)s::int AS goes_on
+    FROM hop
 ) AS hop
 LEFT JOIN LATERAL (
     SELECT event.job_id, event.queue, event.kind, event.keys,
