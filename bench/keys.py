@@ -80,7 +80,7 @@ def run(bench: Bench) -> list[Comparison]:
 
 def _throughputs(bench: Bench) -> list[Comparison]:
     few, many, slow = bench.size(20_000), bench.size(100_000), bench.size(5000)
-    short = bench.size(500)
+    short, shortest = bench.size(500), bench.size(20)
     found = in_turns(
         {
             "no keys": partial(_drain, bench, NONE, few, 1),
@@ -89,7 +89,7 @@ def _throughputs(bench: Bench) -> list[Comparison]:
             "Procrastinate": partial(_locks, bench, slow, 0),
             "Procrastinate, 1,000 locks": partial(_locks, bench, slow, 1000),
             "one key": partial(_drain, bench, LIMITS, short, 1),
-            "Procrastinate, one lock": partial(_locks, bench, short, 1),
+            "Procrastinate, one lock": partial(_locks, bench, shortest, 1),
         },
         bench.rounds,
         bench.say,
