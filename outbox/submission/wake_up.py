@@ -20,8 +20,8 @@ log = structlog.get_logger(__name__)
 CHANNEL = "duly_relay"
 NOTIFY = f"NOTIFY {CHANNEL}"
 MEMBERS, KEYS, QUEUES = b"members", b"keys", b"queues"
-"""Say that members of batches have ended, that jobs with keys have, and that a queue was paused or
-resumed. A relay of an earlier release takes them for wake-ups."""
+"""Say that members of batches have ended, that jobs with keys were submitted or have ended, and
+that a queue was paused or resumed. A relay of an earlier release takes them for wake-ups."""
 NOTIFY_MEMBERS = f"NOTIFY {CHANNEL}, '{MEMBERS.decode()}'"
 NOTIFY_KEYS = f"NOTIFY {CHANNEL}, '{KEYS.decode()}'"
 

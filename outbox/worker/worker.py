@@ -77,7 +77,7 @@ class Worker:
         self._group_commit = GroupCommit(database_url, self.name)
         self._engine = engine_for_threads(database_url, threads, lambda: self._group_commit.lost_at)
         self._async_engine = engine_for_tasks(database_url, lambda: self._group_commit.lost_at)
-        info = {WAKE_UP: self._group_commit.wake_up}
+        info = {WAKE_UP: self._group_commit.notify}
         sessions = sessionmaker(self._engine, expire_on_commit=False, info=info)
         async_sessions = job_sessions(self._async_engine, expire_on_commit=False, info=info)
         wanted = [each for each in consumers.values() if not queues or each.queue in queues]

@@ -61,7 +61,7 @@ class Postgres:
         self.steps: list[Write | Pause] = []
         self.wake_ups = 0
 
-    def wake_up(self) -> None:
+    def notify(self, _: str) -> None:
         """Count it."""
         self.wake_ups += 1
 

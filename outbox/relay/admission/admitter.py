@@ -2,8 +2,9 @@
 
 import asyncio
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 
 from outbox.kinds import Kinds
 from outbox.relay.admission import round as one_round
@@ -13,18 +14,13 @@ from outbox.relay.admission.decision import Waiting, open_ones
 from outbox.relay.admission.fair_shares import FairShares, Shares
 from outbox.relay.admission.key_cursor import KeyCursor
 from outbox.relay.admission.limits import Limits
+from outbox.relay.admission.pauses import POLL_SECONDS, Pauses, Round
 from outbox.relay.admission.statements import Database
 
-POLL_SECONDS = 1.0
-FULL_POLL_SECONDS = 0.1
-"""The same while jobs wait because others, which were admitted before, have not begun."""
-INTERVAL_SECONDS = 0.01
-LONGEST_INTERVAL_SECONDS = 0.05
-"""The pause after a round is as long as the round was, within these bounds."""
-FEWEST_HOPS, MOST_HOPS = 64, 512
-"""How many kinds and keys of a queue and level one round looks at."""
 MOST_AT_ONCE = 1000
 """The most kinds and keys that one round decides about: each key with a limit is locked."""
+MOST_COUNTED = 4000
+"""About how many due events one scan counts."""
 
 
 class Admitter:
@@ -36,21 +32,26 @@ class Admitter:
     """
 
     def __init__(
-        self, database_url: str, kinds: Kinds, window: int, on_admission: Callable[[], None]
+        self,
+        database_url: str,
+        kinds: Kinds,
+        window: int,
+        on_admission: Callable[[], None],
+        depth_of: Callable[[str], int | None],
     ) -> None:
+        self._depth_of = depth_of
         self._database_url = database_url
         self._limits = Limits(kinds)
         self._shares: Shares = defaultdict(FairShares)
         self._window = AdmissionWindow(window)
         self._cursor = KeyCursor()
-        self._hops = FEWEST_HOPS
         self._on_admission = on_admission
         self._is_used = any(kind.keys for kind in kinds.values())
         self._is_wanted = asyncio.Event()
-        self._pause = POLL_SECONDS
+        self._pauses = Pauses()
 
     def wake_up(self) -> None:
-        """Admit soon: jobs were submitted, or some that had keys have ended."""
+        """Admit soon: jobs with keys were submitted, or have ended."""
         if self._is_used:
             self._is_wanted.set()
 
@@ -59,59 +60,56 @@ class Admitter:
         async with statements.connect(self._database_url) as database:
             while True:
                 self._is_wanted.clear()
-                began = time.monotonic()
                 self._is_used = self._is_used or await one_round.is_wanted(database)
+                shortest, longest = POLL_SECONDS, POLL_SECONDS
                 if self._is_used:
-                    await self.admit(database)
-                took = time.monotonic() - began
-                await asyncio.sleep(min(max(INTERVAL_SECONDS, took), LONGEST_INTERVAL_SECONDS))
-                await self._wait()
+                    shortest, longest = self._pauses.after(await self.admit(database))
+                await asyncio.sleep(shortest)
+                await self._wait(longest - shortest)
 
-    async def admit(self, database: Database) -> int:
-        """One round: admit what may start now; returns how many jobs."""
+    async def admit(self, database: Database) -> Round:
+        """One round: admit what may start now."""
+        began = time.monotonic()
         state = await one_round.look(database, self._limits, self._shares)
         now = time.monotonic()
         rooms = {
-            queue: self._window.room(queue, state.unclaimed[queue], state.running[queue], now)
+            queue: self._window.room(queue, *state.counts(queue), now, self._depth_of(queue))
             for queue in state.queues
         }
-        return await self._admit(database, rooms, state.held)
+        free = {queue: room for queue, room in rooms.items() if room}
+        due = await self._scan(database, free, state.held) if free else {}
+        admitted = await self._admit(database, due, rooms)
+        left = [room - admitted[queue] for queue, room in rooms.items()]
+        return Round(
+            seconds=time.monotonic() - began,
+            found=len(due),
+            goes_on=any(left) and not self._cursor.is_at_the_end,
+            is_full=not all(left),
+        )
 
     async def _admit(
-        self, database: Database, rooms: Mapping[str, int], held: Mapping[str, int]
-    ) -> int:
-        free = {queue: room for queue, room in rooms.items() if room}
-        waiting = await self._scan(database, free, held) if free else []
-        admitted = await one_round.admit(
-            database, waiting[:MOST_AT_ONCE], free, self._limits, self._shares
-        )
+        self, database: Database, due: Mapping[Waiting, int], rooms: Mapping[str, int]
+    ) -> Counter[str]:
+        """Admit from what is due; returns how many of each queue."""
+        admitted = await one_round.admit(database, due, rooms, self._limits, self._shares)
         if admitted:
             self._on_admission()
-        full = [queue for queue, room in rooms.items() if admitted[queue] >= room]
-        for queue in rooms:
-            self._window.admitted(queue, admitted[queue], is_full=queue in full)
-        self._choose_pause(is_full=bool(full))
-        return admitted.total()
+        for queue, room in rooms.items():
+            self._window.admitted(queue, admitted[queue], is_full=admitted[queue] >= room)
+        return admitted
 
     async def _scan(
         self, database: Database, rooms: Mapping[str, int], held: Mapping[str, int]
-    ) -> list[Waiting]:
-        """Whose keys are not full. If they are few, the next scan looks at more."""
-        found = await one_round.scan(database, self._cursor, rooms, self._hops)
+    ) -> dict[Waiting, int]:
+        """What is due whose keys are not full; of more than one round can decide about, a part."""
+        most = max(MOST_COUNTED // self._cursor.found, 1)
+        found = await one_round.scan(database, self._cursor, rooms, self._limits, most)
         waiting = [each for each in open_ones(found, self._limits, held) if each.queue in rooms]
-        is_enough = len(waiting) >= max(rooms.values())
-        self._hops = FEWEST_HOPS if is_enough else min(2 * self._hops, MOST_HOPS)
-        return waiting
+        self._cursor.aim(len(waiting), max(rooms.values()))
+        return {each: found[each] for each in waiting[:MOST_AT_ONCE]}
 
-    def _choose_pause(self, *, is_full: bool) -> None:
-        if not self._cursor.is_at_the_end:
-            self._pause = 0.0
-        else:
-            self._pause = FULL_POLL_SECONDS if is_full else POLL_SECONDS
-
-    async def _wait(self) -> None:
-        try:
-            async with asyncio.timeout(self._pause):
+    async def _wait(self, seconds: float) -> None:
+        """Wait for a wake-up, for so long."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
                 await self._is_wanted.wait()
-        except TimeoutError:
-            return

@@ -45,7 +45,6 @@ from outbox.store.transitions.dead_letters import (
 from outbox.store.transitions.flow.admission import (
     ADMIT,
     ADMIT_FIRST,
-    COUNT_DUE,
     COUNT_HOLDERS,
     HOLDERS,
     KEYED_QUEUES,
@@ -150,7 +149,6 @@ __all__ = [
     "CLAIM_UNIQUE",
     "CLAIM_UNIQUE_LIMITED",
     "COUNT_DELIVERY",
-    "COUNT_DUE",
     "COUNT_HOLDERS",
     "COUNT_UNCERTAIN",
     "CREATE_SCHEDULE",

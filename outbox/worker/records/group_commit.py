@@ -118,6 +118,8 @@ class GroupCommit:
         self._is_in_doubt = False
         self._entries: queue.SimpleQueue[_Entry] = queue.SimpleQueue()
         self._held = HeldRecords[_Entry]()
+        self._wanted: set[str] = set()
+        """The notifications that are handed in."""
         self._stopping = threading.Event()
         self._gives_up_at = math.inf
         self._thread = threading.Thread(target=self._run, name="group commit", daemon=True)
@@ -161,12 +163,18 @@ class GroupCommit:
         self._entries.put(_Entry(statement, row, on_answer))
 
     def wake_up(self) -> None:
-        """Tell the relays that there is work. Best effort; does not block."""
+        """Tell the relays that there is work, with keys or without. Does not block.
+
+        Best effort.
+        """
         self.notify(NOTIFY)
+        self.notify(NOTIFY_KEYS)
 
     def notify(self, notification: str) -> None:
-        """Send the relays one of the notifications of `wake_up`, in the same way."""
-        self._entries.put(_NOTIFICATIONS[notification])
+        """Send the relays one of the notifications of `wake_up`, once for all that ask for it."""
+        if notification not in self._wanted:
+            self._wanted.add(notification)
+            self._entries.put(_NOTIFICATIONS[notification])
 
     def stop_waiting(self) -> None:
         """From now on, wait for no Postgres that is unavailable, and hold no record."""
@@ -211,6 +219,7 @@ class GroupCommit:
             self._settle([entry for entry in group if entry not in _SIGNALS])
             for notification, entry in _NOTIFICATIONS.items():
                 if entry in group:
+                    self._wanted.discard(notification)  # who asks from now on gets another
                     self._notify(notification)
             time.sleep(min(len(group) * LINGER_PER_ENTRY_SECONDS, MAX_LINGER_SECONDS))
 
