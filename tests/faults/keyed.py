@@ -36,6 +36,17 @@ def book_next(work: Numbered, job: Job) -> None:
         enter(tx, f"{work.key} {work.number}")
 
 
+SHARE = Kind("keyed.share", Numbered, queue=QUEUE, key=lambda payload: payload.key)
+
+
+@actor(SHARE)
+def share(work: Numbered, job: Job) -> None:
+    """Takes a while, and then books it, whoever else of its key runs."""
+    time.sleep(0.1)
+    with job.transaction() as tx:
+        enter(tx, f"{work.key} {work.number}")
+
+
 BEAT = Kind("keyed.beat", Numbered, queue=QUEUE, key=Key(lambda payload: payload.key, at_most=1))
 BEAT_AS_TASK = Kind("keyed.beat_as_task", Numbered, queue=QUEUE, key=BEAT.keys)
 
@@ -59,4 +70,4 @@ def _goes_on(job: Job) -> bool:
     return answer.status_code == httpx2.codes.NO_CONTENT
 
 
-ACTORS = Actors([book_next, beat, beat_as_task])
+ACTORS = Actors([book_next, share, beat, beat_as_task])

@@ -182,21 +182,20 @@ def test_a_window_does_not_grow_while_all_workers_are_busy() -> None:
 def test_jobs_that_a_stopped_worker_has_hold_no_others_up() -> None:
     window = AdmissionWindow(1000)
     window.admitted("q", window.room("q", 0, 0, 0.0, 0), is_full=False)
-    rooms = [window.room("q", 11, 5 if n < 10 else 0, n * 0.1, 0) for n in range(1, 40)]
-    assert not any(rooms[:9])
-    assert all(rooms[20:])
+    assert not any(window.room("q", 11, 5, n * 0.1, 0) for n in range(1, 30))
+    assert all(window.room("q", 11, 3, n * 0.1, 0, late=11) for n in range(30, 100))
 
 
 def test_jobs_that_wait_in_the_broker_count_for_as_long_as_they_wait() -> None:
     window = AdmissionWindow(1000)
     window.admitted("q", window.room("q", 0, 0, 0.0, 0), is_full=True)
-    assert not any(window.room("q", START, 0, n * 0.1, START) for n in range(1, 100))
+    assert not any(window.room("q", START, 0, n * 0.1, START, START) for n in range(1, 100))
 
 
 def test_jobs_that_wait_for_busy_workers_count_for_as_long_as_they_wait() -> None:
     window = AdmissionWindow(1000)
     window.admitted("q", window.room("q", 0, 16, 0.0, 0), is_full=True)
-    assert not any(window.room("q", 40, 16, n * 0.1, 0) for n in range(1, 100))
+    assert not any(window.room("q", 40, 16, n * 0.1, 0, late=40) for n in range(1, 100))
 
 
 def test_a_large_window_is_refilled_in_parts() -> None:

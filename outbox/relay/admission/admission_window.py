@@ -18,8 +18,6 @@ MEAN_SECONDS, PEAK_SECONDS = 0.5, 60.0
 """Over about how long the rate of beginnings is taken, and how long the most that ran count."""
 BUSY_SHARE = 0.9
 """Of the most jobs that ran: if more run in the mean, no worker is free."""
-SILENT_SECONDS = 1.0
-"""Jobs that workers have had for so long do not count, if none has begun and workers are free."""
 FEW = 50
 """A window of more jobs is refilled once a part of it is free, as a round for a few costs much."""
 
@@ -37,10 +35,6 @@ class _Queue:
     most_running: float = 0.0
     interval: float = 0.0
     """The mean time between two looks."""
-    began_at: float = 0.0
-    """When a job was last seen to have begun, or none to wait."""
-    held_up: int = 0
-    """How many of the unclaimed have not begun although workers are free."""
     was_full: bool = False
 
     @property
@@ -53,11 +47,6 @@ class _Queue:
         """Whether all that ran at once lately do so all the time."""
         return self.running > BUSY_SHARE * self.most_running
 
-    def hold_up(self, unclaimed: int, now: float) -> None:
-        """Workers are free, and have these jobs: count none of them if none begins."""
-        if now - self.began_at >= SILENT_SECONDS:
-            self.held_up = unclaimed
-
 
 class AdmissionWindow:
     """Keeps what is admitted and has not begun to what begins within some 100 ms.
@@ -66,9 +55,9 @@ class AdmissionWindow:
     is found empty doubles, up to `most`. One in which jobs wait gets the size that their rate asks
     for, but one less than there are jobs running: within their longest run each of these ends, so
     a job that comes next has begun by then. Where the broker's queue is empty and workers are free
-    nonetheless, jobs do not wait but are on their way: then it grows. What none of them begins
-    (a worker that was stopped has it, or the broker has lost it) does not count for long. All of it
-    is a hint: with a wrong one jobs start later.
+    nonetheless, jobs do not wait but are on their way: then it grows. What is late even so (a
+    worker that was stopped has it, or the broker has lost it) does not count. All of it is a hint:
+    with a wrong one jobs start later.
     """
 
     def __init__(self, most: int) -> None:
@@ -76,19 +65,25 @@ class AdmissionWindow:
         self._queues: dict[str, _Queue] = {}
 
     def room(
-        self, name: str, unclaimed: int, running: int, now: float, depth: int | None = None
+        self,
+        name: str,
+        unclaimed: int,
+        running: int,
+        now: float,
+        depth: int | None = None,
+        late: int = 0,
     ) -> int:
         """How many more may be admitted, while so many have not begun and so many run.
 
-        `depth` is how many messages the broker's queue had lately, if that is known.
+        `depth` is how many messages the broker's queue had lately, if that is known. `late` of the
+        unclaimed were admitted long ago.
         """
-        queue = self._queues.setdefault(name, _Queue(min(START, self._most), now, began_at=now))
+        queue = self._queues.setdefault(name, _Queue(min(START, self._most), now))
         passed = now - queue.looked_at
         _learn(queue, unclaimed, running, now)
-        if depth == 0 and running <= BUSY_SHARE * queue.most_running:
-            queue.hold_up(unclaimed, now)
-        queue.held_up = min(queue.held_up, unclaimed)
-        unclaimed -= queue.held_up
+        idle = 0
+        if late and depth == 0 and running <= BUSY_SHARE * queue.most_running:
+            unclaimed, idle = unclaimed - late, math.ceil(queue.most_running) - running
         furthest = max(math.ceil(queue.rate * FURTHEST_SECONDS), START)
         if unclaimed:
             grown = queue.size * (1 + passed / DOUBLES_SECONDS)
@@ -96,7 +91,7 @@ class AdmissionWindow:
             queue.size = max(_wanted(queue, running), min(grown, furthest) if is_short else 1)
         elif queue.was_full:
             queue.size = max(min(2 * queue.size, furthest), queue.size)
-        queue.size = min(queue.size, self._most)
+        queue.size = min(max(queue.size, idle), self._most)
         free = max(int(queue.size) - unclaimed, 0)
         return free if queue.size <= FEW or free >= queue.size // REFILL_DIVISOR else 0
 
@@ -122,7 +117,5 @@ def _learn(queue: _Queue, unclaimed: int, running: int, now: float) -> None:
         queue.running += (running - queue.running) * weight
         queue.most_running *= max(1 - passed / PEAK_SECONDS, 0)
         queue.interval += (passed - queue.interval) * weight
-    if not unclaimed or unclaimed < queue.unclaimed:
-        queue.began_at = now
     queue.most_running = max(queue.most_running, running)
     queue.unclaimed, queue.looked_at = unclaimed, now

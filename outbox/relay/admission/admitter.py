@@ -73,7 +73,10 @@ class Admitter:
         state = await one_round.look(database, self._limits, self._shares)
         now = time.monotonic()
         rooms = {
-            queue: self._window.room(queue, *state.counts(queue), now, self._depth_of(queue))
+            queue: self._window.room(
+                *(queue, state.unclaimed[queue], state.running[queue], now),
+                *(self._depth_of(queue), state.late[queue]),
+            )
             for queue in state.queues
         }
         free = {queue: room for queue, room in rooms.items() if room}

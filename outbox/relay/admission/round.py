@@ -24,12 +24,10 @@ class State:
     """How many jobs hold each key."""
     unclaimed: Counter[str] = field(default_factory=Counter)
     """How many of these jobs have not begun, in each queue."""
+    late: Counter[str] = field(default_factory=Counter)
+    """How many of those were admitted long ago."""
     running: Counter[str] = field(default_factory=Counter)
-    """How many have."""
-
-    def counts(self, queue: str) -> tuple[int, int]:
-        """How many of a queue's jobs have not begun, and how many run."""
-        return self.unclaimed[queue], self.running[queue]
+    """How many have begun."""
 
 
 async def is_wanted(database: Database) -> bool:
@@ -56,6 +54,7 @@ async def look(database: Database, limits: Limits, shares: Shares) -> State:
     for row in holders:
         state.held[row.key] += row.held
         state.unclaimed[row.queue] += row.unclaimed
+        state.late[row.queue] += row.late
         state.running[row.queue] += row.running
     return state
 

@@ -206,15 +206,20 @@ def test_a_dead_job_holds_its_first_key_until_its_letter_is_closed_if_its_kind_s
     assert keyed.holders() == []
 
 
-def test_holders_are_seen_by_key_and_queue(keyed: Keyed, by_hand: ByHand) -> None:
+def test_holders_are_seen_by_key_and_queue(
+    keyed: Keyed, by_hand: ByHand, sql_now: psycopg.Connection
+) -> None:
     keyed.running("a", "b")
+    keyed.submit("late")
+    keyed.admit("late")
+    sql_now.execute("UPDATE duly.key_holders SET admitted_at = admitted_at - interval '300 ms'")
     keyed.submit("a")
     keyed.admit("a")
     ended = keyed.running("c")
     by_hand.succeed(ended)
     rows = by_hand.take(transitions.HOLDERS, held=[])
     seen = sorted((*row.values(),) for row in rows)
-    assert seen == [("a", "q", 2, 1, 1), ("b", "q", 1, 0, 0)]
+    assert seen == [("a", "q", 2, 1, 0, 1), ("b", "q", 1, 0, 0, 0), ("late", "q", 1, 1, 1, 0)]
 
 
 def test_two_relays_never_lock_the_same_key(by_hand: ByHand, other_hand: ByHand) -> None:

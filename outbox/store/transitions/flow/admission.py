@@ -47,10 +47,12 @@ SELECT key, queue, priority, seconds FROM past WHERE is_first
 """
 
 # Relay: for each key and queue, how many jobs hold the key. Of those whose first key it is, how
-# many have not begun, and how many run.
+# many have not begun, how many of these were admitted 300 ms ago or earlier, and how many run.
 HOLDERS = f"""
 SELECT holder.key, job.queue, count(*) AS held,
        count(*) FILTER (WHERE job.state || '' = 'queued' AND job.keys[1] = holder.key) AS unclaimed,
+       count(*) FILTER (WHERE job.state || '' = 'queued' AND job.keys[1] = holder.key
+                        AND holder.admitted_at < now() - interval '300 ms') AS late,
        count(*) FILTER (WHERE job.state || '' = 'running' AND job.keys[1] = holder.key) AS running
 FROM duly.key_holders AS holder
 JOIN duly.jobs AS job ON job.id = holder.job_id
@@ -146,7 +148,7 @@ _ADMITTED = """), admitted AS (
 ), holder AS (
     INSERT INTO duly.key_holders AS earlier (key, job_id, dispatch)
     SELECT key, job_id, dispatch FROM admitted CROSS JOIN unnest(keys) AS key
-    ON CONFLICT (job_id, key) DO UPDATE SET dispatch = excluded.dispatch
+    ON CONFLICT (job_id, key) DO UPDATE SET dispatch = excluded.dispatch, admitted_at = now()
     WHERE earlier.dispatch < excluded.dispatch
 )
 SELECT queue, keys FROM admitted
