@@ -1,6 +1,7 @@
 """Keys: what limits cost, what one tenant's backlog does to another, and what a full key does.
 
-Backlogs are written straight into the tables. Limits are one job of a key at a time.
+Backlogs are written straight into the tables. Limits are one job of a key at a time. Of the peers
+Procrastinate has that, as locks; PgQueuer limits the jobs of an entrypoint, not those of a key.
 """
 
 import os
@@ -79,6 +80,7 @@ def run(bench: Bench) -> list[Comparison]:
 
 def _throughputs(bench: Bench) -> list[Comparison]:
     few, many, slow = bench.size(20_000), bench.size(100_000), bench.size(5000)
+    short, shortest = bench.size(500), bench.size(20)
     found = in_turns(
         {
             "no keys": partial(_drain, bench, NONE, few, 1),
@@ -86,16 +88,21 @@ def _throughputs(bench: Bench) -> list[Comparison]:
             f"{many:,} keys": partial(_drain, bench, LIMITS, many, many),
             "Procrastinate": partial(_locks, bench, slow, 0),
             "Procrastinate, 1,000 locks": partial(_locks, bench, slow, 1000),
+            "one key": partial(_drain, bench, LIMITS, short, 1),
+            "Procrastinate, one lock": partial(_locks, bench, shortest, 1),
         },
         bench.rounds,
         bench.say,
     )
-    none, thousand, most, peer, locked = found.values()
+    none, thousand, most, peer, locked, one, one_locked = found.values()
     return [
         Comparison("1,000 keys with limits ÷ no keys", thousand, none, "jobs/s", 0.7),
         Comparison(f"{many:,} keys with limits ÷ no keys", most, none, "jobs/s", 0.5),
         Comparison("1,000 keys ÷ Procrastinate's locks", thousand, locked, "jobs/s", None),
         Comparison("Procrastinate: 1,000 locks ÷ none", locked, peer, "jobs/s", None),
+        Comparison(
+            "one key's starts ÷ Procrastinate's with one lock", one, one_locked, "jobs/s", None
+        ),
     ]
 
 

@@ -18,7 +18,7 @@ CACHE_SECONDS = 2
 TIMEOUT_SECONDS = 3
 
 # The oldest due event is the first of its queue and priority: no backlog is scanned for it. Of a
-# paused queue none has to be published.
+# paused queue none has to be published, and none that waits for a key.
 OLDEST_DUE = text("""
 SELECT extract(epoch FROM now() - min(oldest.available_at))::float8 AS lag,
        current_setting('transaction_read_only') = 'on' AS is_read_only
@@ -26,7 +26,7 @@ FROM unnest(CAST(:queues AS text[])) AS queue
 CROSS JOIN unnest('{0,1,2,3,4,5}'::smallint[]) AS level
 CROSS JOIN LATERAL (
     SELECT available_at FROM duly.outbox_events
-    WHERE queue = queue.queue AND priority = level AND available_at <= now()
+    WHERE keys IS NULL AND queue = queue.queue AND priority = level AND available_at <= now()
     ORDER BY available_at LIMIT 1
 ) AS oldest
 WHERE queue NOT IN (SELECT queue FROM duly.paused_queues)
@@ -39,7 +39,10 @@ PostgresState = Literal["ok", "unreachable", "read-only", "busy"]
 
 
 class Report(BaseModel):
-    """Whether requests can be served; `outbox_lag_seconds` is the age of the oldest due event."""
+    """Whether requests can be served.
+
+    `outbox_lag_seconds` is the age of the oldest due event that waits for no key.
+    """
 
     status: Literal["ready", "degraded", "not ready", "stopping"]
     postgres: PostgresState

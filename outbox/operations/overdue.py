@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from outbox.kinds import Kinds
+from outbox.operations.flow.limits import HOLDING, holding_kinds
 
 OVERDUE_AFTER = timedelta(minutes=5)
 """A queued job is overdue this long after its `run_at`, or after workers first refused it."""
@@ -42,28 +43,44 @@ WITH alive AS (
     LEFT JOIN known USING (kind)
     WHERE state = 'running'
       AND (alive.name IS NULL OR started_at < now() - coalesce(time_limit, %(long)s))
-)
-"""
-COUNT = "SELECT queue, count(*) AS overdue FROM overdue GROUP BY queue"
+)"""
+COUNT = " SELECT queue, count(*) AS overdue FROM overdue GROUP BY queue"
 
 # The events ahead are counted level by level, in the relay's order, up to 1000.
-FIND = """
+FIND = f""", holding AS ({HOLDING})
 SELECT overdue.id, overdue.kind, overdue.queue, overdue.state, overdue.since, CASE
     WHEN known_why IS NOT NULL THEN known_why
     WHEN NOT EXISTS (SELECT FROM alive WHERE queues ? overdue.queue)
         THEN 'no live worker serves ' || overdue.queue
     WHEN event.failures > 0 THEN 'RabbitMQ refused its message ' || event.failures || ' times'
     WHEN event.job_id IS NULL THEN 'it was published, and no worker has claimed it'
+    WHEN dead.id IS NOT NULL
+        THEN 'its key ' || dead.key || ' is held by the dead letter of job ' || dead.id
+    WHEN earlier.job_id IS NOT NULL
+        THEN 'in its key ' || event.keys[1] || ' job ' || earlier.job_id || ' comes before it'
+    WHEN event.keys IS NOT NULL
+        THEN 'it waits for its turn or its keys: ' || array_to_string(event.keys, ', ')
     WHEN ahead.count = 1000 THEN 'it waits to be published, behind at least 1000 others'
     ELSE 'it waits to be published, behind ' || ahead.count || ' others' END AS why
 FROM (SELECT * FROM overdue ORDER BY since LIMIT %(limit)s) AS overdue
 LEFT JOIN duly.outbox_events AS event ON event.job_id = overdue.id
+LEFT JOIN LATERAL (
+    SELECT key, id FROM holding WHERE key = ANY (event.keys) AND state = 'dead' LIMIT 1
+) AS dead ON true
+LEFT JOIN LATERAL (
+    SELECT other.job_id FROM duly.outbox_events AS other
+    WHERE other.keys IS NOT NULL AND other.keys[1] = event.keys[1]
+      AND other.position < event.position
+    ORDER BY other.position
+    LIMIT 1
+) AS earlier ON true
 CROSS JOIN LATERAL (
     SELECT count(*) FROM (
-        SELECT FROM unnest('{0,1,2,3,4,5}'::smallint[]) AS level (priority)
+        SELECT FROM unnest('{{0,1,2,3,4,5}}'::smallint[]) AS level (priority)
         CROSS JOIN LATERAL (
             SELECT FROM duly.outbox_events AS other
-            WHERE other.queue = event.queue AND other.priority = level.priority
+            WHERE other.keys IS NULL
+              AND other.queue = event.queue AND other.priority = level.priority
               AND other.available_at
                   < CASE level.priority WHEN event.priority THEN event.available_at ELSE now() END
             LIMIT 1000
@@ -73,7 +90,7 @@ CROSS JOIN LATERAL (
     ) AS others
 ) AS ahead
 ORDER BY overdue.since
-"""
+"""  # noqa: S608 - no input
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +120,7 @@ def find(
     overdue come first. A job whose kind is not in `kinds` is past its limit once it is past the
     longest limit in `kinds`. A worker without a heartbeat for `silence` counts as dead.
     """
-    parameters = _parameters(kinds, silence) | {"limit": limit}
+    parameters = _parameters(kinds, silence) | {"limit": limit, "held": holding_kinds(kinds)}
     rows = session.connection().exec_driver_sql(OVERDUE + FIND, parameters)
     return [OverdueJob(*row) for row in rows]
 

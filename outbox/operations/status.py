@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from outbox.kinds import Kinds
 from outbox.operations import overdue
 from outbox.operations.flow import queue_pauses
+from outbox.operations.flow.limits import HOLDING, holding_kinds
 from outbox.operations.flow.queue_pauses import Pause
 from outbox.operations.overdue import OverdueJob
 from outbox.store import sequences
@@ -28,6 +29,21 @@ SELECT queue,
            ::float8 AS oldest_seconds
 FROM duly.outbox_events GROUP BY queue
 """
+# Due events that a relay would have published or admitted: they wait for no key; or no job of their
+# queue, and none of their keys, was admitted, and they are the first of an ordered key.
+UNPUBLISHED = f"""
+WITH holding AS MATERIALIZED ({HOLDING})
+SELECT queue,
+       round(extract(epoch FROM now() - min(available_at)), 1)::float8 AS unpublished_seconds
+FROM duly.outbox_events AS event
+WHERE available_at <= now() AND (keys IS NULL OR NOT (
+    queue = ANY (ARRAY(SELECT queue FROM holding)) OR keys && ARRAY(SELECT key FROM holding)
+    OR EXISTS (SELECT FROM duly.outbox_events AS earlier
+               WHERE earlier.keys IS NOT NULL AND earlier.keys[1] = event.keys[1]
+                 AND earlier.position < event.position)
+))
+GROUP BY queue
+"""  # noqa: S608 - no input
 # Of queued jobs those that wait in no outbox: published, and not claimed so far. They are few, as
 # the relay publishes only so far ahead; to count all that are queued is to read them all.
 PUBLISHED = """
@@ -62,7 +78,9 @@ class QueueStatus:
     low: int = 0
     scheduled: int = 0
     oldest_seconds: float | None = None
-    """For how long the oldest due event has waited to be published."""
+    """For how long the oldest due event has waited to be published, or for its keys."""
+    unpublished_seconds: float | None = None
+    """For how long the oldest has waited that a relay would have published or admitted."""
     queued: int = 0
     """All queued jobs: those that wait in Postgres, and those published to the broker."""
     running: int = 0
@@ -120,8 +138,9 @@ def read(session: Session, kinds: Kinds, silence: timedelta) -> Status:
 def queues(session: Session, kinds: Kinds, silence: timedelta) -> list[QueueStatus]:
     """The queues of these kinds, and all others that hold something, by name."""
     found = {queue: QueueStatus(queue) for queue in kinds.queues}
-    for query in (EVENTS, PUBLISHED, RUNNING, LETTERS):
-        for row in session.execute(text(query)).mappings():
+    held = {"held": holding_kinds(kinds)}
+    for query in (EVENTS, UNPUBLISHED, PUBLISHED, RUNNING, LETTERS):
+        for row in session.connection().exec_driver_sql(query, held).mappings():
             status = found.setdefault(row["queue"], QueueStatus(row["queue"]))
             for name, value in row.items():
                 setattr(status, name, value)

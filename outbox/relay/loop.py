@@ -10,7 +10,7 @@ blocked, nothing is locked beyond what was in flight, so an outage is no event's
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -89,6 +89,8 @@ class Relay:
         self._stopping = False
         self._paused: set[str] = set()
         self.queues = set(queues)
+        self.depths: Mapping[str, int] = {}
+        """How many messages each queue had when it was measured last."""
 
     def wake_up(self) -> None:
         """Poll soon, and again for what commits shortly after without a wake-up of its own."""
@@ -168,7 +170,7 @@ class Relay:
         if poll.sweeps:
             await self._discover(opened.database)
         served = self.queues - self._paused
-        depths = await opened.queues.depths(filter(topology.is_name, served))
+        self.depths = depths = await opened.queues.depths(filter(topology.is_name, served))
         if poll.searches:
             await self._redispatch_lost(opened.database, depths)
         impossible = (queue for queue in served if not topology.is_name(queue))

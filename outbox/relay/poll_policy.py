@@ -24,6 +24,8 @@ MEASURE_SECONDS = 0.02
 """The shortest interval between two measurements while a queue takes no more messages."""
 SWEEP_SECONDS = 0.2
 """The shortest interval between two sweeps."""
+POSTPONED_SECONDS = IDLE_POLL_SECONDS
+"""How long a sweep that is due waits, while wake-ups come, for a poll that none brought about."""
 PAUSE_PER_SWEEP = 9
 """The interval in durations of the last sweep: sweeps take at most a tenth of the time."""
 LONGEST_INTERVAL_SECONDS = 5
@@ -87,7 +89,8 @@ class PollPolicy:
 
     def begin(self, now: float, room: Room) -> Poll:
         """A poll begins; returns what it does."""
-        sweeps = self._must_sweep or now >= self._next_sweep
+        postponed = POSTPONED_SECONDS if now < self._woken_until else 0
+        sweeps = self._must_sweep or now >= self._next_sweep + postponed
         self._began, self._is_woken, self._must_sweep = now, False, False
         measures = sweeps or (room is not Room.ENOUGH and now >= self._next_measurement)
         searches = measures and now >= self._next_search

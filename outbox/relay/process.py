@@ -75,12 +75,19 @@ async def run(
     relay = Relay(
         database_url, amqp_url, queues, window=window, patience=patience, on_sweep=outgoing.look
     )
-    admitter = Admitter(database_url, kinds or Kinds(), window, on_admission=relay.wake_up)
+    admitter = Admitter(
+        *(database_url, kinds or Kinds(), window),
+        on_admission=relay.wake_up,
+        depth_of=lambda queue: relay.depths.get(queue),
+    )
+
+    def publish_soon() -> None:
+        relay.wake_up()
+        outgoing.wake_up()
 
     def wake_up() -> None:
-        relay.wake_up()
+        publish_soon()
         admitter.wake_up()
-        outgoing.wake_up()
 
     def look_at_queues() -> None:
         relay.look_at_queues()
@@ -109,7 +116,7 @@ async def run(
         "scheduler": Scheduler(database_url, schedules, on_tick=wake_up).run,
         "batches": folder.run,
         "admitter": admitter.run,
-        "listener": lambda: listen(listen_url or database_url, wake_up, others),
+        "listener": lambda: listen(listen_url or database_url, publish_soon, others),
     }
     if retention is not None:
         duties["pruner"] = Pruner(database_url, retention).run

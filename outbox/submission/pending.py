@@ -9,7 +9,7 @@ The listeners are those of the class Session, registered at import. Listeners of
 would change SQLAlchemy's registry while other threads use it.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from pydantic_core import to_json
@@ -23,13 +23,15 @@ from outbox.store import transitions
 from outbox.submission.job_connection import JobConnection, Submission
 from outbox.submission.own_commits import LeftJobs, refuse_own_commits
 from outbox.submission.rows import Row, UniqueRow, one_of_each_key
+from outbox.submission.wake_up import NOTIFY, NOTIFY_KEYS
 from outbox.submission.wake_up_sender import wake_up
 
 PENDING = "duly.pending"
 """In `Session.info`: the `Pending` of the outermost transaction."""
 
 WAKE_UP = "duly.wake_up"
-"""In `Session.info`: a function that wakes the relays up, if the session should not do it."""
+"""In `Session.info`: a function that takes a notification for the relays, if the session should not
+send it."""
 
 UNSAID: Row = dict.fromkeys(("run_at", "expires_at", "subject", "parent_id", "submitted_by"))
 
@@ -47,12 +49,20 @@ class Pending:
     """The savepoint that was released last."""
     connection: Connection | None = None
     """Where something was written that the relays wait for."""
+    notifications: set[str] = field(default_factory=set)
+    """What they are told of it after the commit."""
 
     def write(self, session: Session) -> None:
         """Write the jobs that wait. If it raises, they go on waiting."""
         if self.jobs:
-            self.connection = _write(session, [*self.jobs])
+            rows = [*self.jobs]
+            self.wrote(_write(session, rows), rows)
             self.jobs.clear()
+
+    def wrote(self, connection: Connection, rows: Sequence[Row]) -> None:
+        """These rows were written, so the relays are to be told."""
+        self.connection = connection
+        self.notifications |= {NOTIFY_KEYS if row.get("keys") else NOTIFY for row in rows}
 
     def flush(self, session: Session) -> None:
         """Write the jobs that were submitted in the session's savepoint, or outermost transaction.
@@ -60,8 +70,8 @@ class Pending:
         The others of a savepoint are not: they would be rolled back with it.
         """
         if rows := self.jobs.of(session):
-            self.connection = session.connection()
-            _write_now(self.connection, rows)
+            self.wrote(session.connection(), rows)
+            _write_now(session.connection(), rows)
             self.jobs.remove(rows)
 
     def release(self, savepoint: SessionTransaction) -> None:
@@ -82,7 +92,7 @@ def add(session: Session, rows: Sequence[Row], *, may_write: bool) -> None:
         session.begin()
     pending = _pending(session)
     if may_write and (pending.is_committing or pending.commits_in_savepoint):
-        pending.connection = _write(session, rows)
+        pending.wrote(_write(session, rows), rows)
         return
     if not pending.jobs:
         for connection in connections(session):
@@ -139,7 +149,9 @@ def is_message(row: Row) -> bool:
 
 def wake_up_after_commit(session: Session) -> None:
     """Wake the relays up once the session has committed: a statement of it wrote events."""
-    _pending(session).connection = session.connection()
+    pending = _pending(session)
+    pending.connection = session.connection()
+    pending.notifications |= {NOTIFY, NOTIFY_KEYS}
 
 
 def _pending(session: Session) -> Pending:
@@ -174,7 +186,7 @@ def _after_commit(session: Session) -> None:
         pending.commits_in_savepoint -= 1
         pending.release(savepoint)
     elif pending.connection and not pending.connection.in_transaction():  # it may be part of one
-        _wake_up(session, pending.connection)
+        _wake_up(session, pending.connection, pending.notifications)
 
 
 @event.listens_for(Session, "after_transaction_end", insert=True)  # before `connections` forgets
@@ -203,12 +215,13 @@ def _after_transaction_end(session: Session, transaction: SessionTransaction) ->
             pending.write(session)
 
 
-def _wake_up(session: Session, connection: Connection) -> None:
-    own: Callable[[], None] | None = session.info.get(WAKE_UP)
-    if own:
-        own()
-    else:
-        wake_up(connection)
+def _wake_up(session: Session, connection: Connection, notifications: Iterable[str]) -> None:
+    own: Callable[[str], None] | None = session.info.get(WAKE_UP)
+    for each in notifications:
+        if own:
+            own(each)
+        else:
+            wake_up(connection, each)
 
 
 def _write(session: Session, rows: Sequence[Row]) -> Connection:

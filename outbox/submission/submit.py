@@ -100,6 +100,11 @@ def submit_all(
     return jobs
 
 
+def check(work: Work[Any]) -> None:
+    """Raise what `submit` raises for this work, whatever the session."""
+    _jobs(Session(), [work])
+
+
 def _announce(session: Session, jobs: Iterable[SubmittedJob]) -> None:
     parent: Any = session.info.get(PARENT)
     parent_id = parent.id if parent else None

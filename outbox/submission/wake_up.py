@@ -20,9 +20,9 @@ log = structlog.get_logger(__name__)
 CHANNEL = "duly_relay"
 NOTIFY = f"NOTIFY {CHANNEL}"
 MEMBERS, KEYS, QUEUES, LIMITS = b"members", b"keys", b"queues", b"limits"
-"""Say that members of batches have ended, that jobs with keys have, that a queue was paused or
-resumed, and that the limit of a key was set or cleared. A relay of an earlier release takes them
-for wake-ups."""
+"""Say that members of batches have ended, that jobs with keys were submitted or have ended, that a
+queue was paused or resumed, and that the limit of a key was set or cleared. A relay of an earlier
+release takes them for wake-ups."""
 NOTIFY_MEMBERS = f"NOTIFY {CHANNEL}, '{MEMBERS.decode()}'"
 NOTIFY_KEYS = f"NOTIFY {CHANNEL}, '{KEYS.decode()}'"
 

@@ -5,6 +5,7 @@ import os
 import threading
 import time
 from contextlib import suppress
+from queue import Empty, SimpleQueue
 from typing import Any
 from weakref import WeakKeyDictionary, finalize
 
@@ -29,32 +30,30 @@ TIMEOUT_SECONDS = 5
 TIMEOUTS = {"connect_timeout": TIMEOUT_SECONDS, "tcp_user_timeout": TIMEOUT_SECONDS * 1000}
 END_SECONDS = 1
 """How long a process that ends waits for its last wake-ups."""
+_CLOSE = ""
 
 
 class WakeUpSender:
     """Wakes the relays up from a thread of its own, which keeps no process from ending.
 
-    However many commits ask for it, wake-ups go out only as often as a `RateLimit` allows. While
-    Postgres is reachable, a wake-up follows the last commit; while it is not, they are dropped.
+    However many commits ask for it, notifications go out only as often as a `RateLimit` allows.
+    While Postgres is reachable, one follows the last commit; while it is not, they are dropped.
     """
 
     def __init__(self, address: str) -> None:
         self._address = address
         self._rate_limit = RateLimit()
-        self._is_wanted = self._is_closed = False
-        self._asked = threading.Event()
+        self._wanted: SimpleQueue[str] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name=THREAD, daemon=True)
         self._thread.start()
 
-    def send(self) -> None:
-        """Ask for a wake-up."""
-        self._is_wanted = True
-        self._asked.set()
+    def send(self, notification: str = NOTIFY) -> None:
+        """Ask for a wake-up, or another of the notifications of `wake_up`."""
+        self._wanted.put(notification)
 
     def close(self) -> None:
-        """Have a wanted wake-up sent, and then the thread disconnect and end."""
-        self._is_closed = True
-        self._asked.set()
+        """Have what is wanted sent, and then the thread disconnect and end."""
+        self._wanted.put(_CLOSE)
 
     def join(self, seconds: float) -> bool:
         """Wait until a closed one has ended, up to so long; return whether it has."""
@@ -64,26 +63,33 @@ class WakeUpSender:
     def _run(self) -> None:
         # No attribute: in a forked child it would be finalized, and warn of not being closed.
         connection: Connection | None = None
-        while not self._is_closed or self._is_wanted:
-            self._asked.wait()
-            self._asked.clear()
-            if self._is_wanted:
-                self._is_wanted = False
+        wanted: set[str] = set()
+        while _CLOSE not in wanted:
+            wanted = self._gather()
+            if notifications := wanted - {_CLOSE}:
                 next_at = self._rate_limit.spend(time.monotonic())
-                connection = self._notify(connection)
+                connection = self._notify(connection, "; ".join(notifications))
                 time.sleep(max(0.0, next_at - time.monotonic()))
         if connection:
             connection.close()
 
-    def _notify(self, connection: Connection | None) -> Connection | None:
-        """Send a wake-up, over a new connection if the last one is lost; return what is left.
+    def _gather(self) -> set[str]:
+        """What is wanted; waits until something is."""
+        wanted = {self._wanted.get()}
+        with suppress(Empty):
+            while True:
+                wanted.add(self._wanted.get_nowait())
+        return wanted
+
+    def _notify(self, connection: Connection | None, notifications: str) -> Connection | None:
+        """Send these, over a new connection if the last one is lost; return what is left.
 
         By libpq's own call, because the time that a cursor takes is taken from the commits.
         """
         for opened in (connection, None):
             with suppress(psycopg.Error, OSError):
                 opened = opened or psycopg.connect(self._address, autocommit=True)
-                if opened.pgconn.exec_(NOTIFY.encode()).status == ExecStatus.COMMAND_OK:
+                if opened.pgconn.exec_(notifications.encode()).status == ExecStatus.COMMAND_OK:
                     return opened
             if opened:
                 opened.close()
@@ -126,10 +132,10 @@ class _Senders:
 _senders = _Senders()
 
 
-def wake_up(connection: sqlalchemy.Connection) -> None:
-    """Wake the relays of this connection's Postgres up, soon. Never raises."""
+def wake_up(connection: sqlalchemy.Connection, notification: str = NOTIFY) -> None:
+    """Notify the relays of this connection's Postgres, soon. Never raises."""
     try:
-        _senders.find(connection).send()
+        _senders.find(connection).send(notification)
     except Exception:
         log.exception("cannot wake the relays up")
 

@@ -141,5 +141,5 @@ async def _await(attempt: Attempt) -> Outcome:
         return None, error
 
 
-def _wake_nobody() -> None:
+def _wake_nobody(_: str) -> None:
     """No relay runs in a test."""

@@ -39,11 +39,13 @@ from outbox.postgres.causes import causes
 from outbox.postgres.outages import is_own_conflict, is_own_demotion, is_own_outage
 from outbox.retry import Retry
 from outbox.store import transitions
+from outbox.submission.wake_up import NOTIFY
 from outbox.values.result import UnstorableResult, storable
 from outbox.worker.attempt_events import NOT_OURS, AttemptEvents, error_of
 from outbox.worker.records.claims import rates_of
 from outbox.worker.records.failure_record import UNKNOWN_FAILURE, Failure, FailureRecorder
-from outbox.worker.records.group_commit import PROBE, GroupCommitClosed
+from outbox.worker.records.group_commit import GroupCommitClosed
+from outbox.worker.records.statements import PROBE
 
 log = structlog.get_logger(__name__)
 
@@ -61,8 +63,8 @@ class GroupCommitState(Protocol):
 
     lost_at: float
 
-    def wake_up(self) -> None:
-        """Tell the relays that there is work."""
+    def notify(self, notification: str) -> None:
+        """Send the relays a notification."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,7 +277,7 @@ class Attempt:
         seconds, error = delay.total_seconds(), error_of(failure)
         retried = Retried(**self.events.about, **error, delay_seconds=seconds)
         yield from self._write(transitions.RETRY, {"delay_seconds": seconds}, failure, retried)
-        self._group_commit.wake_up()
+        self._group_commit.notify(NOTIFY)
         return False
 
     def _die(self, reason: str, failure: Failure) -> Steps[bool]:

@@ -14,7 +14,8 @@ from outbox.store import transitions
 from outbox.worker.attempt_events import NOT_OURS, About, AttemptEvents
 from outbox.worker.in_flight import InFlight, JobInFlight
 from outbox.worker.periodic import Periodic
-from outbox.worker.records.group_commit import RUNNING, GroupCommit
+from outbox.worker.records.group_commit import GroupCommit
+from outbox.worker.records.statements import RUNNING
 
 log = structlog.get_logger(__name__)
 

@@ -25,11 +25,12 @@ from outbox.worker.job_watch import JobWatch
 from outbox.worker.lease import SILENCE, Lease
 from outbox.worker.ownership import Ownership
 from outbox.worker.receiving.thread import ReceivingThread
-from outbox.worker.records.group_commit import PROBE, GroupCommit, GroupCommitClosed
+from outbox.worker.records.group_commit import GroupCommit, GroupCommitClosed
+from outbox.worker.records.statements import PROBE
 from outbox.worker.records.unusable_messages import PATIENCE, UnusableMessages
 from outbox.worker.runners.engines import TaskSessions, engine_for_tasks, engine_for_threads
-from outbox.worker.runners.tasks import Tasks
-from outbox.worker.runners.threads import Threads, take_steps
+from outbox.worker.runners.tasks import CLEANUP_SECONDS, Tasks
+from outbox.worker.runners.threads import ThreadRun, Threads, take_steps
 from outbox.worker.runners.time_limit import TimeLimits
 
 log = structlog.get_logger(__name__)
@@ -77,7 +78,7 @@ class Worker:
         self._group_commit = GroupCommit(database_url, self.name)
         self._engine = engine_for_threads(database_url, threads, lambda: self._group_commit.lost_at)
         self._async_engine = engine_for_tasks(database_url, lambda: self._group_commit.lost_at)
-        info = {WAKE_UP: self._group_commit.wake_up}
+        info = {WAKE_UP: self._group_commit.notify}
         sessions = sessionmaker(self._engine, expire_on_commit=False, info=info)
         async_sessions = job_sessions(self._async_engine, expire_on_commit=False, info=info)
         wanted = [each for each in consumers.values() if not queues or each.queue in queues]
@@ -188,7 +189,7 @@ class Worker:
             with suppress(GroupCommitClosed):
                 take_steps(job, job.attempt.give_up(), self._group_commit)
         self._stop_taking()
-        self._tasks.hand_back()
+        self._end_runs(set(self._in_flight.claimed) - set(stuck))
         self._hand_back(set(self._in_flight.claimed) - set(stuck))
         self._leave()
 
@@ -210,7 +211,7 @@ class Worker:
             self._group_commit.give_up_at(time.monotonic() + RECORD_TIMEOUT.total_seconds())
             why = "it was told to stop again"
             log.warning("worker stopping at once", running=self._running_now, why=why)
-        self._tasks.hand_back()
+        self._end_runs(self._in_flight.claimed)
         self._await_group_commit()
         self._hand_back(self._in_flight.claimed)
         self._leave()
@@ -254,6 +255,24 @@ class Worker:
         """Wait until the group commit has answered all claims and successes handed in."""
         with suppress(GroupCommitClosed):
             self._group_commit.write(PROBE, {})
+
+    def _end_runs(self, jobs: Iterable[JobInFlight]) -> None:
+        """End tasks, and what runs on a thread under a limit; wait shortly until it has ended.
+
+        The next job of its key starts as soon as it is handed back. Other threads end with the
+        process: all that they do in Postgres from then on is fenced.
+        """
+        deadline = time.monotonic() + CLEANUP_SECONDS
+        ending = [each for each in jobs if each.attempt.kind.is_limited and each.attempt.is_open]
+        for job in ending:
+            if isinstance(job.run, ThreadRun):
+                job.run.hand_back()
+        self._tasks.hand_back()
+        while time.monotonic() < deadline and any(map(self._is_running, ending)):
+            time.sleep(STOP_POLL_SECONDS)
+
+    def _is_running(self, job: JobInFlight) -> bool:
+        return isinstance(job.run, ThreadRun) and self._in_flight.has(job.dispatch_id)
 
     def _hand_back(self, jobs: Iterable[JobInFlight]) -> None:
         for job in jobs:

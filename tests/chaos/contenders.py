@@ -12,6 +12,8 @@ from tests.chaos.terms import THREADS
 Command = Sequence[str]
 APPS = "tests.chaos.systems"
 QUEUE = "orders"
+KEYED_QUEUE = "accounts"
+"""Of a system that knows limits, for jobs that have any."""
 
 
 @dataclass(frozen=True)
@@ -24,12 +26,17 @@ class Contender:
     look: Look
     crew: Mapping[str, Sequence[Command]] = field(default_factory=dict)
     has_more: bool = False
-    """Whether it has batches, cancels and schedules, and a person to replay what is dead."""
+    """Whether it has what the other systems have not, and a person to act."""
 
     def api(self, port: int) -> Command:
         """The command for an API process."""
         quietly = ("--log-level", "warning")
         return _python("uvicorn", f"{APPS}.{self.app}:app", "--port", str(port), *quietly)
+
+    @property
+    def queues(self) -> list[str]:
+        """The queues that a person may pause."""
+        return [QUEUE, KEYED_QUEUE]
 
     @property
     def parts(self) -> set[str]:

@@ -33,6 +33,20 @@ class Sort(StrEnum):
     """A row in Postgres in two halves, which the client cancels meanwhile."""
     STEPS = "steps"
     """Rows in Postgres, a few in each step, and then the row of the others. Some are cancelled."""
+    LIMITED = "limited"
+    """A row in Postgres, after seconds of work of which an account bears two at once."""
+    ORDERED = "ordered"
+    """The same, one after the other in each account, in the order in which they were placed."""
+    UNIQUE = "unique"
+    """A row in Postgres. One job writes those of all orders that its account has by then."""
+    DEBOUNCED = "debounced"
+    """The same, and each order of the account puts the job off."""
+    ONCE = "once"
+    """Nothing while a job of its account has not ended; otherwise a job."""
+    EVENT = "event"
+    """A message to another service."""
+    FOREIGN = "foreign"
+    """A message from another service, of which a row in Postgres comes."""
 
 
 SHARES = {
@@ -43,8 +57,29 @@ SHARES = {
     Sort.CALL: 17,
     Sort.CHAIN: 10,
 }
-MORE = {Sort.BATCH: 2, Sort.CANCEL: 5, Sort.STEPS: 3}
-"""So many more to a hundred orders, where a system knows batches, cancels and steps."""
+MORE = {
+    Sort.BATCH: 2,
+    Sort.CANCEL: 5,
+    Sort.STEPS: 3,
+    Sort.LIMITED: 4,
+    Sort.ORDERED: 4,
+    Sort.UNIQUE: 3,
+    Sort.DEBOUNCED: 2,
+    Sort.ONCE: 2,
+    Sort.EVENT: 3,
+    Sort.FOREIGN: 3,
+}
+"""So many more to a hundred orders, where a system knows all that."""
+SECONDS: dict[Sort, list[float]] = {
+    Sort.LIMITED: [0.5, 1, 1, 2, 2, 3, 15],
+    Sort.ORDERED: [0, 0.2, 0.5],
+    Sort.UNIQUE: [0, 0.2, 1],
+    Sort.DEBOUNCED: [0, 0.5],
+    Sort.ONCE: [0.5, 1, 3],
+}
+"""How long those that have accounts take; now and then more than a dead worker's silence."""
+ACCOUNTS = 3
+"""Of each sort that has any. So few have their orders wait for each other."""
 
 
 class Order(BaseModel):
@@ -61,11 +96,13 @@ class Order(BaseModel):
     """How many seconds after it was accepted the client cancels it."""
     is_task: bool = False
     """Whether its actor is `async def`."""
+    account: str = ""
+    """Whose order it is, where that matters."""
 
     @property
     def is_stored(self) -> bool:
         """Whether a row in Postgres must come of it."""
-        return self.sort not in (Sort.CALL, Sort.DOOMED)
+        return self.sort not in (Sort.CALL, Sort.DOOMED, Sort.ONCE, Sort.EVENT)
 
     @property
     def stored_members(self) -> list[str]:
@@ -90,7 +127,7 @@ def draw(random: Random, count: int) -> list[Order]:
 
 
 def draw_with_more(random: Random, count: int) -> list[Order]:
-    """The same orders, and among them batches, such as are cancelled, and such as take steps."""
+    """The same orders, and among them those of the sorts in MORE."""
     orders = draw(random, count)
     sorts = [sort for sort, share in MORE.items() for _ in range(count * share // 100)]
     orders += [_order(random, f"order-{count + n:06}", sort) for n, sort in enumerate(sorts)]
@@ -122,6 +159,15 @@ def _order(random: Random, key: str, sort: Sort) -> Order:
             failures=random.choice([0, 0, 1, 2]),
             cancel_after=random.choice([None, None, None, 2]),
             is_task=random.choice([False, True]),
+        )
+    if sort in SECONDS:
+        return Order(
+            key=key,
+            sort=sort,
+            seconds=random.choice(SECONDS[sort]),
+            failures=random.choice([0, 0, 0, 1, 2]),
+            is_task=random.choice([False, True]) and sort is Sort.LIMITED,
+            account=f"{sort}-{random.randrange(ACCOUNTS)}",
         )
     return Order(key=key, sort=sort, failures=FOR_EVER if sort is Sort.DOOMED else 0)
 

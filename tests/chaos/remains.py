@@ -23,7 +23,14 @@ WHERE state = 'dead' AND id IN (SELECT job_id FROM duly.dead_letters)
 UNFINISHED = "SELECT payload->>'key' FROM duly.jobs WHERE state IN ('queued', 'running')"
 CANCELLED = "SELECT payload->>'key' FROM duly.jobs WHERE state = 'cancelled'"
 INTERRUPTED = f"{CANCELLED} AND attempt > 0"
-RESUMED = "SELECT payload->>'key' FROM duly.jobs WHERE checkpoint IS NOT NULL AND attempt > 1"
+RESUMED = """
+SELECT payload->>'key' FROM duly.jobs
+WHERE kind LIKE 'order.steps%' AND checkpoint IS NOT NULL AND attempt > 1
+"""
+RECEIVED = """
+SELECT payload->>'key', count(*) FROM duly.jobs WHERE submitted_by LIKE 'queue:%' GROUP BY 1
+"""
+PAUSES = "SELECT count(*) FROM duly.acts WHERE act = 'queue-pause'"
 BATCHES = """
 SELECT subject, outcome, generation,
        (SELECT count(*) FROM duly.dead_letters AS letter JOIN duly.jobs AS job
@@ -52,6 +59,10 @@ class Remains:
     """Those that took steps, in more than one attempt."""
     batches: Mapping[str, Settled] = field(default_factory=dict)
     beats: Sequence[Beat] = ()
+    received: Mapping[str, int] = field(default_factory=dict)
+    """How many jobs were made of each foreign message."""
+    pauses: int = 0
+    """How often a queue was paused."""
 
 
 Look = Callable[[str, str], Remains]
@@ -79,6 +90,8 @@ def in_duly(database_url: str, _amqp_url: str) -> Remains:
             resumed=keys(RESUMED),
             batches=batches,
             beats=_beats(database),
+            received=dict(database.execute(RECEIVED).fetchall()),
+            pauses=sum(count for (count,) in database.execute(PAUSES)),
         )
 
 

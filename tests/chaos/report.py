@@ -37,6 +37,12 @@ LINES = {
     "ticks that made a job": "ticks_made",
     "ticks skipped, with why": "ticks_skipped",
     "ticks wrong": "ticks_wrong",
+    "limits and order wrong": "limits_wrong",
+    "became a job that there was": "absorbed",
+    "unique jobs wrong": "uniques_wrong",
+    "repeated messages to others": "repeated_messages",
+    "messages wrong": "messages_wrong",
+    "pauses of queues": "pauses",
     "processes that ended by themselves": "fallen",
 }
 

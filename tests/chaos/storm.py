@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import ExitStack
 from pathlib import Path
 from random import Random
 
@@ -13,10 +13,12 @@ import psycopg
 
 from dev.say import Failure, say
 from dev.wait import wait_until
+from tests.chaos import accounts, messages, partner, person
 from tests.chaos.clients import Clients
 from tests.chaos.contenders import Contender
 from tests.chaos.orders import Order
-from tests.chaos.person import Person, at_work
+from tests.chaos.partner import Partner
+from tests.chaos.person import Person
 from tests.chaos.plan import Blow
 from tests.chaos.stage import Stage, stage
 from tests.chaos.verdict import Evidence, Verdict, judge
@@ -41,11 +43,12 @@ def run(
     witness = Witness(folder / "witness.sqlite")
     with receiver(witness) as url, stage(contender, url, folder) as running:
         _wait_for_the_apis(running)
-        with _person(running) as person:
-            _rage(running, witness, orders, blows, seconds)
+        with ExitStack() as exits:
+            others = _others(running, witness, exits) if contender.has_more else None
+            _rage(running, witness, others and others[0], orders, blows, seconds)
             say("the storm is over; waiting until nothing happens any more ...")
-            if person:
-                person.pause_schedules()
+            if others:
+                _tidy(*others)
             _wait_for_quiet(running, witness)
         running.stop()
         evidence = _evidence(running, witness)
@@ -53,9 +56,19 @@ def run(
     return judge(orders, evidence)
 
 
-def _person(running: Stage) -> AbstractContextManager[Person | None]:
-    url = running.postgres.proxied_url
-    return at_work(url) if running.contender.has_more else nullcontext()
+def _others(running: Stage, witness: Witness, exits: ExitStack) -> tuple[Partner, Person]:
+    url, queues = running.postgres.proxied_url, running.contender.queues
+    return (
+        exits.enter_context(partner.at_work(running.broker.url, witness)),
+        exits.enter_context(person.at_work(url, queues)),
+    )
+
+
+def _tidy(partner: Partner, person: Person) -> None:
+    """End the acts of people, and send again what a wiped broker may have lost."""
+    if not wait_until(partner.send_again, START_SECONDS):
+        raise Failure("the other service cannot send")
+    person.tidy(has_lost=partner.has_lost)
 
 
 def _wait_for_the_apis(running: Stage) -> None:
@@ -73,6 +86,7 @@ def _wait_for_the_apis(running: Stage) -> None:
 def _rage(
     running: Stage,
     witness: Witness,
+    partner: Partner | None,
     orders: Sequence[Order],
     blows: Sequence[Blow],
     seconds: float,
@@ -82,7 +96,7 @@ def _rage(
     with ThreadPoolExecutor(1) as thunder:
         storm = thunder.submit(_strike_all, running, blows, ended)
         try:
-            Clients(running.ports, witness).place(orders, seconds)
+            Clients(running.ports, witness, partner).place(orders, seconds)
             storm.result()
         finally:
             ended.set()
@@ -112,13 +126,16 @@ def _wait_for_quiet(running: Stage, witness: Witness) -> None:
     start = quiet_since = time.monotonic()
     effects = None
     while time.monotonic() < min(quiet_since + QUIET_SECONDS, start + LONGEST_WAIT_SECONDS):
-        if effects != (effects := (_stored(running), witness.calls)):
+        if effects != (effects := (_stored(running), witness.calls, witness.messages)):
             quiet_since = time.monotonic()
         time.sleep(LOOK_SECONDS)
 
 
 def _evidence(running: Stage, witness: Witness) -> Evidence:
     remains = running.contender.look(running.postgres.url, running.broker.url)
+    with psycopg.connect(running.postgres.url) as database:
+        runs, wishes = accounts.read(database)
+        published = messages.read(database)
     return Evidence(
         witness.accepted,
         _stored(running),
@@ -126,6 +143,10 @@ def _evidence(running: Stage, witness: Witness) -> Evidence:
         remains,
         running.fallen,
         witness.cancelled,
+        runs,
+        wishes,
+        published,
+        witness.messages,
     )
 
 

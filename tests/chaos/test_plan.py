@@ -37,5 +37,5 @@ def test_every_sort_of_order_is_drawn() -> None:
 
 def test_a_system_that_has_more_gets_the_orders_of_the_others_too() -> None:
     more = {order.key: order for order in orders.draw_with_more(Random(7), 500)}
-    assert len(more) == 500 + 10 + 25 + 15
+    assert len(more) == 500 + 5 * sum(orders.MORE.values())
     assert all(more[order.key] == order for order in orders.draw(Random(7), 500))

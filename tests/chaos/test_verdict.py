@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from tests.chaos import steps
+from tests.chaos.accounts import Run, Wish
 from tests.chaos.batches import Settled
 from tests.chaos.orders import FOR_EVER, Order, Sort
 from tests.chaos.remains import Remains
@@ -34,7 +35,7 @@ def verdict(
     told_cancelled: set[str] | None = None,
 ) -> Verdict:
     """On these orders, with no evidence but what is given."""
-    keys = {order.key for order in accepted}
+    keys = {order.key: (0.0, 1.0) for order in accepted}
     found = Evidence(keys, stored or {}, calls or {}, remains or Remains())
     return judge(ORDERS, replace(found, told_cancelled=told_cancelled or set()))
 
@@ -78,7 +79,7 @@ def test_an_order_that_gave_up_although_it_could_succeed_is_dead_and_named() -> 
 
 
 def test_a_process_that_ended_by_itself_breaks_a_promise() -> None:
-    assert judge(ORDERS, Evidence(set(), {}, {}, Remains(), fallen=["relay: 1"])).broken
+    assert judge(ORDERS, Evidence({}, {}, {}, Remains(), fallen=["relay: 1"])).broken
 
 
 def test_a_second_row_breaks_a_promise_even_of_an_order_that_was_not_accepted() -> None:
@@ -156,7 +157,9 @@ def test_a_batch_that_its_client_cancelled_is_not_dead_though_a_member_is() -> N
     members["batch.0"] = "dead"
     batch = Settled("cancelled", deaths=1, members=members)
     remains = Remains(dead={"batch"}, cancelled={"batch"}, batches={"batch": batch})
-    evidence = Evidence({"batch"}, {"batch.settled.1": 1}, {}, remains, told_cancelled={"batch"})
+    evidence = Evidence(
+        {"batch": (0.0, 1.0)}, {"batch.settled.1": 1}, {}, remains, told_cancelled={"batch"}
+    )
     found = judge([order], evidence)
     assert (found.cancelled, found.batches_cancelled, found.broken) == (1, 1, False)
 
@@ -167,3 +170,19 @@ def test_wrong_batches_and_wrong_ticks_break_a_promise() -> None:
     never = Beat("beat", 2, None, None, [])
     ticks = verdict(remains=Remains(beats=[never]))
     assert (len(ticks.ticks_wrong), ticks.broken) == (1, True)
+
+
+def test_accounts_and_messages_that_go_wrong_break_a_promise() -> None:
+    orders = [Order(key="first", sort=Sort.LIMITED), Order(key="event", sort=Sort.EVENT)]
+    told = dict.fromkeys(("first", "event"), (0.0, 1.0))
+    came = {"event": Counter({"m": 3})}
+    well = Evidence(told, {"first": 1}, {}, Remains(), published={"event": "m"}, received=came)
+    found = judge(orders, well)
+    assert (found.succeeded, found.repeated_messages, found.broken) == (2, 2, False)
+    runs = [Run(str(n), "first", "limited-0", begin=n, last=9) for n in range(3)]
+    crowded = judge(orders, replace(well, runs=runs))
+    assert (len(crowded.limits_wrong), crowded.broken) == (1, True)
+    lost = judge(orders, replace(well, wishes=[Wish("first", "unique-0", "job", None)]))
+    assert (len(lost.uniques_wrong), lost.broken) == (1, True)
+    silent = judge(orders, replace(well, received={}))
+    assert (len(silent.messages_wrong), silent.broken) == (1, True)

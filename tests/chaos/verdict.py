@@ -1,10 +1,11 @@
 """What became of the orders: what was accepted against what came of it."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from tests.chaos import batches, cancels, steps, ticks
+from tests.chaos import batches, cancels, limits, messages, steps, ticks, uniques
+from tests.chaos.accounts import Run, Wish
 from tests.chaos.orders import Order, Sort
 from tests.chaos.remains import Remains
 
@@ -13,8 +14,8 @@ from tests.chaos.remains import Remains
 class Evidence:
     """What is known at the end, each part from another source."""
 
-    accepted: set[str]
-    """Orders whose clients were told 2xx."""
+    accepted: Mapping[str, tuple[float, float]]
+    """Orders whose clients were told 2xx: when they were placed, and when that was."""
     stored: Mapping[str, int]
     """How many rows each order has."""
     calls: Mapping[str, Counter[str]]
@@ -24,6 +25,23 @@ class Evidence:
     """Processes that ended though nobody had ended them, with their exit code."""
     told_cancelled: set[str] = field(default_factory=set)
     """Orders whose clients were told that they are cancelled."""
+    runs: Collection[Run] = ()
+    wishes: Collection[Wish] = ()
+    """What was written down of orders that have accounts."""
+    published: Mapping[str, str] = field(default_factory=dict)
+    """The ids of messages to the other service, by their orders."""
+    received: Mapping[str, Counter[str]] = field(default_factory=dict)
+    """How often it has got a message about each order, by message id."""
+
+    @property
+    def asked(self) -> Mapping[str, float]:
+        """When each order was placed."""
+        return {key: asked for key, (asked, _) in self.accepted.items()}
+
+    @property
+    def told(self) -> Mapping[str, float]:
+        """When its client knew that it is accepted."""
+        return {key: told for key, (_, told) in self.accepted.items()}
 
 
 @dataclass(frozen=True)
@@ -68,6 +86,18 @@ class Verdict:
     """Those of schedules that made a job, and those that are listed with why they made none."""
     ticks_wrong: list[str]
     """Ticks of the time without a job or a reason, with two jobs, or whose job has not ended."""
+    limits_wrong: list[str]
+    """Accounts of which too many jobs ran at once, and orders that began before their turn."""
+    absorbed: int
+    """Orders that became a job that there was."""
+    uniques_wrong: list[str]
+    """Those that were lost on one, or of whose account two jobs were there at a time."""
+    repeated_messages: int
+    """Messages that came to the other service again under their id: allowed, it is for that."""
+    messages_wrong: list[str]
+    """Messages to the other service that did not come, and its own that are not one job."""
+    pauses: int
+    """How often a queue was paused."""
     fallen: list[str]
     """Processes that ended by themselves."""
 
@@ -77,7 +107,8 @@ class Verdict:
         wrong = (self.lost, self.failed_without_a_trace, self.stuck, self.dead_though_able)
         twice = (self.stored_twice, self.called_under_two_keys)
         more = (self.cancels_wrong, self.steps_wrong, self.batches_wrong, self.ticks_wrong)
-        return any((*wrong, *twice, *more, self.fallen))
+        flow = (self.limits_wrong, self.uniques_wrong, self.messages_wrong)
+        return any((*wrong, *twice, *more, *flow, self.fallen))
 
 
 def judge(orders: Iterable[Order], evidence: Evidence) -> Verdict:
@@ -111,7 +142,20 @@ def judge(orders: Iterable[Order], evidence: Evidence) -> Verdict:
         ticks_made=ticks.count(remains.beats, "made"),
         ticks_skipped=ticks.count(remains.beats, "skipped"),
         ticks_wrong=ticks.wrong(remains.beats, stored),
+        limits_wrong=limits.wrong(accepted, evidence.runs, evidence.asked, evidence.told),
+        absorbed=uniques.absorbed(evidence.wishes),
+        uniques_wrong=_uniques_wrong(accepted, evidence),
+        repeated_messages=sum(ids.total() - len(ids) for ids in evidence.received.values()),
+        messages_wrong=messages.wrong(
+            accepted, evidence.published, evidence.received, remains.received
+        ),
+        pauses=remains.pauses,
     )
+
+
+def _uniques_wrong(accepted: Iterable[Order], evidence: Evidence) -> list[str]:
+    asked, told, dead = evidence.asked, evidence.told, evidence.remains.dead
+    return uniques.wrong(accepted, evidence.runs, evidence.wishes, asked, told, dead)
 
 
 _ENDS = ("succeeded", "dead", "stuck", "lost", "cancelled")

@@ -23,6 +23,15 @@ from tests.support.servers.nodes import Nodes, running_nodes
 
 SILENCE_SECONDS = 3
 """How long a worker may send no heartbeat."""
+TIMEOUT_SECONDS = 300
+"""How long a test may take. The first one starts the servers, and busy machines are slow."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give the tests of this folder their time."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.timeout(TIMEOUT_SECONDS))
 
 
 @pytest.fixture(scope="session")

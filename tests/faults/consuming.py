@@ -1,5 +1,8 @@
 """An app with a consumer, for processes that something ends."""
 
+import os
+import signal
+
 from pydantic import BaseModel
 
 from outbox import Consumers, Duly, Message, Work, consumer
@@ -7,6 +10,8 @@ from service.subjects import KINDS
 from tests.faults.actors import ACTORS, BOOK, Marked
 
 PARTNER = "faults.partner"
+DEADLY = "deadly"
+"""The mark of a message that ends the process which reads it."""
 
 
 class Order(BaseModel):
@@ -17,7 +22,9 @@ class Order(BaseModel):
 
 @consumer(PARTNER, Order)
 def order(content: Order, _message: Message) -> Work[Marked]:
-    """A job for each."""
+    """A job for each that lets it."""
+    if content.mark == DEADLY:
+        os.kill(os.getpid(), signal.SIGKILL)
     return BOOK(mark=content.mark)
 
 

@@ -10,8 +10,9 @@ from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
 from outbox import publish
+from outbox.worker.receiving.loop import DELIVERIES_ALLOWED
 from tests.faults import moments
-from tests.faults.consuming import PARTNER
+from tests.faults.consuming import DEADLY, PARTNER
 from tests.faults.line import Line, has_crashed
 from tests.faults.moments import Moment
 from tests.faults.points import points
@@ -100,3 +101,27 @@ def test_what_a_broker_lost_after_it_confirmed_is_sent_again(
     assert {properties.message_id for properties, _ in rabbit.take_whole(partner)} == published
     rabbit.close()
     assert relay.log
+
+
+@pytest.mark.slow
+def test_a_message_with_which_workers_die_is_put_away_and_what_is_behind_it_done(
+    line: Line, engine: Engine, rabbit: Rabbit, sql_now: psycopg.Connection, partner: str
+) -> None:
+    rabbit.delete(partner)
+    rabbit.declare_classic(partner)
+    for mark in ("before", DEADLY, "behind"):
+        about = {"message_id": mark, "content_type": "application/json"}
+        rabbit.publish_whole("", partner, f'{{"mark": "{mark}"}}'.encode(), **about)
+    line.start("relay")
+    for _ in range(1 + DELIVERIES_ALLOWED):
+        (worker,) = line.start("worker")
+        assert has_crashed(worker)
+    line.start("worker")
+    marks = "SELECT mark FROM entries"
+    wait_for("both done", lambda: sql_now.execute(marks).rowcount >= 2)
+    wait_for("all acknowledged", lambda: rabbit.depth(partner) == 0)
+    assert sorted(mark for (mark,) in sql_now.execute(marks)) == ["before", "behind"]
+    letters = "SELECT reason, error_message, message_body FROM duly.dead_letters"
+    ((reason, why, body),) = sql_now.execute(letters)
+    assert (reason, why) == ("malformed", "workers died with it")
+    assert DEADLY in bytes(body).decode()

@@ -153,7 +153,7 @@ def test_an_engines_sender_ends_when_it_is_disposed(
             assert _threads()
             await engine.dispose()
             await asyncio.to_thread(wait_for, "its end", lambda: not _threads())
-        assert not listener.execute(OTHERS).fetchall()
+        wait_for("nobody else", lambda: not listener.execute(OTHERS).fetchall())
 
     asyncio.run(use())
 

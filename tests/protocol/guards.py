@@ -9,12 +9,15 @@ from outbox.store import transitions
 _INNER = r"(?:[^()]|\((?:[^()]|\([^()]*\))*\))*"
 _PART = rf"(?:[^()\n]|\({_INNER}\))+?"
 _CONDITION = (
-    r"\b(?:WHERE|AND|ON|WHEN) (?!CONFLICT|FROM|true|')"
-    rf"(?P<removed>{_PART})(?=\s+(?:AND(?! ')|OR|THEN|ORDER|DO|SET|LIMIT)\b|\s*\n|\)|\"|$)"
+    r"\b(?:WHERE|AND|ON|WHEN|HAVING) (?!CONFLICT|FROM|CASE|true|')"
+    rf"(?P<removed>{_PART})"
+    r"(?=\s+(?:AND(?! ')|OR|THEN|AS|GROUP|ORDER|DO|SET|LIMIT)\b|\s*\n|\)|\"|$)"
 )
 _CLAUSE = (
-    r"(?P<removed>FOR UPDATE(?: OF \w+)?(?: SKIP LOCKED)?|\bSKIP LOCKED|\bORDER BY [\w.]+(?: DESC)?"
-    r"|ON CONFLICT(?: \([^)]*\)(?: WHERE .*?)?)? DO (?:NOTHING|UPDATE\s+SET .*))"
+    r"(?P<removed>FOR (?:UPDATE|SHARE)(?: OF \w+)?(?: SKIP LOCKED)?|\bSKIP LOCKED"
+    r"|\bORDER BY [\w.]+(?: DESC)?"
+    r"|ON CONFLICT(?: \([^)]*\)(?: WHERE .*?)?)? DO "
+    rf"(?:NOTHING|UPDATE\s+SET (?:[^()]|\({_INNER}\))+?(?=\s*(?:RETURNING\b|\)|$))))"
 )
 
 

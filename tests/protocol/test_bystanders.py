@@ -10,6 +10,10 @@ from tests.protocol.parts import Message, collect
 from tests.support.engine.by_hand import ByHand, Row
 
 
+def _expiring(hand: ByHand) -> UUID:
+    return hand.submit(expires_at="yesterday")
+
+
 def _published(hand: ByHand) -> UUID:
     job = hand.submit()
     hand.publish(job)
@@ -46,6 +50,7 @@ STEPS: dict[str, tuple[Callable[[ByHand], UUID], Callable[[ByHand, UUID], object
     "claim": (ByHand.submit, ByHand.claim),
     "cancel": (ByHand.submit, ByHand.cancel),
     "reschedule": (ByHand.submit, ByHand.reschedule),
+    "expire": (_expiring, ByHand.expire),
     "succeed": (ByHand.running, ByHand.succeed),
     "retry": (ByHand.running, ByHand.retry),
     "snooze": (ByHand.running, ByHand.snooze),

@@ -1,6 +1,9 @@
 """What the relay admits: the rules without a server."""
 
+import math
 from collections import defaultdict
+from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,7 +17,9 @@ from outbox.http.routes.jobs.new_job import new_job
 from outbox.relay.admission.admission_window import START, AdmissionWindow
 from outbox.relay.admission.decision import Decision, Waiting, bounded_keys, open_ones
 from outbox.relay.admission.fair_shares import FairShares
+from outbox.relay.admission.key_cursor import FEWEST_SOUGHT, KeyCursor
 from outbox.relay.admission.limits import Limits
+from outbox.relay.admission.pauses import Pauses, Round
 from outbox.relay.admission.permits import Permits
 from tests.support.engine.line import Note, note_kind
 
@@ -129,13 +134,145 @@ def test_a_window_that_is_found_empty_doubles_and_one_where_jobs_wait_follows_th
     assert AdmissionWindow(5).room("q", 0, 0, 0.0) == 5
 
 
-def test_a_window_holds_what_begins_in_a_tenth_of_a_second() -> None:
-    window, unclaimed = AdmissionWindow(1000), 0
-    for n in range(200):
-        room = window.room("q", unclaimed, 1, n * 0.02)
+@pytest.mark.parametrize(("interval", "most_seconds"), [(0.01, 0.11), (0.05, 0.2)])
+def test_a_window_holds_what_begins_soon(interval: float, most_seconds: float) -> None:
+    line = _Line(interval, to_worker=0.0)
+    line.work(10, per_second=500)
+    assert line.unclaimed <= most_seconds * 500
+    assert line.starved == 0
+
+
+def test_a_window_grows_where_the_way_to_a_worker_is_longer_than_a_round() -> None:
+    line = _Line(0.05, to_worker=0.08)
+    line.work(20, per_second=2000)
+    assert line.starved < 25
+
+
+class _Line:
+    """Workers that take jobs at a rate, which arrive some time after their admission."""
+
+    def __init__(self, interval: float, to_worker: float) -> None:
+        self._window, self._interval = AdmissionWindow(10_000), interval
+        self._delay = round(to_worker / interval)
+        self._on_their_way = [0] * self._delay
+        self._arrived = 0
+        self.starved = 0
+        """In how many of the last hundred rounds workers had too few jobs."""
+
+    @property
+    def unclaimed(self) -> int:
+        return self._arrived + sum(self._on_their_way)
+
+    def work(self, seconds: float, per_second: int) -> None:
+        rounds, wanted = round(seconds / self._interval), round(per_second * self._interval)
+        for n in range(rounds):
+            depth = max(self._arrived - wanted, 0)
+            room = self._window.room("q", self.unclaimed, 0, n * self._interval, depth)
+            self._window.admitted("q", room, is_full=True)
+            self._on_their_way.append(room)
+            self._arrived += self._on_their_way.pop(0)
+            self.starved += n >= rounds - 100 and self._arrived < wanted
+            self._arrived = max(self._arrived - wanted, 0)
+
+
+def test_a_window_does_not_grow_while_all_workers_are_busy() -> None:
+    window = AdmissionWindow(1000)
+    for n in range(500):
+        room = window.room("q", 20, 16, n * 0.02, 0)
         window.admitted("q", room, is_full=True)
-        unclaimed = max(unclaimed + room - 10, 0)  # 500 a second
-    assert 40 <= unclaimed + 10 <= 60
+    assert room == 0
+
+
+def test_jobs_that_a_stopped_worker_has_hold_no_others_up() -> None:
+    window = AdmissionWindow(1000)
+    window.admitted("q", window.room("q", 0, 0, 0.0, 0), is_full=False)
+    assert not any(window.room("q", 11, 5, n * 0.1, 0) for n in range(1, 30))
+    assert all(window.room("q", 11, 3, n * 0.1, 0, late=11) for n in range(30, 100))
+
+
+def test_jobs_that_wait_in_the_broker_count_for_as_long_as_they_wait() -> None:
+    window = AdmissionWindow(1000)
+    window.admitted("q", window.room("q", 0, 0, 0.0, 0), is_full=True)
+    assert not any(window.room("q", START, 0, n * 0.1, START, START) for n in range(1, 100))
+
+
+def test_jobs_that_wait_for_busy_workers_count_for_as_long_as_they_wait() -> None:
+    window = AdmissionWindow(1000)
+    window.admitted("q", window.room("q", 0, 16, 0.0, 0), is_full=True)
+    assert not any(window.room("q", 40, 16, n * 0.1, 0, late=40) for n in range(1, 100))
+
+
+def test_a_large_window_is_refilled_in_parts() -> None:
+    window = AdmissionWindow(100)
+    window.room("q", 0, 101, 0.0)
+    window.admitted("q", START, is_full=True)
+    assert window.room("q", 76, 101, 0.1) == 0
+    assert window.room("q", 75, 101, 0.2) == 25
+    assert AdmissionWindow(40).room("q", 39, 50, 0.3) == 1
+
+
+def rounds_of(*rounds: tuple[float, int, bool, bool]) -> list[tuple[float, float]]:
+    pauses = Pauses()
+    return [pauses.after(Round(*each)) for each in rounds]
+
+
+def test_rounds_take_a_third_of_the_time_at_most() -> None:
+    assert [
+        shortest for shortest, _ in rounds_of(*((n, 1, False, False) for n in (0.001, 0.01)))
+    ] == [
+        0.005,
+        0.02,
+    ]
+
+
+def test_a_round_that_leaves_keys_and_room_is_followed_by_another_and_others_wait() -> None:
+    going_on, full, done = (0.01, 1, True, True), (0.01, 1, False, True), (0.01, 1, False, False)
+    assert [longest for _, longest in rounds_of(going_on, full, done)] == [0.02, 0.1, 1.0]
+
+
+def test_a_search_through_all_keys_that_found_nothing_takes_a_tenth_of_the_time() -> None:
+    part, end, long_end = (0.2, 0, True, False), (0.1, 0, False, False), (0.9, 0, False, False)
+    assert [longest for _, longest in rounds_of(part, end, end, long_end)] == [
+        0.05,
+        pytest.approx(2.7),
+        1.0,
+        5.0,
+    ]
+
+
+def waits(*rounds: Round) -> list[float]:
+    pauses = Pauses()
+    return [round(pauses.after(each)[1], 6) for each in rounds]
+
+
+def test_the_next_round_begins_once_a_key_has_a_permit() -> None:
+    quick = Round(0.001, 1, goes_on=False, is_full=False, permit_in=0.3)
+    soon, late = replace(quick, permit_in=-0.01), replace(quick, permit_in=math.inf)
+    assert waits(quick, soon, late) == [0.3, 0.05, 1.0]
+    assert waits(replace(soon, is_full=True), replace(quick, is_full=True)) == [0.05, 0.1]
+    assert waits(replace(late, goes_on=True)) == [0.005]
+
+
+def test_searches_for_permits_take_a_tenth_of_the_time_and_delay_them_by_a_second() -> None:
+    part = Round(0.03, 0, goes_on=True, is_full=False, permit_in=0.0)
+    full, end = replace(part, goes_on=False, is_full=True), replace(part, goes_on=False)
+    assert waits(part, end, end) == [0.03, 0.54, 0.27]
+    assert waits(full, end) == [0.05, 0.27]
+    assert waits(replace(end, seconds=10.0)) == [1.0]
+
+
+def test_a_scan_looks_at_as_many_keys_as_it_takes_to_find_what_there_is_room_for() -> None:
+    cursor = KeyCursor()
+    cursor.advance([SimpleNamespace(queue="q", level=1, kind="a", keys=["k"], goes_on=True)])
+    cursor.aim(32, 96)
+    assert cursor.sought == 3 * FEWEST_SOUGHT
+    cursor.aim(0, 96)
+    assert cursor.sought == 4 * 3 * FEWEST_SOUGHT
+    cursor.aim(1000, 100)
+    assert cursor.sought == 76
+    cursor.advance([])
+    cursor.aim(1, 100)
+    assert cursor.sought == 76
 
 
 @pytest.mark.parametrize(

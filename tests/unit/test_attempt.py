@@ -29,7 +29,8 @@ from outbox.events import (
 from outbox.postgres.outages import OWN_ENGINE
 from outbox.store import transitions
 from outbox.worker.attempt import OUTAGE_SPREADS_SECONDS, Attempt, Pause, Write, take
-from outbox.worker.records.group_commit import PROBE, GroupCommitClosed
+from outbox.worker.records.group_commit import GroupCommitClosed
+from outbox.worker.records.statements import PROBE
 
 WRITTEN = SimpleNamespace(n=1, uncertain=0, state="queued")
 UNWANTED = SimpleNamespace(n=1, state="cancelled")
@@ -61,7 +62,7 @@ class Postgres:
         self.steps: list[Write | Pause] = []
         self.wake_ups = 0
 
-    def wake_up(self) -> None:
+    def notify(self, _: str) -> None:
         """Count it."""
         self.wake_ups += 1
 

@@ -17,6 +17,7 @@ from outbox.relay.poll_policy import (
     LONGEST_INTERVAL_SECONDS,
     MEASURE_SECONDS,
     PAUSE_PER_SWEEP,
+    POSTPONED_SECONDS,
     SWEEP_SECONDS,
     WAKE_UP_LASTS_SECONDS,
     Poll,
@@ -236,6 +237,25 @@ def test_a_queue_that_is_paused_during_a_sweep_begins_another(relay: Clocked) ->
     relay.policy.end(relay.now, 0, Room.ENOUGH)
     assert relay.wait() == 0
     assert relay.poll().sweeps
+
+
+def test_a_job_that_was_just_committed_waits_for_no_sweep(relay: Clocked) -> None:
+    relay.now += IDLE_POLL_SECONDS - 0.001
+    relay.policy.wake_up(relay.now)
+    assert not relay.poll(1).sweeps
+    relay.wait()
+    assert relay.poll().sweeps
+
+
+def test_a_sweep_comes_although_wake_ups_do_not_end(relay: Clocked) -> None:
+    swept_at, end = [], relay.now + 2
+    while relay.now < end:
+        relay.now += WAKE_UP_LASTS_SECONDS / 2
+        relay.policy.wake_up(relay.now)
+        if relay.poll(1).sweeps:
+            swept_at.append(relay.now)
+    pauses = [after - before for before, after in pairwise(swept_at)]
+    assert max(pauses) < SWEEP_SECONDS + POSTPONED_SECONDS + 2 * WAKE_UP_LASTS_SECONDS
 
 
 def test_lost_messages_are_searched_for_at_their_interval() -> None:

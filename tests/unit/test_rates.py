@@ -1,5 +1,6 @@
 """Rates of keys: what can be declared, and what relays make of clocks."""
 
+import json
 import math
 from collections import defaultdict
 from datetime import timedelta
@@ -115,8 +116,9 @@ def test_when_the_next_permit_is_there() -> None:
     permits = Permits({"a": Clock(130), "b": Clock(60)}, {"b": 1})
     rates = {"a": MINUTES, "b": MINUTES, "c": MINUTES}
     assert permits.next_in(rates) == {"a": pytest.approx(10)}
-    permits.take(["b"], 1)
-    permits.take(["c"], 3)
+    permits.take(["b"])
+    for _ in range(3):
+        permits.take(["c"])
     assert permits.next_in(rates) == {
         "a": pytest.approx(10),
         "b": pytest.approx(60),
@@ -150,14 +152,26 @@ def test_what_people_set_holds_in_place_of_what_is_declared() -> None:
     rows = [row("a", 2), row("b", None, slow), row("all", 7, slow)]
     assert limits.replace(rows)
     assert not limits.replace(rows)
-    assert limits.of("rated", ["a", "all"]) == {"a": 2, "all": 7}
-    assert limits.rates("rated", ["a", "all"]) == {"a": MINUTES, "all": slow}
-    assert limits.of("free", ["b"]) == {}
-    assert limits.rates("free", ["b"]) == {}
-    assert limits.of("ordered", ["a"]) == {"a": 1}
-    assert limits.of("unknown", ["a"]) == {"a": 1}
+    assert limits.of("rated", ("a", "all")) == {"a": 2, "all": 7}
+    assert limits.rates("rated", ("a", "all")) == {"a": MINUTES, "all": slow}
+    assert limits.bounded("rated", ("c", "c all")) == {"c"}
+    assert limits.of("free", ("b",)) == {}
+    assert limits.rates("free", ("b",)) == {}
+    assert limits.of("ordered", ("a",)) == {"a": 1}
+    assert limits.of("unknown", ("a",)) == {"a": 1}
+    assert limits.of("free", ("a",)) == {"a": 2}
     assert limits.replace([])
-    assert limits.of("free", ["a"]) == {}
+    assert limits.of("free", ("a",)) == {}
+    assert limits.rates("rated", ("a", "all")) == {"a": MINUTES}
+
+
+def test_a_scan_counts_what_a_limit_that_was_set_lets_start() -> None:
+    wide = note_kind("q", "wide", key=Key(lambda n: n.text, at_most=40, rate=MINUTES))
+    narrow = note_kind("q", "narrow", key=(Key(lambda n: n.text), Key(lambda _: "all", at_most=2)))
+    limits = Limits(Kinds(wide, narrow, FREE))
+    assert json.loads(limits.of_kinds) == {"wide": 3, "narrow": 2, "free": None}
+    limits.replace([row("a", 1), row("b", 9, Rate(1, per=SECOND, burst=50))])
+    assert json.loads(limits.of_kinds) == {"wide": 40, "narrow": 9, "free": None}
 
 
 @pytest.mark.parametrize(

@@ -143,7 +143,7 @@ def _resend(
 def _preview(matched: int, sample: list[outgoing.MessageRecord], output: Output) -> None:
     rows = [fields(each) for each in sample]
     if output is Output.TABLE:
-        print_message(f"{matched} messages match; the first of them:")
+        print_message(f"{matched} messages match; the newest of them:")
         show_rows(rows, COLUMNS, output, spare=SPARE)
         print_message("nothing is sent: add --yes to send them again")
     else:

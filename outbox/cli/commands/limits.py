@@ -21,7 +21,10 @@ from outbox.store.records import fields
 
 commands = typer.Typer(help="List, set and clear limits of keys.", no_args_is_help=True)
 
-COLUMNS = ("key", "at_most", "rate", "running", "admitted", "waiting", "paused_until", "who", "why")
+COLUMNS = (
+    *("key", "at_most", "rate", "running", "admitted", "dead", "waiting"),
+    *("paused_until", "who", "why"),
+)
 SPARE = ("paused_until", "admitted")
 
 Key = Annotated[str, typer.Argument(metavar="KEY", help="The key, as jobs have it.")]

@@ -55,8 +55,8 @@ def show_status(*, output: OutputOption = Output.TABLE) -> None:
 def _unpublished(status: Status, in_broker: Mapping[str, int | None]) -> Iterator[str]:
     for each in status.queues:
         has_room = (in_broker[each.queue] or 0) < settings().window and not each.paused
-        if has_room and (each.oldest_seconds or 0) > STALLED_SECONDS:
-            yield f"no relay publishes {each.queue}: a job has waited {each.oldest_seconds:.0f} s"
+        if has_room and (seconds := each.unpublished_seconds or 0) > STALLED_SECONDS:
+            yield f"no relay publishes {each.queue}: a job has waited {seconds:.0f} s"
 
 
 def _unserved(status: Status) -> Iterator[str]:

@@ -35,4 +35,6 @@ def since(text: str) -> datetime:
     """A time, or an age: `2h` is two hours ago. Raises typer.BadParameter."""
     if re.fullmatch(r"\d+[a-z]", text):
         return datetime.now(UTC) - duration(text)
+    if not text[:1].isdigit():
+        raise typer.BadParameter(f"{text!r} is neither a time nor an age such as 2h or 3d")
     return moment(text)

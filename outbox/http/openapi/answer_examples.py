@@ -110,6 +110,7 @@ _LIMITS: Answer = {
             "rate": {"permits": 10, "per_seconds": 60.0, "burst": 3},
             "running": 1,
             "admitted": 0,
+            "dead": 0,
             "waiting": 12,
             "paused_until": None,
             "set": _LIMIT,

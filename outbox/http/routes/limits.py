@@ -103,6 +103,7 @@ class KeyShown(BaseModel):
     rate: RateShown | None = Field(description="How many may start; null without a rate.")
     running: int
     admitted: int = Field(description="Jobs that may start, on their way to a worker.")
+    dead: int = Field(description="Dead jobs that hold it until their letter is closed.")
     waiting: int = Field(description="Jobs that wait until they may start, counted up to 1,000.")
     paused_until: datetime | None = Field(
         description="Until when a receiver has asked to be left alone; else null."

@@ -12,6 +12,7 @@ CREATE TABLE duly.key_holders (
     key TEXT NOT NULL,
     job_id UUID NOT NULL,
     dispatch INTEGER NOT NULL,
+    admitted_at TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
     CONSTRAINT key_holders_pkey PRIMARY KEY (job_id, key)
 );
 CREATE INDEX key_holders_by_key ON duly.key_holders (key);

@@ -5,7 +5,6 @@ from datetime import datetime
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from outbox.flow.keys import Key
@@ -17,47 +16,54 @@ from outbox.operations.flow.key_limits import KeyLimit
 MOST_WAITING = 1_000
 """Up to how many waiting jobs are counted, for each kind and keys."""
 
-_LISTED = text("""
-SELECT listed.key, clock.not_before AS paused_until FROM (
-    (SELECT DISTINCT key FROM duly.key_holders
-     WHERE CAST(:after AS text) IS NULL OR key > :after ORDER BY key LIMIT :limit)
-    UNION
-    (SELECT key FROM duly.key_limits
-     WHERE CAST(:after AS text) IS NULL OR key > :after ORDER BY key LIMIT :limit)
-    UNION
-    (SELECT key FROM duly.key_clocks
-     WHERE not_before > now() AND (CAST(:after AS text) IS NULL OR key > :after)
-     ORDER BY key LIMIT :limit)
-) AS listed
-LEFT JOIN duly.key_clocks AS clock ON clock.key = listed.key AND clock.not_before > now()
-ORDER BY listed.key
-LIMIT :limit
-""")
+HOLDING = """
+SELECT holder.key, job.id, job.queue, job.kind, job.keys, job.state
+FROM duly.key_holders AS holder
+JOIN duly.jobs AS job ON job.id = holder.job_id AND job.dispatch = holder.dispatch
+WHERE job.state || '' IN ('queued', 'running')
+   OR job.state || '' = 'dead' AND job.kind = ANY (%(held)s::text[]) AND job.keys[1] = holder.key
+      AND EXISTS (SELECT FROM duly.dead_letters AS letter
+                  WHERE letter.job_id = job.id AND letter.dispatch = job.dispatch
+                    AND letter.closed_at IS NULL)
+"""
+"""The jobs that hold keys. `held` are the kinds whose dead jobs do."""
 
 # Waiting jobs are counted where those that hold the key are from: an index range of each.
-_HOLDERS = text("""
-WITH held AS (
-    SELECT holder.key, job.queue, job.kind, job.keys,
-           count(*) FILTER (WHERE job.state || '' = 'running') AS running,
-           count(*) FILTER (WHERE job.state || '' = 'queued') AS admitted,
-           count(*) FILTER (WHERE job.state || '' = 'dead') AS dead
-    FROM duly.key_holders AS holder
-    JOIN duly.jobs AS job ON job.id = holder.job_id AND job.dispatch = holder.dispatch
-    WHERE holder.key = ANY (:keys)
-      AND job.state || '' IN ('queued', 'running', 'dead')
-    GROUP BY holder.key, job.queue, job.kind, job.keys
+_LIST = f"""
+WITH holding AS ({HOLDING}), paused AS (
+    SELECT key, not_before FROM duly.key_clocks WHERE not_before > now()
+), listed AS (
+    SELECT key COLLATE "C" AS key FROM (
+        SELECT key FROM holding
+        UNION SELECT key FROM duly.key_limits
+        UNION SELECT key FROM paused
+    ) AS known
+    WHERE %(after)s::text IS NULL OR key COLLATE "C" > %(after)s::text
+    ORDER BY 1
+    LIMIT %(limit)s
+), held AS (
+    SELECT key, queue, kind, keys,
+           count(*) FILTER (WHERE state = 'running') AS running,
+           count(*) FILTER (WHERE state = 'queued') AS admitted,
+           count(*) FILTER (WHERE state = 'dead') AS dead
+    FROM holding
+    WHERE key IN (SELECT key FROM listed)
+    GROUP BY key, queue, kind, keys
 )
-SELECT held.*, (
+SELECT listed.key, paused.not_before AS paused_until, held.kind, held.keys, held.running,
+       held.admitted, held.dead, (
     SELECT count(*) FROM (
-        SELECT FROM unnest('{0,1,2,3,4,5}'::smallint[]) AS level
+        SELECT FROM unnest('{{0,1,2,3,4,5}}'::smallint[]) AS level
         JOIN duly.outbox_events AS event ON event.queue = held.queue AND event.priority = level
          AND event.kind = held.kind AND event.keys = held.keys
-        LIMIT :most
+        LIMIT %(most)s
     ) AS waiting
 ) AS waiting
-FROM held
-ORDER BY key
-""")
+FROM listed
+LEFT JOIN held ON held.key = listed.key
+LEFT JOIN paused ON paused.key = listed.key
+ORDER BY listed.key COLLATE "C"
+"""  # noqa: S608 - no input
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +78,8 @@ class KeyInUse:
     running: int
     admitted: int
     """Those that may start: they are on their way to a worker."""
+    dead: int
+    """Those that hold it until somebody closes their dead letter."""
     waiting: int
     """Those that wait, of the same kinds and keys as those that hold it: counted up to 1,000."""
     rate: Rate | None = None
@@ -84,32 +92,33 @@ def find(
     session: Session, kinds: Kinds, *, limit: int = 50, after: str | None = None
 ) -> list[KeyInUse]:
     """The keys in order, from those after the key `after`."""
-    listed = session.execute(_LISTED, {"after": after, "limit": limit}).all()
-    keys = [row.key for row in listed]
-    rows = session.execute(_HOLDERS, {"keys": keys, "most": MOST_WAITING}).all()
-    held = {key: list(of) for key, of in groupby(rows, lambda row: str(row.key))}
-    were_set = key_limits.find(session, keys)
-    found = (_in_use(row, held.get(row.key, []), kinds, were_set.get(row.key)) for row in listed)
-    return [
-        each
-        for each in found
-        if each.running or each.admitted or each.waiting or each.set or each.paused_until
-    ]
+    asked = {"after": after, "limit": limit, "most": MOST_WAITING, "held": holding_kinds(kinds)}
+    rows = session.connection().exec_driver_sql(_LIST, asked).all()
+    found = {key: list(of) for key, of in groupby(rows, lambda row: str(row.key))}
+    were_set = key_limits.find(session, found)
+    return [_in_use(key, of, kinds, were_set.get(key)) for key, of in found.items()]
 
 
-def _in_use(listed: Any, rows: list[Any], kinds: Kinds, was_set: KeyLimit | None) -> KeyInUse:
-    limits = [_limit(listed.key, row, kinds, was_set) for row in rows]
-    rates = [_rate(listed.key, row, kinds, was_set) for row in rows]
+def holding_kinds(kinds: Kinds) -> list[str]:
+    """Those whose dead jobs hold their first key."""
+    return [each.name for each in kinds.values() if any(key.hold for key in each.keys)]
+
+
+def _in_use(key: str, found: list[Any], kinds: Kinds, was_set: KeyLimit | None) -> KeyInUse:
+    rows = [row for row in found if row.kind]
+    limits = [_limit(key, row, kinds, was_set) for row in rows]
+    rates = [_rate(key, row, kinds, was_set) for row in rows]
     if was_set and not rows:
         limits, rates = [was_set.at_most], [was_set.rate]
     return KeyInUse(
-        key=listed.key,
+        key=key,
         at_most=min((each for each in limits if each), default=None),
         running=sum(row.running for row in rows),
         admitted=sum(row.admitted for row in rows),
+        dead=sum(row.dead for row in rows),
         waiting=min(sum(row.waiting for row in rows), MOST_WAITING),
         rate=max((each for each in rates if each), key=lambda rate: rate.spacing_us, default=None),
-        paused_until=listed.paused_until,
+        paused_until=found[0].paused_until,
         set=was_set,
     )
 

@@ -3,8 +3,9 @@
 import asyncio
 import math
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 
 from outbox.kinds import Kinds
 from outbox.relay.admission import round as one_round
@@ -14,21 +15,14 @@ from outbox.relay.admission.decision import Waiting, open_ones
 from outbox.relay.admission.fair_shares import FairShares, Shares
 from outbox.relay.admission.key_cursor import KeyCursor
 from outbox.relay.admission.limits import Limits
+from outbox.relay.admission.pauses import POLL_SECONDS, Pauses, Round
 from outbox.relay.admission.permits import ClosedKeys
 from outbox.relay.admission.statements import Database
 
-POLL_SECONDS = 1.0
-FULL_POLL_SECONDS = 0.1
-"""The same while jobs wait because others, which were admitted before, have not begun."""
-PERMIT_POLL_SECONDS = 0.05
-"""The same while jobs wait for a permit that comes sooner."""
-INTERVAL_SECONDS = 0.01
-LONGEST_INTERVAL_SECONDS = 0.05
-"""The pause after a round is as long as the round was, within these bounds."""
-FEWEST_HOPS, MOST_HOPS = 64, 512
-"""How many kinds and keys of a queue and level one round looks at."""
 MOST_AT_ONCE = 1000
 """The most kinds and keys that one round decides about: each key with a limit is locked."""
+MOST_COUNTED = 4000
+"""About how many due events one scan counts."""
 
 
 class Admitter:
@@ -40,105 +34,115 @@ class Admitter:
     """
 
     def __init__(
-        self, database_url: str, kinds: Kinds, window: int, on_admission: Callable[[], None]
+        self,
+        database_url: str,
+        kinds: Kinds,
+        window: int,
+        on_admission: Callable[[], None],
+        depth_of: Callable[[str], int | None],
     ) -> None:
+        self._depth_of = depth_of
         self._database_url = database_url
         self._limits = Limits(kinds)
         self._shares: Shares = defaultdict(FairShares)
         self._window = AdmissionWindow(window)
         self._cursor = KeyCursor()
-        self._hops = FEWEST_HOPS
         self._on_admission = on_admission
         self._is_used = any(kind.keys for kind in kinds.values())
         self._is_wanted = asyncio.Event()
+        self._pauses = Pauses()
         self._closed = ClosedKeys()
         self._limits_read_at = -math.inf
-        self._pause = POLL_SECONDS
 
     def wake_up(self) -> None:
-        """Admit soon: jobs were submitted, or some that had keys have ended."""
+        """Admit soon: jobs with keys were submitted, or have ended."""
         if self._is_used:
             self._is_wanted.set()
 
     def limits_changed(self) -> None:
-        """Somebody has set or cleared a limit: read them again, and admit."""
+        """Read the limits that people have set again, and admit soon: one was set or cleared."""
         self._limits_read_at = -math.inf
-        self._closed.open_all()
-        self._is_wanted.set()
+        self.wake_up()
 
     async def run(self) -> None:
         """Admit for ever. Raises psycopg's errors; call it again then."""
         async with statements.connect(self._database_url) as database:
             while True:
                 self._is_wanted.clear()
-                began = time.monotonic()
                 self._is_used = self._is_used or await one_round.is_wanted(database)
+                shortest, longest = POLL_SECONDS, POLL_SECONDS
                 if self._is_used:
-                    await self.admit(database)
-                took = time.monotonic() - began
-                await asyncio.sleep(min(max(INTERVAL_SECONDS, took), LONGEST_INTERVAL_SECONDS))
-                await self._wait()
+                    shortest, longest = self._pauses.after(await self.admit(database))
+                await asyncio.sleep(shortest)
+                await self._wait(longest - shortest)
 
-    async def admit(self, database: Database) -> int:
-        """One round: admit what may start now; returns how many jobs."""
-        now = time.monotonic()
-        if now - self._limits_read_at >= POLL_SECONDS:
-            self._limits_read_at = now
-            if await one_round.read_limits(database, self._limits):
-                self._closed.open_all()
+    async def admit(self, database: Database) -> Round:
+        """One round: admit what may start now."""
+        began = time.monotonic()
+        await self._read_limits(database, began)
         state = await one_round.look(database, self._limits, self._shares)
         now = time.monotonic()
         rooms = {
-            queue: self._window.room(queue, state.unclaimed[queue], state.running[queue], now)
+            queue: self._window.room(
+                *(queue, state.unclaimed[queue], state.running[queue], now),
+                *(self._depth_of(queue), state.late[queue]),
+            )
             for queue in state.queues
         }
-        return await self._admit(database, rooms, state.held)
+        free = {queue: room for queue, room in rooms.items() if room}
+        due = await self._scan(database, free, state.held, now) if free else {}
+        admitted = await self._admit(database, due, rooms)
+        left = [room - admitted[queue] for queue, room in rooms.items()]
+        return Round(
+            seconds=time.monotonic() - began,
+            found=len(due),
+            goes_on=any(left) and not self._cursor.is_at_the_end,
+            is_full=not all(left),
+            permit_in=self._closed.next_opening(now) - time.monotonic(),
+        )
+
+    async def _read_limits(self, database: Database, now: float) -> None:
+        """Read what people have set, unless that was done lately."""
+        if now - self._limits_read_at >= POLL_SECONDS:
+            is_told = self._limits_read_at == -math.inf
+            self._limits_read_at = now
+            if await one_round.read_limits(database, self._limits) or is_told:
+                self._closed.open_all()
 
     async def _admit(
-        self, database: Database, rooms: Mapping[str, int], held: Mapping[str, int]
-    ) -> int:
-        free = {queue: room for queue, room in rooms.items() if room}
-        waiting = await self._scan(database, free, held) if free else []
-        admitted = await one_round.admit(
-            database, waiting[:MOST_AT_ONCE], free, self._limits, self._shares
-        )
-        counts = admitted.counts
-        if counts:
+        self, database: Database, due: Mapping[Waiting, int], rooms: Mapping[str, int]
+    ) -> Counter[str]:
+        """Admit from what is due; returns how many of each queue."""
+        admitted = await one_round.admit(database, due, rooms, self._limits, self._shares)
+        if counts := admitted.counts:
             self._on_admission()
-        full = [queue for queue, room in rooms.items() if counts[queue] >= room]
-        for queue in rooms:
-            self._window.admitted(queue, counts[queue], is_full=queue in full)
+        for queue, room in rooms.items():
+            self._window.admitted(queue, counts[queue], is_full=counts[queue] >= room)
         now = time.monotonic()
         for key, seconds in admitted.closed.items():
             self._closed.close(key, now + seconds)
-        self._choose_pause(now, is_full=bool(full))
-        return counts.total()
+        return counts
 
     async def _scan(
-        self, database: Database, rooms: Mapping[str, int], held: Mapping[str, int]
-    ) -> list[Waiting]:
-        """Whose keys are not full. If they are few, the next scan looks at more."""
-        found = await one_round.scan(database, self._cursor, rooms, self._hops)
+        self, database: Database, rooms: Mapping[str, int], held: Mapping[str, int], now: float
+    ) -> dict[Waiting, int]:
+        """What is due whose keys are not full and have permits, as far as known by `now`.
+
+        Of more than one round can decide about, a part.
+        """
+        most = max(MOST_COUNTED // self._cursor.found, 1)
+        found = await one_round.scan(database, self._cursor, rooms, self._limits, most)
         waiting = [
             each
             for each in open_ones(found, self._limits, held)
             if each.queue in rooms
-            and self._closed.is_open(self._limits.rates(each.kind, each.keys), time.monotonic())
+            and self._closed.is_open(self._limits.rates(each.kind, each.keys), now)
         ]
-        is_enough = len(waiting) >= max(rooms.values())
-        self._hops = FEWEST_HOPS if is_enough else min(2 * self._hops, MOST_HOPS)
-        return waiting
+        self._cursor.aim(len(waiting), max(rooms.values()))
+        return {each: found[each] for each in waiting[:MOST_AT_ONCE]}
 
-    def _choose_pause(self, now: float, *, is_full: bool) -> None:
-        if not self._cursor.is_at_the_end:
-            self._pause = 0.0
-            return
-        until_permit = max(self._closed.next_opening(now) - now, PERMIT_POLL_SECONDS)
-        self._pause = min(FULL_POLL_SECONDS if is_full else POLL_SECONDS, until_permit)
-
-    async def _wait(self) -> None:
-        try:
-            async with asyncio.timeout(self._pause):
+    async def _wait(self, seconds: float) -> None:
+        """Wait for a wake-up, for so long."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
                 await self._is_wanted.wait()
-        except TimeoutError:
-            return

@@ -20,8 +20,8 @@ class Waiting(NamedTuple):
     level: int
     kind: str
     keys: tuple[str, ...]
-    first: UUID | None = None
-    """The only one of them that is due to start, if the keys are ordered."""
+    only: UUID | None = None
+    """The job that is to start, if it is known: it is the only one, or the first in order."""
 
 
 Grants = dict[Waiting, int]
@@ -48,10 +48,12 @@ class Decision:
     def grant(self, due: Mapping[Waiting, int], room: int) -> int:
         """Grant up to `room` of one queue's due events, by priority; returns how many."""
         left = room
+        levels: dict[int, dict[Waiting, int]] = defaultdict(dict)
+        for each, count in due.items():
+            levels[each.level][each] = count
         for level, most in _passes(left):
-            of_level = {each: n for each, n in due.items() if each.level == level}
-            if of_level:
-                left -= self._grant(of_level, min(left, most))
+            if level in levels:
+                left -= self._grant(levels[level], min(left, most))
         return room - left
 
     def _grant(self, due: Mapping[Waiting, int], room: int) -> int:
@@ -84,7 +86,7 @@ class Decision:
         for keys in random.sample([*shares], len(shares)):
             each = next((one for one in by_keys[keys] if self._free(one, due[one])), None)
             if each:
-                self._take(each, 1)
+                self._take(each)
                 granted += 1
             shares[keys] -= 1
             if not each or not shares[keys]:
@@ -100,11 +102,11 @@ class Decision:
         left += self._permits.left(self._limits.rates(each.kind, each.keys))
         return max(min([due - self.grants.get(each, 0), *left]), 0)
 
-    def _take(self, each: Waiting, count: int) -> None:
-        if count:
-            self.grants[each] = self.grants.get(each, 0) + count
-            self._held.update(dict.fromkeys(each.keys, count))
-            self._permits.take(each.keys, count)
+    def _take(self, each: Waiting) -> None:
+        self.grants[each] = self.grants.get(each, 0) + 1
+        for key in each.keys:
+            self._held[key] += 1
+        self._permits.take(each.keys)
 
 
 def _passes(room: int) -> Iterator[tuple[int, int]]:
@@ -133,7 +135,7 @@ def rated_keys(waiting: Iterable[Waiting], limits: Limits) -> list[str]:
     return sorted({key for each in waiting for key in limits.rates(each.kind, each.keys)})
 
 
-def open_ones(waiting: Sequence[Waiting], limits: Limits, held: Mapping[str, int]) -> list[Waiting]:
+def open_ones(waiting: Iterable[Waiting], limits: Limits, held: Mapping[str, int]) -> list[Waiting]:
     """Those whose keys were not at their limits when they were last counted."""
     return [
         each

@@ -1,37 +1,61 @@
 """Which keys of a job have a limit or a rate: what the app's kinds declare, or people have set."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from functools import lru_cache
 from typing import Any
+
+from pydantic_core import to_json
 
 from outbox.flow.keys import Key
 from outbox.flow.rates import Rate
-from outbox.kinds import Kinds
+from outbox.kinds import Kind, Kinds
 
 UNDECLARED = 1
 """The limit of each key of a kind that this app does not declare."""
+REMEMBERED = 4000
+"""Of how many jobs: a round asks for each several times."""
+
+Keys = tuple[str, ...]
 
 
 class Limits:
     """The limits of an app's kinds. A lowered one holds at once: what runs is never stopped."""
 
+    of: Callable[[str, Keys], Mapping[str, int]]
+    """Those keys of a job of a kind that have a limit, and the limit."""
+    rates: Callable[[str, Keys], Mapping[str, Rate]]
+    """Those that have a rate, and the rate."""
+    bounded: Callable[[str, Keys], Set[str]]
+    """Those that have a limit, a rate or both."""
+    of_kinds: str
+    """Of each kind, as JSON: how many jobs with the same keys may start at once, or null."""
+
     def __init__(self, kinds: Kinds) -> None:
         self._kinds = kinds
-        self._set_limits: dict[str, int] = {}
-        self._set_rates: dict[str, Rate] = {}
         self.held = [each.name for each in kinds.values() if any(key.hold for key in each.keys)]
         """The kinds whose dead jobs hold their first key until their letter is closed."""
+        self._set({}, {})
 
     def replace(self, rows: Sequence[Any]) -> bool:
         """Have these rows of `key_limits` hold in place of what is declared; whether any is new."""
         before = self._set_limits, self._set_rates
-        self._set_limits = {row.key: row.at_most for row in rows if row.at_most}
-        self._set_rates = {
-            row.key: Rate(row.permits, row.per, row.burst) for row in rows if row.permits
-        }
-        return before != (self._set_limits, self._set_rates)
+        limits = {row.key: row.at_most for row in rows if row.at_most}
+        rates = {row.key: Rate(row.permits, row.per, row.burst) for row in rows if row.permits}
+        is_new = before != (limits, rates)
+        if is_new:
+            self._set(limits, rates)
+        return is_new
 
-    def of(self, kind: str, keys: Sequence[str]) -> dict[str, int]:
-        """Those of a job's keys that have a limit, and the limit."""
+    def _set(self, limits: Mapping[str, int], rates: Mapping[str, Rate]) -> None:
+        """Have these hold, and remember nothing of what held before."""
+        self._set_limits, self._set_rates = limits, rates
+        self.of = lru_cache(REMEMBERED)(self._of)
+        self.rates = lru_cache(REMEMBERED)(self._rates)
+        self.bounded = lru_cache(REMEMBERED)(self._bounded)
+        of_kinds = {each.name: self._most(each) for each in self._kinds.values()}
+        self.of_kinds = to_json(of_kinds).decode()
+
+    def _of(self, kind: str, keys: Keys) -> Mapping[str, int]:
         declared = self._kinds.get(kind)
         if declared is None:
             return dict.fromkeys(keys, UNDECLARED)
@@ -40,8 +64,7 @@ class Limits:
         }
         return {key: limit for key, limit in found.items() if limit}
 
-    def rates(self, kind: str, keys: Sequence[str]) -> dict[str, Rate]:
-        """Those of a job's keys that have a rate, and the rate."""
+    def _rates(self, kind: str, keys: Keys) -> Mapping[str, Rate]:
         declared = self._kinds.get(kind)
         if declared is None or not declared.is_rated:
             return {}
@@ -50,9 +73,16 @@ class Limits:
         }
         return {key: rate for key, rate in found.items() if rate}
 
-    def bounded(self, kind: str, keys: Sequence[str]) -> set[str]:
-        """Those that have a limit, a rate or both."""
-        return {*self.of(kind, keys), *self.rates(kind, keys)}
+    def _bounded(self, kind: str, keys: Keys) -> Set[str]:
+        return self.of(kind, keys).keys() | self.rates(kind, keys).keys()
+
+    def _most(self, kind: Kind[..., Any]) -> int | None:
+        """Which keys a limit was set for is not known of a kind: the highest counts for all."""
+        limit = max(self._set_limits.values(), default=0)
+        burst = max((rate.burst for rate in self._set_rates.values()), default=0)
+        limits = [max(key.at_most, limit) for key in kind.keys if key.at_most]
+        bursts = [max(key.rate.burst, burst) for key in kind.keys if key.rate]
+        return min(limits + bursts, default=None)
 
 
 def _both(keys: Sequence[str], declared: Sequence[Key]) -> Iterable[tuple[str, Key]]:

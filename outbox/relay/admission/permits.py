@@ -54,9 +54,9 @@ class Permits:
             for key, rate in rates.items()
         ]
 
-    def take(self, keys: Iterable[str], count: int) -> None:
-        """So many of each will be taken."""
-        self._taken.update(dict.fromkeys(keys, count))
+    def take(self, keys: Iterable[str]) -> None:
+        """One of each will be taken."""
+        self._taken.update(keys)
 
     def next_in(self, rates: Mapping[str, Rate]) -> dict[str, float]:
         """Of the keys that have none left: in how many seconds the next one is there."""
@@ -89,7 +89,7 @@ class ClosedKeys:
         return all(self._until.get(key, now) <= now for key in keys)
 
     def next_opening(self, now: float) -> float:
-        """When the next one has a permit. Forgets those that have one by now."""
+        """When the next one that had no permit by then has one. Forgets those that had."""
         while self._order and self._order[0][0] <= now:
             until, key = heapq.heappop(self._order)
             if self._until.get(key) == until:

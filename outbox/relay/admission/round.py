@@ -1,27 +1,18 @@
 """The steps of one round of admission, each one round trip."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from outbox.postgres.round_trip import array
 from outbox.relay.admission import statements
-from outbox.relay.admission.decision import (
-    Decision,
-    Grants,
-    Waiting,
-    bounded_keys,
-    rated_keys,
-)
+from outbox.relay.admission.decision import Decision, Grants, Waiting, bounded_keys, rated_keys
 from outbox.relay.admission.fair_shares import Shares
-from outbox.relay.admission.key_cursor import KeyCursor
+from outbox.relay.admission.key_cursor import HOPS, KeyCursor
 from outbox.relay.admission.limits import Limits
 from outbox.relay.admission.permits import Clock, Permits
 from outbox.relay.admission.statements import Database, as_json, execute
-
-MOST_COUNTED = 2000
-"""The most due events that one round counts."""
 
 
 @dataclass(slots=True)
@@ -34,8 +25,10 @@ class State:
     """How many jobs hold each key."""
     unclaimed: Counter[str] = field(default_factory=Counter)
     """How many of these jobs have not begun, in each queue."""
+    late: Counter[str] = field(default_factory=Counter)
+    """How many of those were admitted long ago."""
     running: Counter[str] = field(default_factory=Counter)
-    """How many have."""
+    """How many have begun."""
 
 
 @dataclass(slots=True)
@@ -76,26 +69,38 @@ async def look(database: Database, limits: Limits, shares: Shares) -> State:
     for row in holders:
         state.held[row.key] += row.held
         state.unclaimed[row.queue] += row.unclaimed
+        state.late[row.queue] += row.late
         state.running[row.queue] += row.running
     return state
 
 
 async def scan(
-    database: Database, cursor: KeyCursor, queues: Iterable[str], hops: int
-) -> list[Waiting]:
-    """What is due in these queues, from where the last scan ended.
+    database: Database,
+    cursor: KeyCursor,
+    rooms: Mapping[str, int],
+    limits: Limits,
+    most: int,
+) -> dict[Waiting, int]:
+    """What is due in these queues, from where the last scan ended, and how much of it.
 
-    At most `hops` kinds and keys of each level are looked at.
+    Of each kind and keys, up to `most` are counted, and no more than there is room for, or than a
+    limit or a rate lets start.
     """
-    asked = {"wanted": as_json(cursor.wanted(queues)), "hops": str(hops)}
+    asked = {
+        "wanted": as_json(cursor.wanted(rooms)),
+        "hops": str(HOPS),
+        "sought": str(cursor.sought),
+        "most": str(min(most, max(rooms.values()))),
+        "limits": limits.of_kinds,
+    }
     (rows,) = await execute(database, statements.SCAN_KEYS.of(database, asked))
-    cursor.advance(rows, hops)
-    return list(dict.fromkeys(_waiting(row) for row in rows if _is_due(row)))
+    cursor.advance(rows)
+    return {_waiting(row): 1 if row.is_ordered else row.due for row in rows if _is_due(row)}
 
 
 async def admit(
     database: Database,
-    waiting: Sequence[Waiting],
+    due: Mapping[Waiting, int],
     rooms: Mapping[str, int],
     limits: Limits,
     shares: Shares,
@@ -105,9 +110,9 @@ async def admit(
     One transaction: if the process dies, all of it was admitted or nothing. No other relay counts
     or adds holders of the keys that it has locked until it has committed.
     """
-    if not waiting:
+    if not due:
         return Admitted()
-    held, due, permits = await _lock_and_count(database, waiting, limits)
+    held, permits = await _lock_and_count(database, due, limits)
     decision = Decision(limits, shares, held, permits)
     for queue, room in rooms.items():
         decision.grant({each: n for each, n in due.items() if each.queue == queue}, room)
@@ -117,49 +122,38 @@ async def admit(
 
 
 async def _lock_and_count(
-    database: Database, waiting: Sequence[Waiting], limits: Limits
-) -> tuple[dict[str, int], dict[Waiting, int], Permits]:
-    """Begin a transaction; the bounded keys that it has locked, with their holders; what is due.
+    database: Database, due: Mapping[Waiting, int], limits: Limits
+) -> tuple[dict[str, int], Permits]:
+    """Begin a transaction; the keys that it has locked, with how many jobs hold each; the permits.
 
     Each statement has a snapshot of its own, so holders are counted by a later one than the locks,
     and clocks are read after those who will take a permit were counted: one is counted twice rather
     than not at all.
     """
-    keys = array(bounded_keys(waiting, limits))
-    unordered = [each for each in waiting if not each.first]
-    most = max(MOST_COUNTED // max(len(unordered), 1), 1)
-    wanted = [_row(each) | {"n": n, "most": most} for n, each in enumerate(unordered)]
-    rated = rated_keys(waiting, limits)
+    keys, rated = array(bounded_keys(due, limits)), rated_keys(due, limits)
     clocks = [statements.READ_CLOCKS.of(database, {"keys": array(rated)})] if rated else []
-    _, locked, counted, due, *read = await execute(
+    _, locked, counted, *read = await execute(
         database,
         statements.BEGIN,
         statements.TRY_LOCK_KEYS.of(database, {"keys": keys}),
         statements.COUNT_HOLDERS.of(database, {"keys": keys, "held": array(limits.held)}),
-        statements.COUNT_DUE.of(database, {"wanted": as_json(wanted)}),
         *clocks,
     )
     holders = Counter({row.key: row.held for row in counted})
-    firsts = {each: 1 for each in waiting if each.first}
-    return (
-        {row.key: holders[row.key] for row in locked},
-        firsts | {unordered[row.n]: row.due for row in due},
-        Permits(
-            {row.key: Clock(row.ahead, row.pause or 0.0) for rows in read for row in rows},
-            {row.key: row.unclaimed for row in counted},
-        ),
+    permits = Permits(
+        {row.key: Clock(row.ahead, row.pause or 0.0) for rows in read for row in rows},
+        {row.key: row.unclaimed for row in counted},
     )
+    return {row.key: holders[row.key] for row in locked}, permits
 
 
 async def _write(database: Database, grants: Grants) -> Counter[str]:
     """Admit what is granted, and commit."""
-    counts = [_row(each) | {"most": most} for each, most in grants.items() if not each.first]
-    firsts = [
-        {"id": str(each.first), "kind": each.kind, "keys": each.keys}
-        for each in grants
-        if each.first
+    counts = [_row(each) | {"most": most} for each, most in grants.items() if not each.only]
+    jobs = [
+        {"id": str(each.only), "kind": each.kind, "keys": each.keys} for each in grants if each.only
     ]
-    rows = {statements.ADMIT: counts, statements.ADMIT_FIRST: firsts}
+    rows = {statements.ADMIT: counts, statements.ADMIT_FIRST: jobs}
     asks = [
         statement.of(database, {"wanted": as_json(wanted)})
         for statement, wanted in rows.items()
@@ -174,11 +168,12 @@ def _waiting(row: Any) -> Waiting:
         # Its level is that of the events that were scanned: its priority among other keys.
         keys = tuple(row.first_keys)
         return Waiting(row.first_queue, row.level, row.first_kind, keys, row.first_id)
-    return Waiting(row.queue, row.level, row.kind, tuple(row.keys))
+    only = row.job_id if row.due == 1 else None
+    return Waiting(row.queue, row.level, row.kind, tuple(row.keys), only)
 
 
 def _is_due(row: Any) -> bool:
-    return bool(row.first_is_due if row.is_ordered else row.is_due)
+    return bool(row.first_is_due if row.is_ordered else row.due)
 
 
 def _row(each: Waiting) -> dict[str, Any]:

@@ -117,6 +117,7 @@ key_holders = Table(
     Column("key", Text, nullable=False),
     Column("job_id", Uuid, nullable=False),
     Column("dispatch", Integer, nullable=False),
+    timestamp("admitted_at", now=True),
     PrimaryKeyConstraint("job_id", "key"),
     Index("key_holders_by_key", "key"),
 )

@@ -45,7 +45,6 @@ from outbox.store.transitions.dead_letters import (
 from outbox.store.transitions.flow.admission import (
     ADMIT,
     ADMIT_FIRST,
-    COUNT_DUE,
     COUNT_HOLDERS,
     HOLDERS,
     KEYED_QUEUES,
@@ -163,7 +162,6 @@ __all__ = [
     "CLAIM_UNIQUE_RATED",
     "CLEAR_LIMIT",
     "COUNT_DELIVERY",
-    "COUNT_DUE",
     "COUNT_HOLDERS",
     "COUNT_UNCERTAIN",
     "CREATE_SCHEDULE",

@@ -8,10 +8,12 @@ the last one to fold a batch has counted is seen, and counted once.
 from outbox.store.transitions.members import count_ended
 from outbox.store.transitions.outbox import NEXT_POSITION
 
-# A transaction's jobs and batches, where there are batches. `within` is the batch that a batch is a
-# member of, `adder` the running job that adds it. A batch that was made in an earlier transaction
-# is locked until this one ends, so that nobody seals or settles it before its new members count.
-# Who seals one takes the stronger lock at once: two who shared a lock would wait for each other.
+# A transaction's jobs and batches, where there are batches: it makes those that are new, and seals
+# the others. `within` is the batch that a batch is a member of, `adder` the running job that adds
+# it. A batch that was made in an earlier transaction is locked until this one ends, so that nobody
+# seals or settles it before its new members count. Who seals one takes the stronger lock at once:
+# two who shared a lock would wait for each other. `sealed` counts `allowed`, so that all locks are
+# taken before, in their order: Postgres would see to that anyway, but does not promise it.
 # A sealed batch takes new members only from its own. To any other it raises check_violation.
 SUBMIT_MEMBERS = f"""
 WITH new AS MATERIALIZED (
@@ -31,21 +33,21 @@ WITH new AS MATERIALIZED (
     FROM new WHERE batch_id IS NOT NULL GROUP BY batch_id, parent_id
     UNION ALL
     SELECT within, adder, count(*)::int
-    FROM given WHERE is_new AND within IS NOT NULL GROUP BY within, adder
+    FROM given WHERE within IS NOT NULL GROUP BY within, adder
     UNION ALL
-    SELECT id, NULL, 0 FROM given WHERE NOT is_new
+    SELECT id, NULL, 0 FROM given
 ), shared AS MATERIALIZED (
     SELECT id, sealed_at, settled_at, cancelled_at
     FROM duly.batches
     WHERE id IN (SELECT id FROM addition)
-      AND NOT EXISTS (SELECT FROM given WHERE NOT is_new AND is_sealed)
+      AND NOT EXISTS (SELECT FROM given WHERE NOT is_new)
     ORDER BY id
     FOR SHARE
 ), locked AS MATERIALIZED (
     SELECT id, sealed_at, settled_at, cancelled_at
     FROM duly.batches
     WHERE id IN (SELECT id FROM addition)
-      AND EXISTS (SELECT FROM given WHERE NOT is_new AND is_sealed)
+      AND EXISTS (SELECT FROM given WHERE NOT is_new)
     ORDER BY id
     FOR UPDATE
 ), earlier AS (
@@ -77,13 +79,11 @@ WITH new AS MATERIALIZED (
     UPDATE duly.batches AS old
     SET sealed_at = now()
     FROM given
-    WHERE old.id = given.id AND NOT given.is_new AND given.is_sealed AND old.sealed_at IS NULL
+    WHERE old.id = given.id AND old.sealed_at IS NULL
       AND (SELECT count(*) FROM allowed) >= 0
 ), change AS (
     INSERT INTO duly.batch_changes (batch_id, added)
-    SELECT id, sum(added)
-    FROM (SELECT id, added FROM allowed UNION ALL SELECT id, 0 FROM given WHERE is_new) AS touched
-    GROUP BY id
+    SELECT id, sum(added) FROM allowed GROUP BY id
 ), job AS (
     INSERT INTO duly.jobs (id, kind, queue, priority, payload, run_at, attempt_limit,
                            attempt_budget, subject, parent_id, submitted_by, batch_id,

@@ -1,4 +1,4 @@
 """Makes jobs of other services' messages.
 
-Read thread, loop, channels, inbox, reading, envelope, jobs.
+Read thread, loop, channels, reading, envelope, jobs.
 """

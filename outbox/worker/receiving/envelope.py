@@ -2,7 +2,7 @@
 
 from base64 import b64decode
 from binascii import Error
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -33,7 +33,7 @@ class Received(NamedTuple):
     properties: Mapping[str, Any]
     body: bytes
     is_redelivered: bool
-    acknowledge: Any
+    acknowledge: Callable[[], None]
     """Takes it out of its queue, unless its channel has closed meanwhile."""
 
     @property

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from outbox.consumers import Consumer
 from outbox.kinds import Work
-from outbox.values.storable import storable_json
+from outbox.submission.submit import check
 from outbox.worker.receiving.envelope import Received, Unusable, opened
 
 log = structlog.get_logger(__name__)
@@ -45,11 +45,16 @@ def _check(work: object) -> None:
         return
     if not isinstance(work, Work):
         raise TypeError(f"it has to return KIND(...) or None, not {type(work).__name__}")
-    storable_json(work.to_json())
+    check(work)
 
 
 def _why(error: ValidationError) -> str:
     """Without the values."""
     found = error.errors(include_url=False, include_context=False, include_input=False)
-    fields = (f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in found[:5])
+    fields = (": ".join(filter(None, (_place(each["loc"]), each["msg"]))) for each in found[:5])
     return "; ".join(fields)
+
+
+def _place(location: tuple[int | str, ...]) -> str:
+    """Where in the body, such as `order.id`; empty for the whole."""
+    return ".".join(map(str, location))

@@ -1,4 +1,5 @@
 """How claims and outcomes reach Postgres, and how a failure is described there.
 
-Reading order: failure_record, group_commit, group_size, held_records, unusable_messages.
+Reading order: failure_record, group_commit, statements, claims, group_size, held_records,
+unusable_messages.
 """

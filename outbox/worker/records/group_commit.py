@@ -27,13 +27,14 @@ from psycopg.errors import DeadlockDetected, SerializationFailure
 
 from outbox.postgres.refused_records import first_line, is_about_data, is_about_one
 from outbox.postgres.replication import WRITE_WAL, CommitWatch
-from outbox.postgres.round_trip import PreparedStatement, array, named_rows, round_trip
+from outbox.postgres.round_trip import array, named_rows, round_trip
 from outbox.postgres.session_settings import TRANSITION_SETTINGS, connect, is_pooled
-from outbox.store import sequences, transitions
+from outbox.store import sequences
 from outbox.submission.wake_up import NOTIFY, NOTIFY_KEYS, NOTIFY_MEMBERS
 from outbox.worker.records.claims import ASYNC_CLAIMS
 from outbox.worker.records.group_size import commits, next_group
 from outbox.worker.records.held_records import HeldRecords
+from outbox.worker.records.statements import STATEMENTS
 
 log = structlog.get_logger(__name__)
 
@@ -44,45 +45,6 @@ LINGER_PER_ENTRY_SECONDS = 0.00025
 """Under light load entries seldom come together, and need not wait for each other."""
 ANSWER_POLL_SECONDS = 1.0
 """How often a thread that waits for an answer checks whether one can still come."""
-
-
-PROBE = "UPDATE duly.jobs SET id = id WHERE false RETURNING 1 AS n"
-"""Writes nothing, but fails where Postgres takes no writes."""
-RUNNING = """
-SELECT 1 AS n, coalesce(jsonb_agg(jsonb_build_array(id, dispatch, attempt)), '[]') AS running
-FROM duly.jobs WHERE state = 'running' AND worker = %(worker)s
-"""
-"""The jobs that this worker runs according to Postgres: job, dispatch and attempt of each."""
-STATEMENTS = {
-    statement: PreparedStatement(name, statement)
-    for name, statement in {
-        "claim": transitions.CLAIM,
-        "claim_limited": transitions.CLAIM_LIMITED,
-        "claim_unique": transitions.CLAIM_UNIQUE,
-        "claim_unique_limited": transitions.CLAIM_UNIQUE_LIMITED,
-        "claim_rated": transitions.CLAIM_RATED,
-        "claim_unique_rated": transitions.CLAIM_UNIQUE_RATED,
-        "claim_async_commit": ASYNC_CLAIMS[transitions.CLAIM],
-        "claim_unique_async_commit": ASYNC_CLAIMS[transitions.CLAIM_UNIQUE],
-        "succeed": transitions.SUCCEED,
-        "succeed_member": transitions.SUCCEED_MEMBER,
-        "snooze": transitions.SNOOZE,
-        "rate_limited": transitions.RATE_LIMITED,
-        "retry": transitions.RETRY,
-        "die": transitions.DIE,
-        "count_uncertain": transitions.COUNT_UNCERTAIN,
-        "put_off": transitions.POSTPONE,
-        "bury": transitions.DIE_UNCLAIMED,
-        "keep_foreign": transitions.KEEP_FOREIGN,
-        "save_progress": transitions.SAVE_PROGRESS,
-        "jobs_to_cancel": transitions.JOBS_TO_CANCEL,
-        "stop": transitions.STOP,
-        "probe": PROBE,
-        "running": RUNNING,
-        "write_wal": WRITE_WAL,
-    }.items()
-}
-"""Every statement that it can send."""
 
 
 class GroupCommitClosed(Exception):
@@ -121,6 +83,8 @@ class GroupCommit:
         self._is_in_doubt = False
         self._entries: queue.SimpleQueue[_Entry] = queue.SimpleQueue()
         self._held = HeldRecords[_Entry]()
+        self._wanted: set[str] = set()
+        """The notifications that are handed in."""
         self._stopping = threading.Event()
         self._gives_up_at = math.inf
         self._thread = threading.Thread(target=self._run, name="group commit", daemon=True)
@@ -164,12 +128,18 @@ class GroupCommit:
         self._entries.put(_Entry(statement, row, on_answer))
 
     def wake_up(self) -> None:
-        """Tell the relays that there is work. Best effort; does not block."""
+        """Tell the relays that there is work, with keys or without. Does not block.
+
+        Best effort.
+        """
         self.notify(NOTIFY)
+        self.notify(NOTIFY_KEYS)
 
     def notify(self, notification: str) -> None:
-        """Send the relays one of the notifications of `wake_up`, in the same way."""
-        self._entries.put(_NOTIFICATIONS[notification])
+        """Send the relays one of the notifications of `wake_up`, once for all that ask for it."""
+        if notification not in self._wanted:
+            self._wanted.add(notification)
+            self._entries.put(_NOTIFICATIONS[notification])
 
     def stop_waiting(self) -> None:
         """From now on, wait for no Postgres that is unavailable, and hold no record."""
@@ -215,6 +185,7 @@ class GroupCommit:
                 self._settle(entries)
             for notification, entry in _NOTIFICATIONS.items():
                 if entry in group:
+                    self._wanted.discard(notification)  # who asks from now on gets another
                     self._notify(notification)
             time.sleep(min(len(group) * LINGER_PER_ENTRY_SECONDS, MAX_LINGER_SECONDS))
 

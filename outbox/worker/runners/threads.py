@@ -16,7 +16,7 @@ from dramatiq.broker import MessageProxy
 from sqlalchemy.orm import Session
 from structlog.contextvars import bound_contextvars
 
-from outbox.errors import Interrupted
+from outbox.errors import Interrupted, WorkerStopping
 from outbox.job import Job
 from outbox.values.result import UnstorableResult
 from outbox.worker.attempt import Pause, Row, Steps, Write, take
@@ -86,6 +86,10 @@ class ThreadRun:
     def interrupt(self) -> None:
         """Raise Interrupted in the block, if it still runs."""
         self.limits.interrupt(self.watch)
+
+    def hand_back(self) -> None:
+        """End the block as that of a task is when the worker stops: then its job is handed back."""
+        self.limits.interrupt(self.watch, WorkerStopping)
 
     def where(self) -> str:
         """The stack of the thread."""

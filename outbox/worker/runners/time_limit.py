@@ -66,14 +66,14 @@ class TimeLimits:
         finally:
             self._end(watch)
 
-    def interrupt(self, watch: Watch) -> None:
-        """Raise Interrupted inside the block, if it still runs.
+    def interrupt(self, watch: Watch, by: type[BaseException] = Interrupted) -> None:
+        """Raise Interrupted, or what is given, inside the block, if it still runs.
 
         From then on the block has no time limit.
         """
         with self._lock:
             if watch in self._watches:
-                self._end_by(watch, Interrupted)
+                self._end_by(watch, by)
 
     def cancel(self, watch: Watch) -> None:
         """Raise JobCancelled inside the block, if it still runs. Its time limit stays."""

@@ -4,6 +4,7 @@ import asyncio
 import os
 import sys
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from fastapi import FastAPI
@@ -15,14 +16,21 @@ from outbox.postgres.replication import WRITE_WAL, watch_commits
 from outbox.relay import process as relay_process
 from outbox.worker import process as worker_process
 from tests.chaos import shop, terms, ticks
+from tests.chaos.contenders import KEYED_QUEUE, QUEUE
 from tests.chaos.orders import Order, Sort
-from tests.chaos.systems import duly_batches, duly_cancels, duly_steps
+from tests.chaos.systems import (
+    duly_accounts,
+    duly_batches,
+    duly_cancels,
+    duly_messages,
+    duly_steps,
+)
 from tests.chaos.systems.duly_kinds import (
     BEAT,
     CALL,
     FULFIL,
     FULFIL_AS_TASK,
-    QUEUE,
+    KINDS,
     SCHEDULES,
     Beat,
     priority_of,
@@ -41,16 +49,24 @@ def place(order: Order) -> None:
     with Session(shop.engine) as session, session.begin():
         if not shop.keep(session, order):
             session.execute(text(WRITE_WAL))
-        elif order.sort is Sort.BATCH:
-            duly_batches.place(session, order)
         else:
-            _submit(session, order)
+            PLACES.get(order.sort, _submit)(session, order)
 
 
 def _submit(session: Session, order: Order) -> None:
     held = datetime.now(UTC) + timedelta(seconds=order.wait) if order.wait else None
     work, priority = work_of(order), priority_of(order)
     submit(session, work, run_at=held, priority=priority, subject=order.key)
+
+
+PLACES: dict[Sort, Callable[[Session, Order], None]] = {
+    Sort.BATCH: duly_batches.place,
+    Sort.UNIQUE: duly_accounts.place,
+    Sort.DEBOUNCED: duly_accounts.place,
+    Sort.ONCE: duly_accounts.place,
+    Sort.EVENT: duly_messages.place,
+}
+"""What places the orders of which not simply a job is submitted."""
 
 
 @app.post("/orders/{key}/cancel")
@@ -94,14 +110,18 @@ def run_relay() -> None:
         relay_process.run(
             database_url=DATABASE_URL,
             amqp_url=AMQP_URL,
-            queues=[QUEUE],
+            queues=[QUEUE, KEYED_QUEUE],
             window=1000,
+            kinds=KINDS,
             schedules=SCHEDULES,
         )
     )
 
 
-OTHERS = (*duly_batches.ACTORS, *duly_cancels.ACTORS, *duly_steps.ACTORS)
+OTHERS = (
+    *(*duly_batches.ACTORS, *duly_cancels.ACTORS, *duly_steps.ACTORS),
+    *(*duly_accounts.ACTORS, *duly_messages.ACTORS),
+)
 
 
 def run_worker() -> None:
@@ -112,6 +132,7 @@ def run_worker() -> None:
         amqp_url=AMQP_URL,
         threads=terms.THREADS,
         tasks=terms.THREADS,
+        consumers=duly_messages.CONSUMERS,
     )
     sys.exit(code)
 

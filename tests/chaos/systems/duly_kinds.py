@@ -4,13 +4,13 @@ from datetime import timedelta
 
 from pydantic import BaseModel
 
-from outbox import Kind, Priority, Retry, Schedule
+from outbox import Key, Kind, Kinds, Priority, Retry, Schedule, Unique, Until
 from outbox.kinds import Work
 from outbox.schedules.schedule import Missed, Overlap
-from tests.chaos import shop, terms
+from tests.chaos import limits, shop, terms
+from tests.chaos.contenders import KEYED_QUEUE, QUEUE
 from tests.chaos.orders import Order, Sort
 
-QUEUE = "orders"
 RETRY = Retry(
     attempts=terms.ATTEMPTS,
     first=timedelta(seconds=terms.FIRST_BACKOFF_SECONDS),
@@ -48,6 +48,52 @@ SUCCEEDED = Kind("batch.succeeded", Order, queue=QUEUE, retry=RETRY)
 SETTLED = Kind("batch.settled", Order, queue=QUEUE, retry=RETRY)
 DIED = Kind("batch.died", Order, queue=QUEUE, retry=RETRY)
 BEAT = Kind("beat", Beat, queue=QUEUE, retry=RETRY)
+IMPORT = Kind("order.import", Order, queue=QUEUE, retry=RETRY)
+
+
+def account_of(order: Order) -> str:
+    """The key of orders that have one."""
+    return order.account
+
+
+TWO_OF_AN_ACCOUNT = Key(account_of, at_most=limits.LIMITS[Sort.LIMITED])
+LIMITED = Kind("account.limited", Order, queue=KEYED_QUEUE, retry=RETRY, key=TWO_OF_AN_ACCOUNT)
+LIMITED_AS_TASK = Kind(
+    "account.limited_as_task", Order, queue=KEYED_QUEUE, retry=RETRY, key=TWO_OF_AN_ACCOUNT
+)
+ORDERED = Kind(
+    "account.ordered", Order, queue=KEYED_QUEUE, retry=RETRY, key=Key(account_of, ordered=True)
+)
+UNIQUE = Kind(
+    "account.unique",
+    Order,
+    queue=KEYED_QUEUE,
+    retry=RETRY,
+    key=Key(account_of, at_most=limits.LIMITS[Sort.UNIQUE]),
+    unique=Unique("account"),
+)
+DEBOUNCED = Kind(
+    "account.debounced",
+    Order,
+    queue=KEYED_QUEUE,
+    retry=RETRY,
+    key=account_of,
+    unique=Unique("account", debounce=timedelta(seconds=1), cap=timedelta(seconds=4)),
+)
+ONCE = Kind(
+    "account.once", Order, queue=QUEUE, retry=RETRY, unique=Unique("account", until=Until.ENDED)
+)
+KINDS = Kinds(
+    *(FULFIL, FULFIL_AS_TASK, CALL, HALVES, HALVES_AS_TASK, STEPS, STEPS_AS_TASK),
+    *(MEMBER, SUCCEEDED, SETTLED, DIED, BEAT, IMPORT),
+    *(LIMITED, LIMITED_AS_TASK, ORDERED, UNIQUE, DEBOUNCED, ONCE),
+)
+OF_ACCOUNTS = {
+    Sort.ORDERED: ORDERED,
+    Sort.UNIQUE: UNIQUE,
+    Sort.DEBOUNCED: DEBOUNCED,
+    Sort.ONCE: ONCE,
+}
 
 
 def priority_of(order: Order) -> Priority | None:
@@ -67,6 +113,10 @@ def work_of(order: Order) -> Work[Order]:
             return HALVES_AS_TASK(**told) if order.is_task else HALVES(**told)
         case Sort.STEPS:
             return STEPS_AS_TASK(**told) if order.is_task else STEPS(**told)
+        case Sort.LIMITED:
+            return LIMITED_AS_TASK(**told) if order.is_task else LIMITED(**told)
+        case Sort.ORDERED | Sort.UNIQUE | Sort.DEBOUNCED | Sort.ONCE:
+            return OF_ACCOUNTS[order.sort](**told)
         case _:
             return FULFIL(**told)
 

@@ -84,6 +84,25 @@ def test_jobs_that_nobody_publishes_tell_of_a_missing_relay(duly: Duly, session:
     assert down.startswith("no relay publishes email: ")
 
 
+@pytest.mark.usefixtures("_worker")
+def test_a_job_that_waits_for_a_full_key_tells_of_no_missing_relay(
+    duly: Duly, session: Session, sql_now: psycopg.Connection
+) -> None:
+    first, _ = (submit(session, email()).id for _ in range(2))
+    session.commit()
+    sql_now.execute(
+        "UPDATE duly.outbox_events SET keys = '{a}', available_at = now() - interval '1 h'"
+    )
+    assert duly.json("status", code=1)["down"] == [
+        "no relay publishes email: a job has waited 3600 s"
+    ]
+    sql_now.execute("DELETE FROM duly.outbox_events WHERE job_id = %s", [first])
+    sql_now.execute("INSERT INTO duly.key_holders VALUES ('a', %s, 1)", [first])
+    status = duly.json("status")
+    assert status["down"] == []
+    assert _email_queue(status)["oldest_seconds"] >= 3600
+
+
 def test_without_broker_and_workers_it_still_tells_what_it_knows(duly: Duly) -> None:
     duly.environment["AMQP_URL"] = "amqp://127.0.0.1:1"
     done = duly("status")

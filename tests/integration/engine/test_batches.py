@@ -36,7 +36,7 @@ TOUCHED = """
 SELECT coalesce(sum(seq_scan + coalesce(idx_scan, 0) + n_tup_ins), 0) AS n
 FROM pg_stat_xact_user_tables WHERE relname LIKE 'batch%%'
 """
-NO_WAKE_UP = {WAKE_UP: lambda: None}
+NO_WAKE_UP = {WAKE_UP: lambda _: None}
 DRIVERS: dict[str, dict[str, Any]] = {
     "psycopg": {},
     "asyncpg": {"drivername": "postgresql+asyncpg", "query": {}},

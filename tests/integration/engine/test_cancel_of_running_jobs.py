@@ -14,7 +14,8 @@ from outbox import Actor, Job, JobCancelled
 from outbox.events import Cancelled, on
 from outbox.store import transitions
 from outbox.worker import job_watch
-from outbox.worker.records.group_commit import RUNNING, GroupCommit
+from outbox.worker.records.group_commit import GroupCommit
+from outbox.worker.records.statements import RUNNING
 from tests.support.engine.by_hand import WAITING, ByHand
 from tests.support.engine.effects import Effects
 from tests.support.engine.line import Line, Note, do_nothing, note_kind

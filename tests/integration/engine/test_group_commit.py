@@ -12,7 +12,8 @@ from structlog.testing import capture_logs
 
 from outbox.store import transitions
 from outbox.worker.records import group_size, held_records
-from outbox.worker.records.group_commit import PROBE, GroupCommit, GroupCommitClosed
+from outbox.worker.records.group_commit import GroupCommit, GroupCommitClosed
+from outbox.worker.records.statements import PROBE
 from tests.integration.engine.refusing import PRIVILEGE, Refusing
 from tests.support.engine.by_hand import KIND, WAITING, WHAT_WENT_WRONG, ByHand
 from tests.support.wait import PATIENCE_SECONDS, wait_for

@@ -49,7 +49,7 @@ SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event =
 """
 TEXTS = ASLEEP.replace("SELECT FROM", "SELECT query FROM")
 SUICIDE = "PERFORM pg_terminate_backend(pg_backend_pid());"
-NOBODY_WAKES = {WAKE_UP: lambda: None}
+NOBODY_WAKES = {WAKE_UP: lambda _: None}
 """`info` of sessions whose statements are counted."""
 WHERE = [("orders", "DEFERRED"), ("duly.jobs", "DEFERRED"), ("duly.jobs", "IMMEDIATE")]
 

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from outbox import Actor, Job, Key, Kind, submit
 from outbox.operations import dead_letters
+from outbox.relay.admission import round as one_round
 from tests.support.engine.by_hand import ByHand
 from tests.support.engine.keyed import MANY, sampled
 from tests.support.engine.line import Line, Note, note_kind
@@ -140,6 +141,31 @@ def test_a_full_key_with_a_long_backlog_holds_up_no_other(
     assert by_hand.take(spent) == [{"spent": 1}]
     by_hand.take("DELETE FROM duly.outbox_events")
     gate.opened.set()
+
+
+def test_jobs_without_keys_wake_no_admission_and_those_with_keys_do(
+    line: Line, queue: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[float] = []
+
+    async def look(*asked: Any) -> one_round.State:
+        looks.append(time.monotonic())
+        return await real(*asked)
+
+    real = one_round.look
+    monkeypatch.setattr(one_round, "look", look)
+    plain, keyed = note_kind(queue), note_kind(queue, "test.keyed", key=by_text)
+    line.start_relay(queue, kinds=[plain, keyed])
+    line.start_worker(Actor(plain, Crowd()), Actor(keyed, Crowd()))
+    line.wait_for(line.submit(plain()), "succeeded")
+    began = time.monotonic()
+    for _ in range(10):
+        line.wait_for(line.submit(plain()), "succeeded")
+    assert sum(each > began for each in looks) <= time.monotonic() - began + 1
+    before = len(looks)
+    for _ in range(10):
+        line.wait_for(line.submit(keyed(text="a")), "succeeded")
+    assert len(looks) >= before + 10
 
 
 def test_a_lowered_limit_lets_what_runs_end_first(line: Line, queue: str, by_hand: ByHand) -> None:

@@ -5,10 +5,11 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from outbox import Kinds
+from outbox import Key, Kinds
 from outbox.operations import overdue
 from outbox.operations.overdue import OverdueJob
 from tests.support.engine.by_hand import KIND, ByHand
+from tests.support.engine.keyed import Keyed
 from tests.support.engine.line import note_kind
 
 KINDS = Kinds(note_kind("q", KIND, time_limit=timedelta(minutes=1)))
@@ -70,11 +71,34 @@ def test_a_late_job_in_the_backlog_tells_its_place(session: Session, by_hand: By
 
 
 def test_the_place_in_a_long_backlog_is_not_counted_out(session: Session, by_hand: ByHand) -> None:
-    by_hand.beat("w1")
     for _ in range(1001):
         by_hand.submit(priority=0)
     job = late(by_hand)
+    by_hand.beat("w1")
     assert whys(session) == {job: "it waits to be published, behind at least 1000 others"}
+
+
+def test_a_late_job_tells_what_holds_its_keys(session: Session, by_hand: ByHand) -> None:
+    by_hand.beat("w1")
+    keyed = Keyed(by_hand)
+    dead = keyed.running("held")
+    by_hand.die(dead)
+    waiting = [
+        keyed.submit("held"),
+        keyed.submit("account", ordered=True),
+        keyed.submit("account", ordered=True),
+    ]
+    plain = late(by_hand)
+    for job in waiting:
+        by_hand.take(AGE_QUEUED, id=job)
+    kinds = Kinds(note_kind("q", KIND, key=Key(lambda note: note.text, at_most=1, hold=True)))
+    found = overdue.find(session, kinds, silence=SILENCE)
+    assert {job.id: job.why for job in found} == {
+        waiting[0]: f"its key held is held by the dead letter of job {dead}",
+        waiting[1]: "it waits for its turn or its keys: account",
+        waiting[2]: f"in its key account job {waiting[1]} comes before it",
+        plain: "it waits to be published, behind 0 others",
+    }
 
 
 def test_a_late_job_whose_message_was_refused(session: Session, by_hand: ByHand) -> None:

@@ -15,10 +15,10 @@ from sqlalchemy.exc import DBAPIError, InvalidRequestError, PendingRollbackError
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, sessionmaker
 
-from outbox import job_sessions, submit_all
+from outbox import job_sessions, submit, submit_all
 from outbox.postgres.address import sqlalchemy_url
 from outbox.submission.pending import PENDING, WAKE_UP
-from outbox.submission.wake_up import CHANNEL
+from outbox.submission.wake_up import CHANNEL, NOTIFY, NOTIFY_KEYS
 from tests.support.engine.line import note_kind
 
 NOTE = note_kind("q")
@@ -48,15 +48,15 @@ def orders(sql_now: psycopg.Connection) -> Iterator[None]:
 
 
 @pytest.fixture
-def wakes() -> list[None]:
+def wakes() -> list[str]:
     """The wake-ups of `session`."""
     return []
 
 
 @pytest.fixture
-def session(engine: Engine, wakes: list[None]) -> Iterator[Session]:
+def session(engine: Engine, wakes: list[str]) -> Iterator[Session]:
     """A session that notes its wake-ups."""
-    with Session(engine, info={WAKE_UP: lambda: wakes.append(None)}) as session:
+    with Session(engine, info={WAKE_UP: wakes.append}) as session:
         yield session
 
 
@@ -344,10 +344,10 @@ def test_a_connection_may_commit_by_itself_where_no_job_waits(
 @pytest.mark.parametrize("mode", ["rollback_only", "create_savepoint", "control_fully"])
 @pytest.mark.parametrize("keeps", [True, False])
 def test_in_somebody_elses_transaction_jobs_are_as_rows(
-    engine: Engine, sql_now: psycopg.Connection, wakes: list[None], mode: Any, keeps: bool
+    engine: Engine, sql_now: psycopg.Connection, wakes: list[str], mode: Any, keeps: bool
 ) -> None:
     """The usual recipe of tests: what the code under test commits is rolled back in the end."""
-    info = {WAKE_UP: lambda: wakes.append(None)}
+    info = {WAKE_UP: wakes.append}
     with engine.connect() as connection:
         outer = connection.begin()
         with Session(connection, join_transaction_mode=mode, info=info) as session:
@@ -400,12 +400,22 @@ def test_relays_are_woken_once_by_a_commit_that_wrote_jobs_and_by_nothing_else(
     assert [each.payload for each in sql_now.notifies(timeout=10, stop_after=1)] == [""]
 
 
-def test_a_session_is_told_how_to_wake_the_relays(session: Session, wakes: list[None]) -> None:
+def test_a_session_is_told_how_to_wake_the_relays(session: Session, wakes: list[str]) -> None:
     for end in (session.rollback, session.commit, session.commit):
         note(session, "a")
         end()
     session.commit()
-    assert len(wakes) == 2
+    assert wakes == [NOTIFY, NOTIFY]
+
+
+def test_only_jobs_with_keys_wake_the_admission(session: Session, wakes: list[str]) -> None:
+    keyed = note_kind("q", "test.keyed", key=lambda note: note.text)
+    for kinds in ((keyed,), (keyed, note_kind("q"))):
+        for kind in kinds:
+            submit(session, kind(text="a"))
+        session.commit()
+    assert wakes[0] == NOTIFY_KEYS
+    assert sorted(wakes[1:]) == sorted([NOTIFY, NOTIFY_KEYS])
 
 
 STEPS = st.lists(
@@ -426,7 +436,7 @@ def test_exactly_the_jobs_of_what_was_committed_exist(
 ) -> None:
     """Rows say what is right: each job has a row in the same transaction."""
     sql_now.execute("TRUNCATE duly.jobs, duly.outbox_events, orders")
-    with Session(engine, info={WAKE_UP: lambda: None}) as session:
+    with Session(engine, info={WAKE_UP: lambda _: None}) as session:
         _take(session, [*steps, "commit"])
     assert jobs(sql_now) == _model([*steps, "commit"])
 

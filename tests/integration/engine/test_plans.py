@@ -5,6 +5,7 @@ from uuid import uuid4
 
 import pytest
 
+from outbox.http import readiness
 from outbox.postgres.session_settings import TRANSITION_SETTINGS, connect
 from outbox.store import transitions
 from tests.support.engine.by_hand import KIND, WHAT_WENT_WRONG, ByHand, wanted
@@ -76,6 +77,15 @@ def test_a_worker_finds_the_jobs_to_cancel_without_reading_others(by_hand: ByHan
     assert "jobs_to_cancel" in "\n".join(row["QUERY PLAN"] for row in plan)
 
 
+def test_readiness_reads_no_backlog(by_hand: ByHand, database_url: str) -> None:
+    by_hand.submit()
+    explain = "EXPLAIN " + readiness.OLDEST_DUE.text.replace(":queues", "%s")
+    with connect(database_url, {"enable_seqscan": "off"}) as connection:
+        plan = "\n".join(row[0] for row in connection.execute(explain, [["q"]]))
+    assert "Index Only Scan using outbox_events_to_publish" in plan
+    assert "Sort" not in plan
+
+
 ROWS_READ = """
 SELECT sum(seq_scan + idx_tup_fetch) FROM pg_stat_xact_user_tables WHERE schemaname = 'duly'
 """
@@ -99,7 +109,7 @@ KEPT = BY_ID | {
             "POSTPONE",
             "DIE_UNCLAIMED",
         ),
-        *("STEP", "SAVE_PROGRESS", "STOP"),
+        *("STEP", "SAVE_PROGRESS", "STOP", "CANCEL"),
         *("LOCK_EVENTS", "DELETE_EVENTS", "DEFER_EVENTS"),
     ],
 )

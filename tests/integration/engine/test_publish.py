@@ -108,7 +108,7 @@ def test_messages_belong_to_their_savepoint(engine: Engine, by_hand: ByHand) -> 
 def test_jobs_and_messages_are_sent_with_the_commit(database_url: str, by_hand: ByHand) -> None:
     with proxy.before(database_url) as counting:
         engine = create_async_engine(sqlalchemy_url(counting.url(database_url)))
-        sessions = job_sessions(engine, info={WAKE_UP: lambda: None})
+        sessions = job_sessions(engine, info={WAKE_UP: lambda _: None})
 
         async def commit() -> int:
             async with sessions() as session:
@@ -134,7 +134,7 @@ def test_any_driver_writes_messages(database_url: str, by_hand: ByHand, driver: 
     async def commit() -> None:
         url = sqlalchemy_url(database_url).set(drivername=f"postgresql+{driver}", query={})
         engine = create_async_engine(url)
-        async with AsyncSession(engine, info={WAKE_UP: lambda: None}) as session, session.begin():
+        async with AsyncSession(engine, info={WAKE_UP: lambda _: None}) as session, session.begin():
             submit(session, note_kind("q")())
             publish(session, "x", "k", b"\x00\xff", type="t")
         await engine.dispose()
@@ -284,6 +284,7 @@ def test_messages_are_sent_again_when_asked_for(
     first = [properties.message_id for properties, _ in rabbit.take_whole(queue)]
     before = datetime.now(UTC) - timedelta(hours=1)
     with Session(engine) as session:
+        known = acts.find(session, ActFilter(act="resend"))
         until = outgoing.now(session)
         other = {"exchange": "other", "by": "ann"}
         assert outgoing.resend(session, before, until, **other) == 0
@@ -293,7 +294,7 @@ def test_messages_are_sent_again_when_asked_for(
             assert outgoing.resend(session, before, until, **given) == most
             session.commit()
         found = acts.find(session, ActFilter(act="resend"))
-    assert [act.things for act in found] == [30]
+    assert [act.things for act in found if act not in known] == [30]
     wait_for("all again", lambda: rabbit.depth(queue) == 30)
     assert [properties.message_id for properties, _ in rabbit.take_whole(queue)] == first
 

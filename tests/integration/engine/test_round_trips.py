@@ -42,7 +42,7 @@ def test_one_job_or_a_hundred_are_one_round_trip_of_the_callers_transaction(
     postgres: Proxy, database_url: str
 ) -> None:
     engine = create_engine(sqlalchemy_url(postgres.url(database_url)))
-    with Session(engine, info={WAKE_UP: lambda: None}) as session:
+    with Session(engine, info={WAKE_UP: lambda _: None}) as session:
         for jobs in (0, 1, 100):
             session.execute(text("SELECT"))
             before = postgres.round_trips
@@ -60,7 +60,7 @@ def test_where_each_statement_commits_a_job_is_one_round_trip(
     engine = create_engine(sqlalchemy_url(postgres.url(database_url)), isolation_level="AUTOCOMMIT")
     for _ in range(2):  # the first one connects
         before = postgres.round_trips
-        with Session(engine, info={WAKE_UP: lambda: None}) as session:
+        with Session(engine, info={WAKE_UP: lambda _: None}) as session:
             submit(session, NOTE())
             session.commit()
     assert postgres.round_trips == before + 1

@@ -2,10 +2,11 @@
 
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
-from typing import Any
 from uuid import UUID
 
+import psycopg
 import pytest
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
@@ -21,9 +22,20 @@ from tests.support.engine.batches import Batches
 from tests.support.engine.by_hand import KIND, ByHand, Row, wanted
 from tests.support.engine.keyed import MANY, Keyed
 from tests.support.engine.line import note_kind
+from tests.support.wait import wait_for
 
 LATER = "UPDATE duly.outbox_events SET available_at = now() + interval '1 h' WHERE job_id = %(id)s"
 OLDER = "UPDATE duly.outbox_events SET available_at = now() - interval '1 h' WHERE job_id = %(id)s"
+SLOW_SWEEP = transitions.SWEEP_HOLDERS.replace(
+    "FROM duly.key_holders AS holder\n    LEFT JOIN",
+    "FROM (SELECT pg_advisory_xact_lock(1) OFFSET 0) AS gate"
+    " CROSS JOIN duly.key_holders AS holder LEFT JOIN",
+)
+"""It begins, and then waits for the lock 1."""
+WAITING = """
+SELECT FROM pg_stat_activity
+WHERE datname = current_database() AND wait_event_type = 'Lock' AND wait_event = 'advisory'
+"""
 PUBLISHED_LONG_AGO = "UPDATE duly.publications SET published_at = now() - interval '1 h'"
 
 
@@ -195,15 +207,20 @@ def test_a_dead_job_holds_its_first_key_until_its_letter_is_closed_if_its_kind_s
     assert keyed.holders() == []
 
 
-def test_holders_are_seen_by_key_and_queue(keyed: Keyed, by_hand: ByHand) -> None:
+def test_holders_are_seen_by_key_and_queue(
+    keyed: Keyed, by_hand: ByHand, sql_now: psycopg.Connection
+) -> None:
     keyed.running("a", "b")
+    keyed.submit("late")
+    keyed.admit("late")
+    sql_now.execute("UPDATE duly.key_holders SET admitted_at = admitted_at - interval '300 ms'")
     keyed.submit("a")
     keyed.admit("a")
     ended = keyed.running("c")
     by_hand.succeed(ended)
     rows = by_hand.take(transitions.HOLDERS, held=[])
     seen = sorted((*row.values(),) for row in rows)
-    assert seen == [("a", "q", 2, 1, 1), ("b", "q", 1, 0, 0)]
+    assert seen == [("a", "q", 2, 1, 0, 1), ("b", "q", 1, 0, 0, 0), ("late", "q", 1, 1, 1, 0)]
 
 
 def test_two_relays_never_lock_the_same_key(by_hand: ByHand, other_hand: ByHand) -> None:
@@ -226,6 +243,24 @@ def test_a_relay_waits_for_no_holder_that_another_sweeps(
         assert Keyed(other_hand).sweep() == []
 
 
+def test_a_slow_sweep_deletes_no_holder_of_a_later_dispatch_than_it_knows(
+    keyed: Keyed, by_hand: ByHand, other_hand: ByHand
+) -> None:
+    job = keyed.running("a")
+    by_hand.die(job)
+    other_hand.take("SELECT pg_advisory_lock(1)")
+    with ThreadPoolExecutor() as threads:
+        sweep = threads.submit(by_hand.take, SLOW_SWEEP, held=[])
+        try:
+            wait_for("sweep that has begun", lambda: other_hand.take(WAITING))
+            other_hand.close(transitions.REPLAY, other_hand.letters(job)[0]["id"])
+            assert Keyed(other_hand).admit("a", level=4)
+        finally:
+            other_hand.take("SELECT pg_advisory_unlock(1)")
+    assert sweep.result() == []
+    assert keyed.holders() == [(job, "a", 2)]
+
+
 def test_a_scan_goes_from_key_to_key_and_says_what_is_due(keyed: Keyed, by_hand: ByHand) -> None:
     for key in "aabcc":
         keyed.submit(key)
@@ -234,25 +269,37 @@ def test_a_scan_goes_from_key_to_key_and_says_what_is_due(keyed: Keyed, by_hand:
     keyed.submit("e", queue="r")
     keyed.submit()
     rows = keyed.scan(None, "q", "r")
-    assert [(row["queue"], row["level"], row["keys"], row["is_due"]) for row in rows] == [
-        ("q", 0, ["a"], True),
-        ("q", 1, ["a"], True),
-        ("q", 1, ["b"], True),
-        ("q", 1, ["c"], True),
-        ("q", 1, ["d"], False),
-        ("r", 1, ["e"], True),
+    assert [(row["queue"], row["level"], row["keys"], row["due"]) for row in rows] == [
+        ("q", 0, ["a"], 1),
+        ("q", 1, ["a"], 2),
+        ("q", 1, ["b"], 1),
+        ("q", 1, ["c"], 2),
+        ("q", 1, ["d"], 0),
+        ("r", 1, ["e"], 1),
     ]
 
 
-def test_a_scan_goes_on_where_the_last_one_ended_and_then_begins_anew(keyed: Keyed) -> None:
+@pytest.mark.parametrize("bound", ["hops", "sought"])
+def test_a_scan_goes_on_where_the_last_one_ended_and_then_begins_anew(
+    keyed: Keyed, bound: str
+) -> None:
     for key in "abc":
         keyed.submit(key)
     cursor, seen = KeyCursor(), []
     for _ in range(3):
-        rows = keyed.scan(cursor, "q", hops=2)
+        rows = keyed.scan(cursor, "q", **{bound: 2})
         seen.append([row["keys"] for row in rows])
-        cursor.advance([SimpleNamespace(**row) for row in rows], 2)
+        cursor.advance([SimpleNamespace(**row) for row in rows])
     assert seen == [[["a"], ["b"]], [["c"]], [["a"], ["b"]]]
+
+
+def test_a_scan_for_due_events_passes_those_of_later(keyed: Keyed, by_hand: ByHand) -> None:
+    for key in "abcd":
+        job = keyed.submit(key)
+        if key in "ac":
+            by_hand.take(LATER, id=job)
+    rows = keyed.scan(sought=1)
+    assert [(row["keys"], row["due"], row["goes_on"]) for row in rows] == [(["b"], 1, True)]
 
 
 def test_the_first_of_an_ordered_key_is_found_wherever_it_waits(
@@ -289,19 +336,21 @@ def test_who_submits_after_another_has_committed_comes_after_it(
     assert by_hand.job(keyed.submit("a"))["position"] is None
 
 
-def test_due_events_are_counted_up_to_a_bound(keyed: Keyed, by_hand: ByHand) -> None:
-    for key in "aaab":
-        keyed.submit(key)
+def test_due_events_are_counted_up_to_a_bound_and_the_kinds_limit(
+    keyed: Keyed, by_hand: ByHand
+) -> None:
+    for key, kind in ("aaab", KIND), ("aaab", "two"), ("aa", "unknown"):
+        for each in key:
+            keyed.submit(each, kind=kind)
     by_hand.take(LATER, id=keyed.submit("b"))
-    for other in ({"queue": "r"}, {"kind": "other"}, {"priority": 0}, {"ordered": True}):
-        keyed.submit("b", **other)
-    where = {"queue": "q", "level": 1, "kind": KIND}
-    rows: list[dict[str, Any]] = [
-        where | {"n": 0, "keys": ["a"], "most": 2},
-        where | {"n": 1, "keys": ["b"], "most": 9},
+    rows = keyed.scan(most=3, two=2)
+    assert [(row["kind"], row["keys"], row["due"]) for row in rows] == [
+        (KIND, ["a"], 3),
+        (KIND, ["b"], 1),
+        ("two", ["a"], 2),
+        ("two", ["b"], 1),
+        ("unknown", ["a"], 1),
     ]
-    counted = by_hand.take(transitions.COUNT_DUE, wanted=json.dumps(rows))
-    assert {row["n"]: row["due"] for row in counted} == {0: 2, 1: 1}
 
 
 def test_queues_whose_events_all_have_keys_are_in_use(keyed: Keyed, by_hand: ByHand) -> None:
@@ -326,7 +375,8 @@ def test_a_round_reads_few_rows_whatever_the_backlog_of_a_key(
         by_hand.take("SELECT set_config(%(name)s, %(value)s, false)", name=name, value=value)
     wanted = json.dumps(KeyCursor().wanted(["q"]))
     explain = "EXPLAIN (ANALYZE, BUFFERS off, TIMING off, FORMAT JSON) "
-    (row,) = by_hand.take(explain + transitions.SCAN_KEYS, wanted=wanted, hops=100)
+    asked = {"wanted": wanted, "hops": 100, "sought": 100, "most": 40, "limits": "{}"}
+    (row,) = by_hand.take(explain + transitions.SCAN_KEYS, **asked)
     assert _rows_read(row["QUERY PLAN"][0]["Plan"]) < 200
     one = {"queue": "q", "level": 1, "kind": KIND, "keys": ["text:A"], "most": 1}
     (row,) = by_hand.take(explain + transitions.ADMIT, wanted=json.dumps([one]))
@@ -373,8 +423,22 @@ def test_people_see_who_holds_a_key_and_how_many_wait(
     by_hand.succeed(keyed.running("b", "all"))
     with Session(engine) as session:
         assert limits.find(session, Kinds(kind)) == [
-            KeyInUse("a", at_most=2, running=1, admitted=1, waiting=2),
-            KeyInUse("all", at_most=None, running=1, admitted=1, waiting=2),
+            KeyInUse("a", at_most=2, running=1, admitted=1, dead=0, waiting=2),
+            KeyInUse("all", at_most=None, running=1, admitted=1, dead=0, waiting=2),
         ]
         (last,) = limits.find(session, Kinds(), after="a", limit=1)
         assert (last.key, last.at_most) == ("all", 1)
+
+
+def test_people_see_a_key_that_a_dead_letter_holds_and_pages_leave_none_out(
+    keyed: Keyed, by_hand: ByHand, engine: Engine
+) -> None:
+    kind = note_kind("q", key=Key(lambda note: note.text, at_most=1, hold=True))
+    by_hand.succeed(keyed.running("a"))
+    by_hand.die(keyed.running("b"))
+    keyed.running("c")
+    with Session(engine) as session:
+        (first,) = limits.find(session, Kinds(kind), limit=1)
+        assert (first.key, first.dead, first.running) == ("b", 1, 0)
+        (second,) = limits.find(session, Kinds(kind), limit=1, after="b")
+        assert (second.key, second.dead, second.running) == ("c", 0, 1)

@@ -1,5 +1,7 @@
 """How batches are counted, settled, reopened and cancelled, one statement at a time."""
 
+import json
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 from uuid import UUID, uuid4
@@ -10,13 +12,15 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 
 from outbox import add_to_batch, batch, submit
-from outbox.maintenance.batch_folder import fold_parameters
+from outbox.maintenance.batch_folder import NIL, fold_parameters
 from outbox.operations import batches as operations
 from outbox.store import transitions
 from outbox.submission.pending import PENDING
 from outbox.submission.submit import PARENT
+from tests.protocol.stage import AS_THEY_LIE
 from tests.support.engine.batches import CALLBACKS, WORK, Batches, state
-from tests.support.engine.by_hand import ByHand
+from tests.support.engine.by_hand import KIND, WAITING, ByHand
+from tests.support.wait import wait_for
 
 SUCCESS, SETTLED, DEATH = (1, "on_success"), (1, "on_settled"), (1, "on_first_death")
 CHANGES = "SELECT count(*) FROM duly.batch_changes"
@@ -149,6 +153,13 @@ def test_an_unsealed_batch_waits_and_an_empty_one_settles_when_it_is_sealed(
         assert batches.callbacks(group) == [SETTLED, SUCCESS]
 
 
+def test_a_batch_that_is_sealed_again_was_sealed_when_it_was(batches: Batches) -> None:
+    group, _ = batches.make()
+    sealed_at = batches.row(group)["sealed_at"]
+    batches.seal(group)
+    assert batches.row(group)["sealed_at"] == sealed_at
+
+
 def test_anybody_adds_to_a_batch_until_it_is_sealed(batches: Batches) -> None:
     group, _ = batches.make(seal=False)
     job = batches.add(group)
@@ -208,6 +219,88 @@ def test_a_job_of_another_batch_does_not_add_to_a_sealed_one(
             submit(session, WORK)
         with pytest.raises(IntegrityError, match="is sealed"):
             session.commit()
+
+
+def test_a_member_that_has_ended_adds_nothing_to_a_batch_that_has_settled(
+    batches: Batches, engine: Engine
+) -> None:
+    group, (job,) = batches.make(1)
+    batches.end("succeeded", job)
+    batches.fold()
+    with Session(engine, info={PARENT: Running(job)}) as session:
+        with add_to_batch(session, group):
+            submit(session, WORK)
+        with pytest.raises(IntegrityError, match="is sealed"):
+            session.commit()
+
+
+def test_a_transaction_adds_to_several_batches(batches: Batches, engine: Engine) -> None:
+    groups = [batches.make(seal=False)[0] for _ in range(2)]
+    with Session(engine) as session, session.begin():
+        for group in groups:
+            with add_to_batch(session, group):
+                submit(session, WORK)
+    batches.fold()
+    assert [batches.counts(group) for group in groups] == [(1, 0, 0, 0)] * 2
+
+
+def add(hand: ByHand, *groups: UUID) -> None:
+    """One more member for each, in one transaction."""
+    job = {"kind": KIND, "queue": "q", "priority": 1, "payload": "{}", "budget": 3}
+    jobs = [job | {"id": str(uuid4()), "batch_id": str(group)} for group in groups]
+    hand.take(transitions.SUBMIT_MEMBERS, jobs=json.dumps(jobs), batches="[]")
+
+
+def seal(hand: ByHand, *groups: UUID) -> None:
+    """End their growth, in one transaction."""
+    batches = [{"id": str(group), "is_new": False, "is_sealed": True} for group in groups]
+    hand.take(transitions.SUBMIT_MEMBERS, jobs="[]", batches=json.dumps(batches))
+
+
+@pytest.mark.parametrize("grow", [add, seal])
+def test_only_the_batches_that_grow_are_locked(
+    batches: Batches, by_hand: ByHand, other_hand: ByHand, grow: Callable[..., None]
+) -> None:
+    group, other = (batches.make(seal=False)[0] for _ in range(2))
+    other_hand.take("SET lock_timeout = '50ms'")
+    with by_hand.connection.transaction():
+        by_hand.take("SELECT FROM duly.batches WHERE id = %(id)s FOR UPDATE", id=other)
+        grow(other_hand, group)
+
+
+def test_any_number_may_add_to_a_batch_at_once(
+    batches: Batches, by_hand: ByHand, other_hand: ByHand
+) -> None:
+    group, _ = batches.make(seal=False)
+    other_hand.take("SET lock_timeout = '50ms'")
+    with by_hand.connection.transaction():
+        add(by_hand, group)
+        add(other_hand, group)
+        inner = {"id": str(uuid4()), "is_new": True, "is_sealed": True, "within": str(group)}
+        other_hand.take(transitions.SUBMIT_MEMBERS, jobs="[]", batches=json.dumps([inner]))
+    batches.fold()
+    assert batches.counts(group) == (3, 1, 0, 0)
+
+
+@pytest.mark.parametrize("grow", [add, seal])
+def test_batches_that_grow_are_locked_in_the_order_of_their_ids(
+    batches: Batches,
+    by_hand: ByHand,
+    other_hand: ByHand,
+    engine: Engine,
+    grow: Callable[..., None],
+) -> None:
+    groups = [batches.make(seal=False)[0] for _ in range(8)]
+    by_hand.take("UPDATE duly.batches SET subject = 'x' WHERE id = %(id)s", id=groups[0])
+    other_hand.take(AS_THEY_LIE)
+    lock = "SELECT id FROM duly.batches WHERE id = ANY (%(ids)s) FOR UPDATE SKIP LOCKED"
+    with ThreadPoolExecutor(1) as aside:
+        with engine.begin() as counting:
+            counting.exec_driver_sql(lock, {"ids": groups[:1]})
+            growing = aside.submit(grow, other_hand, *reversed(groups))
+            wait_for("it waits", lambda: by_hand.take(WAITING))
+            assert len(counting.exec_driver_sql(lock, {"ids": groups[1:]}).all()) == 7
+        growing.result(60)
 
 
 def test_a_batch_being_added_to_is_neither_counted_nor_sealed(
@@ -496,19 +589,46 @@ def test_any_number_may_seal_a_batch_at_once(batches: Batches) -> None:
 def test_who_cancels_members_waits_for_nobody_who_adds_some(
     batches: Batches, engine: Engine, by_hand: ByHand
 ) -> None:
-    parent, _ = batches.make(seal=False)
+    parent, (member,) = batches.make(1, seal=False)
     child, _ = batches.make(1, within=parent, seal=False)
     with Session(engine) as session, session.begin():
         assert operations.cancel(session, parent, by="ann")
+    by_hand.take("SET lock_timeout = '50ms'")
     with Session(engine) as session, session.begin():
         with add_to_batch(session, child):
             submit(session, WORK)
         session.info[PENDING].write(session)  # as the commit is about to do
-        by_hand.take("SET lock_timeout = '50ms'")
         by_hand.take(transitions.CANCEL_MEMBERS)
         assert batches.row(child)["cancelled_at"] is None
     by_hand.take(transitions.CANCEL_MEMBERS)
     assert batches.row(child)["cancelled_at"]
+    assert by_hand.job(member)["state"] == "cancelled"
+
+
+def test_who_cancels_members_waits_for_nobody_who_has_one(
+    batches: Batches, engine: Engine, by_hand: ByHand, other_hand: ByHand
+) -> None:
+    group, (held, other) = batches.make(2)
+    with Session(engine) as session, session.begin():
+        assert operations.cancel(session, group, by="ann")
+    by_hand.take("SET lock_timeout = '50ms'")
+    with other_hand.connection.transaction():
+        other_hand.take("SELECT FROM duly.jobs WHERE id = %(id)s FOR UPDATE", id=held)
+        assert [row["id"] for row in by_hand.take(transitions.CANCEL_MEMBERS)] == [other]
+    assert [row["id"] for row in by_hand.take(transitions.CANCEL_MEMBERS)] == [held]
+
+
+def test_batches_that_change_are_found_in_the_order_of_their_ids(
+    batches: Batches, by_hand: ByHand
+) -> None:
+    groups = [batches.make()[0] for _ in range(3)]
+    by_hand.take("DELETE FROM duly.batch_changes")
+    for group in reversed(groups):
+        by_hand.take("INSERT INTO duly.batch_changes (batch_id) VALUES (%(id)s)", id=group)
+    by_hand.take(AS_THEY_LIE)
+    for after, left in ((NIL, groups), (groups[0], groups[1:])):
+        found = by_hand.take(transitions.CHANGED_BATCHES, after=after)
+        assert [row["batch_id"] for row in found] == left
 
 
 def test_a_dead_member_of_a_batch_in_a_cancelled_one_is_not_replayed(

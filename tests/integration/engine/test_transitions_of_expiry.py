@@ -84,6 +84,7 @@ def test_one_that_somebody_has_locked_holds_the_others_up_no_more_than_itself(
     by_hand: ByHand, database_url: str
 ) -> None:
     held, other = (by_hand.submit(expires_at="yesterday") for _ in range(2))
+    by_hand.take("SET lock_timeout = '2s'")
     with psycopg.connect(database_url, row_factory=tuple_row) as relay:
         relay.execute("SELECT FROM duly.jobs WHERE id = %s FOR UPDATE", [held])
         assert [row["id"] for row in by_hand.expire()] == [other]

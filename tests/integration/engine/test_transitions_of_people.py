@@ -45,6 +45,25 @@ def test_a_job_that_has_ended_cannot_be_cancelled(by_hand: ByHand) -> None:
     before = by_hand.everything()
     assert [by_hand.cancel(job) for job in (dead, done, uuid4())] == [[], [], []]
     assert by_hand.everything() == before
+    ended, queued = [by_hand.job(job) for job in (dead, done)], by_hand.submit()
+    cancelled = by_hand.take(transitions.CANCEL, ids=[dead, done, queued], by="ann", why=None)
+    assert [row["id"] for row in cancelled] == [queued]
+    assert [by_hand.job(job) for job in (dead, done)] == ended
+
+
+def test_a_job_that_ends_before_its_cancellation_stays_as_it_ended(
+    by_hand: ByHand, other_hand: ByHand, database_url: str
+) -> None:
+    job = by_hand.running()
+    with ThreadPoolExecutor(1) as thread:
+        with psycopg.connect(database_url) as worker:
+            assert ByHand(worker).succeed(job)
+            cancelling = thread.submit(by_hand.cancel, job)
+            wait_for("one to wait for the other", lambda: other_hand.take(WAITING))
+        assert cancelling.result() == []
+    now = by_hand.job(job)
+    assert (now["state"], now["cancel_requested_at"]) == ("succeeded", None)
+    assert now["finished_at"]
 
 
 def test_a_replay_queues_the_next_dispatch_and_says_who_and_why(by_hand: ByHand) -> None:

@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import Engine
 
 from outbox.store import transitions
+from tests.protocol.stage import AS_THEY_LIE
 from tests.support.engine.batches import Batches
 from tests.support.engine.by_hand import ByHand, Row
 
@@ -24,6 +25,12 @@ FROM generate_series(%(count)s, 1, -1) AS n
 FORGET_CALLBACKS = """
 DELETE FROM duly.jobs WHERE id IN (SELECT job_id FROM duly.batch_callbacks WHERE batch_id = %(id)s)
 """
+SETTLED_NEWEST_FIRST = """
+INSERT INTO duly.batches (id, settled_at)
+SELECT ('01800000000070008' || lpad(to_hex(n), 15, '0'))::uuid, now()
+FROM generate_series(1200, 1, -1) AS n
+"""
+MEMBERS = "SELECT id FROM duly.jobs WHERE batch_id = %(id)s"
 CALLBACK_JOBS = "SELECT job_id FROM duly.batch_callbacks ORDER BY job_id"
 BY_AGE = "SELECT array_agg(id ORDER BY id) AS ids FROM duly.jobs"
 
@@ -75,10 +82,12 @@ def test_what_has_not_ended_stays_however_old(by_hand: ByHand) -> None:
     by_hand.cancel(asked)
     gone = by_hand.running()
     by_hand.succeed(gone)
+    by_hand.put_off(waiting)
     before = {job: by_hand.job(job) for job in (waiting, running, failed, asked)}
     assert prune(by_hand) == {"walked_to": gone, "pruned": 1}
     assert {job: by_hand.job(job) for job in before} == before
     assert len(by_hand.attempts(failed)) == 1
+    assert by_hand.refusal(waiting)
 
 
 def test_what_ended_within_the_retention_stays(by_hand: ByHand) -> None:
@@ -170,6 +179,29 @@ def test_members_stay_until_their_batch_has_settled_and_its_callbacks_have_ended
     assert prune_batches(by_hand, DAY) == {"walked_to": group, "pruned": 0}
     assert prune_batches(by_hand) == {"walked_to": group, "pruned": 1}
     assert count(by_hand, "batch_callbacks") == 0
+
+
+def test_members_go_whatever_other_batches_wait_for(by_hand: ByHand, engine: Engine) -> None:
+    batches = Batches(engine, by_hand)
+    group, (job,) = batches.make(1)
+    batches.end("succeeded", job)
+    batches.fold()
+    by_hand.take("UPDATE duly.jobs SET state = 'cancelled', finished_at = now()")
+    batches.make(1)
+    batches.make()
+    batches.fold()
+    taken = prune(by_hand)
+    assert taken
+    assert taken["pruned"] == 3
+    assert by_hand.take(MEMBERS, id=group) == []
+
+
+def test_batches_are_walked_by_age_a_thousand_at_a_step(by_hand: ByHand) -> None:
+    by_hand.take(SETTLED_NEWEST_FIRST)
+    ids = by_hand.take("SELECT array_agg(id ORDER BY id) AS ids FROM duly.batches")[0]["ids"]
+    by_hand.take(AS_THEY_LIE)
+    assert prune_batches(by_hand) == {"walked_to": ids[999], "pruned": 1000}
+    assert prune_batches(by_hand, after=ids[999]) == {"walked_to": ids[-1], "pruned": 200}
 
 
 def test_a_batch_stays_while_there_is_one_of_its_jobs_or_batches(

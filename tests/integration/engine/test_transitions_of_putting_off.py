@@ -24,6 +24,7 @@ def test_a_queued_job_is_put_off_with_its_next_dispatch(by_hand: ByHand) -> None
     assert (after["state"], after["dispatch"], after["attempt"]) == ("queued", 2, 0)
     assert event
     assert (event["dispatch"], event["available_at"]) == (2, after["run_at"])
+    assert event["priority"] == after["priority"]
     refusal = by_hand.refusal(job)
     assert refusal
     assert (refusal["dispatch"], refusal["why"]) == (2, "it is new")

@@ -18,6 +18,7 @@ from outbox.operations import acts, schedules
 from outbox.operations.acts import Act, ActFilter
 from outbox.operations.schedules import Changed, Refused, ScheduleRecord, Unknown
 from outbox.store import transitions
+from tests.protocol.stage import AS_THEY_LIE
 from tests.support.engine.by_hand import WAITING, ByHand
 from tests.support.engine.line import note_kind, run_aside
 from tests.support.engine.schedules import HOUR, NAME, Timetable, hourly
@@ -244,6 +245,56 @@ def test_a_schedule_that_is_gone_from_the_code_stops(
     assert len(timetable.ticks()) == 2
     timetable.declare(declared)
     assert shown().next_due_at > datetime.now(UTC)
+
+
+WAITING_TICK = """
+INSERT INTO duly.ticks (schedule, due_at, outcome)
+SELECT name, now(), 'waiting' FROM duly.schedules
+"""
+LEFT_WAITING = "SELECT schedule FROM duly.ticks WHERE outcome = 'waiting' ORDER BY 1"
+
+
+def test_only_what_is_gone_from_the_code_is_locked_and_stops(
+    timetable: Timetable, do: Do, by_hand: ByHand
+) -> None:
+    timetable.declare(*(yearly(name=name) for name in ("deleted", "a", "b", "declared")))
+    do(schedules.create, yearly(name="at.run.time"))
+    by_hand.take("UPDATE duly.schedules SET deleted_at = now() WHERE name = 'deleted'")
+    by_hand.take("UPDATE duly.schedules SET subject = 'moved' WHERE name = 'a'")
+    by_hand.take(AS_THEY_LIE)
+    locked = by_hand.take(transitions.LOCK_RETIRED, names=["declared"])
+    assert [row["name"] for row in locked] == ["a", "b"]
+    by_hand.take(WAITING_TICK)
+    retired = by_hand.take(transitions.RETIRE_SCHEDULES, names=["declared"])
+    assert sorted(row["name"] for row in retired) == ["a", "b"]
+    left = [row["schedule"] for row in by_hand.take(LEFT_WAITING)]
+    assert left == ["at.run.time", "declared", "deleted"]
+
+
+@pytest.mark.parametrize(
+    ("before", "step"),
+    [
+        ("NULL", transitions.PAUSE_SCHEDULE),
+        ("now()", transitions.RESUME_SCHEDULE),
+        ("NULL", transitions.DELETE_SCHEDULE),
+    ],
+    ids=["pause", "resume", "delete"],
+)
+def test_what_a_person_does_to_a_schedule_is_fenced(
+    do: Do, by_hand: ByHand, before: str, step: str
+) -> None:
+    for name in (NAME, "another"):
+        do(schedules.create, yearly(name=name))
+    by_hand.take(WAITING_TICK)
+    by_hand.take(f"UPDATE duly.schedules SET paused_at = {before}, deleted_at = now()")
+    assert by_hand.take(step, name=NAME, version=None) == []
+    by_hand.take("UPDATE duly.schedules SET deleted_at = NULL")
+    assert step != transitions.DELETE_SCHEDULE or by_hand.take(step, name=NAME, version=2) == []
+    assert by_hand.take(step, name=NAME, version=1) == [{"version": 2}]
+    assert by_hand.take(step, name=NAME, version=None) == []
+    version = "SELECT version FROM duly.schedules WHERE name = 'another'"
+    assert by_hand.take(version) == [{"version": 1}]
+    assert {"schedule": "another"} in by_hand.take(LEFT_WAITING)
 
 
 def test_only_the_code_changes_what_it_declares(timetable: Timetable, do: Do) -> None:

@@ -13,6 +13,7 @@ from outbox import Actor, Missed, Overlap
 from outbox.events import TickMade, TickSkipped, on
 from outbox.maintenance.scheduler import Scheduler
 from outbox.store import transitions
+from tests.protocol.stage import AS_THEY_LIE
 from tests.support.engine.by_hand import WAITING, ByHand
 from tests.support.engine.line import Line, do_nothing, note_kind, run_aside
 from tests.support.engine.schedules import HOUR, NAME, Timetable
@@ -25,6 +26,13 @@ ALL: dict[str, Any] = {
     "catch_up": 200 * HOUR,
 }
 """Of a schedule that makes the job of every tick, whatever its time."""
+COPY = """
+INSERT INTO duly.schedules SELECT (jsonb_populate_record(old, %(other)s::text::jsonb)).*
+FROM duly.schedules AS old WHERE name = %(name)s
+"""
+MADE = """
+INSERT INTO duly.ticks (schedule, due_at, outcome) VALUES (%(name)s, now(), 'made')
+"""
 
 
 @pytest.fixture
@@ -246,7 +254,10 @@ def test_a_waiting_tick_waits_while_its_schedule_is_paused_and_ends_with_it(
     timetable.go_back(2)
     timetable.poll()
     by_hand.take("UPDATE duly.jobs SET state = 'succeeded'")
+    by_hand.take(COPY, other='{"name": "another"}', name=NAME)
+    by_hand.take(MADE, name="another")
     assert by_hand.take(transitions.MAKE_WAITING, name="another", job_id=uuid4()) == []
+    assert by_hand.take(transitions.WAITING_SCHEDULES) == [{"schedule": NAME}]
     by_hand.take(transitions.PAUSE_SCHEDULE, name=NAME)
     assert by_hand.take(transitions.WAITING_SCHEDULES) == []
     assert by_hand.take(transitions.MAKE_WAITING, name=NAME, job_id=uuid4()) == []
@@ -259,12 +270,6 @@ def test_a_waiting_tick_waits_while_its_schedule_is_paused_and_ends_with_it(
     by_hand.take("UPDATE duly.ticks SET outcome = 'waiting' WHERE why IS NOT NULL")
     assert by_hand.take(transitions.MAKE_WAITING, name=NAME, job_id=uuid4()) == []
     assert by_hand.take(transitions.WAITING_SCHEDULES) == []
-
-
-COPY = """
-INSERT INTO duly.schedules SELECT (jsonb_populate_record(old, %(other)s::text::jsonb)).*
-FROM duly.schedules AS old WHERE name = %(name)s
-"""
 
 
 def test_the_ticks_and_jobs_of_another_schedule_are_nothing_to_it(
@@ -298,25 +303,54 @@ def test_a_tick_does_not_overtake_one_that_waits(timetable: Timetable, by_hand: 
     assert timetable.outcomes() == ["made", "waiting", "waiting"]
 
 
-def test_a_job_is_in_the_way_however_many_ticks_were_skipped_since(timetable: Timetable) -> None:
-    timetable.create(NOTE(), **ALL | {"overlap": Overlap.SKIP})
-    timetable.go_back(150)
-    timetable.poll()
-    assert timetable.outcomes() == ["made"] + ["skipped"] * 149
+SKIPPED = """
+INSERT INTO duly.ticks (schedule, due_at, outcome)
+SELECT %(name)s, %(after)s::timestamptz + n * interval '1 s', 'skipped'
+FROM generate_series(1, 100) AS n
+"""
+
+
+def test_a_job_is_in_the_way_however_many_ticks_were_skipped_since(
+    timetable: Timetable, by_hand: ByHand
+) -> None:
+    timetable.create(NOTE(), **ALL | {"overlap": Overlap.QUEUE})
+    due = timetable.go_back(2)
+    tick(by_hand)
+    by_hand.take(SKIPPED, name=NAME, after=due)
+    tick(by_hand)
+    assert timetable.outcomes()[-1] == "waiting"
+    assert by_hand.take(transitions.MAKE_WAITING, name=NAME, job_id=uuid4()) == []
+
+
+def test_the_tick_that_has_waited_for_longest_is_made_first(
+    timetable: Timetable, by_hand: ByHand
+) -> None:
+    timetable.create(NOTE(), **ALL | {"overlap": Overlap.QUEUE})
+    due = timetable.go_back(3)
+    for _ in range(3):
+        tick(by_hand)
+    by_hand.take("UPDATE duly.jobs SET state = 'succeeded'")
+    by_hand.take("UPDATE duly.ticks SET why = 'moved' WHERE due_at = %(at)s", at=due + HOUR)
+    by_hand.take(AS_THEY_LIE)
+    (made,) = by_hand.take(transitions.MAKE_WAITING, name=NAME, job_id=uuid4())
+    assert made["due_at"] == due + HOUR
 
 
 def test_of_many_jobs_it_is_the_latest_that_are_in_the_way(
     timetable: Timetable, by_hand: ByHand
 ) -> None:
     timetable.create(NOTE(), **ALL)
-    timetable.go_back(102)
+    timetable.go_back(103)
     for _ in range(101):
         tick(by_hand)
     latest = "SELECT job_id FROM duly.ticks ORDER BY due_at DESC LIMIT 1"
     by_hand.take(f"UPDATE duly.jobs SET state = 'succeeded' WHERE id <> ({latest})")
     by_hand.take("UPDATE duly.schedules SET overlap = 'skip'")
     tick(by_hand)
-    assert timetable.outcomes() == ["made"] * 101 + ["skipped"]
+    by_hand.take("UPDATE duly.schedules SET overlap = 'queue'")
+    tick(by_hand)
+    assert by_hand.take(transitions.MAKE_WAITING, name=NAME, job_id=uuid4()) == []
+    assert timetable.outcomes() == ["made"] * 101 + ["skipped", "waiting"]
 
 
 def test_a_tick_that_makes_no_job_cancels_none(timetable: Timetable, by_hand: ByHand) -> None:
@@ -363,7 +397,7 @@ def test_earlier_jobs_are_cancelled_in_the_order_that_people_cancel_in(
 
 
 def test_a_job_that_ends_meanwhile_is_not_cancelled(
-    timetable: Timetable, by_hand: ByHand, other_hand: ByHand
+    timetable: Timetable, by_hand: ByHand, other_hand: ByHand, database_url: str
 ) -> None:
     timetable.create(NOTE(), **ALL | {"overlap": Overlap.CANCEL_OTHER})
     timetable.go_back(2)
@@ -371,8 +405,8 @@ def test_a_job_that_ends_meanwhile_is_not_cancelled(
     (job,) = by_hand.take("SELECT id FROM duly.jobs")
     assert by_hand.claim(job["id"])
     with ThreadPoolExecutor() as aside:
-        with other_hand.connection.transaction():
-            other_hand.succeed(job["id"])
+        with psycopg.connect(database_url) as worker:
+            ByHand(worker).succeed(job["id"])
             ticking = aside.submit(tick, by_hand)
             wait_for("it waits", lambda: other_hand.take(WAITING))
         assert ticking.result(60)[0]["cancelled"] == []

@@ -16,6 +16,7 @@ from outbox.events import Submitted
 from outbox.postgres.address import sqlalchemy_url
 from outbox.store import transitions
 from outbox.submission.pending import WAKE_UP
+from outbox.submission.wake_up import NOTIFY
 from tests.support.engine.line import note_kind
 
 PLAIN = note_kind("q")
@@ -159,14 +160,14 @@ def test_a_flush_that_fails_leaves_nothing(session: Session, sql_now: psycopg.Co
 def test_a_flush_wakes_the_relays_up_once_it_is_committed(
     engine: Engine, sql_now: psycopg.Connection
 ) -> None:
-    wakes: list[None] = []
-    with Session(engine, info={WAKE_UP: lambda: wakes.append(None)}) as session:
+    wakes: list[str] = []
+    with Session(engine, info={WAKE_UP: wakes.append}) as session:
         flush_jobs(session)
         submit(session, NOTE())
         flush_jobs(session)
         assert wakes == []
         session.commit()
-        assert wakes == [None]
+        assert wakes == [NOTIFY]
 
 
 def test_a_batch_takes_no_job_of_a_unique_kind_but_its_callbacks_may_be_one(

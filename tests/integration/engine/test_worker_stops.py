@@ -2,13 +2,14 @@
 
 import asyncio
 import threading
+import time
 from contextlib import suppress
 from datetime import timedelta
 
 import pytest
 from structlog.testing import capture_logs
 
-from outbox import Actor, Job, Retry
+from outbox import Actor, Job, Key, Retry
 from outbox.worker.runners import tasks
 from tests.integration.engine.gate import Gate
 from tests.support.engine.line import Line, Note, do_nothing, note_kind, prefetched
@@ -52,6 +53,34 @@ def test_a_worker_that_stops_hands_back_what_it_cannot_finish(line: Line, queue:
     gate.open()
     assert (done.attempt, done.result) == (1, "by another")
     assert line.attempts(job) == []
+
+
+def test_a_job_with_a_limit_has_stopped_before_the_next_one_of_its_key_starts(
+    line: Line, queue: str
+) -> None:
+    kind = note_kind(queue, key=Key(lambda _: "one", at_most=1), retry=Retry(attempts=1))
+    told: list[str] = []
+    finish = threading.Event()
+
+    def work(_: Note, job: Job) -> None:
+        told.append("begins")
+        try:
+            while not finish.is_set():
+                time.sleep(0.01)
+        finally:
+            time.sleep(0.1)
+            told.append("ends")
+
+    line.start_relay(queue, kinds=[kind])
+    worker = line.start_worker(Actor(kind, work))
+    jobs = [line.submit(kind()) for _ in range(2)]
+    wait_for("the first job to run", lambda: told)
+    line.start_worker(Actor(kind, work))
+    line.stop_worker(worker, grace=timedelta())
+    wait_for("a job to run elsewhere", lambda: told.count("begins") == 2)
+    assert told == ["begins", "ends", "begins"]
+    finish.set()
+    assert [line.wait_for(job, "succeeded").attempt for job in jobs] == [1, 1]
 
 
 @pytest.mark.parametrize("is_async", [False, True])

@@ -67,3 +67,13 @@ def test_readiness_does_not_count_what_a_paused_queue_holds_back(
     session.commit()
     sql_now.execute(AN_HOUR_AGO)
     assert client.get("/readyz").json()["outbox_lag_seconds"] == 0
+
+
+def test_readiness_does_not_count_what_waits_for_a_key(
+    client: httpx2.Client, session: Session, sql_now: psycopg.Connection
+) -> None:
+    submit(session, MAIL)
+    session.commit()
+    sql_now.execute(AN_HOUR_AGO)
+    sql_now.execute("UPDATE duly.outbox_events SET keys = '{receiver}'")
+    assert client.get("/readyz").json()["outbox_lag_seconds"] == 0

@@ -78,10 +78,21 @@ class Keyed:
         """Delete what no longer counts; returns what it tells of the jobs."""
         return self.hand.take(transitions.SWEEP_HOLDERS, held=list(held))
 
-    def scan(self, cursor: KeyCursor | None = None, *queues: str, hops: int = 100) -> list[Row]:
-        """What waits in these queues."""
-        wanted = json.dumps((cursor or KeyCursor()).wanted(queues or ["q"]))
-        return self.hand.take(transitions.SCAN_KEYS, wanted=wanted, hops=hops)
+    def scan(
+        self,
+        cursor: KeyCursor | None = None,
+        *queues: str,
+        hops: int = 100,
+        sought: int = 100,
+        most: int = 10,
+        **limits: int | None,
+    ) -> list[Row]:
+        """What waits in these queues, where kinds have these limits."""
+        asked = {"wanted": json.dumps((cursor or KeyCursor()).wanted(queues or ["q"]))}
+        known = json.dumps({KIND: None} | limits)
+        return self.hand.take(
+            transitions.SCAN_KEYS, **asked, hops=hops, sought=sought, most=most, limits=known
+        )
 
     def holders(self) -> list[tuple[UUID, str, int]]:
         """All holders."""

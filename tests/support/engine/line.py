@@ -118,12 +118,19 @@ class Line:
             on_sweep=outgoing.look,
         )
         collector = DeadLetterCollector(self._database_url, url, relay.queues)
-        admitter = Admitter(self._database_url, Kinds(*kinds), window, on_admission=relay.wake_up)
+        admitter = Admitter(
+            *(self._database_url, Kinds(*kinds), window),
+            on_admission=relay.wake_up,
+            depth_of=lambda queue: relay.depths.get(queue),
+        )
+
+        def publish_soon() -> None:
+            relay.wake_up()
+            outgoing.wake_up()
 
         def wake_up() -> None:
-            relay.wake_up()
+            publish_soon()
             admitter.wake_up()
-            outgoing.wake_up()
 
         def look_at_queues() -> None:
             relay.look_at_queues()
@@ -140,7 +147,7 @@ class Line:
                 QUEUES: look_at_queues,
                 LIMITS: admitter.limits_changed,
             }
-            await listen(self._database_url, wake_up, others)
+            await listen(self._database_url, publish_soon, others)
 
         duties = (
             *(relay.run, outgoing.run, admitter.run, collector.run, rescuer.run),

@@ -13,11 +13,10 @@ from outbox.store.transitions.outbox import queues_of
 _COUNTS = """job.dispatch = holder.dispatch AND (
         job.state || '' IN ('queued', 'running')
         OR job.state || '' = 'dead' AND job.kind = ANY (%(held)s::text[])
-        AND job.keys[1] = holder.key AND EXISTS (
-            SELECT FROM duly.dead_letters AS letter
+        AND job.keys[1] = holder.key AND coalesce((
+            SELECT letter.closed_at IS NULL FROM duly.dead_letters AS letter
             WHERE letter.job_id = job.id AND letter.dispatch = job.dispatch
-              AND letter.closed_at IS NULL
-        )
+        ), false)
     )"""
 """Whether a holder counts. `held` are the kinds whose dead jobs hold their keys."""
 
@@ -29,7 +28,8 @@ WHERE queue IS NOT NULL AND queue NOT IN (SELECT queue FROM duly.paused_queues)
 """
 
 # Relay: deletes holders that no longer count, and tells how long their jobs ran, by their first
-# keys. It waits for no other relay.
+# keys. It waits for no other relay. A holder of a later dispatch than the job's is newer than what
+# this statement sees of the job: another relay has admitted it meanwhile, and it may run by now.
 SWEEP_HOLDERS = f"""
 WITH past AS (
     SELECT holder.job_id, holder.key, job.queue, job.priority,
@@ -37,7 +37,7 @@ WITH past AS (
            extract(epoch FROM coalesce(job.finished_at, now()) - job.started_at)::float8 AS seconds
     FROM duly.key_holders AS holder
     LEFT JOIN duly.jobs AS job ON job.id = holder.job_id
-    WHERE job.id IS NULL OR NOT ({_COUNTS})
+    WHERE job.id IS NULL OR holder.dispatch <= job.dispatch AND NOT ({_COUNTS})
     FOR UPDATE OF holder SKIP LOCKED
 ), swept AS (
     DELETE FROM duly.key_holders AS holder USING past
@@ -47,10 +47,12 @@ SELECT key, queue, priority, seconds FROM past WHERE is_first
 """
 
 # Relay: for each key and queue, how many jobs hold the key. Of those whose first key it is, how
-# many have not begun, and how many run.
+# many have not begun, how many of these were admitted 300 ms ago or earlier, and how many run.
 HOLDERS = f"""
 SELECT holder.key, job.queue, count(*) AS held,
        count(*) FILTER (WHERE job.state || '' = 'queued' AND job.keys[1] = holder.key) AS unclaimed,
+       count(*) FILTER (WHERE job.state || '' = 'queued' AND job.keys[1] = holder.key
+                        AND holder.admitted_at < now() - interval '300 ms') AS late,
        count(*) FILTER (WHERE job.state || '' = 'running' AND job.keys[1] = holder.key) AS running
 FROM duly.key_holders AS holder
 JOIN duly.jobs AS job ON job.id = holder.job_id
@@ -59,50 +61,65 @@ GROUP BY holder.key, job.queue
 """
 
 _NEXT = """
-        SELECT event.kind, event.keys FROM duly.outbox_events AS event
+        SELECT event.kind, event.keys, event.job_id, event.available_at <= now() AS is_due,
+               event.position IS NOT NULL AS is_ordered,
+               CASE WHEN %(limits)s::jsonb ? event.kind
+                    THEN least(%(most)s::int, (%(limits)s::jsonb ->> event.kind)::int)
+                    ELSE 1 END AS most
+        FROM duly.outbox_events AS event
         WHERE event.keys IS NOT NULL AND event.queue = wanted.queue
           AND event.priority = wanted.level
           AND (event.kind, event.keys) > ({after}.kind, {after}.keys)
-        ORDER BY event.kind, event.keys
+        ORDER BY event.kind, event.keys, event.available_at
         LIMIT 1
 """
-"""The kind and keys that come next in a queue and level. One index probe, whatever the backlog."""
+"""The oldest event of the kind and keys that come next in a queue and level.
 
-# Relay: the kinds and keys that wait in each queue and level, from those after the given ones on,
-# at most `hops`; whether one of their events is due; and the first event of an ordered key: its
-# job, and where that waits.
+One index probe, whatever the backlog.
+"""
+
+# Relay: looks at the kinds and keys that wait in each queue and level, from those after the given
+# ones on, until `sought` have due events, and at `hops` at most. Returns those that have, and the
+# last one: the job of the oldest event; how many, counted up to `most` and to the kind's limit; and
+# the first event of an ordered key: its job, and where that waits. `limits` has the limit of each
+# kind, or null; that of others is 1.
 SCAN_KEYS = f"""
-SELECT wanted.queue, wanted.level, hop.kind, hop.keys, due.position IS NOT NULL AS is_ordered,
-       due.job_id IS NOT NULL AS is_due, first.job_id AS first_id, first.queue AS first_queue,
-       first.kind AS first_kind, first.keys AS first_keys, first.is_due AS first_is_due
+SELECT wanted.queue, wanted.level, hop.kind, hop.keys, hop.job_id, hop.is_ordered, hop.goes_on,
+       CASE WHEN NOT hop.is_due THEN 0 WHEN hop.is_ordered OR hop.most = 1 THEN 1 ELSE (
+           SELECT count(*) FROM (
+               SELECT FROM duly.outbox_events AS event
+               WHERE event.keys IS NOT NULL AND event.queue = wanted.queue
+                 AND event.priority = wanted.level AND event.kind = hop.kind
+                 AND event.keys = hop.keys AND event.available_at <= now()
+               LIMIT hop.most
+           ) AS due
+       ) END AS due,
+       first.job_id AS first_id, first.queue AS first_queue, first.kind AS first_kind,
+       first.keys AS first_keys, first.is_due AS first_is_due
 FROM json_to_recordset(%(wanted)s::json)
      AS wanted (queue text, level smallint, kind text, keys text[])
 CROSS JOIN LATERAL (
     WITH RECURSIVE hop AS (
-        (SELECT next.*, 1 AS n FROM ({_NEXT.format(after="wanted")}) AS next)
+        (SELECT next.*, 1 AS n, is_due::int AS due FROM ({_NEXT.format(after="wanted")}) AS next)
         UNION ALL
-        SELECT next.*, hop.n + 1
+        SELECT next.*, hop.n + 1, hop.due + next.is_due::int
         FROM hop CROSS JOIN LATERAL ({_NEXT.format(after="hop")}) AS next
-        WHERE hop.n < %(hops)s::int
+        WHERE hop.n < %(hops)s::int AND hop.due < %(sought)s::int
     )
-    SELECT kind, keys, n FROM hop
+    SELECT *, n = max(n) OVER () AS is_last,
+           n = %(hops)s::int OR is_due AND due = %(sought)s::int AS goes_on
+    FROM hop
 ) AS hop
-LEFT JOIN LATERAL (
-    SELECT event.job_id, event.position FROM duly.outbox_events AS event
-    WHERE event.keys IS NOT NULL AND event.queue = wanted.queue AND event.priority = wanted.level
-      AND event.kind = hop.kind AND event.keys = hop.keys AND event.available_at <= now()
-    ORDER BY event.available_at
-    LIMIT 1
-) AS due ON true
 LEFT JOIN LATERAL (
     SELECT event.job_id, event.queue, event.kind, event.keys,
            event.available_at <= now() AS is_due
     FROM duly.outbox_events AS event
     WHERE event.keys IS NOT NULL AND event.position IS NOT NULL AND event.keys[1] = hop.keys[1]
-      AND due.position IS NOT NULL
+      AND hop.is_due AND hop.is_ordered
     ORDER BY event.position
     LIMIT 1
 ) AS first ON true
+WHERE hop.is_due OR hop.is_last
 ORDER BY wanted.queue, wanted.level, hop.n
 """
 
@@ -123,21 +140,6 @@ WHERE holder.key = ANY (%(keys)s::text[]) AND {_COUNTS}
 GROUP BY holder.key
 """
 
-# Relay: how many events of these kinds and keys are due, counted up to `most`.
-COUNT_DUE = """
-SELECT wanted.n, (
-    SELECT count(*) FROM (
-        SELECT FROM duly.outbox_events AS event
-        WHERE event.keys IS NOT NULL AND event.queue = wanted.queue
-          AND event.priority = wanted.level AND event.kind = wanted.kind
-          AND event.keys = wanted.keys AND event.position IS NULL AND event.available_at <= now()
-        LIMIT wanted.most
-    ) AS due
-) AS due
-FROM json_to_recordset(%(wanted)s::json)
-     AS wanted (n int, queue text, level smallint, kind text, keys text[], most int)
-"""
-
 _ADMITTED = """), admitted AS (
     UPDATE duly.outbox_events AS event
     SET keys = NULL, available_at = now()
@@ -147,7 +149,7 @@ _ADMITTED = """), admitted AS (
 ), holder AS (
     INSERT INTO duly.key_holders AS earlier (key, job_id, dispatch)
     SELECT key, job_id, dispatch FROM admitted CROSS JOIN unnest(keys) AS key
-    ON CONFLICT (job_id, key) DO UPDATE SET dispatch = excluded.dispatch
+    ON CONFLICT (job_id, key) DO UPDATE SET dispatch = excluded.dispatch, admitted_at = now()
     WHERE earlier.dispatch < excluded.dispatch
 )
 SELECT queue, keys FROM admitted
@@ -171,7 +173,7 @@ WITH due AS (
     ) AS event
 {_ADMITTED}"""
 
-# The same for the events of these jobs, each if it still is the first of its key.
+# The same for the events of these jobs. One of an ordered key must still be the first of it.
 ADMIT_FIRST = f"""
 WITH due AS (
     SELECT event.job_id, event.dispatch, event.queue, event.keys

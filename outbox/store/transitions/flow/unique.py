@@ -76,11 +76,14 @@ SELECT kind, key, job_id::text AS job_id FROM held
 # queued -> queued, with the newest payload and a later time, for the debounced jobs that
 # SUBMIT_UNIQUE has just found holding their keys. It is a statement of its own because it has to
 # see a job that was committed while SUBMIT_UNIQUE waited for it. The job cannot start meanwhile:
-# its key is locked.
+# its key is locked. Under another first key it comes last in the order of that: it was not among
+# its jobs before.
 DEBOUNCE = f"""
 WITH {_ASKED}, moved AS (
     UPDATE duly.jobs AS job
     SET payload = asked.payload::jsonb, expires_at = asked.expires_at, keys = asked.keys,
+        position = CASE WHEN job.keys[1] = asked.keys[1] THEN job.position
+                        ELSE {NEXT_POSITION} END,
         dispatch = job.dispatch + 1,
         run_at = greatest(job.run_at, least(
             greatest(asked.run_at, now() + asked.debounce_seconds * interval '1 second'),
@@ -97,7 +100,7 @@ INSERT INTO duly.outbox_events (job_id, dispatch, kind, queue, priority, availab
 SELECT id, dispatch, kind, queue, level, run_at, keys, position FROM moved
 ON CONFLICT (job_id) DO UPDATE
 SET dispatch = excluded.dispatch, available_at = excluded.available_at, failures = 0,
-    keys = excluded.keys
+    keys = excluded.keys, position = excluded.position
 """
 
 
