@@ -260,3 +260,13 @@ def test_jobs_are_locked_for_their_cancellation_in_the_order_of_their_ids(
             wait_for("one to wait for the other", lambda: by_hand.take(WAITING))
             assert by_hand.take(lock, id=second)
         assert cancelling.result().rowcount == 2
+
+
+def test_a_queue_is_paused_once_and_resumed_by_itself(by_hand: ByHand) -> None:
+    asked = {"by": "ann", "why": None, "channel": "c", "message": "m"}
+    for queue in ("a", "b"):
+        assert by_hand.take(transitions.PAUSE_QUEUE, queue=queue, **asked)
+    assert by_hand.take(transitions.PAUSE_QUEUE, queue="a", **asked) == []
+    assert by_hand.take(transitions.RESUME_QUEUE, queue="a", **asked)
+    assert by_hand.take(transitions.RESUME_QUEUE, queue="a", **asked) == []
+    assert by_hand.take("SELECT queue FROM duly.paused_queues") == [{"queue": "b"}]
