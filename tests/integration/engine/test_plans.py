@@ -128,3 +128,18 @@ def test_a_plan_that_is_kept_reads_no_other_rows_however_few_there_are(
         connection.execute(getattr(transitions, step), KEPT[step])
         read = connection.execute(ROWS_READ).fetchone()
     assert read == (0,)
+
+
+@pytest.mark.parametrize("step", ["CANCEL", "DIE_UNCLAIMED"])
+def test_a_plan_that_is_kept_finds_one_of_many_jobs(
+    by_hand: ByHand, database_url: str, step: str
+) -> None:
+    jobs = [by_hand.submit() for _ in range(40)]
+    given: dict[str, Any] = {"ids": jobs[:1], "by": "ann", "why": None}
+    given |= {"id": jobs[:1], "dispatch": [1], "kind": [KIND], "queue": ["q"]}
+    given |= {name: ["x"] for name in ("reason", "error_type", "error_message")}
+    by_hand.take("VACUUM ANALYZE duly.jobs, duly.outbox_events")
+    with connect(database_url, TRANSITION_SETTINGS) as connection, connection.transaction():
+        assert connection.execute(getattr(transitions, step), given).rowcount == 1
+        (read,) = connection.execute(ROWS_READ).fetchone() or (0,)
+    assert 0 < read < 10

@@ -404,7 +404,8 @@ def test_a_round_reads_few_rows_whatever_the_backlog_of_a_key(
 ) -> None:
     by_hand.take(MANY, queue="q", count=20_000)
     keyed.submit("text:B")
-    by_hand.take(OLDER, id=keyed.submit("text:A", ordered=True))
+    first = keyed.submit("text:A", ordered=True)
+    by_hand.take(OLDER, id=first)
     by_hand.take("ANALYZE duly.outbox_events")
     for name, value in SETTINGS.items():
         by_hand.take("SELECT set_config(%(name)s, %(value)s, false)", name=name, value=value)
@@ -414,6 +415,9 @@ def test_a_round_reads_few_rows_whatever_the_backlog_of_a_key(
     assert _rows_read(row["QUERY PLAN"][0]["Plan"]) < 200
     one = {"queue": "q", "level": 1, "kind": KIND, "keys": ["text:A"], "most": 1}
     (row,) = by_hand.take(explain + transitions.ADMIT, wanted=json.dumps([one]))
+    assert _rows_read(row["QUERY PLAN"][0]["Plan"]) < 200
+    this = {"id": str(first), "kind": KIND, "keys": ["text:A"]}
+    (row,) = by_hand.take(explain + transitions.ADMIT_FIRST, wanted=json.dumps([this]))
     assert _rows_read(row["QUERY PLAN"][0]["Plan"]) < 200
 
 
