@@ -1,7 +1,7 @@
 """Finds the guards in the SQL of the steps, each with the step as it is without it."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from outbox.store import transitions
@@ -11,7 +11,7 @@ _PART = rf"(?:[^()\n]|\({_INNER}\))+?"
 _CONDITION = (
     r"\b(?:WHERE|AND|ON|WHEN|HAVING) (?!CONFLICT|FROM|CASE|true|')"
     rf"(?P<removed>{_PART})"
-    r"(?=\s+(?:AND(?! ')|OR|THEN|AS|GROUP|ORDER|DO|SET|LIMIT)\b|\s*\n|\)|\"|$)"
+    r"(?=\s+(?:AND(?! ')|OR|THEN|AS|GROUP|ORDER|DO|SET|LIMIT|RETURNING)\b|\s*\n|\)|\"|$)"
 )
 _CLAUSE = (
     r"(?P<removed>FOR (?:UPDATE|SHARE)(?: OF \w+)?(?: SKIP LOCKED)?|\bSKIP LOCKED"
@@ -37,18 +37,22 @@ class Guard:
 
 def guards() -> list[Guard]:
     """All of them, in the order of the steps."""
-    texts = [
-        name
+    texts = {
+        name: value
         for name, value in vars(transitions).items()
         if name.isupper() and isinstance(value, str)
-    ]
-    return [guard for step in texts for guard in _guards_of(step)]
+    }
+    return [guard for step in texts for guard in _guards_of(step, texts)]
 
 
-def _guards_of(step: str) -> Iterator[Guard]:
-    sql = getattr(transitions, step)
+def _guards_of(step: str, texts: Mapping[str, str]) -> Iterator[Guard]:
+    """Its own: what it has of another step is that one's."""
+    sql = texts[step]
+    others = [text.rstrip() for name, text in texts.items() if name != step]
+    taken = [range(at, at + len(text)) for text in others if (at := sql.find(text)) >= 0]
     for pattern, instead in ((_CONDITION, "TRUE"), (_CLAUSE, "")):
         for found in re.finditer(f"(?={pattern})", sql):
             start, end = found.span("removed")
-            line = sql.count("\n", 0, start)
-            yield Guard(step, line, found["removed"], sql[:start] + instead + sql[end:])
+            if not any(start in span for span in taken):
+                line = sql.count("\n", 0, start)
+                yield Guard(step, line, found["removed"], sql[:start] + instead + sql[end:])

@@ -16,6 +16,7 @@ WITHOUT_GUARDS = {
     "KEEP_FOREIGN": "inserts what it is given",
     "READ_HEARTBEATS": "reads all there are",
     "READ_LIMITS": "reads all there are",
+    "CLAIM_LIMITED": "CLAIM, with its guards",
     "ADVANCE_SEQUENCES": "repairs a table, and moves no job: see test_worker_records.py",
     "REFUSE": "a function of the schema, which only raises",
     "APPEND_ONLY": "triggers of the schema, which refuse all that they see: see test_acts.py",

@@ -21,7 +21,8 @@ WITH open AS (
     WHERE job.id = ANY (%(ids)s) AND job.id = open.id
     RETURNING job.id, job.state, job.kind, job.batch_id
 ), event AS (
-    DELETE FROM duly.outbox_events USING cancelled WHERE job_id = cancelled.id
+    DELETE FROM duly.outbox_events USING cancelled
+    WHERE job_id = ANY (%(ids)s) AND job_id = cancelled.id
 ), record AS (
     INSERT INTO duly.acts (who, why, act, about)
     SELECT %(by)s::text, %(why)s::text, 'cancel', array_agg('job:' || id)

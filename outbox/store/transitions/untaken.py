@@ -18,7 +18,8 @@ WITH buried AS (
     RETURNING job.id, job.batch_id, job.dispatch, job.kind, job.queue, grave.reason,
               grave.error_type, grave.error_message, grave.n
 ), event AS (
-    DELETE FROM duly.outbox_events USING buried WHERE job_id = buried.id
+    DELETE FROM duly.outbox_events USING buried
+    WHERE job_id = ANY (%(id)s::uuid[]) AND job_id = buried.id
 ), letter AS (
     INSERT INTO duly.dead_letters (job_id, dispatch, kind, queue, reason, error_type,
                                    error_message)

@@ -1,5 +1,6 @@
 """Steps that know a job's id find it by that, whatever the statistics say of its state."""
 
+import json
 from typing import Any
 from uuid import uuid4
 
@@ -86,15 +87,29 @@ def test_readiness_reads_no_backlog(by_hand: ByHand, database_url: str) -> None:
     assert "Sort" not in plan
 
 
+def test_queues_are_found_by_the_indexes_of_their_events(by_hand: ByHand) -> None:
+    by_hand.take("SET enable_seqscan = off")
+    plan = by_hand.take(f"EXPLAIN {transitions.QUEUES_IN_USE}")
+    assert "Seq Scan on outbox_events" not in "\n".join(row["QUERY PLAN"] for row in plan)
+
+
 ROWS_READ = """
 SELECT sum(seq_scan + idx_tup_fetch) FROM pg_stat_xact_user_tables WHERE schemaname = 'duly'
 """
 
 
+MESSAGES = json.dumps(
+    [
+        {"id": str(uuid4()), "exchange": "x", "routing_key": "k", "type": "t"}
+        | {"properties": "", "body": ""}
+        for _ in range(3)
+    ]
+)
 KEPT = BY_ID | {
     "LOCK_EVENTS": wanted(another=10),
     "DELETE_EVENTS": {"job_id": [uuid4()] * 10, "dispatch": [1] * 10},
     "DEFER_EVENTS": {"job_id": [uuid4()] * 10, "dispatch": [1] * 10},
+    "DEFER_MESSAGES": {"id": [uuid4()] * 10, "failures": [1] * 10},
 }
 
 
@@ -110,7 +125,7 @@ KEPT = BY_ID | {
             "DIE_UNCLAIMED",
         ),
         *("STEP", "SAVE_PROGRESS", "STOP", "CANCEL"),
-        *("LOCK_EVENTS", "DELETE_EVENTS", "DEFER_EVENTS"),
+        *("LOCK_EVENTS", "DELETE_EVENTS", "DEFER_EVENTS", "DEFER_MESSAGES"),
     ],
 )
 def test_a_plan_that_is_kept_reads_no_other_rows_however_few_there_are(
@@ -119,8 +134,24 @@ def test_a_plan_that_is_kept_reads_no_other_rows_however_few_there_are(
     """None has the ids asked for. The table grows, and the plan stays."""
     for _ in range(3):
         by_hand.submit()
-    by_hand.take("VACUUM ANALYZE duly.jobs, duly.outbox_events")
+    by_hand.take(transitions.PUBLISH, messages=MESSAGES)
+    by_hand.take("VACUUM ANALYZE duly.jobs, duly.outbox_events, duly.outgoing_messages")
     with connect(database_url, TRANSITION_SETTINGS) as connection, connection.transaction():
         connection.execute(getattr(transitions, step), KEPT[step])
         read = connection.execute(ROWS_READ).fetchone()
     assert read == (0,)
+
+
+@pytest.mark.parametrize("step", ["CANCEL", "DIE_UNCLAIMED"])
+def test_a_plan_that_is_kept_finds_one_of_many_jobs(
+    by_hand: ByHand, database_url: str, step: str
+) -> None:
+    jobs = [by_hand.submit() for _ in range(40)]
+    given: dict[str, Any] = {"ids": jobs[:1], "by": "ann", "why": None}
+    given |= {"id": jobs[:1], "dispatch": [1], "kind": [KIND], "queue": ["q"]}
+    given |= {name: ["x"] for name in ("reason", "error_type", "error_message")}
+    by_hand.take("VACUUM ANALYZE duly.jobs, duly.outbox_events")
+    with connect(database_url, TRANSITION_SETTINGS) as connection, connection.transaction():
+        assert connection.execute(getattr(transitions, step), given).rowcount == 1
+        (read,) = connection.execute(ROWS_READ).fetchone() or (0,)
+    assert 0 < read < 10

@@ -18,6 +18,7 @@ from outbox.operations.flow.limits import KeyInUse
 from outbox.relay.admission.key_cursor import KeyCursor
 from outbox.relay.admission.statements import SETTINGS
 from outbox.store import transitions
+from tests.protocol.stage import AS_THEY_LIE
 from tests.support.engine.batches import Batches
 from tests.support.engine.by_hand import KIND, ByHand, Row, wanted
 from tests.support.engine.keyed import MANY, Keyed
@@ -178,6 +179,20 @@ def test_an_event_of_an_old_dispatch_takes_no_holder_from_the_job(
     assert keyed.holders() == [(job, "a", 2)]
 
 
+def test_so_it_is_with_an_ordered_key(keyed: Keyed, by_hand: ByHand) -> None:
+    job = keyed.submit("a", ordered=True)
+    assert keyed.admit_first(job, "a")
+    by_hand.publish(job)
+    assert by_hand.claim(job)
+    by_hand.snooze(job)
+    assert keyed.admit_first(job, "a")
+    assert keyed.holders() == [(job, "a", 2)]
+    by_hand.take("UPDATE duly.key_holders SET dispatch = 3")
+    by_hand.take("UPDATE duly.outbox_events SET keys = '{a}'")
+    assert keyed.admit_first(job, "a")
+    assert keyed.holders() == [(job, "a", 3)]
+
+
 def test_who_holds_a_key_counts_until_the_job_has_ended(keyed: Keyed, by_hand: ByHand) -> None:
     running, queued = keyed.running("a"), keyed.submit("a")
     keyed.admit("a")
@@ -207,6 +222,33 @@ def test_a_dead_job_holds_its_first_key_until_its_letter_is_closed_if_its_kind_s
     assert keyed.holders() == []
 
 
+def test_only_the_open_letter_of_its_last_dispatch_holds_a_key(
+    keyed: Keyed, by_hand: ByHand
+) -> None:
+    a, b, c = keyed.running("a"), keyed.running("b"), keyed.running("c", "d")
+    for job in (a, b, c):
+        by_hand.die(job)
+    by_hand.close(transitions.DISCARD, by_hand.letters(a)[0]["id"])
+    by_hand.take("UPDATE duly.dead_letters SET dispatch = 0 WHERE job_id = %(id)s", id=b)
+    assert keyed.count("a", "b", "c", "d", held=(KIND,)) == {"c": 1}
+    seen = by_hand.take(transitions.HOLDERS, held=[KIND])
+    assert [row["key"] for row in seen] == ["c"]
+    keyed.sweep((KIND,))
+    assert keyed.holders() == [(c, "c", 1)]
+    assert by_hand.take(transitions.HOLDERS, held=["other"]) == []
+    keyed.sweep(("other",))
+    assert keyed.holders() == []
+
+
+def test_a_sweep_tells_how_long_jobs_ran_by_their_first_keys(keyed: Keyed, by_hand: ByHand) -> None:
+    never = keyed.submit("c")
+    keyed.admit("c")
+    by_hand.cancel(never)
+    by_hand.succeed(keyed.running("a", "b"))
+    assert [row["key"] for row in keyed.sweep()] == ["a"]
+    assert keyed.holders() == []
+
+
 def test_holders_are_seen_by_key_and_queue(
     keyed: Keyed, by_hand: ByHand, sql_now: psycopg.Connection
 ) -> None:
@@ -214,13 +256,14 @@ def test_holders_are_seen_by_key_and_queue(
     keyed.submit("late")
     keyed.admit("late")
     sql_now.execute("UPDATE duly.key_holders SET admitted_at = admitted_at - interval '300 ms'")
-    keyed.submit("a")
-    keyed.admit("a")
-    ended = keyed.running("c")
-    by_hand.succeed(ended)
+    keyed.submit("a", "b")
+    keyed.admit("a", "b")
+    by_hand.succeed(keyed.running("c"))
+    by_hand.snooze(keyed.running("d"))
     rows = by_hand.take(transitions.HOLDERS, held=[])
     seen = sorted((*row.values(),) for row in rows)
-    assert seen == [("a", "q", 2, 1, 0, 1), ("b", "q", 1, 0, 0, 0), ("late", "q", 1, 1, 1, 0)]
+    assert seen == [("a", "q", 2, 1, 0, 1), ("b", "q", 2, 0, 0, 0), ("late", "q", 1, 1, 1, 0)]
+    assert keyed.count("b") == {"b": 2}
 
 
 def test_two_relays_never_lock_the_same_key(by_hand: ByHand, other_hand: ByHand) -> None:
@@ -259,6 +302,19 @@ def test_a_slow_sweep_deletes_no_holder_of_a_later_dispatch_than_it_knows(
             other_hand.take("SELECT pg_advisory_unlock(1)")
     assert sweep.result() == []
     assert keyed.holders() == [(job, "a", 2)]
+
+
+def test_a_relay_waits_for_no_event_that_another_admits(
+    keyed: Keyed, by_hand: ByHand, other_hand: ByHand
+) -> None:
+    keyed.submit("a")
+    first = keyed.submit("b", ordered=True)
+    other_hand.take("SET lock_timeout = '2s'")
+    with by_hand.connection.transaction():
+        assert keyed.admit("a")
+        assert keyed.admit_first(first, "b")
+        assert not Keyed(other_hand).admit("a")
+        assert not Keyed(other_hand).admit_first(first, "b")
 
 
 def test_a_scan_goes_from_key_to_key_and_says_what_is_due(keyed: Keyed, by_hand: ByHand) -> None:
@@ -305,6 +361,7 @@ def test_a_scan_for_due_events_passes_those_of_later(keyed: Keyed, by_hand: ByHa
 def test_the_first_of_an_ordered_key_is_found_wherever_it_waits(
     keyed: Keyed, by_hand: ByHand
 ) -> None:
+    keyed.submit("of another key", ordered=True, queue="r")
     first = keyed.submit("a", ordered=True, queue="r", priority=2)
     second = keyed.submit("a", ordered=True)
     (row,) = keyed.scan()
@@ -318,6 +375,22 @@ def test_the_first_of_an_ordered_key_is_found_wherever_it_waits(
     assert not keyed.admit_first(first, "a", kind="other")
     assert keyed.admit_first(first, "a")
     assert keyed.admit_first(second, "a")
+
+
+def test_the_first_of_a_key_is_not_where_it_lies(keyed: Keyed, by_hand: ByHand) -> None:
+    keyed.submit("a")
+    first, _ = (keyed.submit("a", ordered=True) for _ in range(2))
+    by_hand.take(OLDER, id=first)
+    by_hand.take(AS_THEY_LIE)
+    (row,) = keyed.scan()
+    assert (row["is_ordered"], row["first_id"]) == (True, first)
+
+
+def test_what_is_not_ordered_has_no_first(keyed: Keyed) -> None:
+    keyed.submit("a", ordered=True, queue="r")
+    keyed.submit("a")
+    (row,) = keyed.scan()
+    assert (row["due"], row["is_ordered"], row["first_id"]) == (1, False, None)
 
 
 def test_the_order_of_one_key_is_not_that_of_another(keyed: Keyed) -> None:
@@ -354,11 +427,21 @@ def test_due_events_are_counted_up_to_a_bound_and_the_kinds_limit(
 
 
 def test_queues_whose_events_all_have_keys_are_in_use(keyed: Keyed, by_hand: ByHand) -> None:
-    for queue in ("b", "a", "b"):
+    for queue in ("d", "b", "a", "b"):
         keyed.submit("x", queue=queue)
-    keyed.submit(queue="c")
-    assert queues(by_hand, transitions.KEYED_QUEUES) == ["a", "b"]
-    assert queues(by_hand, transitions.QUEUES_IN_USE) == ["a", "b", "c"]
+    for queue in ("0", "c"):
+        keyed.submit(queue=queue)
+    by_hand.take(AS_THEY_LIE)
+    assert queues(by_hand, transitions.KEYED_QUEUES) == ["a", "b", "d"]
+    assert queues(by_hand, transitions.QUEUES_IN_USE) == ["0", "a", "b", "c", "d"]
+
+
+def test_no_key_of_a_paused_queue_is_looked_for(keyed: Keyed, by_hand: ByHand) -> None:
+    for queue in ("a", "b"):
+        keyed.submit("x", queue=queue)
+    asked = {"by": "ann", "why": None, "channel": "c", "message": "m"}
+    by_hand.take(transitions.PAUSE_QUEUE, queue="a", **asked)
+    assert queues(by_hand, transitions.KEYED_QUEUES) == ["b"]
 
 
 def queues(hand: ByHand, query: str) -> list[str]:
@@ -370,6 +453,8 @@ def test_a_round_reads_few_rows_whatever_the_backlog_of_a_key(
 ) -> None:
     by_hand.take(MANY, queue="q", count=20_000)
     keyed.submit("text:B")
+    first = keyed.submit("text:A", ordered=True)
+    by_hand.take(OLDER, id=first)
     by_hand.take("ANALYZE duly.outbox_events")
     for name, value in SETTINGS.items():
         by_hand.take("SELECT set_config(%(name)s, %(value)s, false)", name=name, value=value)
@@ -380,6 +465,9 @@ def test_a_round_reads_few_rows_whatever_the_backlog_of_a_key(
     assert _rows_read(row["QUERY PLAN"][0]["Plan"]) < 200
     one = {"queue": "q", "level": 1, "kind": KIND, "keys": ["text:A"], "most": 1}
     (row,) = by_hand.take(explain + transitions.ADMIT, wanted=json.dumps([one]))
+    assert _rows_read(row["QUERY PLAN"][0]["Plan"]) < 200
+    this = {"id": str(first), "kind": KIND, "keys": ["text:A"]}
+    (row,) = by_hand.take(explain + transitions.ADMIT_FIRST, wanted=json.dumps([this]))
     assert _rows_read(row["QUERY PLAN"][0]["Plan"]) < 200
 
 

@@ -163,6 +163,7 @@ def test_a_batch_that_is_sealed_again_was_sealed_when_it_was(batches: Batches) -
 def test_anybody_adds_to_a_batch_until_it_is_sealed(batches: Batches) -> None:
     group, _ = batches.make(seal=False)
     job = batches.add(group)
+    assert batches.hand.job(job)["position"] is None
     batches.seal(group)
     with pytest.raises(IntegrityError, match=f"batch {group} is sealed: only its members add"):
         batches.add(group)

@@ -1,14 +1,18 @@
 """What relays, people and workers do with messages to and of other services."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
+import psycopg
 import pytest
 from pydantic_core import to_json
 
 from outbox.store import transitions
-from tests.support.engine.by_hand import ByHand
+from tests.protocol.stage import AS_THEY_LIE
+from tests.support.engine.by_hand import WAITING, ByHand
+from tests.support.wait import wait_for
 
 PERSON = {"by": "ann", "why": "asked"}
 AGO = "UPDATE duly.outgoing_messages SET sent_at = now() - %(age)s WHERE id = %(id)s"
@@ -98,6 +102,14 @@ def test_messages_are_locked_in_the_order_of_their_publication(by_hand: ByHand) 
     assert locked(by_hand, after=position["position"]) == [second, third]
 
 
+def test_of_many_messages_the_first_thousand_are_locked(by_hand: ByHand) -> None:
+    messages = publish(by_hand, *[b"x"] * 1001)
+    by_hand.take("VACUUM FULL duly.outgoing_messages")  # so that the first has to lie last now
+    by_hand.take("UPDATE duly.outgoing_messages SET failures = 1 WHERE id = %(id)s", id=messages[0])
+    by_hand.take(AS_THEY_LIE)
+    assert locked(by_hand) == messages[:1000]
+
+
 def test_what_another_relay_has_locked_is_skipped(by_hand: ByHand, other_hand: ByHand) -> None:
     first, late = publish(by_hand, b"1", b"2")
     defer(by_hand, late)
@@ -145,7 +157,9 @@ def test_deferred_messages_come_back_oldest_first_and_never_move_the_cursor(
     defer(by_hand, *messages)
     for id_ in messages:
         by_hand.take(DUE, id=id_, age=HOUR)
+    by_hand.take("VACUUM FULL duly.outgoing_messages")  # so that the oldest has to lie last now
     by_hand.take(DUE, id=messages[-1], age=2 * HOUR)
+    by_hand.take(AS_THEY_LIE)
     found = by_hand.take(transitions.LOCK_MESSAGES, after=0)
     assert len(found) == 100
     assert UUID(found[-1]["id"]) == messages[-1]
@@ -186,6 +200,36 @@ def test_a_replayed_message_is_due_again(by_hand: ByHand) -> None:
     assert sorted(replay(by_hand, again, other)) == sorted([again, other])
 
 
+def test_letters_of_messages_are_locked_in_the_order_of_their_ids(
+    by_hand: ByHand, other_hand: ByHand, database_url: str
+) -> None:
+    """So that two people's bulk actions wait for each other and do not deadlock."""
+    letters = [dead(by_hand)[1] for _ in range(3)]
+    by_hand.take("UPDATE duly.dead_letters SET queue = queue WHERE id = %(id)s", id=letters[0])
+    by_hand.take(AS_THEY_LIE)
+    lock = "SELECT id FROM duly.dead_letters WHERE id = ANY (%(ids)s) FOR UPDATE SKIP LOCKED"
+    with ThreadPoolExecutor(1) as thread:
+        with psycopg.connect(database_url) as other:
+            other.execute(lock, {"ids": letters[:1]})
+            replaying = thread.submit(replay, by_hand, *reversed(letters))
+            wait_for("one to wait for the other", lambda: other_hand.take(WAITING))
+            assert len(other_hand.take(lock, ids=letters[1:])) == 2
+        assert sorted(replaying.result()) == letters
+
+
+def test_a_letter_that_is_discarded_meanwhile_is_not_replayed(
+    by_hand: ByHand, other_hand: ByHand, database_url: str
+) -> None:
+    _, letter = dead(by_hand)
+    with ThreadPoolExecutor(1) as thread:
+        with psycopg.connect(database_url) as other:
+            ByHand(other).close(transitions.DISCARD, letter)
+            replaying = thread.submit(replay, by_hand, letter)
+            wait_for("one to wait for the other", lambda: other_hand.take(WAITING))
+        assert replaying.result() == []
+    assert locked(by_hand) == []
+
+
 def test_a_message_that_is_dead_no_more_is_not_replayed(by_hand: ByHand) -> None:
     message, letter = dead(by_hand)
     by_hand.take(transitions.KEEP_SENT, id=[message])
@@ -212,6 +256,7 @@ def test_two_people_who_send_again_do_not_wait_for_each_other(
 ) -> None:
     messages = publish(by_hand, b"1", b"2")
     by_hand.take(transitions.KEEP_SENT, id=messages)
+    by_hand.take("SET lock_timeout = '5s'")
     with other_hand.connection.transaction():
         assert sorted(resend(other_hand)) == sorted(messages)
         assert resend(by_hand) == []

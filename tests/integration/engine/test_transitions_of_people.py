@@ -12,6 +12,11 @@ from tests.protocol.stage import AS_THEY_LIE
 from tests.support.engine.by_hand import WAITING, ByHand
 from tests.support.wait import wait_for
 
+LEFT_OVER = """
+INSERT INTO duly.outbox_events (job_id, dispatch, kind, queue, priority, available_at)
+SELECT id, dispatch, kind, queue, priority, run_at FROM duly.jobs WHERE id = %(id)s
+"""
+
 
 def test_a_queued_job_is_cancelled_at_once_and_never_published(by_hand: ByHand) -> None:
     job = by_hand.submit()
@@ -45,10 +50,12 @@ def test_a_job_that_has_ended_cannot_be_cancelled(by_hand: ByHand) -> None:
     before = by_hand.everything()
     assert [by_hand.cancel(job) for job in (dead, done, uuid4())] == [[], [], []]
     assert by_hand.everything() == before
+    by_hand.take(LEFT_OVER, id=dead)
     ended, queued = [by_hand.job(job) for job in (dead, done)], by_hand.submit()
     cancelled = by_hand.take(transitions.CANCEL, ids=[dead, done, queued], by="ann", why=None)
     assert [row["id"] for row in cancelled] == [queued]
     assert [by_hand.job(job) for job in (dead, done)] == ended
+    assert by_hand.event(dead)
 
 
 def test_a_job_that_ends_before_its_cancellation_stays_as_it_ended(
@@ -260,3 +267,13 @@ def test_jobs_are_locked_for_their_cancellation_in_the_order_of_their_ids(
             wait_for("one to wait for the other", lambda: by_hand.take(WAITING))
             assert by_hand.take(lock, id=second)
         assert cancelling.result().rowcount == 2
+
+
+def test_a_queue_is_paused_once_and_resumed_by_itself(by_hand: ByHand) -> None:
+    asked = {"by": "ann", "why": None, "channel": "c", "message": "m"}
+    for queue in ("a", "b"):
+        assert by_hand.take(transitions.PAUSE_QUEUE, queue=queue, **asked)
+    assert by_hand.take(transitions.PAUSE_QUEUE, queue="a", **asked) == []
+    assert by_hand.take(transitions.RESUME_QUEUE, queue="a", **asked)
+    assert by_hand.take(transitions.RESUME_QUEUE, queue="a", **asked) == []
+    assert by_hand.take("SELECT queue FROM duly.paused_queues") == [{"queue": "b"}]

@@ -162,6 +162,14 @@ def test_many_jobs_are_buried_at_once_each_with_its_own_reason(by_hand: ByHand) 
     assert said == [(None, "a"), (None, "b"), (None, "c")]
 
 
+def test_a_forged_message_among_others_costs_its_job_no_event(by_hand: ByHand) -> None:
+    buried, forged = by_hand.submit(), by_hand.submit()
+    same = {"dispatch": [1] * 2, "queue": ["q"] * 2, "reason": ["unknown_kind"] * 2}
+    texts = {"error_type": [""] * 2, "error_message": [""] * 2, "kind": [KIND, "another"]}
+    assert len(by_hand.take(transitions.DIE_UNCLAIMED, id=[buried, forged], **same, **texts)) == 1
+    assert (by_hand.event(buried), by_hand.event(forged) is None) == (None, False)
+
+
 def test_what_is_kept_of_refusals_is_forgotten_once_the_job_has_moved_on_or_ended(
     by_hand: ByHand,
 ) -> None:

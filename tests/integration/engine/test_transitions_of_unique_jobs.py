@@ -131,9 +131,33 @@ def test_a_claim_is_fenced_as_that_of_other_kinds(by_hand: ByHand, unique: Uniqu
     again = unique.claim(job)
     assert again
     assert again["attempt"] == 1
-    late = unique.new("late")
+    late, early = unique.new("late"), unique.new("early")
     by_hand.take(EXPIRE_IT, id=late)
-    assert unique.claim(late) is None
+    by_hand.take("UPDATE duly.jobs SET run_at = now() + interval '1 h' WHERE id = %(id)s", id=early)
+    assert (unique.claim(late), unique.claim(early)) == (None, None)
+
+
+def test_one_with_keys_of_another_sort_is_claimed_once_it_was_admitted(
+    by_hand: ByHand, unique: UniqueByHand
+) -> None:
+    job, other = unique.new("a"), unique.new("b")
+    assert by_hand.job(job)["position"] is None
+    by_hand.take("UPDATE duly.jobs SET keys = '{limited}'")
+    admit = "INSERT INTO duly.key_holders VALUES ('limited', %(id)s, %(dispatch)s)"
+    for holder, dispatch in ((other, 1), (job, 2)):
+        by_hand.take(admit, id=holder, dispatch=dispatch)
+        assert unique.claim(job) is None
+    by_hand.take("UPDATE duly.key_holders SET dispatch = 1")
+    assert unique.claim(job)
+
+
+def test_a_lock_on_a_key_that_is_held_longer_keeps_no_job_from_starting(
+    unique: UniqueByHand, other_hand: ByHand
+) -> None:
+    job = unique.new(until="ended")
+    with other_hand.connection.transaction():
+        other_hand.take("SELECT FROM duly.unique_keys FOR UPDATE")
+        assert unique.claim(job)
 
 
 def test_only_the_keys_of_the_claimed_jobs_are_given_back(
