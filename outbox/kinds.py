@@ -119,13 +119,18 @@ class Work(Generic[M]):
 
         Raises ValueError as `Key.of` does, and if two are equal.
         """
-        try:
-            keys = [key.of(self.payload) for key in self.kind.keys]
-        except ValueError as error:
-            raise ValueError(f"{self.kind.name}: {error}") from error.__cause__
+        keys = [self._key(place) for place in range(len(self.kind.keys))]
         if len(set(keys)) < len(keys):
             raise ValueError(f"{self.kind.name}: two of its keys are equal")
         return keys
+
+    def _key(self, place: int) -> str:
+        keys = self.kind.keys
+        try:
+            return keys[place].of(self.payload)
+        except ValueError as error:
+            which = f"key {place + 1} of {len(keys)}: " if len(keys) > 1 else ""
+            raise ValueError(f"{self.kind.name}: {which}{error}") from error.__cause__
 
     def to_json(self) -> str:
         """The payload as JSON, in ASCII, as the worker will read it.

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from outbox.flow.rates import Rate
+from outbox.flow.rates import Rate, is_count
 
 LONGEST_KEY = 200
 """Characters in a key."""
@@ -23,8 +23,8 @@ class Key:
     With a `rate` jobs of the key start no faster than that, whatever workers there are. Kinds that
     share keys should declare the same rate.
 
-    Raises ValueError for a limit that is not 1 to 1,000,000, for an ordered key with a limit other
-    than 1, and for `hold` without a limit.
+    Raises ValueError for a limit that is no whole number from 1 to 1,000,000, for an ordered key
+    with a limit other than 1, and for `hold` without a limit.
     """
 
     function: Callable[[Any], str]
@@ -70,10 +70,10 @@ def is_key(key: object) -> bool:
     return isinstance(key, str) and 0 < len(key) <= LONGEST_KEY and key.isprintable()
 
 
-def check_limit(at_most: int) -> None:
+def check_limit(at_most: object) -> None:
     """Raise ValueError unless a key can have this limit."""
-    if not 1 <= at_most <= LARGEST_LIMIT:
-        raise ValueError(f"at_most: {at_most} is not 1 to {LARGEST_LIMIT:,}")
+    if not is_count(at_most, LARGEST_LIMIT):
+        raise ValueError(f"at_most: {at_most!r} is not 1 to {LARGEST_LIMIT:,}")
 
 
 def keys_from(given: object) -> tuple[Key, ...]:

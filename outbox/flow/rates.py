@@ -51,7 +51,11 @@ class Rate:
         return f"{self.permits}/{self.per.total_seconds():g}s, burst {self.burst}"
 
 
+def is_count(value: object, most: int) -> bool:
+    """Whether it is a whole number from 1 to that."""
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= most
+
+
 def _check(name: str, count: object) -> None:
-    is_count = isinstance(count, int) and not isinstance(count, bool)
-    if not (is_count and 1 <= count <= MOST_PERMITS):  # type: ignore[operator]
+    if not is_count(count, MOST_PERMITS):
         raise ValueError(f"rate: {name} is not 1 to {MOST_PERMITS:,}")

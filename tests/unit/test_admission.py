@@ -280,6 +280,10 @@ def test_a_scan_looks_at_as_many_keys_as_it_takes_to_find_what_there_is_room_for
     [
         ({"at_most": 0}, "at_most: 0 is not 1 to 1,000,000"),
         ({"at_most": 10**9}, "at_most: 1000000000 is not"),
+        ({"at_most": True}, "at_most: True is not 1 to 1,000,000"),
+        ({"at_most": True, "ordered": True}, "at_most: True is not"),
+        ({"at_most": 1.5}, "at_most: 1.5 is not"),
+        ({"at_most": "5"}, "at_most: '5' is not"),
         ({"at_most": 2, "ordered": True}, "an ordered key has at most 1"),
         ({"hold": True}, "only a key with a limit is held"),
     ],
@@ -311,6 +315,19 @@ def test_two_equal_keys_of_a_job_are_refused() -> None:
     kind = note_kind("q", key=(lambda n: n.text, lambda n: n.secret))
     with pytest.raises(ValueError, match=r"^test\.note: two of its keys are equal"):
         kind(text="a", secret="a").keys()
+
+
+def test_a_key_that_cannot_be_made_is_named_where_there_are_others() -> None:
+    def unlucky(_: Note) -> str:
+        raise KeyError("secret")
+
+    kind = note_kind("q", key=(lambda n: n.text, unlucky))
+    for text, why in (
+        ("a", "key 2 of 2: its key function raised KeyError"),
+        ("", "key 1 of 2: its key is not 1 to 200 printable characters"),
+    ):
+        with pytest.raises(ValueError, match=f"^test\\.note: {why}$"):
+            kind(text=text).keys()
 
 
 def test_a_payload_over_http_that_makes_no_key_is_the_clients_mistake() -> None:
