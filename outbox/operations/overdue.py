@@ -47,7 +47,10 @@ WITH alive AS (
 COUNT = " SELECT queue, count(*) AS overdue FROM overdue GROUP BY queue"
 
 # The events ahead are counted level by level, in the relay's order, up to 1000.
-FIND = f""", holding AS ({HOLDING})
+FIND = f""", holding AS ({HOLDING}), rated AS (
+    SELECT * FROM unnest(%(rated)s::text[], %(places)s::int[], %(spacings)s::interval[],
+                         %(bursts)s::int[]) AS rated (kind, place, spacing, burst)
+)
 SELECT overdue.id, overdue.kind, overdue.queue, overdue.state, overdue.since, CASE
     WHEN known_why IS NOT NULL THEN known_why
     WHEN NOT EXISTS (SELECT FROM alive WHERE queues ? overdue.queue)
@@ -58,6 +61,9 @@ SELECT overdue.id, overdue.kind, overdue.queue, overdue.state, overdue.since, CA
         THEN 'its key ' || dead.key || ' is held by the dead letter of job ' || dead.id
     WHEN earlier.job_id IS NOT NULL
         THEN 'in its key ' || event.keys[1] || ' job ' || earlier.job_id || ' comes before it'
+    WHEN permit.at > now()
+        THEN 'it waits for a permit of its key ' || permit.key || ', and the next one comes at '
+             || to_char(permit.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
     WHEN event.keys IS NOT NULL
         THEN 'it waits for its turn or its keys: ' || array_to_string(event.keys, ', ')
     WHEN ahead.count = 1000 THEN 'it waits to be published, behind at least 1000 others'
@@ -74,6 +80,21 @@ LEFT JOIN LATERAL (
     ORDER BY other.position
     LIMIT 1
 ) AS earlier ON true
+LEFT JOIN LATERAL (
+    SELECT of.key, greatest(least(clock.tat, now() + rate.burst * rate.spacing)
+                            + (1 - rate.burst) * rate.spacing, clock.not_before) AS at
+    FROM unnest(event.keys) WITH ORDINALITY AS of (key, place)
+    JOIN rated ON rated.kind = overdue.kind AND rated.place = of.place
+    JOIN duly.key_clocks AS clock ON clock.key = of.key
+    LEFT JOIN duly.key_limits AS own ON own.key = of.key
+    CROSS JOIN LATERAL (
+        SELECT coalesce(own.burst, rated.burst) AS burst,
+               coalesce(own.per / own.permits, rated.spacing) AS spacing
+    ) AS rate
+    WHERE rate.burst > 0
+    ORDER BY 2 DESC
+    LIMIT 1
+) AS permit ON true
 CROSS JOIN LATERAL (
     SELECT count(*) FROM (
         SELECT FROM unnest('{{0,1,2,3,4,5}}'::smallint[]) AS level (priority)
@@ -120,7 +141,8 @@ def find(
     overdue come first. A job whose kind is not in `kinds` is past its limit once it is past the
     longest limit in `kinds`. A worker without a heartbeat for `silence` counts as dead.
     """
-    parameters = _parameters(kinds, silence) | {"limit": limit, "held": holding_kinds(kinds)}
+    asked = {"limit": limit, "held": holding_kinds(kinds)} | _rates(kinds)
+    parameters = _parameters(kinds, silence) | asked
     rows = session.connection().exec_driver_sql(OVERDUE + FIND, parameters)
     return [OverdueJob(*row) for row in rows]
 
@@ -139,4 +161,16 @@ def _parameters(kinds: Kinds, silence: timedelta) -> dict[str, Any]:
         "silence": silence,
         "long": max(limits.values(), default=DEFAULT_TIME_LIMIT),
         "late": OVERDUE_AFTER,
+    }
+
+
+def _rates(kinds: Kinds) -> dict[str, list[Any]]:
+    """The rate of each key of the kinds that have rates, or None."""
+    rated = [kind for kind in kinds.values() if kind.is_rated]
+    keys = [(kind, place, key.rate) for kind in rated for place, key in enumerate(kind.keys, 1)]
+    return {
+        "rated": [kind.name for kind, _, _ in keys],
+        "places": [place for _, place, _ in keys],
+        "spacings": [rate and rate.per / rate.permits for *_, rate in keys],
+        "bursts": [rate and rate.burst for *_, rate in keys],
     }

@@ -1,12 +1,13 @@
 """Which jobs count as overdue, and what each is said to wait for."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from outbox import Key, Kinds
+from outbox import Key, Kinds, Rate
 from outbox.operations import overdue
+from outbox.operations.flow import key_limits
 from outbox.operations.overdue import OverdueJob
 from tests.support.engine.by_hand import KIND, ByHand
 from tests.support.engine.keyed import Keyed
@@ -20,6 +21,13 @@ AGE_EVENT = """
 UPDATE duly.outbox_events SET available_at = available_at - interval '6 min' WHERE job_id = %(id)s
 """
 AGE_RUN = "UPDATE duly.jobs SET started_at = now() - %(age)s WHERE id = %(id)s"
+CLOCKS = """
+INSERT INTO duly.key_clocks
+SELECT key, now() + ahead, pause
+FROM (VALUES ('kept', interval '1 h', NULL), ('full', '2 h', NULL), ('limited', '3 h', NULL),
+             ('paused', '0', timestamptz '2100-01-31 09:00Z')) AS clock (key, ahead, pause)
+RETURNING tat
+"""
 FALL_SILENT = "UPDATE duly.workers SET heartbeat_at = now() - interval '11 s'"
 
 
@@ -98,6 +106,26 @@ def test_a_late_job_tells_what_holds_its_keys(session: Session, by_hand: ByHand)
         waiting[1]: "it waits for its turn or its keys: account",
         waiting[2]: f"in its key account job {waiting[1]} comes before it",
         plain: "it waits to be published, behind 0 others",
+    }
+
+
+def test_a_late_job_tells_when_its_key_has_a_permit(session: Session, by_hand: ByHand) -> None:
+    by_hand.beat("w1")
+    keyed, jobs = Keyed(by_hand), {}
+    for key in ("kept", "full", "limited", "paused"):
+        jobs[key] = keyed.submit(key)
+        by_hand.take(AGE_QUEUED, id=jobs[key])
+    _, full, limited, _ = (row["tat"] for row in by_hand.take(CLOCKS))
+    key_limits.set_limit(session, "limited", rate=Rate(1, per=timedelta(days=9)), by="ann")
+    rate = Rate(1, per=timedelta(hours=1), burst=2)
+    kinds = Kinds(note_kind("q", KIND, key=Key(lambda note: note.text, rate=rate)))
+    found = {job.id: job.why for job in overdue.find(session, kinds, silence=SILENCE)}
+    why = "it waits for a permit of its key {}, and the next one comes at {:%Y-%m-%dT%H:%M:%SZ}"
+    assert found == {
+        jobs["kept"]: "it waits for its turn or its keys: kept",
+        jobs["full"]: why.format("full", full.astimezone(UTC) - timedelta(hours=1)),
+        jobs["limited"]: why.format("limited", limited.astimezone(UTC)),
+        jobs["paused"]: why.format("paused", datetime(2100, 1, 31, 9, tzinfo=UTC)),
     }
 
 
