@@ -143,6 +143,8 @@ def test_with_postgres_away_a_wake_up_fails_quietly() -> None:
 def test_an_engines_sender_ends_when_it_is_disposed(
     database_url: str, listener: psycopg.Connection, driver: str
 ) -> None:
+    threads, others = _threads(), set(listener.execute(OTHERS))  # of other tests
+
     async def use() -> None:
         engine = create_async_engine(sqlalchemy_url(database_url).set(**DRIVERS[driver]))
         for _ in range(2):
@@ -150,10 +152,10 @@ def test_an_engines_sender_ends_when_it_is_disposed(
                 submit(session, NOTE())
                 await session.commit()
             await asyncio.to_thread(_hear, listener, 1)
-            assert _threads()
+            assert _threads() - threads
             await engine.dispose()
-            await asyncio.to_thread(wait_for, "its end", lambda: not _threads())
-        wait_for("nobody else", lambda: not listener.execute(OTHERS).fetchall())
+            await asyncio.to_thread(wait_for, "its end", lambda: _threads() <= threads)
+        wait_for("nobody else", lambda: set(listener.execute(OTHERS)) <= others)
 
     asyncio.run(use())
 
@@ -181,8 +183,8 @@ def test_a_forked_child_has_a_sender_of_its_own(
     assert len(_heard(listener)) == 2
 
 
-def _threads() -> list[threading.Thread]:
-    return [each for each in threading.enumerate() if each.name == THREAD]
+def _threads() -> set[threading.Thread]:
+    return {each for each in threading.enumerate() if each.name == THREAD}
 
 
 def test_a_listener_hears_each_nudge_and_ends_with_its_connection(
