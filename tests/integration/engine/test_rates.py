@@ -1,5 +1,7 @@
 """Jobs of keys with rates, from their submission to their end."""
 
+import asyncio
+import math
 import time
 from datetime import timedelta
 from types import SimpleNamespace
@@ -10,14 +12,16 @@ import pytest
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
-from outbox import Actor, Job, Key, Rate, RateLimited, Unique
+from outbox import Actor, Job, Key, Kinds, Rate, RateLimited, Unique
 from outbox.operations.flow import key_limits
 from outbox.relay.admission import round as one_round
+from outbox.relay.admission import statements
+from outbox.relay.admission.admitter import Admitter
 from outbox.store import transitions
 from outbox.worker.records.claims import ASYNC_CLAIMS, claim_of, rates_of
 from outbox.worker.records.group_size import commits
-from tests.support.engine.by_hand import ByHand
-from tests.support.engine.keyed import MANY, sampled
+from tests.support.engine.by_hand import KIND, ByHand
+from tests.support.engine.keyed import MANY, Keyed, sampled
 from tests.support.engine.line import Line, Note, do_nothing, note_kind
 from tests.support.engine.rated import Rated
 from tests.support.wait import wait_for
@@ -26,6 +30,7 @@ STARTS = """
 SELECT extract(epoch FROM started_at)::float8 AS at FROM duly.jobs
 WHERE keys && %(keys)s AND started_at IS NOT NULL ORDER BY started_at
 """
+PAUSED = "INSERT INTO duly.key_clocks VALUES (%(key)s, now(), now() + interval '10 min')"
 OTHERS = timedelta(minutes=1)
 
 
@@ -145,6 +150,55 @@ def test_a_limit_that_somebody_sets_holds(
         for job in [line.submit(kind(text="a")) for _ in range(5)]:
             line.wait_for(job, "succeeded")
     assert most["text:a"] <= 2
+
+
+def test_a_pause_that_a_person_ends_is_over_at_once(
+    by_hand: ByHand, engine: Engine, database_url: str
+) -> None:
+    rate = Rate(1, per=timedelta(hours=1), burst=2)
+    admitter = admitter_of(database_url, Key(by_text, rate=rate))
+    Keyed(by_hand).submit("a")
+    set_limit(engine, "a", at_most=5)
+    by_hand.take(PAUSED, key="a")
+
+    async def take_rounds() -> None:
+        async with statements.connect(database_url) as database:
+            rounds = [await admitter.admit(database) for _ in range(2)]
+            assert [each.found for each in rounds] == [1, 0]
+            assert [each.permit_in for each in rounds] == pytest.approx([600, 600], abs=30)
+            set_limit(engine, "a", at_most=5)  # as before, but it ends the pause
+            admitter.limits_changed()
+            last = await admitter.admit(database)
+            assert (last.found, last.permit_in) == (1, math.inf)
+
+    asyncio.run(take_rounds())
+    assert len(Keyed(by_hand).holders()) == 1
+
+
+def test_a_raised_limit_has_as_many_jobs_start_in_one_round(
+    by_hand: ByHand, engine: Engine, database_url: str
+) -> None:
+    admitter = admitter_of(database_url, Key(by_text, at_most=1))
+    for _ in range(5):
+        Keyed(by_hand).submit("a")
+    set_limit(engine, "a", at_most=3)
+
+    async def take_round() -> None:
+        async with statements.connect(database_url) as database:
+            await admitter.admit(database)
+
+    asyncio.run(take_round())
+    assert len(Keyed(by_hand).holders()) == 3
+
+
+def admitter_of(database_url: str, key: Key) -> Admitter:
+    kinds = Kinds(note_kind("q", KIND, key=key))
+    return Admitter(database_url, kinds, 10, on_admission=lambda: None, depth_of=lambda _: None)
+
+
+def set_limit(engine: Engine, key: str, at_most: int) -> None:
+    with Session(engine) as session, session.begin():
+        key_limits.set_limit(session, key, at_most=at_most, by="ann")
 
 
 def test_kinds_without_rates_are_claimed_as_they_always_were() -> None:
