@@ -6,6 +6,8 @@ PYTHON := $(shell for python in python3.13 python3.12 python3.11 python3; do \
 BIN := .venv/bin
 ARGS :=
 NAME := demo
+# One more than there are cores: tests wait for servers half of their time.
+PROCESSES = $$(($$(nproc) + 1))
 # The processes of a test run import the same modules hundreds of times: they compile them once.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -29,7 +31,7 @@ down: python ## Stop what demo and test started; data stays
 
 test: venv ## Run all tests but the slow ones, against real servers; ARGS="-k name" goes to pytest
 	@$(BIN)/python -m dev.servers up --name test >/dev/null && \
-		$(BIN)/pytest --numprocesses auto --dist worksteal $(ARGS)
+		$(BIN)/pytest --numprocesses $(PROCESSES) --dist worksteal $(ARGS)
 
 mutants: venv ## Take each guard out of the SQL: a test must fail; ARGS="CLAIM RETRY" for some steps
 	@urls=$$($(BIN)/python -m dev.servers up --name test) && \
