@@ -73,7 +73,11 @@ class RateShown(BaseModel):
 class LimitGiven(Why):
     """A limit, a rate or both, for a key."""
 
-    at_most: int | None = Field(None, le=LARGEST_LIMIT, description="Jobs that may run at a time.")
+    at_most: int | None = Field(
+        None,
+        le=LARGEST_LIMIT,
+        description="Jobs that may run at a time, at least 1: to run none, pause the queue.",
+    )
     rate: RateGiven | None = None
 
 

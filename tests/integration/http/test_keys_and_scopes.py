@@ -67,6 +67,8 @@ ROUTES: list[tuple[str, str, Scope, Any]] = [
     ("POST", f"/v1/queues/{ID}/pause", Scope.OPERATE, None),
     ("POST", f"/v1/queues/{ID}/resume", Scope.OPERATE, None),
     ("GET", "/v1/limits", Scope.READ, None),
+    ("PUT", f"/v1/limits/{ID}", Scope.OPERATE, {"at_most": 1}),
+    ("DELETE", f"/v1/limits/{ID}", Scope.OPERATE, None),
     ("GET", "/v1/events", Scope.READ, None),
     ("GET", "/v1/workers", Scope.READ, None),
     ("GET", "/v1/dead-letters", Scope.READ, None),
