@@ -174,6 +174,11 @@ class Kinds(Mapping[str, Kind[..., Any]]):
         """Every queue that a kind uses, sorted."""
         return sorted({kind.queue for kind in self._by_name.values()})
 
+    @property
+    def holding(self) -> list[str]:
+        """The kinds whose dead jobs hold their first key."""
+        return [kind.name for kind in self.values() if any(key.hold for key in kind.keys)]
+
 
 def _read(model: type[M], payload: object) -> M:
     """The payload of data. Raises pydantic.ValidationError.

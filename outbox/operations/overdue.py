@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from outbox.kinds import Kinds
-from outbox.operations.flow.limits import HOLDING, holding_kinds
+from outbox.operations.flow.limits import HOLDING
 
 OVERDUE_AFTER = timedelta(minutes=5)
 """A queued job is overdue this long after its `run_at`, or after workers first refused it."""
@@ -141,7 +141,7 @@ def find(
     overdue come first. A job whose kind is not in `kinds` is past its limit once it is past the
     longest limit in `kinds`. A worker without a heartbeat for `silence` counts as dead.
     """
-    asked = {"limit": limit, "held": holding_kinds(kinds)} | _rates(kinds)
+    asked = {"limit": limit, "held": kinds.holding} | _rates(kinds)
     parameters = _parameters(kinds, silence) | asked
     rows = session.connection().exec_driver_sql(OVERDUE + FIND, parameters)
     return [OverdueJob(*row) for row in rows]

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from outbox.kinds import Kinds
 from outbox.operations import overdue
 from outbox.operations.flow import queue_pauses
-from outbox.operations.flow.limits import HOLDING, holding_kinds
+from outbox.operations.flow.limits import HOLDING
 from outbox.operations.flow.queue_pauses import Pause
 from outbox.operations.overdue import OverdueJob
 from outbox.store import sequences
@@ -138,7 +138,7 @@ def read(session: Session, kinds: Kinds, silence: timedelta) -> Status:
 def queues(session: Session, kinds: Kinds, silence: timedelta) -> list[QueueStatus]:
     """The queues of these kinds, and all others that hold something, by name."""
     found = {queue: QueueStatus(queue) for queue in kinds.queues}
-    held = {"held": holding_kinds(kinds)}
+    held = {"held": kinds.holding}
     for query in (EVENTS, UNPUBLISHED, PUBLISHED, RUNNING, LETTERS):
         for row in session.connection().exec_driver_sql(query, held).mappings():
             status = found.setdefault(row["queue"], QueueStatus(row["queue"]))

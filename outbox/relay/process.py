@@ -1,10 +1,7 @@
-"""The relay process: all of a relay's duties, side by side.
+"""The relay process: runs a relay's duties until a signal ends it.
 
-It admits jobs with keys, publishes, collects dead letters, makes ticks, settles batches, rescues,
-expires and prunes.
-
-Each duty has its own connections, so that none waits for another. One that fails is restarted after
-a growing backoff, whether it lost Postgres or RabbitMQ or has a bug; the others go on.
+A duty that fails is restarted after a growing backoff, whether it lost Postgres or RabbitMQ or has
+a bug; the others go on.
 """
 
 import asyncio
@@ -17,19 +14,9 @@ import structlog
 
 from outbox import event_log
 from outbox.kinds import Kinds
-from outbox.maintenance import message_pruner, upkeep
-from outbox.maintenance.batch_folder import BatchFolder
-from outbox.maintenance.dead_letter_collector import DeadLetterCollector
-from outbox.maintenance.expirer import Expirer
-from outbox.maintenance.pruner import Pruner
-from outbox.maintenance.rescuer import Rescuer
-from outbox.maintenance.scheduler import Scheduler
 from outbox.maintenance.supervision import Duty, supervise
-from outbox.relay.admission.admitter import Admitter
-from outbox.relay.loop import Relay
-from outbox.relay.outgoing.loop import OutgoingMessages
+from outbox.relay.duties import Duties
 from outbox.schedules.schedule import Schedule
-from outbox.submission.wake_up import KEYS, LIMITS, MEMBERS, QUEUES, listen
 
 log = structlog.get_logger(__name__)
 
@@ -71,57 +58,20 @@ async def run(
     process ends itself LONGEST_SECONDS after the signal at the latest.
     """
     event_log.subscribe()
-    outgoing = OutgoingMessages(database_url, amqp_url)
-    relay = Relay(
-        database_url, amqp_url, queues, window=window, patience=patience, on_sweep=outgoing.look
+    duties = Duties(
+        *(database_url, amqp_url, queues),
+        listen_url=listen_url,
+        window=window,
+        kinds=kinds or Kinds(),
+        silence=silence,
+        patience=patience,
+        retention=retention,
+        keep_events=keep_events,
+        keep_received=keep_received,
+        schedules=schedules,
     )
-    admitter = Admitter(
-        *(database_url, kinds or Kinds(), window),
-        on_admission=relay.wake_up,
-        depth_of=lambda queue: relay.depths.get(queue),
-    )
-
-    def publish_soon() -> None:
-        relay.wake_up()
-        outgoing.wake_up()
-
-    def wake_up() -> None:
-        publish_soon()
-        admitter.wake_up()
-
-    def look_at_queues() -> None:
-        relay.look_at_queues()
-        admitter.wake_up()
-
-    def stop() -> None:
-        relay.stop()
-        outgoing.stop()
-
-    collector = DeadLetterCollector(database_url, amqp_url, relay.queues)
-    rescuer = Rescuer(database_url, silence, on_rescue=wake_up)
-    folder = BatchFolder(database_url, on_callbacks=wake_up)
-    others = {
-        MEMBERS: folder.wake_up,
-        KEYS: admitter.wake_up,
-        QUEUES: look_at_queues,
-        LIMITS: admitter.limits_changed,
-    }
-    settling = {"relay": relay.run, "messages": outgoing.run}
-    duties = {
-        "collector": collector.run,
-        "rescuer": rescuer.run,
-        "expirer": Expirer(database_url).run,
-        "message pruner": lambda: message_pruner.run(database_url, keep_events, keep_received),
-        "upkeep": lambda: upkeep.run(database_url),
-        "scheduler": Scheduler(database_url, schedules, on_tick=wake_up).run,
-        "batches": folder.run,
-        "admitter": admitter.run,
-        "listener": lambda: listen(listen_url or database_url, publish_soon, others),
-    }
-    if retention is not None:
-        duties["pruner"] = Pruner(database_url, retention).run
-    work = asyncio.create_task(_run_duties(settling, duties))
-    given_up = await _ended(work, stop)
+    work = asyncio.create_task(_run_duties(duties.settling, duties.others))
+    given_up = await _ended(work, duties.stop)
     if given_up:
         log.warning("relay stopped without an answer", why=given_up)
     else:
@@ -130,13 +80,13 @@ async def run(
         log.info("relay stopped")
 
 
-async def _run_duties(settling: Mapping[str, Duty], duties: Mapping[str, Duty]) -> None:
+async def _run_duties(settling: Mapping[str, Duty], others: Mapping[str, Duty]) -> None:
     """Run until those that settle what is in flight were stopped, then cancel the others."""
     async with asyncio.TaskGroup() as group:
-        others = [group.create_task(supervise(duty, run)) for duty, run in duties.items()]
+        cancelled = [group.create_task(supervise(duty, run)) for duty, run in others.items()]
         await asyncio.gather(*(supervise(duty, run) for duty, run in settling.items()))
-        for other in others:
-            other.cancel()
+        for task in cancelled:
+            task.cancel()
 
 
 async def _ended(work: "asyncio.Task[None]", stop: Callable[[], None]) -> str | None:

@@ -12,20 +12,17 @@ from outbox.flow.rates import Rate
 from outbox.kinds import Kinds
 from outbox.operations.flow import key_limits
 from outbox.operations.flow.key_limits import KeyLimit
+from outbox.store.transitions.flow.admission import COUNTS
 
 MOST_WAITING = 1_000
 """Up to how many waiting jobs are counted, for each kind and keys."""
 
-HOLDING = """
+HOLDING = f"""
 SELECT holder.key, job.id, job.queue, job.kind, job.keys, job.state
 FROM duly.key_holders AS holder
-JOIN duly.jobs AS job ON job.id = holder.job_id AND job.dispatch = holder.dispatch
-WHERE job.state || '' IN ('queued', 'running')
-   OR job.state || '' = 'dead' AND job.kind = ANY (%(held)s::text[]) AND job.keys[1] = holder.key
-      AND EXISTS (SELECT FROM duly.dead_letters AS letter
-                  WHERE letter.job_id = job.id AND letter.dispatch = job.dispatch
-                    AND letter.closed_at IS NULL)
-"""
+JOIN duly.jobs AS job ON job.id = holder.job_id
+WHERE {COUNTS}
+"""  # noqa: S608 - no input
 """The jobs that hold keys. `held` are the kinds whose dead jobs do."""
 
 # Waiting jobs are counted where those that hold the key are from: an index range of each.
@@ -92,16 +89,11 @@ def find(
     session: Session, kinds: Kinds, *, limit: int = 50, after: str | None = None
 ) -> list[KeyInUse]:
     """The keys in order, from those after the key `after`."""
-    asked = {"after": after, "limit": limit, "most": MOST_WAITING, "held": holding_kinds(kinds)}
+    asked = {"after": after, "limit": limit, "most": MOST_WAITING, "held": kinds.holding}
     rows = session.connection().exec_driver_sql(_LIST, asked).all()
     found = {key: list(of) for key, of in groupby(rows, lambda row: str(row.key))}
     were_set = key_limits.find(session, found)
     return [_in_use(key, of, kinds, were_set.get(key)) for key, of in found.items()]
-
-
-def holding_kinds(kinds: Kinds) -> list[str]:
-    """Those whose dead jobs hold their first key."""
-    return [each.name for each in kinds.values() if any(key.hold for key in each.keys)]
 
 
 def _in_use(key: str, found: list[Any], kinds: Kinds, was_set: KeyLimit | None) -> KeyInUse:

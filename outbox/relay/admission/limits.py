@@ -32,7 +32,7 @@ class Limits:
 
     def __init__(self, kinds: Kinds) -> None:
         self._kinds = kinds
-        self.held = [each.name for each in kinds.values() if any(key.hold for key in each.keys)]
+        self.held = kinds.holding
         """The kinds whose dead jobs hold their first key until their letter is closed."""
         self._set({}, {})
 

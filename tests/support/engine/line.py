@@ -14,22 +14,17 @@ from sqlalchemy.orm import Session
 
 from outbox import Actor, Actors, Consumers, Duly, Job, Kind, Kinds, Retry, Work, event_log, submit
 from outbox.maintenance import supervision
-from outbox.maintenance.batch_folder import BatchFolder
-from outbox.maintenance.dead_letter_collector import DeadLetterCollector
-from outbox.maintenance.expirer import Expirer
-from outbox.maintenance.rescuer import Rescuer
 from outbox.operations import dead_letters, jobs, overdue
 from outbox.operations.dead_letters import DeadLetter, DeadLetterFilter
 from outbox.operations.jobs import AttemptRecord, JobRecord
 from outbox.operations.overdue import OverdueJob
-from outbox.relay.admission.admitter import Admitter
-from outbox.relay.loop import Relay
-from outbox.relay.outgoing.loop import OutgoingMessages
-from outbox.submission.wake_up import KEYS, LIMITS, MEMBERS, QUEUES, listen
+from outbox.relay.duties import Duties
 from outbox.worker.lease import SILENCE
 from outbox.worker.worker import NO_CONSUMERS, Worker
 from tests.support.wait import wait_for
 
+OTHERS = ("collector", "rescuer", "expirer", "batches", "admitter", "listener")
+"""Those of a relay's other duties that are needed: the rest would act on other tests' rows."""
 AT_ONCE = Retry(attempts=3, first=timedelta())
 
 
@@ -106,54 +101,16 @@ class Line:
         amqp_url: str | None = None,
         kinds: Sequence[Kind[..., Any]] = (),
     ) -> None:
-        """All duties of a relay process, until the test ends."""
-        url = amqp_url or self._amqp_url
-        outgoing = OutgoingMessages(self._database_url, url)
-        relay = Relay(
-            self._database_url,
-            url,
-            queues,
+        """The duties of a relay that act on jobs, until the test ends."""
+        duties = Duties(
+            *(self._database_url, amqp_url or self._amqp_url, queues),
             window=window,
+            kinds=Kinds(*kinds),
+            silence=silence,
             patience=patience,
-            on_sweep=outgoing.look,
         )
-        collector = DeadLetterCollector(self._database_url, url, relay.queues)
-        admitter = Admitter(
-            *(self._database_url, Kinds(*kinds), window),
-            on_admission=relay.wake_up,
-            depth_of=lambda queue: relay.depths.get(queue),
-        )
-
-        def publish_soon() -> None:
-            relay.wake_up()
-            outgoing.wake_up()
-
-        def wake_up() -> None:
-            publish_soon()
-            admitter.wake_up()
-
-        def look_at_queues() -> None:
-            relay.look_at_queues()
-            admitter.wake_up()
-
-        rescuer = Rescuer(self._database_url, silence, on_rescue=wake_up)
-        expirer = Expirer(self._database_url)
-        folder = BatchFolder(self._database_url, on_callbacks=wake_up)
-
-        async def listening() -> None:
-            others = {
-                MEMBERS: folder.wake_up,
-                KEYS: admitter.wake_up,
-                QUEUES: look_at_queues,
-                LIMITS: admitter.limits_changed,
-            }
-            await listen(self._database_url, publish_soon, others)
-
-        duties = (
-            *(relay.run, outgoing.run, admitter.run, collector.run, rescuer.run),
-            *(expirer.run, folder.run, listening),
-        )
-        self._exits.callback(run_aside(*duties))
+        others = (duties.others[name] for name in OTHERS)
+        self._exits.callback(run_aside(*duties.settling.values(), *others))
 
     def submit(self, work: Work[Any], **options: Any) -> UUID:
         """Submit and commit; returns the job's id."""

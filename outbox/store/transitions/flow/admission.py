@@ -10,7 +10,7 @@ has to say so.
 
 from outbox.store.transitions.outbox import queues_of
 
-_COUNTS = """job.dispatch = holder.dispatch AND (
+COUNTS = """job.dispatch = holder.dispatch AND (
         job.state || '' IN ('queued', 'running')
         OR job.state || '' = 'dead' AND job.kind = ANY (%(held)s::text[])
         AND job.keys[1] = holder.key AND coalesce((
@@ -37,7 +37,7 @@ WITH past AS (
            extract(epoch FROM coalesce(job.finished_at, now()) - job.started_at)::float8 AS seconds
     FROM duly.key_holders AS holder
     LEFT JOIN duly.jobs AS job ON job.id = holder.job_id
-    WHERE job.id IS NULL OR holder.dispatch <= job.dispatch AND NOT ({_COUNTS})
+    WHERE job.id IS NULL OR holder.dispatch <= job.dispatch AND NOT ({COUNTS})
     FOR UPDATE OF holder SKIP LOCKED
 ), swept AS (
     DELETE FROM duly.key_holders AS holder USING past
@@ -56,7 +56,7 @@ SELECT holder.key, job.queue, count(*) AS held,
        count(*) FILTER (WHERE job.state || '' = 'running' AND job.keys[1] = holder.key) AS running
 FROM duly.key_holders AS holder
 JOIN duly.jobs AS job ON job.id = holder.job_id
-WHERE {_COUNTS}
+WHERE {COUNTS}
 GROUP BY holder.key, job.queue
 """
 
@@ -136,7 +136,7 @@ SELECT holder.key, count(*) AS held,
        count(*) FILTER (WHERE job.state || '' = 'queued') AS unclaimed
 FROM duly.key_holders AS holder
 JOIN duly.jobs AS job ON job.id = holder.job_id
-WHERE holder.key = ANY (%(keys)s::text[]) AND {_COUNTS}
+WHERE holder.key = ANY (%(keys)s::text[]) AND {COUNTS}
 GROUP BY holder.key
 """
 
