@@ -14,7 +14,7 @@ log = structlog.get_logger(__name__)
 SILENCE = timedelta(seconds=10)
 """After how long without a heartbeat a worker is taken for dead, unless told otherwise."""
 CHECK_SECONDS = 0.2
-WITHOUT = 2 / 3
+SHARE_OF_SILENCE = 2 / 3
 """The part of the silence after which jobs are interrupted; the rest is for them to end."""
 
 
@@ -29,7 +29,7 @@ class Lease(Periodic):
 
     def __init__(self, silence: timedelta, heartbeat: Heartbeat, in_flight: InFlight) -> None:
         super().__init__("lease", CHECK_SECONDS, self._check)
-        self._seconds = silence.total_seconds() * WITHOUT
+        self._seconds = silence.total_seconds() * SHARE_OF_SILENCE
         self._heartbeat = heartbeat
         self._in_flight = in_flight
 

@@ -61,7 +61,9 @@ def opened(received: Received) -> Envelope:
         raise Unusable("its charset is not UTF-8")
     if media == STRUCTURED:
         return _structured(received)
-    if not (media in ("", "application/json") or media.endswith("+json")) or _is_batch(media):
+    if not (media in ("", "application/json") or media.endswith("+json")) or _is_other_cloud_event(
+        media
+    ):
         raise Unusable("its content type is not JSON")
     return Envelope(_message(received, _attributes(received.headers)), received.body)
 
@@ -73,7 +75,8 @@ def _content_type(text: object) -> tuple[str, str]:
     return media.strip(), found.get("charset", "").strip('"')
 
 
-def _is_batch(media: str) -> bool:
+def _is_other_cloud_event(media: str) -> bool:
+    """Whether it is a batch of events, or an event in another format than JSON."""
     return media.startswith("application/cloudevents")
 
 
