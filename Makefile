@@ -11,7 +11,7 @@ PROCESSES = $$(($$(nproc) + 1))
 # The processes of a test run import the same modules hundreds of times: they compile them once.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help venv demo env down test pooled bench mutants chaos faults matrix check format lock clean python
+.PHONY: help venv demo env down test pooled bench mutants chaos faults matrix check format kinds lock clean python
 
 help: ## Say what there is
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -59,6 +59,9 @@ check: venv ## Run what needs no server: format, lint, types, imports, unit and 
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/pytest tests/unit tests/typing
+
+kinds: venv ## Write README's table of the service's kinds
+	@$(BIN)/python -m dev.kinds_table
 
 format: venv ## Format the code and mend what ruff can mend
 	@$(BIN)/ruff check --quiet --fix .

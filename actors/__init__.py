@@ -1,6 +1,6 @@
 """The work of the service's jobs, one module for each subject.
 
-Read invoices with pdf; mail with mail_message and smtp; webhooks with addresses, post, retry_after.
+What several need, or what would make a module long, is in a folder: drawing, mailing, web.
 """
 
 from importlib import import_module

@@ -3,8 +3,8 @@
 import re
 import smtplib
 
-from actors import mail_message
-from actors.smtp import connected
+from actors.mailing.message import message_id, write
+from actors.mailing.smtp import connected
 from outbox import Job, Uncertain, actor
 from service.mail.addresses import to_ascii
 from service.mail.kinds import SEND_EMAIL, MailRefused, SendEmail
@@ -39,10 +39,10 @@ def send(work: SendEmail, job: Job) -> dict[str, str]:
         recipient = to_ascii(work.to)
     except ValueError as error:
         raise MailRefused(str(error)) from None
-    message = mail_message.write(work, job.id, sender, recipient)
+    message = write(work, job.id, sender, recipient)
     with connected(settings().mail_server) as server:
         _transmit(server, message, sender.address, recipient)
-    return {"message_id": mail_message.message_id(job.id, sender)}
+    return {"message_id": message_id(job.id, sender)}
 
 
 def _transmit(server: smtplib.SMTP, message: bytes, sender: str, recipient: str) -> None:

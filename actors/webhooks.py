@@ -10,9 +10,9 @@ from uuid import UUID
 from sqlalchemy import func, update
 from standardwebhooks import Webhook
 
-from actors.addresses import check
-from actors.post import Answer, post
-from actors.retry_after import retry_in
+from actors.web.addresses import check
+from actors.web.post import Answer, post
+from actors.web.retry_after import retry_in
 from outbox import Job, actor
 from service.settings import settings
 from service.webhooks.kinds import DELIVER_WEBHOOK, DeliverWebhook, EndpointGone, EndpointMoved

@@ -44,9 +44,10 @@ class Kind(Generic[P, M]):
     error where the job is submitted. `sensitive` names payload fields that no log, listing or
     command line shows. `queue` has letters, digits, `.`, `_` and `-`. `key` is a function that
     makes each job's key from its payload, a `Key`, or several of them: see `Key`. Of a queue, each
-    first key gets its share. `unique` says which jobs of the kind are one. Raises ValueError for a
-    name or queue that no message could carry, a payload that is no pydantic model, a field in
-    `sensitive` or `unique` that it lacks, and keys as `Key` does.
+    first key gets its share. `unique` says which jobs of the kind are one. `owner` is who mends it,
+    and `idempotency` says in a few words why a second attempt does no harm: people are shown both.
+    Raises ValueError for a name or queue that no message could carry, a payload that is no pydantic
+    model, a field in `sensitive` or `unique` that it lacks, and keys as `Key` does.
     """
 
     name: str
@@ -59,6 +60,8 @@ class Kind(Generic[P, M]):
     key: Callable[[M], str] | Key | tuple[Key | Callable[[M], str], ...] | None = None
     keys: tuple[Key, ...] = field(init=False, repr=False)
     unique: Unique | None = None
+    owner: str | None = None
+    idempotency: str | None = None
 
     def __post_init__(self) -> None:
         if not (self.name.isprintable() and 0 < len(self.name) <= LONGEST_NAME):

@@ -2,9 +2,13 @@
 
 import os
 import re
+from collections.abc import Iterable
+from contextlib import suppress
 from datetime import timedelta
 from functools import lru_cache
+from io import BufferedReader, RawIOBase
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 import obstore
@@ -13,9 +17,16 @@ from obstore.store import LocalStore, ObjectStore, S3Store
 
 from service.settings import settings
 
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
 NAME = re.compile(r"(?:[A-Za-z0-9_-][A-Za-z0-9._-]*/)*[A-Za-z0-9_-][A-Za-z0-9._-]*")
 """Parts joined by slashes. None is empty or starts with a dot, so no name leaves the store."""
 LONGEST_NAME = 500
+PART = 5 * 1024 * 1024
+"""Bytes that are written at a time: the least that S3 takes."""
+READ_AHEAD = 1024 * 1024
+"""Bytes that are read at a time: an object store's answer takes a tenth of a second to begin."""
 
 
 class DocumentMissing(Exception):
@@ -54,6 +65,64 @@ class Documents:
             return bytes(obstore.get(self._store, _checked(name)).bytes())
         except FileNotFoundError as error:
             raise DocumentMissing(name) from error
+
+    def write(self, name: str, parts: Iterable[bytes]) -> None:
+        """Store a document of any size, replacing any that has the name.
+
+        A few parts of `PART` bytes are in memory at a time. The document is there once all parts
+        are. An exception of the iterable passes through, and leaves what was there before; so does
+        the death of the process.
+        """
+        content = iter(parts)
+        obstore.put(self._store, _checked(name), content, chunk_size=PART, max_concurrency=2)
+
+    def open(self, name: str) -> BufferedReader:
+        """The document as a file that is read in parts, with `seek`. Raises DocumentMissing."""
+        return BufferedReader(_Reader(self._store, name, self.size(name)), READ_AHEAD)
+
+    def size(self, name: str) -> int:
+        """The document's size in bytes. Raises DocumentMissing."""
+        try:
+            return obstore.head(self._store, _checked(name))["size"]
+        except FileNotFoundError as error:
+            raise DocumentMissing(name) from error
+
+    def delete(self, name: str) -> None:
+        """Delete the document. It does not matter if there is none."""
+        with suppress(FileNotFoundError):
+            obstore.delete(self._store, _checked(name))
+
+
+class _Reader(RawIOBase):
+    """A document as a raw file of Python's: each read is a request for a range of bytes."""
+
+    def __init__(self, store: ObjectStore, name: str, size: int) -> None:
+        self._store, self._name, self._size = store, _checked(name), size
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._size}[whence]
+        self._at = max(start + offset, 0)
+        return self._at
+
+    def tell(self) -> int:
+        return self._at
+
+    def readinto(self, buffer: "WriteableBuffer") -> int:
+        room = memoryview(buffer).cast("B")
+        length = min(len(room), self._size - self._at)
+        if length <= 0:
+            return 0
+        found = obstore.get_range(self._store, self._name, start=self._at, length=length)
+        room[: len(found)] = memoryview(found)
+        self._at += len(found)
+        return len(found)
 
 
 def documents() -> Documents:

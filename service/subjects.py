@@ -8,7 +8,11 @@ from service.invoices.subject import INVOICES
 from service.mail.subject import MAIL
 from service.webhooks.subject import WEBHOOKS
 
-SUBJECTS = (INVOICES, MAIL, WEBHOOKS)
+SUBJECTS = (
+    INVOICES,
+    MAIL,
+    WEBHOOKS,
+)
 
 KINDS = Kinds(*chain.from_iterable(each.kinds.values() for each in SUBJECTS))
 OPEN_TO_CLIENTS = Kinds(*chain.from_iterable(each.open_kinds.values() for each in SUBJECTS))

@@ -23,4 +23,6 @@ RENDER_INVOICE = Kind(
     queue="documents",
     time_limit=timedelta(minutes=1),
     retry=Retry(attempts=8, never=(InvoiceGone,)),
+    owner="billing",
+    idempotency="the same PDF by the same name; all else in one transaction",
 )

@@ -34,4 +34,6 @@ SEND_EMAIL = Kind(
     time_limit=timedelta(minutes=12),  # a mail server may take ten to answer
     retry=Retry(attempts=8, never=(MailRefused,), uncertain=1),
     sensitive=("to", "text"),
+    owner="messaging",
+    idempotency="the same Message-ID; an uncertain answer is tried once more",
 )

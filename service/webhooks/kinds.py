@@ -37,4 +37,6 @@ DELIVER_WEBHOOK = Kind(
     time_limit=timedelta(minutes=1),
     retry=Retry(attempts=8, never=(EndpointGone, EndpointMoved, AddressRefused)),
     sensitive=("data",),
+    owner="integrations",
+    idempotency="the same webhook-id, by which the receiver knows a repetition",
 )

@@ -9,7 +9,7 @@ import pytest
 import trustme
 from sqlalchemy.orm import Session
 
-from actors.post import DEADLINE_SECONDS
+from actors.web.post import DEADLINE_SECONDS
 from dev.ports import free_port
 from service.webhooks.models import WebhookEndpoint
 from tests.hostile.conftest import Start

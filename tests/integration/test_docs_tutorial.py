@@ -1,4 +1,4 @@
-"""The report of docs/tutorial.md: the page is applied to a copy of the code, and run."""
+"""The turnover of docs/tutorial.md: the page is applied to a copy of the code, and run."""
 
 import os
 import shutil
@@ -23,7 +23,7 @@ RELAY = """
 import asyncio, os
 from outbox.relay.process import run
 asyncio.run(run(database_url=os.environ["DATABASE_URL"], amqp_url=os.environ["AMQP_URL"],
-                queues=["reports"], window=10))
+                queues=["turnovers"], window=10))
 """
 INVOICE = {
     "customer": "Ada Lovelace",
@@ -50,7 +50,7 @@ def environment(copy: Path, empty_database_url: str, amqp_url: str) -> Iterator[
         "DULY_APP": "service.jobs:duly",
     }
     with pika.BlockingConnection(pika.URLParameters(amqp_url)) as connection:
-        for queue in ("reports", dead_letter_queue("reports")):
+        for queue in ("turnovers", dead_letter_queue("turnovers")):
             connection.channel().queue_delete(queue)
 
 
@@ -63,7 +63,7 @@ def api(copy: Path, environment: dict[str, str]) -> Iterator[httpx2.Client]:
     port = free_port()
     commands = [
         [*DULY, "api", "--port", str(port)],
-        [*DULY, "worker", "--queues", "reports"],
+        [*DULY, "worker", "--queues", "turnovers"],
         [sys.executable, "-c", RELAY],
     ]
     processes = [subprocess.Popen(each, cwd=copy, env=environment) for each in commands]
@@ -85,19 +85,19 @@ def answers(client: httpx2.Client) -> bool:
         return False
 
 
-def test_the_report_is_made_and_its_total_is_what_was_invoiced(
+def test_the_turnover_is_made_and_its_total_is_what_was_invoiced(
     api: httpx2.Client, environment: dict[str, str]
 ) -> None:
     for currency in ("EUR", "EUR", "USD"):
         assert api.post("/v1/invoices", json=INVOICE | {"currency": currency}).status_code == 201
-    answer = api.post("/v1/reports", json={"currency": "EUR"}, headers={"Idempotency-Key": "one"})
-    again = api.post("/v1/reports", json={"currency": "EUR"}, headers={"Idempotency-Key": "one"})
+    answer = api.post("/v1/turnovers", json={"currency": "EUR"}, headers={"Idempotency-Key": "one"})
+    again = api.post("/v1/turnovers", json={"currency": "EUR"}, headers={"Idempotency-Key": "one"})
     assert (answer.status_code, again.status_code) == (202, 202)
     assert again.headers["Idempotent-Replayed"] == "true"
     job = answer.json()["links"]["self"]
     wait_for("the job", lambda: api.get(job).json()["state"] == "succeeded")
     with psycopg.connect(environment["DATABASE_URL"]) as connection:
-        totals = connection.execute("SELECT currency, total::text FROM reports").fetchall()
+        totals = connection.execute("SELECT currency, total::text FROM turnovers").fetchall()
     assert totals == [("EUR", "7.50")]
 
 

@@ -1,3 +1,4 @@
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Thread
@@ -48,6 +49,48 @@ def test_putting_again_replaces(store: Documents) -> None:
 def test_a_document_that_is_not_there_is_missing(store: Documents) -> None:
     with pytest.raises(DocumentMissing, match=r"invoices/2\.pdf"):
         store.get("invoices/2.pdf")
+
+
+def parts(count: int) -> Iterator[bytes]:
+    yield from (bytes([number]) * 1_000_000 for number in range(count))
+
+
+@pytest.mark.parametrize("count", [0, 1, 12])
+def test_a_document_is_written_and_read_in_parts(store: Documents, count: int) -> None:
+    store.write("large.bin", parts(count))
+    assert store.size("large.bin") == count * 1_000_000
+    with store.open("large.bin") as file:
+        assert all(file.read(1_000_000) == part for part in parts(count))
+        assert file.read(1) == b""
+
+
+def test_a_document_is_read_from_any_place(store: Documents) -> None:
+    store.write("large.bin", parts(3))
+    with store.open("large.bin") as file:
+        file.seek(-1_000_001, os.SEEK_END)
+        assert file.read(2) == bytes([1, 2])
+        file.seek(999_999)
+        assert (file.read(2), file.tell()) == (bytes([0, 1]), 1_000_001)
+
+
+def test_what_breaks_off_leaves_the_old_document(store: Documents) -> None:
+    def broken() -> Iterator[bytes]:
+        yield from parts(6)
+        raise KeyError("broken off")
+
+    store.put("large.bin", b"old")
+    with pytest.raises(KeyError, match="broken off"):
+        store.write("large.bin", broken())
+    assert store.get("large.bin") == b"old"
+
+
+def test_a_deleted_document_is_missing(store: Documents) -> None:
+    store.put("a.txt", b"a")
+    store.delete("a.txt")
+    store.delete("a.txt")
+    for ask in (store.get, store.open, store.size):
+        with pytest.raises(DocumentMissing):
+            ask("a.txt")
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.addresses import check, is_public
+from actors.web.addresses import check, is_public
 from service.webhooks.kinds import AddressRefused
 
 PUBLIC = "93.184.216.34"

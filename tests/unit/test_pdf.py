@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 from pypdf import PdfReader
 
-from actors.pdf import draw
+from actors.drawing.invoice import draw
 from service.invoices.models import Invoice, InvoiceLine
 
 NUMBER = UUID("01890000-0000-7000-8000-000000000001")

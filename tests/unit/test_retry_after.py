@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.retry_after import retry_in
+from actors.web.retry_after import retry_in
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 

@@ -15,6 +15,10 @@ def test_open_kinds_are_kinds_of_their_subject() -> None:
     assert OPEN_TO_CLIENTS.items() <= KINDS.items()
 
 
+def test_each_kind_says_who_mends_it_and_why_it_may_run_twice() -> None:
+    assert [name for name, kind in KINDS.items() if not (kind.owner and kind.idempotency)] == []
+
+
 def test_each_table_belongs_to_a_subject() -> None:
     named = [model.__tablename__ for each in SUBJECTS for model in each.models]
     assert sorted(named) == sorted(table.name for table in Base.metadata.sorted_tables)

@@ -59,6 +59,8 @@ _KINDS: Answer = {
             "attempts": 8,
             "time_limit_seconds": 720.0,
             "sensitive": ["to", "text"],
+            "owner": "messaging",
+            "idempotency": "the same Message-ID; an uncertain answer is tried once more",
             "unique": None,
             "payload_schema": {
                 "type": "object",

@@ -57,6 +57,8 @@ class KindShown(BaseModel):
     unique: UniqueShown | None = Field(
         description="Which jobs of the kind are one: a second one becomes the first."
     )
+    owner: str | None = Field(description="Who mends the kind: a team, or its address.")
+    idempotency: str | None = Field(description="Why a second attempt does no harm.")
     payload_schema: dict[str, Any] | None = Field(
         description="JSON schema of the payload; null if pydantic cannot describe it."
     )
@@ -73,6 +75,8 @@ class KindShown(BaseModel):
             "time_limit_seconds": kind.time_limit.total_seconds(),
             "sensitive": kind.sensitive,
             "unique": UniqueShown.of(kind.unique) if kind.unique else None,
+            "owner": kind.owner,
+            "idempotency": kind.idempotency,
             "payload_schema": _schema(kind.model),  # type: ignore[arg-type] # mypy: unhashable
         }
         return cls.model_validate(shown)

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from actors import ACTORS, mail, smtp
+from actors import ACTORS, mail
 from actors.mail import MailDeferred, MailUncertain
+from actors.mailing import smtp
 from outbox import Uncertain
 from service.documents import DocumentMissing, documents
 from service.mail.kinds import SEND_EMAIL, MailRefused, SendEmail

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import trustme
 
-from actors import post as post_module
-from actors.addresses import check
-from actors.post import NoAnswer, post
+from actors.web import post as post_module
+from actors.web.addresses import check
+from actors.web.post import NoAnswer, post
 from tests.support.outside.receiver import Receiver, receiver, status
 
 GIGABYTE = 2**30

@@ -10,7 +10,7 @@ import pytest
 import trustme
 from aiosmtpd.smtp import SMTP
 
-from actors.smtp import connected
+from actors.mailing.smtp import connected
 from service.mail import server as urls
 from service.mail.kinds import SEND_EMAIL
 from tests.support.outside.mail_server import PASSWORD, USER, Inbox, mail_server, secured

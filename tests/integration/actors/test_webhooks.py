@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy.orm import Session
 
 from actors import ACTORS
-from actors.post import NoAnswer
+from actors.web.post import NoAnswer
 from actors.webhooks import DeliveryFailed
 from service.webhooks.kinds import (
     DELIVER_WEBHOOK,

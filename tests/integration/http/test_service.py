@@ -35,6 +35,8 @@ def test_each_kind_says_what_it_takes_and_who_may_submit_it(
         "attempts": 8,
         "time_limit_seconds": 720,
         "sensitive": ["to", "text"],
+        "owner": "messaging",
+        "idempotency": "the same Message-ID; an uncertain answer is tried once more",
         "unique": None,
     }
     valid = MAIL.payload.model_dump(mode="json")

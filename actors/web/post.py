@@ -8,7 +8,7 @@ from functools import cache
 
 import httpx2
 
-from actors.addresses import Destination
+from actors.web.addresses import Destination
 
 DEADLINE_SECONDS = 20
 """For the whole request. httpx2's own timeouts restart with each byte that a slow server sends."""

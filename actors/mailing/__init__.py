@@ -1,0 +1,1 @@
+"""A mail as bytes, and the connection to the mail server."""

@@ -1,0 +1,1 @@
+"""Requests to servers that others chose: checked addresses, limits, and what the answers mean."""
