@@ -5,7 +5,7 @@ from typing import Any
 from outbox import Duly, Work
 from outbox.operations.api_keys import Scope
 from service.settings import settings
-from service.subjects import KINDS, NEW_JOBS, OPEN_TO_CLIENTS, TABLES
+from service.subjects import KINDS, NEW_JOBS, OPEN_TO_CLIENTS, SCHEDULES, TABLES
 
 
 def _needed_scope(work: Work[Any]) -> Scope | None:
@@ -26,6 +26,7 @@ duly = Duly(
     open_kinds=OPEN_TO_CLIENTS,
     needed_scope=_needed_scope,
     examples=NEW_JOBS,
+    schedules=SCHEDULES,
     settings=settings,
     check=_check,
     api="service.app:create_app",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from outbox import Kinds
+from outbox import Kinds, Schedule
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,6 +29,8 @@ class Subject:
     examples: Mapping[str, Example] = field(default_factory=dict)
     """Examples of such jobs, for the API's documentation."""
     models: tuple[type[Base], ...] = ()
+    schedules: tuple[Schedule, ...] = ()
+    """What is done at set times."""
     actors: str
     """The module in which `ACTORS` are the actors of these kinds."""
     routes: str | None = None

@@ -16,6 +16,7 @@ SUBJECTS = (
 
 KINDS = Kinds(*chain.from_iterable(each.kinds.values() for each in SUBJECTS))
 OPEN_TO_CLIENTS = Kinds(*chain.from_iterable(each.open_kinds.values() for each in SUBJECTS))
+SCHEDULES = tuple(chain.from_iterable(each.schedules for each in SUBJECTS))
 NEW_JOBS = {name: job for each in SUBJECTS for name, job in each.examples.items()}
 TABLES = Base.metadata
 """All tables of the service: the subjects' models are imported here."""
