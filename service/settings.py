@@ -8,12 +8,13 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, SecretStr
 from pydantic_settings import NoDecode
 
 import outbox.settings
 from outbox.settings import parsed_by
 from service import document_url
+from service.charging import provider_url
 from service.mail import addresses, server
 from service.mail.addresses import Sender
 from service.mail.server import MailServer
@@ -46,6 +47,10 @@ class Settings(outbox.settings.Settings):
     """The mail server: `smtp://[user:password@]host[:port][?starttls=require]`, or `smtps://`."""
     mail_from: Annotated[str, parsed_by(addresses.sender)] = "Duly <invoices@localhost>"
     """The sender of mails: one address, with or without a name."""
+    stripe_key: SecretStr | None = None
+    """The secret key of the account at Stripe. Only workers need it, to charge and to refund."""
+    stripe_url: Annotated[str, parsed_by(provider_url.check)] = "https://api.stripe.com"
+    """Where Stripe's API is; elsewhere for tests."""
     webhooks_deny: Networks = ()
     """Networks that webhooks are never delivered to: `203.0.113.0/24,2001:db8::/32`."""
     webhooks_may_reach_private: bool = False

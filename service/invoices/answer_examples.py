@@ -1,6 +1,7 @@
 """Example responses for the API's documentation."""
 
 from outbox.http.openapi.job_examples import JOB_SUMMARY, Answer, page
+from service.charging.answer_examples import PAYMENT
 
 _INVOICE_ID = "01920000-0000-7000-8000-000000000002"
 
@@ -10,6 +11,7 @@ _INVOICE_SUMMARY: Answer = {
     "email": "ada@example.com",
     "currency": "EUR",
     "total": "1200.00",
+    "state": "paid",
     "created_at": "2026-01-31T09:00:00Z",
     "lines": [
         {
@@ -22,8 +24,13 @@ _INVOICE_SUMMARY: Answer = {
 }
 _INVOICE: Answer = {
     **_INVOICE_SUMMARY,
+    "payments": [PAYMENT],
     "jobs": [{**JOB_SUMMARY, "kind": "invoice.render", "queue": "documents"}],
-    "links": {"self": f"/v1/invoices/{_INVOICE_ID}", "pdf": f"/v1/invoices/{_INVOICE_ID}/pdf"},
+    "links": {
+        "self": f"/v1/invoices/{_INVOICE_ID}",
+        "pdf": f"/v1/invoices/{_INVOICE_ID}/pdf",
+        "charge": f"/v1/invoices/{_INVOICE_ID}/charge",
+    },
 }
 _INVOICES: Answer = page("invoices", _INVOICE_SUMMARY)
 

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from decimal import Decimal
+from typing import Literal
 from uuid import UUID
 
 from sqlalchemy import ForeignKey, Numeric, func
@@ -9,6 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from uuid_utils.compat import uuid7
 
 from service.base import Base
+from service.charging.models import Payment, PaymentState
 
 
 class Invoice(Base):
@@ -22,15 +24,31 @@ class Invoice(Base):
     currency: Mapped[str]
     pdf: Mapped[str | None]
     """The PDF's name in the document store; None until it is rendered."""
+    payment_method: Mapped[str | None]
+    """The provider's token for the customer's card, such as `pm_card_visa`."""
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     lines: Mapped[list["InvoiceLine"]] = relationship(
         order_by="InvoiceLine.position", cascade="all, delete-orphan"
     )
+    payments: Mapped[list[Payment]] = relationship(order_by=Payment.id)
 
     @property
     def total(self) -> Decimal:
         """The sum of the lines, in the invoice's currency."""
         return sum((line.amount for line in self.lines), Decimal(0))
+
+    @property
+    def paid(self) -> Payment | None:
+        """The payment that succeeded; there is one at most."""
+        succeeded = (each for each in self.payments if each.state == PaymentState.SUCCEEDED)
+        return next(succeeded, None)
+
+    @property
+    def state(self) -> Literal["unpaid", "paid", "refunded"]:
+        """Whether it was paid; `refunded` once all of it was given back."""
+        if self.paid is None:
+            return "unpaid"
+        return "refunded" if self.paid.refunded == self.paid.amount else "paid"
 
     @property
     def subject(self) -> str:

@@ -19,6 +19,7 @@ from outbox.http.routes import cursors
 from outbox.http.routes.cursors import Cursor, Limit
 from outbox.operations import jobs
 from outbox.operations.jobs import JobFilter
+from service.charging.models import Payment
 from service.invoices.answer_examples import ANSWERS as ANSWERS
 from service.invoices.examples import NEW_INVOICES
 from service.invoices.kinds import RENDER_INVOICE
@@ -83,7 +84,7 @@ async def list_invoices(tx: Tx, _: Reader, limit: Limit = 50, cursor: Cursor = N
     responses=success_doc(200, "Invoice") | problem_docs(types.NOT_FOUND),
 )
 async def get_invoice(invoice_id: UUID, tx: Tx, _: Reader) -> InvoiceShown:
-    """An invoice with its jobs, newest first."""
+    """An invoice with its payments, and its jobs, newest first."""
     invoice = await _get(tx, invoice_id)
     its_jobs = await tx.run_sync(jobs.find, JobFilter(subject=invoice.subject))
     return InvoiceShown.of(invoice, its_jobs)
@@ -117,4 +118,5 @@ async def _get(tx: Tx, invoice_id: UUID) -> Invoice:
 
 
 def _invoices() -> Select[Invoice]:
-    return select(Invoice).options(selectinload(Invoice.lines))
+    refunds = selectinload(Invoice.payments).selectinload(Payment.refunds)
+    return select(Invoice).options(selectinload(Invoice.lines), refunds)

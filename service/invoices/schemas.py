@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
@@ -12,6 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSche
 from outbox import SubmittedJob
 from outbox.http.routes.jobs.schemas import JobSummary
 from outbox.operations.jobs import JobRecord
+from service.charging.schemas import PaymentMethod, PaymentShown
 from service.invoices.models import Invoice, InvoiceLine
 from service.mail.addresses import MailAddress
 from service.mail.one_line import OneLine
@@ -53,6 +54,7 @@ class NewInvoice(BaseModel):
     customer: Annotated[OneLine, Field(max_length=200)]
     email: MailAddress
     currency: Currency
+    payment_method: PaymentMethod | None = None
     lines: Annotated[list[NewLine], Field(min_length=1, max_length=100)]
 
     def draft(self) -> Invoice:
@@ -61,9 +63,8 @@ class NewInvoice(BaseModel):
             InvoiceLine(position=position, **line.model_dump())
             for position, line in enumerate(self.lines, start=1)
         ]
-        return Invoice(
-            customer=self.customer, email=self.email, currency=self.currency, lines=lines
-        )
+        own = self.model_dump(include={"customer", "email", "currency", "payment_method"})
+        return Invoice(**own, lines=lines, payments=[])
 
 
 class LineShown(BaseModel):
@@ -78,7 +79,7 @@ class LineShown(BaseModel):
 
 
 class InvoiceSummary(BaseModel):
-    """An invoice in brief; `total` is in its currency."""
+    """An invoice in brief; `total` is in its currency. `refunded` means that all was given back."""
 
     model_config = ConfigDict(from_attributes=True)
 
@@ -87,24 +88,27 @@ class InvoiceSummary(BaseModel):
     email: str
     currency: str
     total: Decimal
+    state: Literal["unpaid", "paid", "refunded"]
     created_at: datetime
     lines: list[LineShown]
 
 
 class InvoiceShown(InvoiceSummary):
-    """An invoice with its jobs. The PDF exists once its job has rendered it."""
+    """An invoice with its payments and jobs. The PDF exists once its job has rendered it."""
 
+    payments: list[PaymentShown]
     jobs: list[JobSummary]
     links: dict[str, str]
 
     @classmethod
     def of(cls, invoice: Invoice, jobs: Iterable[JobRecord | SubmittedJob]) -> "InvoiceShown":
-        """The invoice with its jobs."""
+        """The invoice with its payments and jobs."""
         path = invoice_path(invoice.id)
         return cls(
             **InvoiceSummary.model_validate(invoice).model_dump(),
+            payments=[PaymentShown.of(payment) for payment in invoice.payments],
             jobs=[JobSummary.brief(job) for job in jobs],
-            links={"self": path, "pdf": f"{path}/pdf"},
+            links={"self": path, "pdf": f"{path}/pdf", "charge": f"{path}/charge"},
         )
 
 

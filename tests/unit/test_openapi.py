@@ -17,6 +17,8 @@ OPERATIONS = {
     "backfill_schedule",
     "cancel_batch",
     "cancel_job",
+    "cancel_payment",
+    "charge_invoice",
     "clear_limit",
     "continue_cancellation",
     "create_cancellation",
@@ -36,6 +38,7 @@ OPERATIONS = {
     "get_invoice",
     "get_invoice_pdf",
     "get_job",
+    "get_payment",
     "get_schedule",
     "is_alive",
     "is_ready",
@@ -49,6 +52,7 @@ OPERATIONS = {
     "list_limits",
     "list_members",
     "list_overdue_jobs",
+    "list_payments",
     "list_problems",
     "list_queues",
     "list_schedules",
@@ -57,6 +61,7 @@ OPERATIONS = {
     "list_workers",
     "pause_queue",
     "pause_schedule",
+    "refund_payment",
     "replay_dead_letter",
     "reschedule_job",
     "resume_queue",
@@ -101,7 +106,7 @@ def test_every_example_of_a_request_is_valid(described: dict[str, Any]) -> None:
     contents = [body["content"]["application/json"] for body in bodies]
     with_examples = [content for content in contents if "examples" in content]
 
-    assert len(with_examples) == 3
+    assert len(with_examples) == 5
     for content in with_examples:
         assert _wrong_examples(described, content) == []
 

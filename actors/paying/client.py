@@ -1,0 +1,84 @@
+"""The client of Stripe's API, and what its errors mean for a job."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from itertools import count
+from typing import TypeVar
+
+import stripe
+
+from actors.web.retry_after import retry_in
+from outbox import RateLimited
+from service.settings import settings
+
+CONNECT_SECONDS, ANSWER_SECONDS = 5.0, 30.0
+PAUSE = timedelta(seconds=2)
+"""After a 429 that does not say how long to wait."""
+SERVER_ERROR = 500
+
+T = TypeVar("T")
+
+
+class NoKey(Exception):
+    """DULY_STRIPE_KEY is not set."""
+
+
+def client() -> stripe.StripeClient:
+    """The client of the account in the settings. For any thread. Raises NoKey."""
+    key = settings().stripe_key
+    if key is None:
+        raise NoKey("DULY_STRIPE_KEY is not set")
+    return _client(key.get_secret_value(), settings().stripe_url)
+
+
+@cache
+def _client(key: str, url: str) -> stripe.StripeClient:
+    return stripe.StripeClient(
+        key,
+        base_addresses={"api": url.rstrip("/")},
+        http_client=stripe.RequestsClient(timeout=(CONNECT_SECONDS, ANSWER_SECONDS)),
+        max_network_retries=0,  # the job is what is tried again, after a look at what became of it
+    )
+
+
+def asked(call: Callable[[], T]) -> T:
+    """What Stripe answers to the call.
+
+    Raises RateLimited for a 429, and stripe.StripeError for all else that is not a 2xx, and for no
+    answer.
+    """
+    try:
+        return call()
+    except stripe.RateLimitError as error:
+        if error.error and error.error.code == "lock_timeout":
+            raise  # another request works on the same object: no reason to pause all the others
+        raise RateLimited(_pause(error), f"Stripe answered 429: {error}") from error
+
+
+def posted(name: str, call: Callable[[str], T], look: Callable[[], T | None]) -> T:
+    """What `look` finds, or else what Stripe answers to a POST with an Idempotency-Key.
+
+    Stripe repeats its answer to a key for 24 hours, a 5xx too. After one that it repeats, the next
+    key of the same name is tried: an earlier request with that one is over, and has left nothing.
+    A key whose request still runs is answered 409, so no two of a name run at once.
+    """
+    for number in count(1):
+        if (found := look()) is not None:
+            return found
+        try:
+            return asked(lambda: call(f"{name}-{number}"))  # noqa: B023 - called at once
+        except stripe.APIError as error:
+            if not _is_repeated_failure(error):
+                raise
+    raise AssertionError  # count() has no end
+
+
+def _is_repeated_failure(error: stripe.APIError) -> bool:
+    is_repeated = (error.headers or {}).get("Idempotent-Replayed") == "true"
+    return is_repeated and (error.http_status or 0) >= SERVER_ERROR
+
+
+def _pause(error: stripe.RateLimitError) -> timedelta:
+    asked_for = (error.headers or {}).get("Retry-After")
+    return retry_in(asked_for, datetime.now(UTC)) or PAUSE

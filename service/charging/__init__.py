@@ -1,0 +1,1 @@
+"""Charging invoices: payments and their refunds. Read subject, kinds, models, then routes."""
