@@ -31,7 +31,8 @@ def render(work: RenderInvoice, job: Job) -> None:
     with job.transaction() as session:
         job.result = {"pdf": name, "bytes": len(pdf)}
         _invoice(session, work.invoice_id).pdf = name
-        _submit_mail(session, invoice, name)
+        if work.then_mail:
+            mail(session, invoice, name)
         _submit_webhooks(session, invoice, name)
 
 
@@ -42,15 +43,16 @@ def _invoice(session: Session, invoice_id: UUID) -> Invoice:
     return invoice
 
 
-def _submit_mail(session: Session, invoice: Invoice, pdf: str) -> None:
-    mail = SEND_EMAIL(
+def mail(session: Session, invoice: Invoice, pdf: str) -> None:
+    """Submit the invoice's mail."""
+    letter = SEND_EMAIL(
         to=invoice.email,
         subject=f"Invoice {invoice.id}",
         text=f"Dear {invoice.customer},\n\n"
         f"your invoice over {invoice.total:,.2f} {invoice.currency} is attached.\n",
         attachments=(pdf,),
     )
-    submit(session, mail)
+    submit(session, letter, subject=invoice.subject)
 
 
 def _submit_webhooks(session: Session, invoice: Invoice, pdf: str) -> None:

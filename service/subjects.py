@@ -5,12 +5,14 @@ from itertools import chain
 from outbox import Kinds
 from service.base import Base
 from service.charging.subject import CHARGING
+from service.closings.subject import CLOSINGS
 from service.invoices.subject import INVOICES
 from service.mail.subject import MAIL
 from service.webhooks.subject import WEBHOOKS
 
 SUBJECTS = (
     CHARGING,
+    CLOSINGS,
     INVOICES,
     MAIL,
     WEBHOOKS,

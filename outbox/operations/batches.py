@@ -129,7 +129,8 @@ def find_page(
     def query(rows: FromClause) -> Select[Any]:
         return _columns(rows).where(*wanted.conditions(rows))
 
-    page = pages.read(session, table, query, Order(before), limit)
+    read = pages.read if wanted.parent_id is None else pages.read_indexed
+    page = read(session, table, query, Order(before), limit)
     return Page([_record(row) for row in page.rows], page.after)
 
 
@@ -142,6 +143,14 @@ def find(
         return find_page(session, wanted, limit=limit, before=after)
 
     return collect(page, before, limit)
+
+
+def members(batch_id: UUID) -> Select[tuple[UUID]]:
+    """The ids of the jobs that are members of the batch, or of a batch in it, however deep."""
+    inside = select(table.c.id).where(table.c.id == batch_id).cte("inside", recursive=True)
+    deeper = select(table.c.id).join(inside, table.c.parent_id == inside.c.id)
+    inside = inside.union_all(deeper)
+    return select(jobs.c.id).where(jobs.c.batch_id.in_(select(inside.c.id)))
 
 
 def seal(session: Session, batch_id: UUID, *, by: str, why: str | None = None) -> bool:

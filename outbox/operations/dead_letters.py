@@ -24,7 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 
 from outbox.events import Discarded, Replayed
-from outbox.operations import acts, pages
+from outbox.operations import acts, batches, pages
 from outbox.operations.pages import Order, Page, Row, collect
 from outbox.postgres.after_commit import announce
 from outbox.store import transitions
@@ -108,7 +108,7 @@ class DeadLetterFilter:
     """Which dead letters; None does not restrict.
 
     `error` is searched for in error type and message. `since` (inclusive) and `until` (exclusive)
-    restrict `died_at`.
+    restrict `died_at`. `batch` are the members of that batch, and of the batches in it.
     """
 
     ids: Sequence[int] | None = None
@@ -119,6 +119,7 @@ class DeadLetterFilter:
     since: datetime | None = None
     until: datetime | None = None
     open: bool | None = True
+    batch: UUID | None = None
 
     def conditions(self, rows: FromClause = letters) -> list[ColumnElement[bool]]:
         """The filter as SQL on `rows`."""
@@ -139,6 +140,8 @@ class DeadLetterFilter:
             found.append(rows.c.died_at < self.until)
         if self.open is not None:
             found.append(rows.c.closed_at.is_(None) == self.open)
+        if self.batch is not None:
+            found.append(rows.c.job_id.in_(batches.members(self.batch)))
         return found
 
 

@@ -12,6 +12,7 @@ _INVOICE_SUMMARY: Answer = {
     "currency": "EUR",
     "total": "1200.00",
     "state": "paid",
+    "at_month_end": False,
     "created_at": "2026-01-31T09:00:00Z",
     "lines": [
         {

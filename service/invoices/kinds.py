@@ -8,9 +8,10 @@ from service.payload import Payload
 
 
 class RenderInvoice(Payload):
-    """Render the invoice's PDF, then mail it and notify the webhook endpoints."""
+    """Render the invoice's PDF, then notify webhook endpoints, and mail it unless told not to."""
 
     invoice_id: UUID
+    then_mail: bool = True
 
 
 class InvoiceGone(Exception):

@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Literal
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Numeric, func
+from sqlalchemy import ForeignKey, Numeric, false, func
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 from uuid_utils.compat import uuid7
 
@@ -26,6 +26,8 @@ class Invoice(Base):
     """The PDF's name in the document store; None until it is rendered."""
     payment_method: Mapped[str | None]
     """The provider's token for the customer's card, such as `pm_card_visa`."""
+    at_month_end: Mapped[bool] = mapped_column(server_default=false())
+    """Whether it waits for the closing of its month: until then it has no jobs."""
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
     lines: Mapped[list["InvoiceLine"]] = relationship(
         order_by="InvoiceLine.position", cascade="all, delete-orphan"

@@ -44,7 +44,7 @@ router = APIRouter(
     "",
     status_code=201,
     summary="Create an invoice",
-    response_description="The invoice is stored, and so is the job that renders and mails it",
+    response_description="The invoice is stored, and so is its job, if it has one now",
     responses=success_doc(201, "Invoice", "Location") | problem_docs(*POST_REQUEST),
 )
 async def create_invoice(
@@ -53,14 +53,19 @@ async def create_invoice(
     by: Submitter,
     response: Response,
 ) -> InvoiceShown:
-    """Store an invoice. A job renders its PDF, mails it and notifies webhooks."""
+    """Store an invoice. A job renders its PDF, mails it and notifies webhooks.
+
+    With `at_month_end` there is no job until its month is closed.
+    """
     invoice = new.draft()
     tx.add(invoice)
     await tx.flush()
-    work = RENDER_INVOICE(invoice_id=invoice.id)
-    job = submit(tx, work, subject=invoice.subject, by=str(by))
+    its_jobs = []
+    if not invoice.at_month_end:
+        work = RENDER_INVOICE(invoice_id=invoice.id)
+        its_jobs = [submit(tx, work, subject=invoice.subject, by=str(by))]
     response.headers["Location"] = invoice_path(invoice.id)
-    return InvoiceShown.of(invoice, [job])
+    return InvoiceShown.of(invoice, its_jobs)
 
 
 @router.get(

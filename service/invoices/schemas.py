@@ -55,6 +55,9 @@ class NewInvoice(BaseModel):
     email: MailAddress
     currency: Currency
     payment_method: PaymentMethod | None = None
+    at_month_end: Annotated[
+        bool, Field(description="Charge, render and mail it when its month is closed, not now.")
+    ] = False
     lines: Annotated[list[NewLine], Field(min_length=1, max_length=100)]
 
     def draft(self) -> Invoice:
@@ -63,7 +66,9 @@ class NewInvoice(BaseModel):
             InvoiceLine(position=position, **line.model_dump())
             for position, line in enumerate(self.lines, start=1)
         ]
-        own = self.model_dump(include={"customer", "email", "currency", "payment_method"})
+        own = self.model_dump(
+            include={"customer", "email", "currency", "payment_method", "at_month_end"}
+        )
         return Invoice(**own, lines=lines, payments=[])
 
 
@@ -89,6 +94,7 @@ class InvoiceSummary(BaseModel):
     currency: str
     total: Decimal
     state: Literal["unpaid", "paid", "refunded"]
+    at_month_end: bool
     created_at: datetime
     lines: list[LineShown]
 

@@ -8,6 +8,7 @@ from outbox.cli.database import session
 from outbox.cli.dead_letters import bulk
 from outbox.cli.dead_letters.options import (
     AllOption,
+    BatchOption,
     ContinueOption,
     ErrorOption,
     Ids,
@@ -49,6 +50,7 @@ def list_letters(
     error: ErrorOption = None,
     since: SinceOption = None,
     until: UntilOption = None,
+    batch: BatchOption = None,
     closed: Annotated[
         bool, typer.Option("--closed", help="List replayed and discarded ones, not open ones.")
     ] = False,
@@ -63,7 +65,7 @@ def list_letters(
     output: OutputOption = Output.TABLE,
 ) -> None:
     """List dead letters, newest first by default."""
-    wanted = DeadLetterFilter(None, kind, queue, reason, error, since, until, open=not closed)
+    wanted = DeadLetterFilter(None, kind, queue, reason, error, since, until, not closed, batch)
     with session() as db:
         found = dead_letters.find(
             db, wanted, limit=limit + 1, after=after, oldest_first=oldest_first
@@ -120,6 +122,7 @@ def _add(act: bulk.Act, summary: str) -> None:
         error: ErrorOption = None,
         since: SinceOption = None,
         until: UntilOption = None,
+        batch: BatchOption = None,
         everything: AllOption = False,
         limit: LimitOption = None,
         oldest_first: OldestFirstOption = False,
@@ -130,7 +133,9 @@ def _add(act: bulk.Act, summary: str) -> None:
         why: WhyOption = None,
         output: OutputOption = Output.TABLE,
     ) -> None:
-        wanted = DeadLetterFilter(ids or None, kind, queue, reason, error, since, until)
+        wanted = DeadLetterFilter(
+            ids or None, kind, queue, reason, error, since, until, batch=batch
+        )
         check_selection(wanted, limit, continued, everything=everything)
         plan = bulk.Plan(act, wanted, limit, oldest_first, by, why, continued)
         if dry_run:

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from typing import Annotated, get_args
+from uuid import UUID
 
 import typer
 
@@ -44,6 +45,10 @@ UntilOption = Annotated[
         metavar="ISO|AGE",
         help="Only those that died before this time, or more than 2h, 3d, ... ago.",
     ),
+]
+BatchOption = Annotated[
+    UUID | None,
+    typer.Option("--batch", metavar="ID", help="Only members of this batch, or of one in it."),
 ]
 OldestFirstOption = Annotated[
     bool, typer.Option("--oldest-first", help="Oldest first, not newest first.")

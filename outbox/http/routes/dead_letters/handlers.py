@@ -1,6 +1,7 @@
 """Handlers for dead letters: list them, look at one, replay or discard it."""
 
 from typing import Annotated
+from uuid import UUID
 
 from fastapi import APIRouter, Path, Query
 
@@ -47,6 +48,9 @@ async def list_dead_letters(
     ] = None,
     since: Moment | None = None,
     until: Annotated[Moment | None, Query(description="Only those that died before it.")] = None,
+    batch: Annotated[
+        UUID | None, Query(description="Only members of this batch, or of a batch in it.")
+    ] = None,
     is_open: Annotated[
         bool, Query(alias="open", description="`false` lists those replayed or discarded.")
     ] = True,
@@ -59,7 +63,7 @@ async def list_dead_letters(
     A page may be short or even empty. `next_cursor` says whether more pages follow.
     """
     wanted = DeadLetterFilter(
-        kind=kind, queue=queue, reason=reason, error=error, since=since, until=until, open=is_open
+        None, kind, queue, reason, error, since, until, open=is_open, batch=batch
     )
     of = "dead-letters, the oldest first" if oldest_first else "dead-letters"
     after = cursors.read(cursor, of, int)
