@@ -49,7 +49,9 @@ def refund_end(refund: stripe.Refund) -> RefundEnd | None:
     if refund.status == "succeeded":
         return RefundEnd(RefundState.SUCCEEDED)
     if refund.status in ("failed", "canceled"):
-        return RefundEnd(RefundState.FAILED, refund.failure_reason or refund.status)
+        return RefundEnd(
+            RefundState.FAILED, getattr(refund, "failure_reason", None) or refund.status
+        )
     return None
 
 
