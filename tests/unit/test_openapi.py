@@ -20,6 +20,7 @@ OPERATIONS = {
     "cancel_payment",
     "charge_invoice",
     "clear_limit",
+    "close_month",
     "continue_cancellation",
     "create_cancellation",
     "create_invoice",
@@ -35,6 +36,7 @@ OPERATIONS = {
     "get_cancellation",
     "get_dead_letter",
     "get_index",
+    "get_closing",
     "get_invoice",
     "get_invoice_pdf",
     "get_job",
@@ -52,6 +54,7 @@ OPERATIONS = {
     "list_limits",
     "list_members",
     "list_overdue_jobs",
+    "list_closings",
     "list_payments",
     "list_problems",
     "list_queues",
@@ -64,6 +67,7 @@ OPERATIONS = {
     "refund_payment",
     "replay_dead_letter",
     "reschedule_job",
+    "resume_closing",
     "resume_queue",
     "resume_schedule",
     "run_schedule",
@@ -106,7 +110,7 @@ def test_every_example_of_a_request_is_valid(described: dict[str, Any]) -> None:
     contents = [body["content"]["application/json"] for body in bodies]
     with_examples = [content for content in contents if "examples" in content]
 
-    assert len(with_examples) == 5
+    assert len(with_examples) == 6
     for content in with_examples:
         assert _wrong_examples(described, content) == []
 
