@@ -47,7 +47,10 @@ def test_a_month_is_closed_once_and_can_go_on(client: httpx2.Client) -> None:
     assert resumed.json()["job"]["kind"] == "closing.go_on"
 
 
-@pytest.mark.parametrize("month", ["2026-13", "2026-1", "26-01", "2099-01", "", 202611, "\uff12026-11"])
+NO_MONTHS = ["2026-13", "2026-1", "26-01", "2099-01", "", 202611, "\uff12026-11"]
+
+
+@pytest.mark.parametrize("month", NO_MONTHS)
 def test_what_is_no_month_that_has_begun_is_refused(
     lasting_client: httpx2.Client, month: object
 ) -> None:
