@@ -10,4 +10,5 @@ FILES = Subject(
     schedules=(HOURLY,),
     models=(File, FileUse),
     actors="actors.files",
+    routes="service.files.routes",
 )
