@@ -49,6 +49,8 @@ class Settings(outbox.settings.Settings):
     """The largest file that may be uploaded, in bytes. Larger ones are rejected with 413."""
     keep_files: Retention = timedelta(days=7)
     """How long an uploaded file is kept that says nothing else, unless something needs it."""
+    largest_image: int = Field(default=50_000_000, ge=10_000, le=500_000_000)
+    """The largest image that is processed, in pixels. A pixel takes four bytes of memory."""
     smtp_url: Annotated[str, parsed_by(server.read)] = "smtp://127.0.0.1:25"
     """The mail server: `smtp://[user:password@]host[:port][?starttls=require]`, or `smtps://`."""
     mail_from: Annotated[str, parsed_by(addresses.sender)] = "Duly <invoices@localhost>"

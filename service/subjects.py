@@ -5,12 +5,14 @@ from itertools import chain
 from outbox import Kinds
 from service.base import Base
 from service.files.subject import FILES
+from service.images.subject import IMAGES
 from service.invoices.subject import INVOICES
 from service.mail.subject import MAIL
 from service.webhooks.subject import WEBHOOKS
 
 SUBJECTS = (
     FILES,
+    IMAGES,
     INVOICES,
     MAIL,
     WEBHOOKS,

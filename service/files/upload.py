@@ -26,6 +26,7 @@ from outbox.operations.api_keys import Scope
 from service.documents import PART
 from service.files import keeping
 from service.files.models import File
+from service.settings import Settings
 
 PART_SECONDS = 300
 """How long a part of `PART` bytes may take to arrive: less than 18 KB a second is too slow."""
@@ -70,6 +71,11 @@ class UploadRoute(TransactionalRoute):
     is no file, and the sweep deletes a day later what was stored.
     """
 
+    @staticmethod
+    def largest(settings: Settings) -> int:
+        """The largest body in bytes."""
+        return settings.largest_file
+
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """The transactional handler, after the upload."""
         handle = super().get_route_handler()
@@ -77,7 +83,7 @@ class UploadRoute(TransactionalRoute):
         async def after_upload(request: Request) -> Response:
             await authenticate(request)
             require_scope(await current_caller(request), Scope.SUBMIT)
-            request.state.upload = upload = await _receive(request)
+            request.state.upload = upload = await _receive(request, self.largest)
             return await handle(_keyed_by(request, upload))
 
         return with_problem_answers(after_upload)
@@ -102,9 +108,9 @@ BINARY: dict[str, Any] = {
 """For FastAPI's `openapi_extra`: the body is bytes of any media type."""
 
 
-async def _receive(request: Request) -> Upload:
+async def _receive(request: Request, limit: Callable[[Settings], int]) -> Upload:
     media_type = _media_type(request)
-    largest = request.app.state.duly.settings.largest_file
+    largest = limit(request.app.state.duly.settings)
     check_declared(request.scope, largest, hint="")
     name = await _reserve(request)
     body = _Body(limited(request.receive, largest, hint=""))
