@@ -59,8 +59,8 @@ def decoded(image: ImageFile.ImageFile) -> Picture:
     orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
     profile = image.info.get("icc_profile")
     pixels = _resized(_full_colour(image), *_within(width, height, LARGEST))
-    if turn := TURNS.get(orientation):
-        pixels = pixels.transpose(turn)
+    if orientation in TURNS:
+        pixels = pixels.transpose(TURNS[orientation])
         if orientation >= 5:
             width, height = height, width
     return Picture(_in_srgb(pixels, profile), width, height)

@@ -1,7 +1,7 @@
 """Handlers for files: large data that jobs refer to."""
 
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
@@ -39,7 +39,13 @@ Lifetime = Annotated[
     ),
 ]
 
-uploads = APIRouter(route_class=UploadRoute)
+HERE: dict[str, Any] = {
+    "prefix": "/v1/files",
+    "tags": ["Files"],
+    "responses": problem_docs(*ANY_REQUEST),
+}
+uploads = APIRouter(**HERE, route_class=UploadRoute)
+files = APIRouter(**HERE, route_class=TransactionalRoute)
 
 
 @uploads.post(
@@ -70,16 +76,7 @@ async def upload_file(
     return FileShown.model_validate(file)
 
 
-router = APIRouter(
-    prefix="/v1/files",
-    tags=["Files"],
-    route_class=TransactionalRoute,
-    responses=problem_docs(*ANY_REQUEST),
-)
-router.include_router(uploads)
-
-
-@router.get(
+@files.get(
     "/{file_id}",
     summary="Get what is known of a file",
     responses=success_doc(200, "File") | problem_docs(types.NOT_FOUND),
@@ -89,7 +86,7 @@ async def get_file(file_id: UUID, tx: Tx, _: Reader) -> FileShown:
     return FileShown.model_validate(await _get(tx, file_id))
 
 
-@router.get(
+@files.get(
     "/{file_id}/content",
     summary="Download a file",
     response_class=Response,
@@ -108,7 +105,7 @@ async def get_file_content(file_id: UUID, tx: Tx, _: Reader, request: Request) -
     return await send(request, name, media_type, file_name=file_name, tag=tag)
 
 
-@router.delete(
+@files.delete(
     "/{file_id}",
     status_code=204,
     summary="Delete a file",
@@ -129,3 +126,8 @@ async def _get(tx: Tx, file_id: UUID) -> File:
         return await tx.run_sync(keeping.find, file_id)
     except FileMissing as error:
         raise Problem(types.NOT_FOUND, str(error)) from None
+
+
+router = APIRouter()
+router.include_router(uploads)
+router.include_router(files)

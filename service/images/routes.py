@@ -1,7 +1,7 @@
 """Handlers for images: what was sent, and the versions that a job makes of it."""
 
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Body, Path, Request, Response
@@ -44,7 +44,13 @@ class ImageUpload(UploadRoute):
         return min(settings.largest_file, LARGEST_SENT)
 
 
-uploads = APIRouter(route_class=ImageUpload)
+HERE: dict[str, Any] = {
+    "prefix": "/v1/images",
+    "tags": ["Images"],
+    "responses": problem_docs(*ANY_REQUEST),
+}
+uploads = APIRouter(**HERE, route_class=ImageUpload)
+images = APIRouter(**HERE, route_class=TransactionalRoute)
 
 
 @uploads.post(
@@ -65,16 +71,7 @@ async def create_image(upload: Uploaded, tx: Tx, by: Submitter, response: Respon
     return await _create(tx, file.id, str(by), response)
 
 
-router = APIRouter(
-    prefix="/v1/images",
-    tags=["Images"],
-    route_class=TransactionalRoute,
-    responses=problem_docs(*ANY_REQUEST),
-)
-router.include_router(uploads)
-
-
-@router.post(
+@images.post(
     "/from-file",
     status_code=201,
     summary="Make an image of a file",
@@ -96,7 +93,7 @@ async def create_image_from_file(
     return await _create(tx, new.file_id, str(by), response)
 
 
-@router.get(
+@images.get(
     "/{image_id}",
     summary="Get an image",
     responses=success_doc(200, "Image") | problem_docs(types.NOT_FOUND),
@@ -108,7 +105,7 @@ async def get_image(image_id: UUID, tx: Tx, _: Reader) -> ImageShown:
     return ImageShown.of(image, its_jobs)
 
 
-@router.get(
+@images.get(
     "/{image_id}/{size}.{format}",
     summary="Get a version of an image",
     response_class=Response,
@@ -138,7 +135,7 @@ async def get_image_version(
     return await send(request, name, MEDIA_TYPES[format_], file_name=file_name, tag=tag)
 
 
-@router.delete(
+@images.delete(
     "/{image_id}",
     status_code=204,
     summary="Delete an image",
@@ -176,3 +173,8 @@ def _without_versions(image: Image) -> Problem:
         return Problem(types.NOT_FOUND, f"the image was refused: {image.why}")
     detail = "the image has not been processed yet"
     return Problem(types.NOT_READY, detail, headers={"Retry-After": "1"})
+
+
+router = APIRouter()
+router.include_router(uploads)
+router.include_router(images)
