@@ -64,8 +64,12 @@ def _stored(job: Job, image_id: UUID, picture: Picture) -> list[Version]:
         for each in made:
             reserve(session, name=_name(image_id, each), by=f"job:{job.id}")
     for each in made:
-        documents().put(_name(image_id, each), each.content)
+        _store(_name(image_id, each), each)
     return made
+
+
+def _store(name: str, version: Version) -> None:
+    documents().put(name, version.content)
 
 
 def _finish(session: Session, image: Image, picture: Picture, made: Iterable[Version]) -> None:

@@ -112,9 +112,17 @@ class Documents:
             return file.seek(0, os.SEEK_END)
 
     def delete(self, name: str) -> None:
-        """Delete the document. It does not matter if there is none."""
+        """Delete the document, and what a process that died in `write` left of it in a folder.
+
+        It does not matter if there is none. What it left in S3 is an incomplete upload, which a
+        lifecycle rule of the bucket has to delete.
+        """
         with suppress(FileNotFoundError):
             obstore.delete(self._store, _checked(name))
+        if isinstance(self._store, LocalStore) and self._store.prefix:
+            path = Path(self._store.prefix, name)
+            for left in path.parent.glob(f"{path.name}#*"):  # no document's name has a `#`
+                left.unlink(missing_ok=True)
 
     def _stored_size(self, name: str) -> int:
         try:

@@ -86,7 +86,7 @@ def test_a_file_stays_while_a_job_that_refers_to_it_may_run(
     letter = die(sql_now, run(str(jobs[dead])))
     sql_now.execute("UPDATE duly.jobs SET state = 'succeeded' WHERE id = %s", [jobs[done]])
     assert left(session, claim) == {queued, running, dead}
-    dead_letters.discard(session, [letter], who="ada", why="no use")
+    dead_letters.discard(session, [letter], by="ada", why="no use")
     session.commit()
     assert left(session, claim) == {queued, running}
 
