@@ -9,6 +9,7 @@ from fastapi import FastAPI
 
 from outbox.http.app import create_app as create_open_app
 from outbox.http.platform import running
+from service.document_keys import read_keys
 from service.documents import Documents
 from service.jobs import duly
 from service.settings import Settings, settings
@@ -21,7 +22,7 @@ def create_app(given: Settings | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        app.state.documents = Documents(own.documents_url)
+        app.state.documents = Documents(own.documents_url, read_keys(own.documents_keys))
         async with running(app, duly.kinds, own):
             yield
 
@@ -32,5 +33,6 @@ def create_app(given: Settings | None = None) -> FastAPI:
         duly.router(),
         lifespan=lifespan,
         largest_body=own.largest_body,
+        uploads=chain.from_iterable(getattr(each, "UPLOADS", ()) for each in routes),
         answers=dict(chain.from_iterable(each.items() for each in answers)),
     )

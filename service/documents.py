@@ -2,23 +2,22 @@
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 from contextlib import suppress
 from datetime import timedelta
 from functools import lru_cache
-from io import BufferedReader, RawIOBase
+from io import BufferedReader
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 import obstore
 from obstore.exceptions import BaseError
 from obstore.store import LocalStore, ObjectStore, S3Store
 
+from service.document_encryption import HEADER, MAGIC, Decryptor, Encryptor
+from service.document_keys import Key, read_keys
+from service.document_reading import Decrypted, Stored
 from service.settings import settings
-
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
 
 NAME = re.compile(r"(?:[A-Za-z0-9_-][A-Za-z0-9._-]*/)*[A-Za-z0-9_-][A-Za-z0-9._-]*")
 """Parts joined by slashes. None is empty or starts with a dot, so no name leaves the store."""
@@ -42,14 +41,18 @@ class Documents:
 
     A missing folder is created, for its owner alone.
 
-    S3's credentials, region and endpoint come from the usual AWS_… environment variables. Errors
-    of the store itself (OSError, obstore.exceptions.BaseError) pass through; they are worth a
-    retry. All calls block.
+    S3's credentials, region and endpoint come from the usual AWS_… environment variables. With
+    `keys`, documents are encrypted with the first, and decrypted with whichever they were encrypted
+    with; those that are not encrypted are read as they are. Errors of the store itself (OSError,
+    obstore.exceptions.BaseError) pass through; they are worth a retry. What reads raises
+    DocumentDamaged for an encrypted document that was changed in the store, or whose key is
+    missing. All calls block, but for `write_async`.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, keys: tuple[Key, ...] = ()) -> None:
         """Raises ValueError if the URL has neither form."""
         self._store = _open(url)
+        self._keys = keys
 
     def put(self, name: str, content: bytes) -> None:
         """Store a document, replacing any that has the name.
@@ -57,14 +60,19 @@ class Documents:
         A reader sees all of the old content or all of the new, even if the process dies here.
         A local folder keeps it as durably as its file system keeps a renamed file.
         """
-        obstore.put(self._store, _checked(name), content, use_multipart=False)
+        whole = b"".join(self._encrypted(_checked(name), [content]))
+        obstore.put(self._store, name, whole, use_multipart=False)
 
     def get(self, name: str) -> bytes:
         """The document's content. Raises DocumentMissing."""
         try:
-            return bytes(obstore.get(self._store, _checked(name)).bytes())
+            content = bytes(obstore.get(self._store, _checked(name)).bytes())
         except FileNotFoundError as error:
             raise DocumentMissing(name) from error
+        if not content.startswith(MAGIC):
+            return content
+        decryptor = Decryptor(self._keys, name, content[:HEADER], len(content))
+        return decryptor.open(0, content[HEADER:])
 
     def write(self, name: str, parts: Iterable[bytes]) -> None:
         """Store a document of any size, replacing any that has the name.
@@ -73,61 +81,78 @@ class Documents:
         are. An exception of the iterable passes through, and leaves what was there before; so does
         the death of the process.
         """
-        content = iter(parts)
-        obstore.put(self._store, _checked(name), content, chunk_size=PART, max_concurrency=2)
+        content = self._encrypted(_checked(name), parts)
+        obstore.put(self._store, name, content, chunk_size=PART, max_concurrency=2)
+
+    async def write_async(self, name: str, parts: AsyncIterable[bytes]) -> None:
+        """Store a document as `write` does, from parts that come one by one: a client's upload.
+
+        The next part is asked for when there is room for it. Cancelling leaves what was there.
+        """
+        content = self._encrypted_async(_checked(name), parts)
+        await obstore.put_async(self._store, name, content, chunk_size=PART, max_concurrency=2)
 
     def open(self, name: str) -> BufferedReader:
         """The document as a file that is read in parts, with `seek`. Raises DocumentMissing."""
-        return BufferedReader(_Reader(self._store, name, self.size(name)), READ_AHEAD)
+        stored = Stored(self._store, _checked(name), self._stored_size(name))
+        file: BufferedReader = BufferedReader(stored, READ_AHEAD)
+        header = file.peek(HEADER)[:HEADER]
+        if not header.startswith(MAGIC):
+            return file
+        file.detach()
+        content = Decrypted(stored, Decryptor(self._keys, name, header, stored.size))
+        content.check_end()
+        return BufferedReader(content, READ_AHEAD)
 
     def size(self, name: str) -> int:
         """The document's size in bytes. Raises DocumentMissing."""
+        if not self._keys:
+            return self._stored_size(_checked(name))
+        with self.open(name) as file:
+            return file.seek(0, os.SEEK_END)
+
+    def delete(self, name: str) -> None:
+        """Delete the document, and what a process that died in `write` left of it in a folder.
+
+        It does not matter if there is none. What it left in S3 is an incomplete upload, which a
+        lifecycle rule of the bucket has to delete.
+        """
+        with suppress(FileNotFoundError):
+            obstore.delete(self._store, _checked(name))
+        if isinstance(self._store, LocalStore) and self._store.prefix:
+            path = Path(self._store.prefix, name)
+            for left in path.parent.glob(f"{path.name}#*"):  # no document's name has a `#`
+                left.unlink(missing_ok=True)
+
+    def _stored_size(self, name: str) -> int:
         try:
-            return obstore.head(self._store, _checked(name))["size"]
+            return obstore.head(self._store, name)["size"]
         except FileNotFoundError as error:
             raise DocumentMissing(name) from error
 
-    def delete(self, name: str) -> None:
-        """Delete the document. It does not matter if there is none."""
-        with suppress(FileNotFoundError):
-            obstore.delete(self._store, _checked(name))
+    def _encrypted(self, name: str, parts: Iterable[bytes]) -> Iterator[bytes]:
+        if not self._keys:
+            yield from parts
+            return
+        encryptor = Encryptor(self._keys[0], name)
+        yield from filter(None, map(encryptor.update, parts))
+        yield encryptor.finish()
 
-
-class _Reader(RawIOBase):
-    """A document as a raw file of Python's: each read is a request for a range of bytes."""
-
-    def __init__(self, store: ObjectStore, name: str, size: int) -> None:
-        self._store, self._name, self._size = store, _checked(name), size
-        self._at = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._size}[whence]
-        self._at = max(start + offset, 0)
-        return self._at
-
-    def tell(self) -> int:
-        return self._at
-
-    def readinto(self, buffer: "WriteableBuffer") -> int:
-        room = memoryview(buffer).cast("B")
-        length = min(len(room), self._size - self._at)
-        if length <= 0:
-            return 0
-        found = obstore.get_range(self._store, self._name, start=self._at, length=length)
-        room[: len(found)] = memoryview(found)
-        self._at += len(found)
-        return len(found)
+    async def _encrypted_async(
+        self, name: str, parts: AsyncIterable[bytes]
+    ) -> AsyncIterator[bytes]:
+        encryptor = Encryptor(self._keys[0], name) if self._keys else None
+        async for part in parts:
+            if content := encryptor.update(part) if encryptor else part:
+                yield content
+        if encryptor:
+            yield encryptor.finish()
 
 
 def documents() -> Documents:
     """The process's store, at `Settings.documents_url`."""
-    return _cached(settings().documents_url)
+    own = settings()
+    return _cached(own.documents_url, read_keys(own.documents_keys))
 
 
 _cached = lru_cache(Documents)

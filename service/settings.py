@@ -3,6 +3,7 @@
 docs/reference.md lists them all.
 """
 
+from datetime import timedelta
 from functools import cached_property, lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
@@ -12,8 +13,8 @@ from pydantic import BeforeValidator, Field, SecretStr
 from pydantic_settings import NoDecode
 
 import outbox.settings
-from outbox.settings import parsed_by
-from service import document_url
+from outbox.settings import Retention, parsed_by
+from service import document_keys, document_url
 from service.charging import provider_url
 from service.mail import addresses, server
 from service.mail.addresses import Sender
@@ -43,6 +44,14 @@ class Settings(outbox.settings.Settings):
         default_factory=_own_folder
     )
     """The document store: `file:///folder` or `s3://bucket/prefix`."""
+    documents_keys: Annotated[str, parsed_by(document_keys.read_keys)] = ""
+    """Keys that documents are encrypted with, `ID:BASE64` each, the newest first; may be none."""
+    largest_file: int = Field(default=1_000_000_000, ge=1000, le=1_000_000_000_000)
+    """The largest file that may be uploaded, in bytes. Larger ones are rejected with 413."""
+    keep_files: Retention = timedelta(days=7)
+    """How long an uploaded file is kept that says nothing else, unless something needs it."""
+    largest_image: int = Field(default=50_000_000, ge=10_000, le=500_000_000)
+    """The largest image that is processed, in pixels. A pixel takes four bytes of memory."""
     smtp_url: Annotated[str, parsed_by(server.read)] = "smtp://127.0.0.1:25"
     """The mail server: `smtp://[user:password@]host[:port][?starttls=require]`, or `smtps://`."""
     mail_from: Annotated[str, parsed_by(addresses.sender)] = "Duly <invoices@localhost>"

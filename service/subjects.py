@@ -6,6 +6,8 @@ from outbox import Kinds
 from service.base import Base
 from service.charging.subject import CHARGING
 from service.closings.subject import CLOSINGS
+from service.files.subject import FILES
+from service.images.subject import IMAGES
 from service.invoices.subject import INVOICES
 from service.mail.subject import MAIL
 from service.webhooks.subject import WEBHOOKS
@@ -13,6 +15,8 @@ from service.webhooks.subject import WEBHOOKS
 SUBJECTS = (
     CHARGING,
     CLOSINGS,
+    FILES,
+    IMAGES,
     INVOICES,
     MAIL,
     WEBHOOKS,

@@ -267,6 +267,26 @@ SCHEDULER = [
     Moment("waiting tick made", "after", "outbox.maintenance.scheduler:Scheduler._make_waiting"),
 ]
 
+UPLOADING = [
+    Moment("upload reserved but nothing stored", "after", "service.files.upload:_reserve"),
+    Moment("some bytes on their way", "after", "service.files.upload:_Body._part"),
+    Moment("bytes stored but no file", "after", "service.files.upload:_receive"),
+    Moment("file written but not committed", "after", "service.files.upload:Upload.keep"),
+]
+
+SWEEPING = [
+    Moment("files going but bytes there", "after", "actors.files:_let_go"),
+    Moment("bytes deleted but rows there", "before", "service.files.sweeping:forget"),
+]
+
+PICTURING = [
+    Moment("picture decoded but nothing reserved", "before", "actors.images:reserve"),
+    Moment("versions reserved but not stored", "before", "actors.images:_store"),
+    Moment("one version stored", "after", "actors.images:_store"),
+    Moment("all versions stored but no rows", "after", "actors.images:_stored"),
+    Moment("image ready but not committed", "after", "actors.images:_finish"),
+]
+
 THREADS = [
     Moment("a worker thread", "instead", "dramatiq.worker:WorkerThread.process_message"),
     Moment("a consumer thread", "instead", "outbox.worker.broker:Consumer._hand_on"),
@@ -299,6 +319,7 @@ ALL = [
     *(*LOST, *WORKER),
     *(*STEPPING, *CANCELLED, *STOPPING, *COLLECTOR, *DROPPED, *RESCUER, *EXPIRER, *SCHEDULER),
     *(*CHARGING, *REFUNDING),
+    *(*UPLOADING, *SWEEPING, *PICTURING),
     *(*FOLDING, *MEMBERS, *ADMITTING, *SENDING, *RECEIVING, *THREADS, *DUTIES),
 ]
 

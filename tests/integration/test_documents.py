@@ -1,5 +1,6 @@
+import asyncio
 import os
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from threading import Thread
 from uuid import uuid4
@@ -7,6 +8,8 @@ from uuid import uuid4
 import httpx2
 import pytest
 
+from service.document_encryption import DocumentDamaged
+from service.document_keys import Key
 from service.documents import BadDocumentName, DocumentMissing, Documents
 from tests.integration.s3 import s3_server
 
@@ -17,13 +20,17 @@ def s3() -> Iterator[str]:
         yield address
 
 
-@pytest.fixture(params=["folder", "s3"])
+KEYS = (Key("2026", b"k" * 32), Key("2025", b"o" * 32))
+
+
+@pytest.fixture(params=["folder", "s3", "encrypted folder"])
 def store(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Documents:
     """A store of each sort."""
-    if request.param == "folder":
-        return Documents((tmp_path / "made if missing").as_uri())
+    if request.param != "s3":
+        keys = KEYS if request.param == "encrypted folder" else ()
+        return Documents((tmp_path / "made if missing").as_uri(), keys)
     address = request.getfixturevalue("s3")
     monkeypatch.setenv("AWS_ENDPOINT_URL", address)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
@@ -82,6 +89,54 @@ def test_what_breaks_off_leaves_the_old_document(store: Documents) -> None:
     with pytest.raises(KeyError, match="broken off"):
         store.write("large.bin", broken())
     assert store.get("large.bin") == b"old"
+
+
+@pytest.mark.parametrize("count", [0, 1, 12])
+def test_a_document_is_written_while_its_parts_arrive(store: Documents, count: int) -> None:
+    async def arriving() -> AsyncIterator[bytes]:
+        for part in parts(count):
+            await asyncio.sleep(0)
+            yield part
+
+    asyncio.run(store.write_async("large.bin", arriving()))
+    assert store.get("large.bin") == b"".join(parts(count))
+
+
+def test_an_upload_that_breaks_off_leaves_the_old_document(store: Documents) -> None:
+    async def broken() -> AsyncIterator[bytes]:
+        for part in parts(6):
+            yield part
+        raise KeyError("broken off")
+
+    store.put("large.bin", b"old")
+    with pytest.raises(KeyError, match="broken off"):
+        asyncio.run(store.write_async("large.bin", broken()))
+    assert store.get("large.bin") == b"old"
+
+
+def test_an_encrypted_document_needs_its_key(tmp_path: Path) -> None:
+    plain, new, old = (Documents(tmp_path.as_uri(), keys) for keys in ((), KEYS, KEYS[1:]))
+    plain.put("plain", b"from before")
+    old.put("old", b"with the old key")
+    new.put("new", b"with the new key")
+    assert b"with the" not in b"".join(each.read_bytes() for each in tmp_path.iterdir())
+    assert [new.get(name) for name in ("plain", "old", "new")] == [
+        *(b"from before", b"with the old key", b"with the new key")
+    ]
+    assert [new.size(name) for name in ("plain", "old")] == [11, 16]
+    for store in (old, plain):
+        for read in (store.get, store.open):
+            with pytest.raises(DocumentDamaged, match="there is no key '2026'"):
+                read("new")
+
+
+def test_a_document_that_was_cut_off_is_not_even_opened(tmp_path: Path) -> None:
+    store = Documents(tmp_path.as_uri(), KEYS)
+    store.write("large.bin", parts(3))
+    stored = (tmp_path / "large.bin").read_bytes()
+    (tmp_path / "large.bin").write_bytes(stored[: len(stored) // 2])
+    with pytest.raises(DocumentDamaged):
+        store.open("large.bin")
 
 
 def test_a_deleted_document_is_missing(store: Documents) -> None:

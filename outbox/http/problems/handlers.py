@@ -19,6 +19,7 @@ from outbox.http.problems import types
 from outbox.http.problems.problem import Problem, answer, field_errors, invalid
 from outbox.postgres.outages import is_unreachable
 from outbox.store.sequences import is_duplicate
+from outbox.values.storable import PayloadTooLarge
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
@@ -99,6 +100,10 @@ async def _deadline_passed(_: Request, __: Exception) -> JSONResponse:
     return answer(Problem(types.OUTCOME_UNKNOWN, detail, headers={"Retry-After": "2"}))
 
 
+async def _payload_too_large(_: Request, error: Exception) -> JSONResponse:
+    return answer(Problem(types.TOO_LARGE, str(error)))
+
+
 async def _internal_error(_: Request, __: Exception) -> JSONResponse:
     request_id = correlation_id.get() or ""
     problem = Problem(types.INTERNAL, "see the service's log", headers={"X-Request-Id": request_id})
@@ -115,4 +120,5 @@ _HANDLERS: dict[type[Exception], Callable[[Request, Exception], Coroutine[Any, A
     DBAPIError: _database_error,
     PoolTimeout: _pool_exhausted,
     TimeoutError: _deadline_passed,
+    PayloadTooLarge: _payload_too_large,
 }

@@ -81,9 +81,21 @@ TOO_SLOW = ProblemType("too-slow", 408, "The request came too slowly", "Send it 
 HEAD_TOO_LARGE = ProblemType(
     "head-too-large", 431, "The head of the request is too large", "Send fewer or shorter headers."
 )
-TOO_LARGE = ProblemType("too-large", 413, "The body is too large", "Send less in one request.")
+TOO_LARGE = ProblemType(
+    "too-large",
+    413,
+    "The body is too large",
+    "Send less in one request. Large data of a job belongs in a document store, and a reference to "
+    "it in the payload.",
+)
 NOT_JSON = ProblemType(
     "media-type", 415, "The body is not declared as JSON", "Send Content-Type: application/json."
+)
+RANGE = ProblemType(
+    "range",
+    416,
+    "The range is not in the document",
+    "Ask for a range below the size that Content-Range names, or for the whole document.",
 )
 INVALID = ProblemType(
     "validation", 422, "Some fields are not valid", "Correct the fields that `errors` names."
