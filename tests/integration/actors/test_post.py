@@ -1,5 +1,6 @@
 """What a hostile or broken server cannot do to the worker that calls it."""
 
+import asyncio
 import socket
 import ssl
 import time
@@ -97,7 +98,7 @@ def test_the_certificate_is_that_of_the_name_though_the_address_is_called(
 
 
 def _post(url: str) -> int:
-    return post(check(url, may_be_private=True), b"{}", {}).status
+    return asyncio.run(post(check(url, may_be_private=True), b"{}", {})).status
 
 
 def _drip(server: Receiver, beginning: bytes) -> Callable[[BaseHTTPRequestHandler], None]:
