@@ -2,7 +2,6 @@
 
 from uuid import UUID
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session, selectinload
 
 from actors.drawing.invoice import draw
@@ -11,8 +10,7 @@ from service.documents import documents
 from service.invoices.kinds import RENDER_INVOICE, InvoiceGone, RenderInvoice
 from service.invoices.models import Invoice
 from service.mail.kinds import SEND_EMAIL
-from service.webhooks.kinds import DELIVER_WEBHOOK
-from service.webhooks.models import WebhookEndpoint
+from service.webhooks.publish import announce
 
 RENDERED = "invoice.rendered"
 """The event for endpoints that subscribed to it, or to `*` for all events."""
@@ -33,7 +31,7 @@ def render(work: RenderInvoice, job: Job) -> None:
         _invoice(session, work.invoice_id).pdf = name
         if work.then_mail:
             mail(session, invoice, name)
-        _submit_webhooks(session, invoice, name)
+        _tell(session, invoice, name)
 
 
 def _invoice(session: Session, invoice_id: UUID) -> Invoice:
@@ -55,19 +53,14 @@ def mail(session: Session, invoice: Invoice, pdf: str) -> None:
     submit(session, letter, subject=invoice.subject)
 
 
-def _submit_webhooks(session: Session, invoice: Invoice, pdf: str) -> None:
+def _tell(session: Session, invoice: Invoice, pdf: str) -> None:
     data = {
         "invoice_id": str(invoice.id),
         "total": f"{invoice.total:.2f}",
         "currency": invoice.currency,
         "pdf": pdf,
     }
-    # Also for disabled endpoints: what they miss becomes dead letters, which can be replayed.
-    subscribed = select(WebhookEndpoint.id).where(
-        WebhookEndpoint.events.bool_op("&&")([RENDERED, "*"])
-    )
-    for endpoint_id in session.scalars(subscribed):
-        submit(session, DELIVER_WEBHOOK(endpoint_id=endpoint_id, event=RENDERED, data=data))
+    announce(session, RENDERED, data, subject=invoice.subject)
 
 
 ACTORS = (render,)

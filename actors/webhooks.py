@@ -1,106 +1,113 @@
-"""Delivers one event to one webhook endpoint, signed as in Standard Webhooks.
+"""Delivers events to webhook endpoints, signed as in Standard Webhooks.
 
 See standardwebhooks.com. The receiver recognises a repeated delivery by its `webhook-id`.
 """
 
-import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, update
-from standardwebhooks import Webhook
+from sqlalchemy import delete, func, select, update
 
-from actors.web.addresses import check
-from actors.web.post import Answer, post
-from actors.web.retry_after import retry_in
-from outbox import Job, actor
+from actors.delivering import record
+from actors.delivering.attempt import attempt, skipped
+from actors.delivering.message import message
+from outbox import Actor, Job, actor
 from service.settings import settings
-from service.webhooks.kinds import DELIVER_WEBHOOK, DeliverWebhook, EndpointGone, EndpointMoved
-from service.webhooks.models import WebhookEndpoint
+from service.webhooks.deliveries import first_id
+from service.webhooks.kinds import (
+    DELIVER_IN_ORDER,
+    DELIVER_WEBHOOK,
+    PRUNE_DELIVERIES,
+    TEST_ENDPOINT,
+    TEST_EVENT,
+    DeliverWebhook,
+    EndpointGone,
+    PruneDeliveries,
+    TestEndpoint,
+)
+from service.webhooks.models import WebhookDelivery, WebhookEndpoint
 
-GONE = 410
-MOVED_FOR_GOOD = (301, 308)
-
-
-class DeliveryFailed(Exception):
-    """The endpoint did not answer 2xx. `retry_in` is how long it asked to wait, or None."""
-
-    def __init__(self, answer: Answer) -> None:
-        super().__init__(_summary(answer))
-        self.retry_in = retry_in(answer.retry_after, datetime.now(UTC))
+PRUNED_AT_ONCE = 1000
 
 
 @actor(DELIVER_WEBHOOK)
-def deliver(work: DeliverWebhook, job: Job) -> dict[str, int]:
+async def deliver(work: DeliverWebhook, job: Job) -> None:
     """POST the event; the result is the endpoint's 2xx status.
 
-    Each attempt sends the same body and the same id (the job's). Raises AddressRefused,
-    EndpointGone and EndpointMoved, which are final, and DeliveryFailed or NoAnswer, which are
-    retried. No redirect is followed. If the process dies after the endpoint answered, the event is
-    delivered again.
+    Each attempt sends the same body and the same id. Raises AddressRefused, EndpointGone and
+    EndpointMoved, which are final; DeliveryFailed, NoAnswer and OSError, which are retried; and
+    RateLimited. No redirect is followed. Each attempt is on record, a failed one by a transaction
+    of its own. If the process dies after the endpoint answered and before that commits, the event
+    is delivered again, and the first call is not on record; if it dies after it, it is.
     """
-    endpoint = _endpoint(job, work.endpoint_id)
-    to = check(
-        endpoint.url,
-        may_be_private=settings().webhooks_may_reach_private,
-        denied=settings().webhooks_deny,
-    )
-    body = _body(work, job.id)
-    answer = post(to, body.encode(), _headers(endpoint.secret, job.id, body))
-    if answer.status == GONE:
-        _disable(job, endpoint.id)
-        raise EndpointGone(f"the endpoint {endpoint.id} answered 410 Gone and was switched off")
-    if answer.status in MOVED_FOR_GOOD:
-        raise EndpointMoved(f"{_summary(answer)} for good: give the endpoint its new address")
-    if not 200 <= answer.status < 300:
-        raise DeliveryFailed(answer)
-    return {"status": answer.status}
+    endpoint = await _endpoint(job, work.endpoint_id)
+    sent = message(work.event, work.data, work.event_id, job.id)
+    made = skipped(endpoint, job) if endpoint.disabled_at else await attempt(endpoint, sent, job)
+    if made.error is None:
+        async with job.transaction() as tx:
+            job.result = {"status": made.status}
+            await record.delivered(tx, endpoint, sent, made, job)
+        return
+    async with job.sessions() as session, session.begin():
+        await record.failed(session, endpoint, sent, made, job)
+    raise made.error
 
 
-def _endpoint(job: Job, endpoint_id: UUID) -> WebhookEndpoint:
-    with job.sessions() as session:
-        endpoint = session.get(WebhookEndpoint, endpoint_id)
+@actor(TEST_ENDPOINT)
+async def test(work: TestEndpoint, job: Job) -> None:
+    """POST a test event; the result says what the endpoint answered, or why it did not.
+
+    It succeeds whatever that is, and is not tried again: somebody wants to know. An endpoint that
+    is switched off is called, too. If the process dies, it is called again.
+    """
+    endpoint = await _endpoint(job, work.endpoint_id)
+    sent = message(TEST_EVENT, {"endpoint_id": str(endpoint.id)}, None, job.id)
+    made = await attempt(endpoint, sent, job)
+    async with job.transaction() as tx:
+        error = str(made.error) if made.error else None
+        job.result = {"delivered": error is None, "status": made.status, "error": error}
+        await record.tested(tx, endpoint, sent, made, job)
+
+
+@actor(PRUNE_DELIVERIES)
+async def prune(_: PruneDeliveries, job: Job) -> dict[str, int]:
+    """Delete deliveries older than `keep_deliveries`, in short transactions, and old secrets.
+
+    If the process dies, the next attempt deletes what is left.
+    """
+    kept, pruned = settings().keep_deliveries, 0
+    if kept is not None:
+        oldest = first_id(datetime.now(UTC) - kept)
+        while deleted := await _delete_before(job, oldest):
+            pruned += deleted
+            job.progress(pruned)
+    await _forget_old_secrets(job)
+    return {"pruned": pruned}
+
+
+async def _endpoint(job: Job, endpoint_id: UUID) -> WebhookEndpoint:
+    async with job.sessions() as session:
+        endpoint = await session.get(WebhookEndpoint, endpoint_id)
     if endpoint is None:
         raise EndpointGone(f"the endpoint {endpoint_id} was deleted")
-    if endpoint.disabled_at is not None:
-        raise EndpointGone(f"the endpoint {endpoint_id} is switched off")
     return endpoint
 
 
-def _disable(job: Job, endpoint_id: UUID) -> None:
-    with job.sessions() as session, session.begin():
-        session.execute(
-            update(WebhookEndpoint)
-            .where(WebhookEndpoint.id == endpoint_id, WebhookEndpoint.disabled_at.is_(None))
-            .values(disabled_at=func.now())
-        )
+async def _delete_before(job: Job, oldest: UUID) -> int:
+    some = select(WebhookDelivery.id).where(WebhookDelivery.id < oldest)
+    some = some.order_by(WebhookDelivery.id).limit(PRUNED_AT_ONCE)
+    gone = delete(WebhookDelivery).where(WebhookDelivery.id.in_(some))
+    async with job.sessions() as session, session.begin():
+        deleted: Any = await session.execute(gone)
+        return int(deleted.rowcount)
 
 
-def _summary(answer: Answer) -> str:
-    pointing = f" and points to {answer.moved_to}" if answer.moved_to else ""
-    return f"the endpoint answered {answer.status}{pointing}"
+async def _forget_old_secrets(job: Job) -> None:
+    is_over = WebhookEndpoint.old_secret_until < func.now()
+    forgotten = update(WebhookEndpoint).where(is_over)
+    async with job.sessions() as session, session.begin():
+        await session.execute(forgotten.values(old_secret=None, old_secret_until=None))
 
 
-def _body(work: DeliverWebhook, job_id: UUID) -> str:
-    return json.dumps(
-        {"type": work.event, "timestamp": _created_at(job_id).isoformat(), "data": work.data}
-    )
-
-
-def _created_at(job_id: UUID) -> datetime:
-    # A UUIDv7 begins with its time in milliseconds, so the time is the same in every attempt.
-    return datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=job_id.int >> 80)
-
-
-def _headers(secret: str, job_id: UUID, body: str) -> dict[str, str]:
-    now = datetime.now(UTC)
-    return {
-        "Content-Type": "application/json",
-        "User-Agent": "Duly",
-        "webhook-id": str(job_id),
-        "webhook-timestamp": str(int(now.timestamp())),
-        "webhook-signature": Webhook(secret).sign(str(job_id), now, body),
-    }
-
-
-ACTORS = (deliver,)
+ACTORS = (deliver, Actor(DELIVER_IN_ORDER, deliver.function), test, prune)

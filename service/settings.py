@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, Field, SecretStr
 from pydantic_settings import NoDecode
 
 import outbox.settings
-from outbox.settings import Retention, parsed_by
+from outbox.settings import Duration, Retention, parsed_by
 from service import document_keys, document_url
 from service.charging import provider_url
 from service.mail import addresses, server
@@ -64,6 +64,12 @@ class Settings(outbox.settings.Settings):
     """Networks that webhooks are never delivered to: `203.0.113.0/24,2001:db8::/32`."""
     webhooks_may_reach_private: bool = False
     """Whether webhooks may be delivered to addresses that are not public (for development)."""
+    webhooks_give_up_after: Duration = Field(
+        default=timedelta(days=5), ge=timedelta(minutes=1), le=timedelta(days=366)
+    )
+    """How long each delivery to an endpoint may fail before that is switched off."""
+    keep_deliveries: Retention = timedelta(days=30)
+    """How long it is kept what was delivered to webhook endpoints. `forever` deletes nothing."""
 
     @cached_property
     def mail_server(self) -> MailServer:

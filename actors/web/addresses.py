@@ -4,8 +4,11 @@ Whoever registers an endpoint chooses where this service sends requests (SSRF), 
 reach what only it can reach: its own host, the private network, a cloud's metadata service.
 """
 
+import asyncio
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from ipaddress import (
     IPv4Address,
     IPv4Network,
@@ -22,8 +25,12 @@ from service.webhooks.kinds import AddressRefused
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
-RESOLVER = Resolver(threads=16)
+LOOKUPS = 128
+"""More than a worker calls at once: names whose servers are silent hold up no others."""
+RESOLVER = Resolver(threads=LOOKUPS)
 """Separate from the process's own lookups: a customer's name server may not answer."""
+WAITING = ThreadPoolExecutor(LOOKUPS, "webhook-names")
+"""Threads that wait for lookups, as the event loop must not."""
 
 GLOBAL_UNICAST = IPv6Network("2000::/3")
 """All of IPv6 that is allocated for public use."""
@@ -64,6 +71,14 @@ def check(url: str, *, may_be_private: bool, denied: Sequence[Network] = ()) -> 
         if is_in(address, denied):
             raise AddressRefused(f"{parsed.host} is at an address that is denied here")
     return Destination(parsed, addresses[0])
+
+
+async def check_async(
+    url: str, *, may_be_private: bool, denied: Sequence[Network] = ()
+) -> Destination:
+    """As `check`, for `async def` actors: the event loop waits for no name server."""
+    checked = partial(check, url, may_be_private=may_be_private, denied=denied)
+    return await asyncio.get_running_loop().run_in_executor(WAITING, checked)
 
 
 def is_public(address: Address) -> bool:

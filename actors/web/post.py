@@ -2,81 +2,160 @@
 
 import asyncio
 import ssl
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
 from functools import cache
 
+import httpcore2
 import httpx2
+from httpcore2 import SOCKET_OPTION, AnyIOBackend, AsyncNetworkStream
 
 from actors.web.addresses import Destination
 
 DEADLINE_SECONDS = 20
-"""For the whole request. httpx2's own timeouts restart with each byte that a slow server sends."""
+"""For the whole request. A timeout of single reads would restart with each byte that arrives."""
 CONNECT_SECONDS = 5
 LARGEST_ANSWER = 64 * 1024
-"""In bytes. The connection is closed on a server that sends more."""
+"""In bytes, its head included. The connection is closed on a server that sends more."""
+FAILURES = (httpcore2.TimeoutException, httpcore2.NetworkError, httpcore2.ProtocolError)
 
 
 class NoAnswer(Exception):
     """The server could not be reached, or did not answer in time."""
 
 
+class _TooLong(Exception):
+    """The server has sent more than is read of an answer."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The parts of a server's response that matter here."""
+    """A server's response: its status and headers, and the beginning of its body as it came."""
 
     status: int
-    retry_after: str | None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """By their names in lower case."""
+    body: bytes = b""
     moved_to: str | None = None
     """The host that a redirect points to; None without a redirect or a valid `Location`."""
 
 
-def post(to: Destination, body: bytes, headers: Mapping[str, str]) -> Answer:
+async def post(to: Destination, body: bytes, headers: Mapping[str, str]) -> Answer:
     """POST the body and wait for the whole response. Redirects are not followed.
 
-    Raises NoAnswer. The server may have received the request nevertheless.
+    Raises NoAnswer. The server may have received the request nevertheless. The event loop is never
+    blocked, and of what a server pours into it no more than `LARGEST_ANSWER` and a read is parsed.
     """
     try:
-        return asyncio.run(_post_in_time(to, body, headers))
-    except (httpx2.HTTPError, TimeoutError) as error:
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            return await _post(to, body, headers)
+    except _TooLong:
+        reason = f"it sent {LARGEST_ANSWER} bytes without an answer"
+        raise NoAnswer(f"no answer from {to.url.host}: {reason}") from None
+    except (*FAILURES, TimeoutError) as error:
         reason = str(error) or f"{type(error).__name__} within {DEADLINE_SECONDS} s"
         raise NoAnswer(f"no answer from {to.url.host}: {reason}") from error
 
 
-async def _post_in_time(to: Destination, body: bytes, headers: Mapping[str, str]) -> Answer:
-    timeout = httpx2.Timeout(DEADLINE_SECONDS, connect=CONNECT_SECONDS)
+async def _post(to: Destination, body: bytes, headers: Mapping[str, str]) -> Answer:
+    timeouts = dict.fromkeys(("read", "write", "pool"), DEADLINE_SECONDS)
     async with (
-        asyncio.timeout(DEADLINE_SECONDS),
-        # No proxies from the environment: they would resolve the name again.
-        httpx2.AsyncClient(verify=_tls(), trust_env=False, timeout=timeout) as client,
-        client.stream(
+        httpcore2.AsyncConnectionPool(_tls(), network_backend=_Network(to)) as pool,
+        pool.stream(
             "POST",
-            to.url.copy_with(host=str(to.address)),
+            httpcore2.URL(
+                scheme=to.url.raw_scheme,
+                host=to.url.raw_host,
+                port=to.url.port,
+                target=to.url.raw_path,
+            ),
             content=body,
-            headers={**headers, "Host": to.url.netloc.decode()},
-            extensions={"sni_hostname": to.url.raw_host.decode()},
+            headers=[*_encoded(headers), (b"Host", to.url.netloc)],
+            extensions={"timeout": timeouts | {"connect": CONNECT_SECONDS}},
         ) as response,
     ):
-        await _read(response)
-        retry_after = response.headers.get("Retry-After")
-        return Answer(response.status_code, retry_after, _moved_to(response, to))
+        answered = {
+            name.decode("latin-1").lower(): value.decode("latin-1")
+            for name, value in response.headers
+        }
+        begun = await _beginning(response)
+        return Answer(response.status, answered, begun, _moved_to(response.status, answered, to))
 
 
-def _moved_to(response: httpx2.Response, asked: Destination) -> str | None:
+def _encoded(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    return [(name.encode(), value.encode()) for name, value in headers.items()]
+
+
+async def _beginning(response: httpcore2.Response) -> bytes:
+    """What is read of the body, as it came: a small compressed one may grow to a huge one."""
+    body = bytearray()
+    with suppress(_TooLong):
+        async for part in response.aiter_stream():
+            body += part
+    return bytes(body)
+
+
+def _moved_to(status: int, headers: Mapping[str, str], asked: Destination) -> str | None:
     """The host of the redirect's target, without its path, which may contain a secret."""
-    if not response.has_redirect_location:
+    if not 300 <= status < 400 or "location" not in headers:
         return None
     try:
-        return asked.url.join(response.headers["Location"]).host or None
+        return asked.url.join(headers["location"]).host or None
     except httpx2.InvalidURL:
         return None
 
 
-async def _read(response: httpx2.Response) -> None:
-    # Raw: a small compressed response may decompress to a huge one.
-    async for _ in response.aiter_raw():
-        if response.num_bytes_downloaded > LARGEST_ANSWER:
-            return
+class _Network(AnyIOBackend):
+    """Connects to the checked address, whatever the name resolves to by now, and counts."""
+
+    def __init__(self, to: Destination) -> None:
+        self._to = to
+
+    async def connect_tcp(
+        self,
+        host: str,  # noqa: ARG002 - the name, which is not looked up again
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109 - as httpcore2 calls it
+        local_address: str | None = None,
+        socket_options: Iterable[SOCKET_OPTION] | None = None,
+    ) -> AsyncNetworkStream:
+        address = str(self._to.address)
+        return _Stream(
+            await super().connect_tcp(address, port, timeout, local_address, socket_options)
+        )
+
+
+class _Stream(AsyncNetworkStream):
+    """A connection of which no more than `LARGEST_ANSWER` and one read is received."""
+
+    def __init__(self, inner: AsyncNetworkStream) -> None:
+        self._inner = inner
+        self._received = 0
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109
+        if self._received >= LARGEST_ANSWER:
+            raise _TooLong
+        received = await self._inner.read(max_bytes, timeout)
+        self._received += len(received)
+        return received
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109
+        await self._inner.write(buffer, timeout)
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+    async def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109
+    ) -> AsyncNetworkStream:
+        return _Stream(await self._inner.start_tls(ssl_context, server_hostname, timeout))
+
+    def get_extra_info(self, info: str) -> object:
+        return self._inner.get_extra_info(info)
 
 
 @cache

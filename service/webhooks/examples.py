@@ -12,6 +12,15 @@ NEW_ENDPOINTS: dict[str, Example] = {
         "value": {"url": "https://example.com/hooks", "events": ["invoice.rendered"]}
     },
     "everything": {"value": {"url": "https://example.com/hooks", "events": ["*"]}},
+    "in order, with an owner": {
+        "value": {
+            "url": "https://example.com/hooks",
+            "events": ["*"],
+            "description": "the shop's ledger",
+            "owner_email": "ledger@example.com",
+            "ordered": True,
+        }
+    },
 }
 
 NEW_JOBS: dict[str, Example] = {

@@ -2,7 +2,6 @@
 
 from datetime import datetime
 from typing import Annotated
-from urllib.parse import urlencode, urlsplit
 from uuid import UUID
 
 from pydantic import (
@@ -15,10 +14,12 @@ from pydantic import (
     computed_field,
 )
 
+from outbox.http.auth.record import LONGEST_REASON
 from outbox.operations.api_keys import Caller, Scope
-from outbox.redaction.fields import HIDDEN
-from service.webhooks.kinds import DELIVER_WEBHOOK
+from service.mail.addresses import MailAddress
+from service.mail.one_line import OneLine
 from service.webhooks.models import WebhookEndpoint
+from service.webhooks.urls import without_tokens
 
 
 def _without_password(url: AnyUrl) -> AnyUrl:
@@ -35,26 +36,63 @@ Address = Annotated[
 Event = Annotated[str, Field(pattern=r"^(\*|[a-z0-9_]+(\.[a-z0-9_]+)+)$", max_length=100)]
 
 
-def _without_tokens(url: str) -> str:
-    where = urlsplit(url)
-    bare = f"{where.scheme}://{where.netloc}/"
-    return url if url in (bare, bare[:-1]) else bare + HIDDEN
+Events = Annotated[list[Event], Field(min_length=1, max_length=50)]
+Description = Annotated[OneLine, Field(max_length=200)]
+Reason = Annotated[str, Field(max_length=LONGEST_REASON, pattern=r"^[^\x00]*$")]
+NULLABLE = ("description", "owner_email")
 
 
 class NewEndpoint(BaseModel):
-    """An address to call, and the events to send it. `*` means all events."""
+    """An address to call, and the events to send it. `*` means all events.
+
+    `owner_email` is told when the endpoint is switched off. If `ordered`, an event arrives after
+    the earlier ones about the same thing, such as an invoice; one that fails holds the later ones
+    up until it has arrived or is given up.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
     url: Address
-    events: Annotated[list[Event], Field(min_length=1, max_length=50)]
+    events: Events
+    description: Description | None = None
+    owner_email: MailAddress | None = None
+    ordered: bool = False
+
+    def draft(self, secret: str) -> WebhookEndpoint:
+        """The row to insert."""
+        return WebhookEndpoint(**self.model_dump(exclude={"url"}), url=str(self.url), secret=secret)
+
+
+class EndpointChanges(BaseModel):
+    """What is to change. What is not given stays; null takes a description or an owner away.
+
+    `ordered` holds for events from now on.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    url: Address | None = None
+    events: Events | None = None
+    description: Description | None = None
+    owner_email: MailAddress | None = None
+    ordered: bool | None = None
+    why: Reason | None = None
+
+    def apply(self, endpoint: WebhookEndpoint) -> None:
+        """Change the row. Whether the endpoint is failing is not known of a new address."""
+        for name, value in self.model_dump(exclude={"why", "url"}, exclude_unset=True).items():
+            if value is not None or name in NULLABLE:
+                setattr(endpoint, name, value)
+        if self.url is not None:
+            endpoint.url, endpoint.failing_since = str(self.url), None
 
 
 class EndpointShown(BaseModel):
-    """A webhook endpoint. `disabled_at` is set when it answers 410 Gone.
+    """A webhook endpoint. `disabled_at` is set when it is switched off, and `disabled_because`.
 
-    `links.missed` lists its missed deliveries, as dead letters that can be replayed. The path and
-    query of `url` may contain a token, so they are hidden without the scope `payloads`.
+    That happens when it answers 410 Gone, or when each delivery has failed for days.
+    `links.missed` lists deliveries that failed. The path and query of `url` may contain a token, so
+    they are hidden without the scope `payloads`.
     """
 
     model_config = ConfigDict(from_attributes=True)
@@ -62,16 +100,29 @@ class EndpointShown(BaseModel):
     id: UUID
     url: str
     events: list[str]
+    description: str | None
+    owner_email: str | None
+    ordered: bool
     created_at: datetime
+    failing_since: datetime | None = Field(
+        description="Since when no delivery has arrived; null if the newest attempt did."
+    )
     disabled_at: datetime | None
+    disabled_because: str | None
+    old_secret_until: datetime | None = Field(
+        description="Until then deliveries are signed with the secret before the last rotation too."
+    )
 
     @computed_field
     def links(self) -> dict[str, str]:
-        """Where to enable the endpoint again, and where its missed deliveries are listed."""
-        missed = urlencode({"kind": DELIVER_WEBHOOK.name, "error": str(self.id)})
+        """Where to enable the endpoint again, and where its deliveries are listed."""
+        path = f"/v1/webhook-endpoints/{self.id}"
         return {
-            "enable": f"/v1/webhook-endpoints/{self.id}/enable",
-            "missed": f"/v1/dead-letters?{missed}",
+            "self": path,
+            "enable": f"{path}/enable",
+            "deliveries": f"{path}/deliveries",
+            "missed": f"{path}/deliveries?state=failed",
+            "redeliver": f"{path}/redeliver",
         }
 
     @classmethod
@@ -80,7 +131,7 @@ class EndpointShown(BaseModel):
         shown = cls.model_validate(endpoint)
         if by.may(Scope.PAYLOADS):
             return shown
-        return shown.model_copy(update={"url": _without_tokens(shown.url)})
+        return shown.model_copy(update={"url": without_tokens(shown.url)})
 
 
 class EndpointMade(EndpointShown):
@@ -94,3 +145,21 @@ class EndpointPage(BaseModel):
 
     webhook_endpoints: list[EndpointShown]
     next_cursor: str | None
+
+
+class Rotation(BaseModel):
+    """For how long the secret that is replaced still signs beside the new one."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    overlap_hours: Annotated[int, Field(ge=0, le=720)] = 24
+    why: Reason | None = None
+
+
+class Rotated(BaseModel):
+    """The new secret, which is never shown again."""
+
+    secret: str
+    old_secret_until: datetime | None = Field(
+        description="Until then each delivery has two signatures. Null without an overlap."
+    )

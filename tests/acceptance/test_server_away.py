@@ -70,7 +70,8 @@ def test_without_postgres_posts_are_turned_away_and_workers_wait(
     postgres.admit()
     line.wait_for_state("succeeded", [running])
     assert line.outcomes(running) == ["succeeded"]
-    assert webhook_ids(line.receiver.deliveries) == [running]
+    # A job with a limit is interrupted, as another worker may have its key: it runs once more.
+    assert set(webhook_ids(line.receiver.deliveries)) == {running}
     line.wait_for_state("succeeded", [line.submit_email()])
 
 

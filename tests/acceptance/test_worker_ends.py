@@ -1,16 +1,21 @@
 """A worker that ends in the middle of its jobs, by SIGKILL or SIGTERM."""
 
+from actors import ACTORS
 from tests.support.outside.arrivals import Gate, webhook_ids
 from tests.support.service.line import Line
 from tests.support.wait import wait_for
 
-THREADS = 14
-"""Of a worker's sixteen for one queue, as the two others keep one each: so many jobs of it run."""
+AT_ONCE = 14
+"""So many webhooks run at once, each of an endpoint of its own."""
+OTHERS = len({each.kind.queue for each in ACTORS.values() if each.is_async}) - 1
+"""Queues that keep one of the worker's tasks each."""
+TASKS = ("--tasks", str(AT_ONCE + OTHERS))
 
 
 def test_the_jobs_of_a_killed_worker_are_rescued_under_their_ids(line: Line) -> None:
     line.environment["DULY_WORKER_SILENCE"] = "PT3S"
-    *_, worker = line.start("api", "relay", "worker")
+    line.start("api", "relay")
+    worker = line.start_worker(*TASKS)
     line.receiver.answer = gate = Gate()
     job_ids = _submit(line, 30)
     worker.kill()
@@ -26,12 +31,13 @@ def test_the_jobs_of_a_killed_worker_are_rescued_under_their_ids(line: Line) -> 
 
 
 def test_a_worker_told_to_stop_hands_the_rest_over_and_finishes_its_jobs(line: Line) -> None:
-    *_, worker = line.start("api", "relay", "worker")
+    line.start("api", "relay")
+    worker = line.start_worker(*TASKS)
     line.receiver.answer = gate = Gate()
-    job_ids = _submit(line, 2 * THREADS)
+    job_ids = _submit(line, 2 * AT_ONCE)
     worker.terminate()
     line.start("worker")
-    wait_for("the rest runs too", lambda: len(line.receiver.deliveries) == 2 * THREADS)
+    wait_for("the rest runs too", lambda: len(line.receiver.deliveries) == 2 * AT_ONCE)
     gate.open()
     assert worker.wait() == 0
     line.wait_for_state("succeeded", job_ids)
@@ -41,8 +47,7 @@ def test_a_worker_told_to_stop_hands_the_rest_over_and_finishes_its_jobs(line: L
 
 
 def _submit(line: Line, count: int) -> list[str]:
-    """The ids of new jobs, of which as many run as the worker has threads."""
-    endpoint = line.listen()
-    job_ids = [line.submit_webhook(endpoint) for _ in range(count)]
-    wait_for("all threads are busy", lambda: len(line.receiver.deliveries) == THREADS)
+    """The ids of new jobs, of which as many run as the worker has tasks."""
+    job_ids = [line.submit_webhook(line.listen()) for _ in range(count)]
+    wait_for("all tasks are busy", lambda: len(line.receiver.deliveries) == AT_ONCE)
     return job_ids

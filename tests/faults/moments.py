@@ -184,6 +184,21 @@ REFUNDING = [
     Moment("refund committed but its job not over", "after", "actors.charging:_settle_refund"),
 ]
 
+DELIVERED = [
+    Moment("webhook not sent", "before", "actors.delivering.attempt:post"),
+    Moment("webhook answered but not on record", "after", "actors.delivering.attempt:post"),
+    Moment("webhook on record but not committed", "after", "actors.delivering.record:delivered"),
+]
+
+UNDELIVERED = [
+    Moment("failed webhook not committed", "after", "actors.delivering.record:failed"),
+    Moment(
+        "failed webhook on record but not its attempt",
+        "before",
+        "outbox.worker.attempt:Attempt._retry_or_die",
+    ),
+]
+
 CANCELLED = [
     Moment("cancel heard of", "before", "outbox.job.cancellation:Cancellation.ask"),
     Moment("actor interrupted", "after", "outbox.job.cancellation:Cancellation.deliver"),
@@ -317,6 +332,7 @@ DUTIES = [
 ALL = [
     *(*API, *PEOPLE, *COMMAND, *CANCELLING, *BATCH_COMMAND, *RELAY, *REFUSED, *UNPUBLISHABLE),
     *(*LOST, *WORKER),
+    *(*DELIVERED, *UNDELIVERED),
     *(*STEPPING, *CANCELLED, *STOPPING, *COLLECTOR, *DROPPED, *RESCUER, *EXPIRER, *SCHEDULER),
     *(*CHARGING, *REFUNDING),
     *(*UPLOADING, *SWEEPING, *PICTURING),

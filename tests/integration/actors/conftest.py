@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from sqlalchemy import Engine
@@ -11,7 +12,10 @@ from sqlalchemy.orm import Session
 
 from outbox import Job, Work, submit
 from outbox.store import transitions
+from outbox.testing.admission import ADMIT_ALONE
 from service.settings import settings
+from tests.integration.actors.hooked import endpoint_at
+from tests.support.outside.receiver import Receiver, receiver
 
 Configure = Callable[..., None]
 Claim = Callable[[Work[Any]], Job]
@@ -44,6 +48,7 @@ def claim(engine: Engine, configure: Configure) -> Claim:
             job = submit(session, work)
         claimed = {"id": [job.id], "dispatch": [1], "kind": [job.kind], "worker": "test"}
         with engine.begin() as connection:
+            connection.exec_driver_sql(ADMIT_ALONE, {"id": job.id})
             row = connection.exec_driver_sql(transitions.CLAIM, claimed).one()
         return Job(
             id=job.id,
@@ -57,6 +62,20 @@ def claim(engine: Engine, configure: Configure) -> Claim:
         )
 
     return claim
+
+
+@pytest.fixture
+def hooks(configure: Configure) -> Iterator[Receiver]:
+    """A receiver on this machine, which the setting allows."""
+    configure(webhooks_may_reach_private=True)
+    with receiver() as server:
+        yield server
+
+
+@pytest.fixture
+def endpoint_id(session: Session, hooks: Receiver) -> UUID:
+    """An endpoint at the receiver, for all events."""
+    return endpoint_at(session, hooks.url)
 
 
 def next_attempt(job: Job) -> Job:

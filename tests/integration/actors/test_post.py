@@ -1,7 +1,9 @@
 """What a hostile or broken server cannot do to the worker that calls it."""
 
+import asyncio
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler
@@ -11,8 +13,8 @@ import pytest
 import trustme
 
 from actors.web import post as post_module
-from actors.web.addresses import check
-from actors.web.post import NoAnswer, post
+from actors.web.addresses import check, check_async
+from actors.web.post import LARGEST_ANSWER, NoAnswer, post
 from tests.support.outside.receiver import Receiver, receiver, status
 
 GIGABYTE = 2**30
@@ -96,8 +98,45 @@ def test_the_certificate_is_that_of_the_name_though_the_address_is_called(
                 _post(url)
 
 
+def test_a_server_that_pours_without_an_answer_is_cut_off_at_once() -> None:
+    def pour(request: BaseHTTPRequestHandler) -> None:
+        while True:
+            request.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n" * 1000)
+
+    with receiver() as server:
+        server.answer = pour
+        started = time.monotonic()
+        with pytest.raises(NoAnswer, match=f"it sent {LARGEST_ANSWER} bytes without an answer"):
+            _post(server.url)
+        assert time.monotonic() - started < post_module.DEADLINE_SECONDS / 2
+
+
+def test_name_servers_that_are_silent_hold_up_no_other_call(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    real, opened = socket.getaddrinfo, threading.Event()
+
+    def resolve(host: str, *args: object, **named: object) -> object:
+        if str(host).endswith(".example"):
+            opened.wait()
+        return real("127.0.0.1" if str(host).endswith(".example") else host, *args, **named)
+
+    async def call_beside_silent_ones(url: str) -> tuple[int, bool]:
+        silent = [f"http://{number}.example/" for number in range(20)]
+        lookups = asyncio.gather(*(check_async(each, may_be_private=True) for each in silent))
+        answer = await post(await check_async(url, may_be_private=True), b"{}", {})
+        was_held_up = lookups.done()
+        opened.set()
+        await lookups
+        return answer.status, was_held_up
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    with receiver() as server:
+        assert asyncio.run(call_beside_silent_ones(server.url)) == (204, False)
+
+
 def _post(url: str) -> int:
-    return post(check(url, may_be_private=True), b"{}", {}).status
+    return asyncio.run(post(check(url, may_be_private=True), b"{}", {})).status
 
 
 def _drip(server: Receiver, beginning: bytes) -> Callable[[BaseHTTPRequestHandler], None]:

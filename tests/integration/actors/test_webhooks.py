@@ -1,6 +1,7 @@
+"""What a delivery sends, and what the answers of an endpoint mean."""
+
 import json
 import socket
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
@@ -9,36 +10,22 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy.orm import Session
 
-from actors import ACTORS
+from actors.delivering import attempt
+from actors.delivering.attempt import DeliveryFailed
 from actors.web.post import NoAnswer
-from actors.webhooks import DeliveryFailed
-from service.webhooks.kinds import (
-    DELIVER_WEBHOOK,
-    AddressRefused,
-    DeliverWebhook,
-    EndpointGone,
-    EndpointMoved,
-)
+from outbox import RateLimited
+from service.webhooks.kinds import DELIVER_WEBHOOK, AddressRefused, EndpointGone, EndpointMoved
 from service.webhooks.models import WebhookEndpoint
-from tests.integration.actors.conftest import Claim, Configure, next_attempt
+from tests.integration.actors.conftest import Claim, Configure
+from tests.integration.actors.hooked import (
+    SECRET,
+    act,
+    delivery_of,
+    endpoint_at,
+    event_for,
+    next_try,
+)
 from tests.support.outside.receiver import Receiver, receiver, status
-
-SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
-
-deliver = ACTORS["webhook.deliver"].function
-
-
-@pytest.fixture
-def hooks(configure: Configure) -> Iterator[Receiver]:
-    """A receiver on this machine, which the setting allows."""
-    configure(webhooks_may_reach_private=True)
-    with receiver() as server:
-        yield server
-
-
-@pytest.fixture
-def endpoint_id(session: Session, hooks: Receiver) -> UUID:
-    return _endpoint(session, hooks.url)
 
 
 def test_the_event_arrives_signed(claim: Claim, hooks: Receiver, endpoint_id: UUID) -> None:
@@ -55,12 +42,15 @@ def test_the_event_arrives_signed(claim: Claim, hooks: Receiver, endpoint_id: UU
 
 
 def test_each_attempt_sends_the_same_id_and_bytes(
-    claim: Claim, hooks: Receiver, endpoint_id: UUID
+    claim: Claim, hooks: Receiver, endpoint_id: UUID, session: Session
 ) -> None:
-    work = _work(endpoint_id)
-    job = claim(DELIVER_WEBHOOK(**work.model_dump()))
-    deliver(work, job)
-    deliver(work, next_attempt(job))
+    work = event_for(endpoint_id)
+    job = claim(work)
+    hooks.answer = status(500)
+    with pytest.raises(DeliveryFailed):
+        act(work, job)
+    hooks.answer = status(204)
+    act(work, next_try(session, job))
     first, second = hooks.deliveries
     assert first.headers["webhook-id"] == second.headers["webhook-id"] == str(job.id)
     assert first.body == second.body
@@ -77,13 +67,18 @@ def test_an_answer_that_is_no_2xx_is_retried(
         assert failure.value.retry_in is None
 
 
-def test_a_server_that_asks_for_seconds_gets_them(
-    claim: Claim, hooks: Receiver, endpoint_id: UUID
+@pytest.mark.parametrize(
+    ("asked", "given"),
+    [("120", 120.0), ("0", 5.0), ("999999999999", 86_400.0)],
+)
+def test_a_server_that_says_for_how_long_is_left_alone_and_no_attempt_is_spent(
+    claim: Claim, hooks: Receiver, endpoint_id: UUID, asked: str, given: float
 ) -> None:
-    hooks.answer = status(429, Retry_After="120")
-    with pytest.raises(DeliveryFailed) as failure:
+    hooks.answer = status(429, Retry_After=asked)
+    with pytest.raises(RateLimited, match="the endpoint answered 429") as limited:
         _deliver(claim, endpoint_id)
-    assert DELIVER_WEBHOOK.retry.delay(1, failure.value) == timedelta(minutes=2)
+    assert limited.value.delay.total_seconds() == given
+    assert DELIVER_WEBHOOK.is_rated  # so that it pauses the endpoint's other deliveries, too
 
 
 def test_a_server_that_names_a_date_is_left_alone_until_then(
@@ -91,10 +86,19 @@ def test_a_server_that_names_a_date_is_left_alone_until_then(
 ) -> None:
     date = format_datetime(datetime.now(UTC) + timedelta(minutes=30), usegmt=True)
     hooks.answer = status(503, Retry_After=date)
+    with pytest.raises(RateLimited) as limited:
+        _deliver(claim, endpoint_id)
+    assert timedelta(minutes=29) < limited.value.delay <= timedelta(minutes=30)
+
+
+def test_a_server_that_sends_a_delivery_away_for_days_spends_its_attempts(
+    claim: Claim, hooks: Receiver, endpoint_id: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attempt, "PATIENCE", timedelta())
+    hooks.answer = status(429, Retry_After="120")
     with pytest.raises(DeliveryFailed) as failure:
         _deliver(claim, endpoint_id)
-    delay = DELIVER_WEBHOOK.retry.delay(1, failure.value)
-    assert timedelta(minutes=29) < delay <= timedelta(minutes=30)
+    assert DELIVER_WEBHOOK.retry.delay(1, failure.value) == timedelta(minutes=2)
 
 
 def test_410_switches_the_endpoint_off_for_good(
@@ -116,14 +120,15 @@ def test_an_endpoint_that_is_switched_on_again_gets_what_it_missed(
 ) -> None:
     session.get_one(WebhookEndpoint, endpoint_id).disabled_at = datetime.now(UTC)
     session.commit()
-    work = _work(endpoint_id)
-    job = claim(DELIVER_WEBHOOK(**work.model_dump()))
+    work = event_for(endpoint_id)
+    job = claim(work)
     with pytest.raises(EndpointGone, match=f"{endpoint_id} is switched off"):
-        deliver(work, job)
+        act(work, job)
+    assert delivery_of(session, job.id).attempts[0]["request_headers"] is None
 
     session.get_one(WebhookEndpoint, endpoint_id).disabled_at = None
     session.commit()
-    assert deliver(work, next_attempt(job)) == {"status": 204}
+    assert act(work, next_try(session, job)) == {"status": 204}
     assert len(hooks.deliveries) == 1
 
 
@@ -186,7 +191,7 @@ def test_a_server_that_is_away_is_tried_again(
     with socket.create_server(("127.0.0.1", 0)) as listening:
         closed = listening.getsockname()[1]
     with pytest.raises(NoAnswer) as failure:
-        _deliver(claim, _endpoint(session, f"http://127.0.0.1:{closed}/"))
+        _deliver(claim, endpoint_at(session, f"http://127.0.0.1:{closed}/"))
     assert DELIVER_WEBHOOK.retry.allows(failure.value)
 
 
@@ -204,18 +209,6 @@ def test_numbers_and_text_of_the_data_are_sent_as_valid_json(
     assert json.loads(hooks.deliveries[0].body)["data"] == data
 
 
-def _endpoint(session: Session, url: str) -> UUID:
-    endpoint = WebhookEndpoint(url=url, events=["*"], secret=SECRET)
-    session.add(endpoint)
-    session.commit()
-    return endpoint.id
-
-
-def _work(endpoint_id: UUID, data: dict[str, Any] | None = None) -> DeliverWebhook:
-    data = data or {"total": "19.00", "to": "Zoë"}
-    return DeliverWebhook(endpoint_id=endpoint_id, event="invoice.rendered", data=data)
-
-
-def _deliver(claim: Claim, endpoint_id: UUID, data: dict[str, Any] | None = None) -> Any:
-    work = _work(endpoint_id, data)
-    return deliver(work, claim(DELIVER_WEBHOOK(**work.model_dump())))
+def _deliver(claim: Claim, endpoint_id: UUID, **fields: Any) -> Any:
+    work = event_for(endpoint_id, **fields)
+    return act(work, claim(work))

@@ -25,6 +25,7 @@ from tests.support.engine.by_hand import WAITING
 from tests.support.wait import wait_for
 
 ID = UUID("01234567-89ab-7cde-8f01-23456789abcd")
+SINCE = "2026-01-31T09:00:00Z"
 OPEN = {"/healthz", "/readyz", "/v1", "/problems", "/problems/{name}"}
 ROUTES: list[tuple[str, str, Scope, Any]] = [
     ("POST", "/v1/invoices", Scope.SUBMIT, NEW_INVOICES["two lines"]["value"]),
@@ -51,6 +52,14 @@ ROUTES: list[tuple[str, str, Scope, Any]] = [
     ("DELETE", f"/v1/images/{ID}", Scope.SUBMIT, None),
     ("POST", "/v1/webhook-endpoints", Scope.ADMIN, NEW_ENDPOINTS["everything"]["value"]),
     ("GET", "/v1/webhook-endpoints", Scope.READ, None),
+    ("GET", f"/v1/webhook-endpoints/{ID}", Scope.READ, None),
+    ("PATCH", f"/v1/webhook-endpoints/{ID}", Scope.ADMIN, {}),
+    ("POST", f"/v1/webhook-endpoints/{ID}/test", Scope.OPERATE, None),
+    ("POST", f"/v1/webhook-endpoints/{ID}/secret/rotate", Scope.ADMIN, None),
+    ("GET", f"/v1/webhook-endpoints/{ID}/deliveries", Scope.READ, None),
+    ("POST", f"/v1/webhook-endpoints/{ID}/redeliver", Scope.OPERATE, {"since": SINCE}),
+    ("GET", f"/v1/webhook-deliveries/{ID}", Scope.READ, None),
+    ("POST", f"/v1/webhook-deliveries/{ID}/redeliver", Scope.OPERATE, None),
     ("POST", f"/v1/webhook-endpoints/{ID}/enable", Scope.ADMIN, None),
     ("DELETE", f"/v1/webhook-endpoints/{ID}", Scope.ADMIN, None),
     ("POST", "/v1/jobs", Scope.SUBMIT, NEW_JOBS["a mail"]["value"]),

@@ -90,17 +90,22 @@ def test_an_endpoint_is_switched_on_again_and_what_it_missed_is_listed(
     client: httpx2.Client, sql_now: psycopg.Connection
 ) -> None:
     made = client.post("/v1/webhook-endpoints", json=ENDPOINT).json()
-    sql_now.execute("UPDATE webhook_endpoints SET disabled_at = now()")
     sql_now.execute(
-        "INSERT INTO duly.dead_letters (kind, queue, reason, error_type, error_message) VALUES"
-        " ('webhook.deliver', 'webhooks', 'refused', 'EndpointGone', %s)",
-        [f"the endpoint {made['id']} is switched off"],
+        "UPDATE webhook_endpoints SET disabled_at = now(), disabled_because = 'it answered 410',"
+        " failing_since = now()"
+    )
+    missed = uuid4()
+    sql_now.execute(
+        "INSERT INTO webhook_deliveries (id, endpoint_id, event, event_id, body, attempts)"
+        " VALUES (%s, %s, 'a.b', %s, '{}', '[]')",
+        [missed, made["id"], missed],
     )
     (off,) = client.get("/v1/webhook-endpoints").json()["webhook_endpoints"]
 
     on = client.post(off["links"]["enable"])
 
-    assert off["disabled_at"] is not None
-    assert (on.status_code, on.json()["disabled_at"]) == (200, None)
-    (missed,) = client.get(on.json()["links"]["missed"]).json()["dead_letters"]
-    assert missed["error_type"] == "EndpointGone"
+    assert (off["disabled_at"] is not None, off["disabled_because"]) == (True, "it answered 410")
+    state = [on.json()[name] for name in ("disabled_at", "disabled_because", "failing_since")]
+    assert (on.status_code, state) == (200, [None, None, None])
+    (delivery,) = client.get(on.json()["links"]["missed"]).json()["deliveries"]
+    assert delivery["id"] == str(missed)

@@ -47,6 +47,10 @@ class Line:
             wait_for("the API answers", self.answers)
         return started
 
+    def start_worker(self, *options: str) -> Process:
+        """Start a worker with options."""
+        return self._start("worker", *options)
+
     def end(self) -> None:
         """Kill what runs, and print all logs."""
         for process in self._processes:
