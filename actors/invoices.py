@@ -1,5 +1,7 @@
 """Renders an invoice, then submits its mail and its webhooks."""
 
+from datetime import UTC
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select
@@ -11,6 +13,7 @@ from service.documents import documents
 from service.invoices.kinds import RENDER_INVOICE, InvoiceGone, RenderInvoice
 from service.invoices.models import Invoice
 from service.mail.kinds import SEND_EMAIL
+from service.mail.templates.rendering import render as render_mail
 from service.webhooks.kinds import DELIVER_WEBHOOK
 from service.webhooks.models import WebhookEndpoint
 
@@ -43,14 +46,35 @@ def _invoice(session: Session, invoice_id: UUID) -> Invoice:
 
 
 def _submit_mail(session: Session, invoice: Invoice, pdf: str) -> None:
-    mail = SEND_EMAIL(
+    mail = render_mail("invoice", _shown(invoice))
+    work = SEND_EMAIL(
         to=invoice.email,
-        subject=f"Invoice {invoice.id}",
-        text=f"Dear {invoice.customer},\n\n"
-        f"your invoice over {invoice.total:,.2f} {invoice.currency} is attached.\n",
+        subject=mail.subject,
+        text=mail.text,
+        html=mail.html,
         attachments=(pdf,),
+        category="invoices",
     )
-    submit(session, mail)
+    submit(session, work)
+
+
+def _shown(invoice: Invoice) -> dict[str, Any]:
+    """What the mail's template shows."""
+    return {
+        "customer": invoice.customer,
+        "number": str(invoice.id),
+        "date": invoice.created_at.astimezone(UTC).date().isoformat(),
+        "currency": invoice.currency,
+        "total": f"{invoice.total:,.2f}",
+        "lines": [
+            {
+                "description": line.description,
+                "quantity": f"{line.quantity:,}",
+                "amount": f"{line.amount:,.2f}",
+            }
+            for line in invoice.lines
+        ],
+    }
 
 
 def _submit_webhooks(session: Session, invoice: Invoice, pdf: str) -> None:

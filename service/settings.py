@@ -7,14 +7,16 @@ from functools import cached_property, lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
+from uuid import UUID
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, SecretStr
 from pydantic_settings import NoDecode
 
 import outbox.settings
 from outbox.settings import parsed_by
 from service import document_url
-from service.mail import addresses, server
+from service.mail import addresses, rate, server, unsubscribe
 from service.mail.addresses import Sender
 from service.mail.server import MailServer
 
@@ -35,6 +37,16 @@ Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeVali
 """Networks in CIDR notation, separated by commas."""
 
 
+DNS_NAME = r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$"
+
+
+def _https(url: str) -> None:
+    """Check an address that is put into mails. Raises ValueError."""
+    where = urlsplit(url)
+    if where.scheme != "https" or not where.netloc or where.query or where.fragment:
+        raise ValueError("must be a URL such as https://example.com/v1/unsubscribe")
+
+
 class Settings(outbox.settings.Settings):
     """The service's settings, each read from `DULY_<NAME>`."""
 
@@ -46,6 +58,20 @@ class Settings(outbox.settings.Settings):
     """The mail server: `smtp://[user:password@]host[:port][?starttls=require]`, or `smtps://`."""
     mail_from: Annotated[str, parsed_by(addresses.sender)] = "Duly <invoices@localhost>"
     """The sender of mails: one address, with or without a name."""
+    mail_rate: Annotated[str, parsed_by(rate.read)] | None = None
+    """How many mails the server takes in a time, such as `100/1m`."""
+    mail_bounces_to: Annotated[str, parsed_by(addresses.to_ascii)] | None = None
+    """Where mails that bounce are returned to; a mail's id is added to it, as `+<id>`."""
+    mail_unsubscribe_url: Annotated[str, parsed_by(_https)] | None = None
+    """The address at which receivers reach `/v1/unsubscribe`."""
+    mail_secret: Annotated[SecretStr, Field(min_length=32)] | None = None
+    """Signs the links with which receivers unsubscribe."""
+    dkim_key: Path | None = None
+    """The file of the RSA key that signs mails, as PEM."""
+    dkim_selector: Annotated[str, Field(pattern=DNS_NAME)] = "duly"
+    """The name below `_domainkey` at which the domain publishes the key."""
+    dkim_domain: Annotated[str, Field(pattern=DNS_NAME)] | None = None
+    """The domain that signs; the sender's, if it is not set."""
     webhooks_deny: Networks = ()
     """Networks that webhooks are never delivered to: `203.0.113.0/24,2001:db8::/32`."""
     webhooks_may_reach_private: bool = False
@@ -60,6 +86,20 @@ class Settings(outbox.settings.Settings):
     def sender(self) -> Sender:
         """The sender in `mail_from`."""
         return addresses.sender(self.mail_from)
+
+    def return_path(self, email_id: UUID) -> str:
+        """The address to which the mail is returned if it bounces, in ASCII."""
+        if self.mail_bounces_to is None:
+            return self.sender.address
+        local, _, domain = addresses.to_ascii(self.mail_bounces_to).rpartition("@")
+        return f"{local}+{email_id}@{domain}"
+
+    def unsubscribe_link(self, email_id: UUID) -> str | None:
+        """The link with which the mail's receiver unsubscribes; None if that is not set up."""
+        if self.mail_unsubscribe_url is None or self.mail_secret is None:
+            return None
+        token = unsubscribe.token(email_id, self.mail_secret.get_secret_value())
+        return f"{self.mail_unsubscribe_url.rstrip('/')}/{token}"
 
 
 @lru_cache

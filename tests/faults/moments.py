@@ -168,6 +168,23 @@ STEPPING = [
     Moment("progress taken but not written", "after", "outbox.job.progress:Progress.take"),
 ]
 
+MAILING = [
+    Moment("mail ready but not handed over", "before", "actors.mail:transmit"),
+    Moment("mail sent but not answered", "before", "actors.mailing.transmission:_final_reply"),
+    Moment("mail answered but not on record", "after", "actors.mail:transmit"),
+    Moment("mail on record but not committed", "after", "service.mail.emails:record"),
+]
+
+MAILING_ONCE = [
+    Moment("mail not marked", "before", "actors.mail:_mark"),
+    Moment("mail marked but not sent", "after", "actors.mail:_mark"),
+]
+
+MAIL_UNCERTAIN = [
+    Moment("mail uncertain but not noted", "before", "actors.mail:_note"),
+    Moment("mail noted as uncertain but not dead", "after", "actors.mail:_note"),
+]
+
 CANCELLED = [
     Moment("cancel heard of", "before", "outbox.job.cancellation:Cancellation.ask"),
     Moment("actor interrupted", "after", "outbox.job.cancellation:Cancellation.deliver"),
@@ -282,6 +299,7 @@ ALL = [
     *(*API, *PEOPLE, *COMMAND, *CANCELLING, *BATCH_COMMAND, *RELAY, *REFUSED, *UNPUBLISHABLE),
     *(*LOST, *WORKER),
     *(*STEPPING, *CANCELLED, *STOPPING, *COLLECTOR, *DROPPED, *RESCUER, *EXPIRER, *SCHEDULER),
+    *(*MAILING, *MAILING_ONCE, *MAIL_UNCERTAIN),
     *(*FOLDING, *MEMBERS, *ADMITTING, *SENDING, *RECEIVING, *THREADS, *DUTIES),
 ]
 
