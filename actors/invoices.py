@@ -1,5 +1,7 @@
 """Renders an invoice, then submits its mail and its webhooks."""
 
+from datetime import UTC
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy.orm import Session, selectinload
@@ -10,6 +12,7 @@ from service.documents import documents
 from service.invoices.kinds import RENDER_INVOICE, InvoiceGone, RenderInvoice
 from service.invoices.models import Invoice
 from service.mail.kinds import SEND_EMAIL
+from service.mail.templates.rendering import render as render_mail
 from service.webhooks.publish import announce
 
 RENDERED = "invoice.rendered"
@@ -43,14 +46,35 @@ def _invoice(session: Session, invoice_id: UUID) -> Invoice:
 
 def mail(session: Session, invoice: Invoice, pdf: str) -> None:
     """Submit the invoice's mail."""
-    letter = SEND_EMAIL(
+    letter = render_mail("invoice", _shown(invoice))
+    work = SEND_EMAIL(
         to=invoice.email,
-        subject=f"Invoice {invoice.id}",
-        text=f"Dear {invoice.customer},\n\n"
-        f"your invoice over {invoice.total:,.2f} {invoice.currency} is attached.\n",
+        subject=letter.subject,
+        text=letter.text,
+        html=letter.html,
         attachments=(pdf,),
+        category="invoices",
     )
-    submit(session, letter, subject=invoice.subject)
+    submit(session, work, subject=invoice.subject)
+
+
+def _shown(invoice: Invoice) -> dict[str, Any]:
+    """What the mail's template shows."""
+    return {
+        "customer": invoice.customer,
+        "number": str(invoice.id),
+        "date": invoice.created_at.astimezone(UTC).date().isoformat(),
+        "currency": invoice.currency,
+        "total": f"{invoice.total:,.2f}",
+        "lines": [
+            {
+                "description": line.description,
+                "quantity": f"{line.quantity:,}",
+                "amount": f"{line.amount:,.2f}",
+            }
+            for line in invoice.lines
+        ],
+    }
 
 
 def _tell(session: Session, invoice: Invoice, pdf: str) -> None:

@@ -1,75 +1,154 @@
-"""Sends mails."""
+"""Sends mails, and records what became of each."""
 
-import re
-import smtplib
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
-from actors.mailing.message import message_id, write
-from actors.mailing.smtp import connected
-from outbox import Job, Uncertain, actor
-from service.mail.addresses import to_ascii
-from service.mail.kinds import SEND_EMAIL, MailRefused, SendEmail
+from sqlalchemy.exc import DBAPIError
+
+from actors.mailing.message import Documents, message_id, write
+from actors.mailing.parts import check_size, document
+from actors.mailing.signature import signed
+from actors.mailing.transmission import (
+    MailDeferred,
+    MailUncertain,
+    Outgoing,
+    ServerBusy,
+    transmit,
+)
+from outbox import Job, actor
+from outbox.operations import jobs
+from service.mail import addresses, emails, suppressions
+from service.mail.kinds import SEND_EMAIL, SEND_EMAIL_ONCE, AddressGone, MailRefused, SendEmail
 from service.settings import settings
 
-ANSWER_SECONDS = 600.0
-"""How long the server may take to answer the whole mail: ten minutes (RFC 5321, 4.5.3.2.6)."""
-START_MAIL_INPUT = 354
-LEADING_DOT = re.compile(rb"^\.", re.MULTILINE)
-
-
-class MailDeferred(Exception):
-    """The mail server rejected the mail for now (a 4xx reply). It may accept it later."""
-
-
-class MailUncertain(Uncertain):
-    """The mail server got the whole mail, but its reply was lost. It may have accepted the mail."""
+HANDED_OVER = "handed_over"
+"""In the checkpoint: the attempt that has left it open whether the server has the mail."""
+LONGEST_BUSY = timedelta(days=4)
+"""After this time a server that is still busy costs attempts, and the job dies in the end."""
+LEFT_OPEN = "an earlier attempt ended while it handed the mail over, and nobody knows if it arrived"
 
 
 @actor(SEND_EMAIL)
-def send(work: SendEmail, job: Job) -> dict[str, str]:
-    """Hand the mail to the mail server; the result is its Message-ID.
+def send(work: SendEmail, job: Job) -> None:
+    """Hand the mail to the mail server, unless its receiver is suppressed.
 
-    Raises MailRefused for a 5xx reply to the mail itself, or an address that cannot be ASCII.
-    Failures before that (connection, TLS, login) are retried whatever the reply: they say nothing
-    about this mail, and somebody will fix them. Raises MailUncertain if the reply to the whole mail
-    is lost. If the process dies after the server accepted the mail, it is sent again with the same
+    Raises what `transmit` raises, and records it in the mail's row. A lost answer is tried once
+    more, as is the mail if the process dies after the server accepted it: with the same
     Message-ID, so that mail programs can recognise the duplicate.
     """
-    sender = settings().sender
-    try:
-        recipient = to_ascii(work.to)
-    except ValueError as error:
-        raise MailRefused(str(error)) from None
-    message = write(work, job.id, sender, recipient)
-    with connected(settings().mail_server) as server:
-        _transmit(server, message, sender.address, recipient)
-    return {"message_id": message_id(job.id, sender)}
+    _send(work, job, lambda: None)
 
 
-def _transmit(server: smtplib.SMTP, message: bytes, sender: str, recipient: str) -> None:
-    _expect(server.mail(sender), 250)
-    _expect(server.rcpt(recipient), 250, 251)
-    _expect(server.docmd("DATA"), START_MAIL_INPUT)
-    server.send(LEADING_DOT.sub(b"..", message.rstrip(b"\r\n")) + b"\r\n.\r\n")
-    _expect(_final_reply(server), 250)
+@actor(SEND_EMAIL_ONCE)
+def send_once(work: SendEmail, job: Job) -> None:
+    """As `send`, but never again once the server may have the mail.
+
+    A mark is committed before the mail leaves. If the process dies after that, or if the answer is
+    lost, the job is dead as `uncertain`, and a person decides: a replay sends the mail again.
+    """
+    if _is_open(job):
+        _note(job, "uncertain", LEFT_OPEN)
+        raise MailUncertain(LEFT_OPEN)
+    _send(work, job, lambda: _mark(job))
 
 
-def _final_reply(server: smtplib.SMTP) -> tuple[int, bytes]:
-    """From here on the server may have accepted the mail, even if its reply is lost."""
-    if server.sock is not None:
-        server.sock.settimeout(ANSWER_SECONDS)
-    try:
-        return server.getreply()
-    except (smtplib.SMTPException, OSError) as error:
-        said = "the mail server got the whole mail, and its answer is lost"
-        raise MailUncertain(f"{said}: {str(error) or type(error).__name__}") from error
-
-
-def _expect(answer: tuple[int, bytes], *good: int) -> None:
-    code, text = answer
-    if code in good:
+def _send(work: SendEmail, job: Job, before_content: Callable[[], None]) -> None:
+    if why := _suppressed(work, job):
+        with job.transaction() as tx:
+            job.result = why
+            emails.record(tx, job.id, "suppressed")
         return
-    said = f"the mail server answered {code} {text.decode(errors='replace')}"
-    raise MailRefused(said) if 500 <= code < 600 else MailDeferred(said)
+    reply = _hand_over(work, job, before_content)
+    with job.transaction() as tx:
+        job.result = {"message_id": message_id(job.id, settings().sender)}
+        emails.record(tx, job.id, "sent", reply)
 
 
-ACTORS = (send,)
+def _suppressed(work: SendEmail, job: Job) -> dict[str, str] | None:
+    """Why the receiver gets no mail, or None. From here on a bounce finds the mail's row."""
+    with job.sessions() as session, session.begin():
+        emails.add(session, job.id, work.to, work.category)
+        found = suppressions.find(session, work.to, work.category)
+        return {"suppressed": found.reason, "category": found.category} if found else None
+
+
+def _hand_over(work: SendEmail, job: Job, before_content: Callable[[], None]) -> str:
+    """Hand the mail over, and note in its row what went wrong; returns the server's reply."""
+    try:
+        return transmit(_outgoing(work, job), settings().mail_server, before_content)
+    except MailUncertain as error:
+        with suppress(DBAPIError):  # what matters is that the attempt ends as uncertain
+            _note(job, "uncertain", str(error))
+        raise
+    except MailRefused as error:
+        _note(job, "refused", str(error), gone=work.to if isinstance(error, AddressGone) else None)
+        raise
+    except Exception as error:
+        _unmark(job)  # whatever it was, the server has not taken the mail
+        if isinstance(error, ServerBusy) and _age(job) > LONGEST_BUSY:
+            raise MailDeferred(str(error)) from error
+        if isinstance(error, MailDeferred):
+            # Servers that greylist strangers want to see them again after minutes, not seconds.
+            error.retry_in = timedelta(minutes=2 ** min(job.attempt - 1, 6))
+        raise
+
+
+def _outgoing(work: SendEmail, job: Job) -> Outgoing:
+    own = settings()
+    link = own.unsubscribe_link(job.id) if work.list_unsubscribe else None
+    content = write(work, job.id, own.sender, _documents(work, job), link)
+    return Outgoing(own.return_path(job.id), addresses.recipient(work.to), signed(content, own))
+
+
+def _documents(work: SendEmail, job: Job) -> Documents:
+    """Where the documents are. Raises MailRefused if they are too large for any mail."""
+    with job.sessions() as session:
+        attached = tuple(document(each, session) for each in work.attachments)
+        inline = {name: document(each, session) for name, each in work.inline.items()}
+    check_size([*attached, *inline.values()])
+    return Documents(attached, inline)
+
+
+def _note(job: Job, state: str, reply: str, *, gone: str | None = None) -> None:
+    """Record what became of the mail; the attempt is about to fail with it."""
+    mark: Any = {HANDED_OVER: job.attempt} if state == "uncertain" else None
+    with job.step(mark) as tx:
+        emails.record(tx, job.id, state, reply)
+        if gone:
+            address = addresses.normalised(gone)
+            suppressions.add(tx, address, suppressions.ALL, "bounce", job.id)
+
+
+def _mark(job: Job) -> None:
+    with job.step({HANDED_OVER: job.attempt}):
+        pass
+
+
+def _unmark(job: Job) -> None:
+    """Take the mark back, if there is one."""
+    if job.checkpoint:
+        with job.step(None):
+            pass
+
+
+def _is_open(job: Job) -> bool:
+    """Whether an attempt has left it open if the server has the mail, and no person has looked.
+
+    One that is on record as uncertain has made a dead letter: there is only another attempt after
+    it because a person has replayed that.
+    """
+    if not job.checkpoint:
+        return False
+    with job.sessions() as session:
+        outcomes = {each.attempt: each.outcome for each in jobs.attempts(session, job.id)}
+    return outcomes.get(job.checkpoint[HANDED_OVER]) != "uncertain"
+
+
+def _age(job: Job) -> timedelta:
+    """Since it was submitted: a UUIDv7 begins with its time in milliseconds."""
+    return datetime.now(UTC) - datetime.fromtimestamp((job.id.int >> 80) / 1000, UTC)
+
+
+ACTORS = (send, send_once)

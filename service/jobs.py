@@ -4,13 +4,15 @@ from typing import Any
 
 from outbox import Duly, Work
 from outbox.operations.api_keys import Scope
+from service.mail.kinds import SendEmail
 from service.settings import settings
 from service.subjects import KINDS, NEW_JOBS, OPEN_TO_CLIENTS, SCHEDULES, TABLES
 
 
 def _needed_scope(work: Work[Any]) -> Scope | None:
-    """Whoever attaches documents to a mail must be allowed to read them."""
-    return Scope.READ if getattr(work.payload, "attachments", None) else None
+    """Whoever puts documents into a mail must be allowed to read them."""
+    has_documents = isinstance(work.payload, SendEmail) and work.payload.has_documents
+    return Scope.READ if has_documents else None
 
 
 def _check() -> None:

@@ -8,6 +8,8 @@ from functools import cached_property, lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
+from uuid import UUID
 
 from pydantic import BeforeValidator, Field, SecretStr
 from pydantic_settings import NoDecode
@@ -16,7 +18,7 @@ import outbox.settings
 from outbox.settings import Duration, Retention, parsed_by
 from service import document_keys, document_url
 from service.charging import provider_url
-from service.mail import addresses, server
+from service.mail import addresses, rate, server, unsubscribe
 from service.mail.addresses import Sender
 from service.mail.server import MailServer
 
@@ -35,6 +37,16 @@ def _networks(given: object) -> object:
 
 Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(_networks)]
 """Networks in CIDR notation, separated by commas."""
+
+
+DNS_NAME = r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$"
+
+
+def _https(url: str) -> None:
+    """Check an address that is put into mails. Raises ValueError."""
+    where = urlsplit(url)
+    if where.scheme != "https" or not where.netloc or where.query or where.fragment:
+        raise ValueError("must be a URL such as https://example.com/v1/unsubscribe")
 
 
 class Settings(outbox.settings.Settings):
@@ -60,6 +72,20 @@ class Settings(outbox.settings.Settings):
     """The secret key of the account at Stripe. Only workers need it, to charge and to refund."""
     stripe_url: Annotated[str, parsed_by(provider_url.check)] = "https://api.stripe.com"
     """Where Stripe's API is; elsewhere for tests."""
+    mail_rate: Annotated[str, parsed_by(rate.read)] | None = None
+    """How many mails the server takes in a time, such as `100/1m`."""
+    mail_bounces_to: Annotated[str, parsed_by(addresses.to_ascii)] | None = None
+    """Where mails that bounce are returned to; a mail's id is added to it, as `+<id>`."""
+    mail_unsubscribe_url: Annotated[str, parsed_by(_https)] | None = None
+    """The address at which receivers reach `/v1/unsubscribe`."""
+    mail_secret: Annotated[SecretStr, Field(min_length=32)] | None = None
+    """Signs the links with which receivers unsubscribe."""
+    dkim_key: Path | None = None
+    """The file of the RSA key that signs mails, as PEM."""
+    dkim_selector: Annotated[str, Field(pattern=DNS_NAME)] = "duly"
+    """The name below `_domainkey` at which the domain publishes the key."""
+    dkim_domain: Annotated[str, Field(pattern=DNS_NAME)] | None = None
+    """The domain that signs; the sender's, if it is not set."""
     webhooks_deny: Networks = ()
     """Networks that webhooks are never delivered to: `203.0.113.0/24,2001:db8::/32`."""
     webhooks_may_reach_private: bool = False
@@ -80,6 +106,20 @@ class Settings(outbox.settings.Settings):
     def sender(self) -> Sender:
         """The sender in `mail_from`."""
         return addresses.sender(self.mail_from)
+
+    def return_path(self, email_id: UUID) -> str:
+        """The address to which the mail is returned if it bounces, in ASCII."""
+        if self.mail_bounces_to is None:
+            return self.sender.address
+        local, _, domain = addresses.to_ascii(self.mail_bounces_to).rpartition("@")
+        return f"{local}+{email_id}@{domain}"
+
+    def unsubscribe_link(self, email_id: UUID) -> str | None:
+        """The link with which the mail's receiver unsubscribes; None if that is not set up."""
+        if self.mail_unsubscribe_url is None or self.mail_secret is None:
+            return None
+        token = unsubscribe.token(email_id, self.mail_secret.get_secret_value())
+        return f"{self.mail_unsubscribe_url.rstrip('/')}/{token}"
 
 
 @lru_cache

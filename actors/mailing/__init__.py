@@ -1,1 +1,4 @@
-"""A mail as bytes, and the connection to the mail server."""
+"""A mail as bytes, signed, and how it is handed to the mail server.
+
+Read message, parts and signature, then smtp and transmission.
+"""

@@ -1,4 +1,5 @@
-"""Mail: its job, and the settings and addresses that handlers and actors share.
+"""Mail: its jobs, its tables and its HTTP API, and what handlers and actors share.
 
-Read kinds, server, addresses, then one_line. actors/mail.py sends the mail.
+Read kinds, models, emails, then routes/ and templates/. suppressions, reports and bounces say who
+gets no more mail. actors/mail.py sends the mail.
 """

@@ -12,19 +12,45 @@ LOCAL = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{
 NO_SENDER = "must be one address like billing@example.com, or Name <billing@example.com>"
 
 
-def to_ascii(address: str) -> str:
-    """The address as every mail server accepts it: its domain in A-labels (RFC 5890).
+class Recipient(NamedTuple):
+    """An address as mail servers accept it: its domain in A-labels (RFC 5890)."""
 
-    Raises ValueError if that is impossible: the part before the @ is not ASCII, or looks like an
-    encoded word (RFC 2047), which mail programs may decode to any character.
+    address: str
+    needs_utf8: bool
+    """Whether the part before the @ is not ASCII, so that the server must offer SMTPUTF8."""
+
+
+def recipient(address: str) -> Recipient:
+    """The address for the mail server.
+
+    Raises ValueError for what is no address, and if the part before the @ looks like an encoded
+    word (RFC 2047), which mail programs may decode to any character.
     """
     try:
-        parts = validate_email(address, check_deliverability=False, allow_smtputf8=False)
+        parts = validate_email(address, check_deliverability=False)
     except EmailNotValidError as error:
         raise ValueError(str(error)) from None
-    if "=?" in parts.local_part or parts.ascii_email is None:
+    if "=?" in parts.local_part:
         raise ValueError("The part before the @-sign must not look like an encoded word.")
-    return parts.ascii_email
+    return Recipient(
+        f"{parts.local_part}@{parts.ascii_domain}", needs_utf8=not parts.local_part.isascii()
+    )
+
+
+def to_ascii(address: str) -> str:
+    """The address as every mail server accepts it. Raises ValueError if that is impossible."""
+    found = recipient(address)
+    if found.needs_utf8:
+        raise ValueError("The part before the @-sign must be ASCII.")
+    return found.address
+
+
+def normalised(address: str) -> str:
+    """The address in one form, by which it is found again: for servers, and in lower case.
+
+    Raises ValueError as `recipient` does.
+    """
+    return recipient(address).address.lower()
 
 
 class Sender(NamedTuple):
@@ -59,9 +85,16 @@ def sender(text: str) -> Sender:
 
 
 def _deliverable(address: str) -> str:
+    recipient(address)
+    return address
+
+
+def _ascii(address: str) -> str:
     to_ascii(address)
     return address
 
 
 MailAddress = Annotated[EmailStr, AfterValidator(_deliverable)]
+"""An address that `recipient` accepts. It may be written in any script."""
+AsciiMailAddress = Annotated[EmailStr, AfterValidator(_ascii)]
 """An address that `to_ascii` accepts. Its domain may be written in any script."""

@@ -2,12 +2,15 @@
 
 from outbox import Kinds
 from service.mail.examples import NEW_JOBS
-from service.mail.kinds import SEND_EMAIL
+from service.mail.kinds import SEND_EMAIL, SEND_EMAIL_ONCE
+from service.mail.models import Email, Suppression
 from service.subject import Subject
 
 MAIL = Subject(
-    kinds=Kinds(SEND_EMAIL),
+    kinds=Kinds(SEND_EMAIL, SEND_EMAIL_ONCE),
     open_kinds=Kinds(SEND_EMAIL),
     examples=NEW_JOBS,
+    models=(Email, Suppression),
     actors="actors.mail",
+    routes="service.mail.routes",
 )

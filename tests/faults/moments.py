@@ -199,6 +199,23 @@ UNDELIVERED = [
     ),
 ]
 
+MAILING = [
+    Moment("mail ready but not handed over", "before", "actors.mail:transmit"),
+    Moment("mail sent but not answered", "before", "actors.mailing.transmission:_final_reply"),
+    Moment("mail answered but not on record", "after", "actors.mail:transmit"),
+    Moment("mail on record but not committed", "after", "service.mail.emails:record"),
+]
+
+MAILING_ONCE = [
+    Moment("mail not marked", "before", "actors.mail:_mark"),
+    Moment("mail marked but not sent", "after", "actors.mail:_mark"),
+]
+
+MAIL_UNCERTAIN = [
+    Moment("mail uncertain but not noted", "before", "actors.mail:_note"),
+    Moment("mail noted as uncertain but not dead", "after", "actors.mail:_note"),
+]
+
 CANCELLED = [
     Moment("cancel heard of", "before", "outbox.job.cancellation:Cancellation.ask"),
     Moment("actor interrupted", "after", "outbox.job.cancellation:Cancellation.deliver"),
@@ -336,6 +353,7 @@ ALL = [
     *(*STEPPING, *CANCELLED, *STOPPING, *COLLECTOR, *DROPPED, *RESCUER, *EXPIRER, *SCHEDULER),
     *(*CHARGING, *REFUNDING),
     *(*UPLOADING, *SWEEPING, *PICTURING),
+    *(*MAILING, *MAILING_ONCE, *MAIL_UNCERTAIN),
     *(*FOLDING, *MEMBERS, *ADMITTING, *SENDING, *RECEIVING, *THREADS, *DUTIES),
 ]
 

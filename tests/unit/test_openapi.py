@@ -25,12 +25,18 @@ OPERATIONS = {
     "create_cancellation",
     "create_image",
     "create_image_from_file",
+    "ask_to_unsubscribe",
+    "continue_cancellation",
+    "create_cancellation",
+    "create_email",
     "create_invoice",
     "create_schedule",
+    "create_suppression",
     "create_webhook_endpoint",
     "delete_file",
     "delete_image",
     "delete_schedule",
+    "delete_suppression",
     "delete_webhook_endpoint",
     "discard_dead_letter",
     "edit_schedule",
@@ -45,6 +51,7 @@ OPERATIONS = {
     "get_image",
     "get_image_version",
     "get_delivery",
+    "get_email",
     "get_index",
     "get_closing",
     "get_invoice",
@@ -58,12 +65,14 @@ OPERATIONS = {
     "list_batches",
     "list_dead_letters",
     "list_deliveries",
+    "list_emails",
     "list_events",
     "list_invoices",
     "list_jobs",
     "list_jobs_to_cancel",
     "list_kinds",
     "list_limits",
+    "list_mail_templates",
     "list_members",
     "list_overdue_jobs",
     "list_closings",
@@ -71,6 +80,7 @@ OPERATIONS = {
     "list_problems",
     "list_queues",
     "list_schedules",
+    "list_suppressions",
     "list_ticks",
     "list_webhook_endpoints",
     "list_workers",
@@ -92,6 +102,8 @@ OPERATIONS = {
     "submit_job",
     "upload_file",
     "test_webhook_endpoint",
+    "take_bounce",
+    "unsubscribe_receiver",
 }
 """A name that is missing here breaks every client that was generated before."""
 
@@ -124,7 +136,7 @@ def test_every_json_answer_has_an_example_and_all_examples_are_valid(
 
 def test_every_example_of_a_request_is_valid(described: dict[str, Any]) -> None:
     bodies = [each["requestBody"] for each in _operations(described) if "requestBody" in each]
-    contents = [body["content"].get("application/json", {}) for body in bodies]
+    contents = [content for body in bodies for content in body["content"].values()]
     with_examples = [content for content in contents if "examples" in content]
 
     assert len(with_examples) > 3

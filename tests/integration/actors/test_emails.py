@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from actors import ACTORS, mail
-from actors.mail import MailDeferred, MailUncertain
-from actors.mailing import smtp
+from actors import ACTORS
+from actors.mailing import smtp, transmission
+from actors.mailing.transmission import MailDeferred, MailUncertain, ServerBusy
 from outbox import Uncertain
 from service.documents import DocumentMissing, documents
 from service.mail.kinds import SEND_EMAIL, MailRefused, SendEmail
@@ -24,7 +24,7 @@ TEXT = "Dear Ada,\n\nthe secret is 4711. Grüße\n"
 
 INJECTION = "=?utf-8?q?x=0AReply-To=3A_evil=40x.example=0A=0A=3Ch1=3EPay=3C/h1=3E?="
 HEADERS = [
-    *(b"From", b"To", b"Subject", b"Date", b"Message-ID"),
+    *(b"From", b"To", b"Subject", b"Date", b"Message-ID", b"Auto-Submitted"),
     *(b"MIME-Version", b"Content-Type", b"Content-Transfer-Encoding"),
 ]
 
@@ -55,8 +55,10 @@ def test_the_mail_arrives_as_it_was_asked_for(claim: Claim, inbox: Inbox) -> Non
 def test_each_attempt_sends_the_same_message_id(claim: Claim, inbox: Inbox) -> None:
     work = _mail()
     job = claim(SEND_EMAIL(**work.model_dump()))
-    send(work, job)
-    send(work, next_attempt(job))
+    inbox.to_message = "451 4.3.0 come back later"
+    for attempt in (job, next_attempt(job)):
+        with pytest.raises(MailDeferred):
+            send(work, attempt)
     first, second = inbox.messages()
     assert first["Message-ID"] == second["Message-ID"] == f"<{job.id}@duly.example>"
 
@@ -111,7 +113,7 @@ def test_an_international_domain_is_written_in_a_labels(
     assert wire.isascii()
 
 
-@pytest.mark.parametrize("local", ["jürgen", INJECTION, "=?utf-8?b?eA==?="])
+@pytest.mark.parametrize("local", [INJECTION, "=?utf-8?b?eA==?="])
 def test_an_address_that_a_mail_server_may_not_take_is_refused_before(local: str) -> None:
     with pytest.raises(ValidationError, match="before the @-sign"):
         _mail(to=f"{local}@example.com")
@@ -170,7 +172,7 @@ def test_a_server_may_think_for_longer_than_a_step_may_take(
 def test_a_mail_whose_answer_is_lost_is_uncertain(
     claim: Claim, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mail, "ANSWER_SECONDS", 0.1)
+    monkeypatch.setattr(transmission, "ANSWER_SECONDS", 0.1)
     inbox.thinks_seconds = 0.5
     with pytest.raises(MailUncertain, match="its answer is lost") as failure:
         _send(claim)
@@ -180,7 +182,7 @@ def test_a_mail_whose_answer_is_lost_is_uncertain(
 
 def test_the_time_limit_leaves_the_server_its_time() -> None:
     steps_before = timedelta(seconds=6 * smtp.TIMEOUT_SECONDS)
-    assert SEND_EMAIL.time_limit > steps_before + timedelta(seconds=mail.ANSWER_SECONDS)
+    assert SEND_EMAIL.time_limit > steps_before + timedelta(seconds=transmission.ANSWER_SECONDS)
 
 
 def test_a_server_that_is_away_is_tried_again(claim: Claim, configure: Configure) -> None:
@@ -194,7 +196,7 @@ def test_a_server_that_is_away_is_tried_again(claim: Claim, configure: Configure
 
 def test_a_server_that_hangs_up_is_tried_again(claim: Claim, inbox: Inbox) -> None:
     inbox.to_message = "421 4.3.2 shutting down"
-    with pytest.raises((MailDeferred, smtplib.SMTPServerDisconnected)) as failure:
+    with pytest.raises((ServerBusy, smtplib.SMTPServerDisconnected)) as failure:
         _send(claim)
     assert SEND_EMAIL.retry.allows(failure.value)
 
@@ -207,7 +209,9 @@ def _wire(inbox: Inbox) -> bytes:
 
 def _send(claim: Claim, **fields: Any) -> Any:
     work = _mail(**fields)
-    return send(work, claim(SEND_EMAIL(**work.model_dump())))
+    job = claim(SEND_EMAIL(**work.model_dump()))
+    send(work, job)
+    return job.result
 
 
 def _mail(**fields: Any) -> SendEmail:

@@ -58,6 +58,7 @@ def test_the_mail_follows_with_the_pdf_attached(
     assert mail.payload["to"] == "ada@example.com"
     assert mail.payload["attachments"] == [f"invoices/{invoice_id}.pdf"]
     assert "19.00 EUR" in mail.payload["text"]
+    assert "19.00 EUR" in mail.payload["html"]
     assert (mail.state, mail.parent_id) == ("queued", job.id)
 
 

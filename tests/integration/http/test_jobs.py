@@ -10,6 +10,7 @@ import pytest
 
 from outbox.operations.api_keys import Scope
 from outbox.store import transitions
+from service.mail.kinds import SendEmail
 from service.subjects import NEW_JOBS
 from tests.integration.http.conftest import MakeClient
 from tests.support.service import lives
@@ -183,8 +184,8 @@ def test_sensitive_fields_are_shown_to_keys_with_the_scope_payloads_only(
     seen = [reader.get(made["links"]["self"]).json() for reader in (client, trusted)]
     listed = [reader.get("/v1/jobs").json()["jobs"][0] for reader in (client, trusted)]
 
-    hidden = MAIL["payload"] | {"to": "[redacted]", "text": "[redacted]", "attachments": []}
-    shown = MAIL["payload"] | {"attachments": []}
+    shown = SendEmail(**MAIL["payload"]).model_dump(mode="json")
+    hidden = shown | dict.fromkeys(("to", "text", "html", "reply_to"), "[redacted]")
     assert [job["payload"] for job in seen] == [hidden, shown]
     assert [job["payload"] for job in listed] == [hidden, shown]
 

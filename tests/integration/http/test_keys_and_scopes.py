@@ -17,6 +17,7 @@ from outbox.operations import api_keys
 from outbox.operations.api_keys import Scope
 from service.app import create_app
 from service.invoices.examples import NEW_INVOICES
+from service.mail.examples import NEW_EMAILS
 from service.settings import Settings
 from service.subjects import NEW_JOBS
 from service.webhooks.examples import NEW_ENDPOINTS
@@ -26,7 +27,10 @@ from tests.support.wait import wait_for
 
 ID = UUID("01234567-89ab-7cde-8f01-23456789abcd")
 SINCE = "2026-01-31T09:00:00Z"
-OPEN = {"/healthz", "/readyz", "/v1", "/problems", "/problems/{name}"}
+OPEN = {
+    *("/healthz", "/readyz", "/v1", "/problems", "/problems/{name}"),
+    "/v1/unsubscribe/{token}",  # whoever has the link
+}
 ROUTES: list[tuple[str, str, Scope, Any]] = [
     ("POST", "/v1/invoices", Scope.SUBMIT, NEW_INVOICES["two lines"]["value"]),
     ("GET", "/v1/invoices", Scope.READ, None),
@@ -62,6 +66,14 @@ ROUTES: list[tuple[str, str, Scope, Any]] = [
     ("POST", f"/v1/webhook-deliveries/{ID}/redeliver", Scope.OPERATE, None),
     ("POST", f"/v1/webhook-endpoints/{ID}/enable", Scope.ADMIN, None),
     ("DELETE", f"/v1/webhook-endpoints/{ID}", Scope.ADMIN, None),
+    ("POST", "/v1/emails", Scope.SUBMIT, NEW_EMAILS["a template"]["value"]),
+    ("GET", "/v1/emails", Scope.READ, None),
+    ("GET", f"/v1/emails/{ID}", Scope.READ, None),
+    ("GET", "/v1/mail-templates", Scope.READ, None),
+    ("GET", "/v1/suppressions", Scope.READ, None),
+    ("POST", "/v1/suppressions", Scope.OPERATE, {"address": "eve@example.com"}),
+    ("DELETE", f"/v1/suppressions/{ID}", Scope.OPERATE, None),
+    ("POST", "/v1/mail-bounces", Scope.SUBMIT, None),
     ("POST", "/v1/jobs", Scope.SUBMIT, NEW_JOBS["a mail"]["value"]),
     ("GET", "/v1/jobs", Scope.READ, None),
     ("GET", f"/v1/jobs/{ID}", Scope.READ, None),

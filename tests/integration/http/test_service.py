@@ -34,7 +34,7 @@ def test_each_kind_says_what_it_takes_and_who_may_submit_it(
         "open_to_clients": True,
         "attempts": 8,
         "time_limit_seconds": 720,
-        "sensitive": ["to", "text"],
+        "sensitive": ["to", "text", "html", "reply_to"],
         "owner": "messaging",
         "idempotency": "the same Message-ID; an uncertain answer is tried once more",
         "unique": None,

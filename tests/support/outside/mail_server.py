@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from email import message_from_bytes, policy
@@ -19,7 +20,8 @@ USER, PASSWORD = b"duly", b"p@ss:word/"
 class Inbox:
     """What arrived, and what to answer: `to_recipient` after RCPT, `to_message` after DATA.
 
-    It thinks about a message for `thinks_seconds` before it answers.
+    It thinks about a message for `thinks_seconds` before it answers. Where it `hangs_up`, it keeps
+    the message, and closes the connection in place of an answer.
     """
 
     def __init__(self) -> None:
@@ -28,6 +30,8 @@ class Inbox:
         self.to_recipient = "250 OK"
         self.to_message = "250 OK"
         self.thinks_seconds = 0.0
+        self.hangs_up = False
+        self.arrived_at: list[float] = []
 
     # No property: aiosmtpd looks at all attributes of its handler for each connection.
     def messages(self) -> list[EmailMessage]:
@@ -41,11 +45,14 @@ class Inbox:
         return self.to_recipient
 
     async def handle_DATA(  # noqa: N802 - aiosmtpd's name
-        self, _server: SMTP, session: Session, envelope: Envelope
+        self, server: SMTP, session: Session, envelope: Envelope
     ) -> str:
         self.envelopes.append(envelope)
+        self.arrived_at.append(time.monotonic())
         self.secured.append(session.ssl is not None)
         await asyncio.sleep(self.thinks_seconds)
+        if self.hangs_up and isinstance(server.transport, asyncio.WriteTransport):
+            server.transport.abort()
         return self.to_message
 
 

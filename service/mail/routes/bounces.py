@@ -1,0 +1,50 @@
+"""The handler that takes what mail servers return: bounces and complaints."""
+
+from dataclasses import asdict
+
+from fastapi import APIRouter, Request
+from fastapi.concurrency import run_in_threadpool
+
+from outbox.http.auth.scopes import Submitter
+from outbox.http.openapi.response_docs import problem_docs, success_doc
+from outbox.http.problems.problem import ANY_REQUEST, POST_REQUEST
+from outbox.http.requests.database import Tx
+from outbox.http.requests.transaction import TransactionalRoute
+from service.mail import bounces, reports
+from service.mail.examples import BOUNCE
+from service.mail.routes.schemas import BounceTaken
+
+BODY = {
+    "required": True,
+    "content": {
+        "message/rfc822": {
+            "schema": {"type": "string", "format": "binary"},
+            "examples": {"a bounce": {"value": BOUNCE}},
+        }
+    },
+}
+
+router = APIRouter(
+    prefix="/v1/mail-bounces",
+    tags=["Mail"],
+    route_class=TransactionalRoute,
+    responses=problem_docs(*ANY_REQUEST),
+)
+
+
+@router.post(
+    "",
+    summary="Take a returned mail",
+    responses=success_doc(200, "BounceTaken") | problem_docs(*POST_REQUEST),
+    openapi_extra={"requestBody": BODY},
+)
+async def take_bounce(request: Request, tx: Tx, _: Submitter) -> BounceTaken:
+    """Take any message that came to the return address, as it is, from the mail server's pipe.
+
+    A report of a failed delivery (RFC 3464) marks its mail as `bounced`; if nobody has the address,
+    or if it was the fifth within 30 days, the receiver gets no more mail. So it is with a complaint
+    (RFC 5965). Anything else is `ignored`, and no error: the server would only return it.
+    """
+    report = await run_in_threadpool(reports.read, await request.body())
+    applied = await tx.run_sync(bounces.apply, report)
+    return BounceTaken(**asdict(applied))
