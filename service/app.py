@@ -32,5 +32,6 @@ def create_app(given: Settings | None = None) -> FastAPI:
         duly.router(),
         lifespan=lifespan,
         largest_body=own.largest_body,
+        uploads=chain.from_iterable(getattr(each, "UPLOADS", ()) for each in routes),
         answers=dict(chain.from_iterable(each.items() for each in answers)),
     )

@@ -34,4 +34,8 @@ class Subject:
     actors: str
     """The module in which `ACTORS` are the actors of these kinds."""
     routes: str | None = None
-    """The module in which `router` has the subject's routes, and `ANSWERS` examples, if any."""
+    """The module in which `router` has the subject's routes.
+
+    If any, `ANSWERS` has examples, and `UPLOADS` patterns for the paths of routes that stream their
+    body, and so are not held to `Settings.largest_body`.
+    """

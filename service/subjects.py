@@ -4,11 +4,13 @@ from itertools import chain
 
 from outbox import Kinds
 from service.base import Base
+from service.files.subject import FILES
 from service.invoices.subject import INVOICES
 from service.mail.subject import MAIL
 from service.webhooks.subject import WEBHOOKS
 
 SUBJECTS = (
+    FILES,
     INVOICES,
     MAIL,
     WEBHOOKS,

@@ -1,7 +1,7 @@
 """Makes a FastAPI app with limits, a log, documentation, and a problem for every error."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from asgi_correlation_id import CorrelationIdMiddleware
@@ -24,9 +24,11 @@ def create_app(
     largest_body: int,
     title: str = "Duly",
     answers: Mapping[str, Any] | None = None,
+    uploads: Iterable[str] = (),
 ) -> FastAPI:
     """The app with these routers. `answers` are example answers of its own routes.
 
+    `uploads` are patterns for the paths of routes that limit the size of their bodies themselves.
     It starts without any other server. Requests that need one get 503 until it is reachable.
     """
     app = DocumentedApi(
@@ -36,7 +38,7 @@ def create_app(
         app.include_router(router)
     handle_problems(app)
     app.add_middleware(HeadAsGet)
-    app.add_middleware(BodyLimit, largest=largest_body)
+    app.add_middleware(BodyLimit, largest=largest_body, uploads=tuple(uploads))
     app.state.shutdown = Shutdown()
     app.add_middleware(ShutdownMiddleware, shutdown=app.state.shutdown)
     app.add_middleware(RequestLog)  # outside of BodyLimit: it also logs what that refuses
