@@ -34,6 +34,7 @@ def environment(servers: Servers) -> dict[str, str]:
         "DULY_DOCUMENTS_URL": (HOME / "documents").as_uri(),
         "DULY_SMTP_URL": f"smtp://127.0.0.1:{port('mail')}?starttls=never",
         "DULY_WEBHOOKS_MAY_REACH_PRIVATE": "true",
+        "DULY_LINKS_SECRET": "for the demo, where everybody may know it",
     }
 
 

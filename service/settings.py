@@ -3,6 +3,7 @@
 docs/reference.md lists them all.
 """
 
+from datetime import timedelta
 from functools import cached_property, lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
@@ -12,11 +13,12 @@ from pydantic import BeforeValidator, Field
 from pydantic_settings import NoDecode
 
 import outbox.settings
-from outbox.settings import parsed_by
+from outbox.settings import Retention, parsed_by
 from service import document_url
 from service.mail import addresses, server
 from service.mail.addresses import Sender
 from service.mail.server import MailServer
+from service.reports import links, period
 
 
 def _own_folder() -> str:
@@ -50,6 +52,15 @@ class Settings(outbox.settings.Settings):
     """Networks that webhooks are never delivered to: `203.0.113.0/24,2001:db8::/32`."""
     webhooks_may_reach_private: bool = False
     """Whether webhooks may be delivered to addresses that are not public (for development)."""
+
+    links_secret: Annotated[str, parsed_by(links.check_secret)] | None = Field(
+        default=None, repr=False
+    )
+    """Signs links to download reports. All API processes need the same. Without it, no links."""
+    keep_reports: Retention = timedelta(days=90)
+    """How long the files of a report are kept. `forever` deletes none."""
+    reports_zone: Annotated[str, parsed_by(period.check_zone)] = "UTC"
+    """The time zone of a report's days, and of the monthly schedule."""
 
     @cached_property
     def mail_server(self) -> MailServer:

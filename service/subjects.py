@@ -7,12 +7,14 @@ from service.base import Base
 from service.files.subject import FILES
 from service.invoices.subject import INVOICES
 from service.mail.subject import MAIL
+from service.reports.subject import REPORTS
 from service.webhooks.subject import WEBHOOKS
 
 SUBJECTS = (
     FILES,
     INVOICES,
     MAIL,
+    REPORTS,
     WEBHOOKS,
 )
 

@@ -22,7 +22,7 @@ class Invoice(Base):
     currency: Mapped[str]
     pdf: Mapped[str | None]
     """The PDF's name in the document store; None until it is rendered."""
-    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now(), index=True)
     lines: Mapped[list["InvoiceLine"]] = relationship(
         order_by="InvoiceLine.position", cascade="all, delete-orphan"
     )

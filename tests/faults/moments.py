@@ -251,6 +251,13 @@ SCHEDULER = [
     Moment("waiting tick made", "after", "outbox.maintenance.scheduler:Scheduler._make_waiting"),
 ]
 
+REPORTING = [
+    Moment("files reserved but not stored", "after", "actors.reports:_reserve"),
+    Moment("rows read but not written", "after", "actors.reporting.csv_file:_taken"),
+    Moment("tables stored but no PDF", "before", "service.documents:Documents.put"),
+    Moment("files stored but not the report's", "before", "actors.reports:_finish"),
+]
+
 THREADS = [
     Moment("a worker thread", "instead", "dramatiq.worker:WorkerThread.process_message"),
     Moment("a consumer thread", "instead", "outbox.worker.broker:Consumer._hand_on"),
@@ -282,7 +289,8 @@ ALL = [
     *(*API, *PEOPLE, *COMMAND, *CANCELLING, *BATCH_COMMAND, *RELAY, *REFUSED, *UNPUBLISHABLE),
     *(*LOST, *WORKER),
     *(*STEPPING, *CANCELLED, *STOPPING, *COLLECTOR, *DROPPED, *RESCUER, *EXPIRER, *SCHEDULER),
-    *(*FOLDING, *MEMBERS, *ADMITTING, *SENDING, *RECEIVING, *THREADS, *DUTIES),
+    *(*FOLDING, *MEMBERS, *ADMITTING, *SENDING, *RECEIVING, *REPORTING),
+    *(*THREADS, *DUTIES),
 ]
 
 

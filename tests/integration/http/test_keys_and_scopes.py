@@ -17,6 +17,7 @@ from outbox.operations import api_keys
 from outbox.operations.api_keys import Scope
 from service.app import create_app
 from service.invoices.examples import NEW_INVOICES
+from service.reports.examples import NEW_LINKS, NEW_REPORTS
 from service.settings import Settings
 from service.subjects import NEW_JOBS
 from service.webhooks.examples import NEW_ENDPOINTS
@@ -25,12 +26,19 @@ from tests.support.engine.by_hand import WAITING
 from tests.support.wait import wait_for
 
 ID = UUID("01234567-89ab-7cde-8f01-23456789abcd")
-OPEN = {"/healthz", "/readyz", "/v1", "/problems", "/problems/{name}"}
+OPEN = {
+    *("/healthz", "/readyz", "/v1", "/problems", "/problems/{name}"),
+    "/v1/downloads/{token}",
+}
 ROUTES: list[tuple[str, str, Scope, Any]] = [
     ("POST", "/v1/invoices", Scope.SUBMIT, NEW_INVOICES["two lines"]["value"]),
     ("GET", "/v1/invoices", Scope.READ, None),
     ("GET", f"/v1/invoices/{ID}", Scope.READ, None),
     ("GET", f"/v1/invoices/{ID}/pdf", Scope.READ, None),
+    ("POST", "/v1/reports", Scope.SUBMIT, NEW_REPORTS["a month"]["value"]),
+    ("GET", "/v1/reports", Scope.READ, None),
+    ("GET", f"/v1/reports/{ID}", Scope.READ, None),
+    ("POST", f"/v1/reports/{ID}/links", Scope.READ, NEW_LINKS["for an hour"]["value"]),
     ("POST", "/v1/webhook-endpoints", Scope.ADMIN, NEW_ENDPOINTS["everything"]["value"]),
     ("GET", "/v1/webhook-endpoints", Scope.READ, None),
     ("POST", f"/v1/webhook-endpoints/{ID}/enable", Scope.ADMIN, None),
