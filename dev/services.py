@@ -37,6 +37,7 @@ def environment(servers: Servers) -> dict[str, str]:
         "DULY_STRIPE_URL": f"http://127.0.0.1:{port('stripe')}",
         "DULY_STRIPE_KEY": KEY,
         "DULY_WEBHOOKS_MAY_REACH_PRIVATE": "true",
+        "DULY_LINKS_SECRET": "for the demo, where everybody may know it",
     }
 
 

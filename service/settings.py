@@ -21,6 +21,7 @@ from service.charging import provider_url
 from service.mail import addresses, rate, server, unsubscribe
 from service.mail.addresses import Sender
 from service.mail.server import MailServer
+from service.reports import links, period
 
 
 def _own_folder() -> str:
@@ -96,6 +97,15 @@ class Settings(outbox.settings.Settings):
     """How long each delivery to an endpoint may fail before that is switched off."""
     keep_deliveries: Retention = timedelta(days=30)
     """How long it is kept what was delivered to webhook endpoints. `forever` deletes nothing."""
+
+    links_secret: Annotated[str, parsed_by(links.check_secret)] | None = Field(
+        default=None, repr=False
+    )
+    """Signs links to download reports. All API processes need the same. Without it, no links."""
+    keep_reports: Retention = timedelta(days=90)
+    """How long the files of a report are kept. `forever` deletes none."""
+    reports_zone: Annotated[str, parsed_by(period.check_zone)] = "UTC"
+    """The time zone of a report's days, and of the monthly schedule."""
 
     @cached_property
     def mail_server(self) -> MailServer:

@@ -10,6 +10,7 @@ from service.files.subject import FILES
 from service.images.subject import IMAGES
 from service.invoices.subject import INVOICES
 from service.mail.subject import MAIL
+from service.reports.subject import REPORTS
 from service.webhooks.subject import WEBHOOKS
 
 SUBJECTS = (
@@ -17,8 +18,10 @@ SUBJECTS = (
     CLOSINGS,
     FILES,
     IMAGES,
+    FILES,
     INVOICES,
     MAIL,
+    REPORTS,
     WEBHOOKS,
 )
 

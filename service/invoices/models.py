@@ -28,7 +28,7 @@ class Invoice(Base):
     """The provider's token for the customer's card, such as `pm_card_visa`."""
     at_month_end: Mapped[bool] = mapped_column(server_default=false())
     """Whether it waits for the closing of its month: until then it has no jobs."""
-    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now(), index=True)
     lines: Mapped[list["InvoiceLine"]] = relationship(
         order_by="InvoiceLine.position", cascade="all, delete-orphan"
     )

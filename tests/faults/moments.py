@@ -319,6 +319,13 @@ PICTURING = [
     Moment("image ready but not committed", "after", "actors.images:_finish"),
 ]
 
+REPORTING = [
+    Moment("files reserved but not stored", "after", "actors.reports:_reserve"),
+    Moment("rows read but not written", "after", "actors.reporting.csv_file:_taken"),
+    Moment("tables stored but no PDF", "before", "service.documents:Documents.put"),
+    Moment("files stored but not the report's", "before", "actors.reports:_finish"),
+]
+
 THREADS = [
     Moment("a worker thread", "instead", "dramatiq.worker:WorkerThread.process_message"),
     Moment("a consumer thread", "instead", "outbox.worker.broker:Consumer._hand_on"),
@@ -355,6 +362,8 @@ ALL = [
     *(*UPLOADING, *SWEEPING, *PICTURING),
     *(*MAILING, *MAILING_ONCE, *MAIL_UNCERTAIN),
     *(*FOLDING, *MEMBERS, *ADMITTING, *SENDING, *RECEIVING, *THREADS, *DUTIES),
+    *(*FOLDING, *MEMBERS, *ADMITTING, *SENDING, *RECEIVING, *REPORTING),
+    *(*THREADS, *DUTIES),
 ]
 
 

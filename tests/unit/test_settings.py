@@ -155,6 +155,9 @@ BAD: dict[str, list[str]] = {
     "DULY_LARGEST_BODY": ["10", "99999999999"],
     "DULY_WEBHOOKS_DENY": ["10.0.0.1/8", "there", "10.0.0.0/8;127.0.0.0/8"],
     "DULY_WEBHOOKS_MAY_REACH_PRIVATE": ["perhaps"],
+    "DULY_LINKS_SECRET": ["", "hunter"],
+    "DULY_KEEP_REPORTS": ["", "never", "-P1D"],
+    "DULY_REPORTS_ZONE": ["", "hunter", "right/UTC", "Europe"],
     "DULY_LOG_FORMAT": ["xml", ""],
 }
 

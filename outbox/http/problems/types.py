@@ -65,6 +65,9 @@ IN_FLIGHT = ProblemType(
     "The first request with this Idempotency-Key is still running",
     "Repeat the same request after Retry-After seconds.",
 )
+GONE = ProblemType(
+    "gone", 410, "It was here, and is no longer", "Ask for it anew where you had it from."
+)
 CHANGED = ProblemType(
     "changed",
     412,

@@ -18,6 +18,7 @@ from outbox.operations.api_keys import Scope
 from service.app import create_app
 from service.invoices.examples import NEW_INVOICES
 from service.mail.examples import NEW_EMAILS
+from service.reports.examples import NEW_LINKS, NEW_REPORTS
 from service.settings import Settings
 from service.subjects import NEW_JOBS
 from service.webhooks.examples import NEW_ENDPOINTS
@@ -30,6 +31,9 @@ SINCE = "2026-01-31T09:00:00Z"
 OPEN = {
     *("/healthz", "/readyz", "/v1", "/problems", "/problems/{name}"),
     "/v1/unsubscribe/{token}",  # whoever has the link
+OPEN = {
+    *("/healthz", "/readyz", "/v1", "/problems", "/problems/{name}"),
+    "/v1/downloads/{token}",
 }
 ROUTES: list[tuple[str, str, Scope, Any]] = [
     ("POST", "/v1/invoices", Scope.SUBMIT, NEW_INVOICES["two lines"]["value"]),
@@ -54,6 +58,10 @@ ROUTES: list[tuple[str, str, Scope, Any]] = [
     ("GET", f"/v1/images/{ID}", Scope.READ, None),
     ("GET", f"/v1/images/{ID}/{{size}}.{{format}}", Scope.READ, None),
     ("DELETE", f"/v1/images/{ID}", Scope.SUBMIT, None),
+    ("POST", "/v1/reports", Scope.SUBMIT, NEW_REPORTS["a month"]["value"]),
+    ("GET", "/v1/reports", Scope.READ, None),
+    ("GET", f"/v1/reports/{ID}", Scope.READ, None),
+    ("POST", f"/v1/reports/{ID}/links", Scope.READ, NEW_LINKS["for an hour"]["value"]),
     ("POST", "/v1/webhook-endpoints", Scope.ADMIN, NEW_ENDPOINTS["everything"]["value"]),
     ("GET", "/v1/webhook-endpoints", Scope.READ, None),
     ("GET", f"/v1/webhook-endpoints/{ID}", Scope.READ, None),

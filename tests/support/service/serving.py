@@ -24,6 +24,7 @@ def settings_for(database_url: str, amqp_url: str, folder: Path) -> Settings:
             "AMQP_URL": amqp_url,
             "documents_url": f"file://{folder}",
             "largest_body": 100_000,
+            "links_secret": "of the tests, with thirty-two characters",
         }
     )
 

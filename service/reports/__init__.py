@@ -1,0 +1,1 @@
+"""Reports of what was invoiced. Read subject, kinds, requests, models, then routes and schemas."""
