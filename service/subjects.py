@@ -18,7 +18,6 @@ SUBJECTS = (
     CLOSINGS,
     FILES,
     IMAGES,
-    FILES,
     INVOICES,
     MAIL,
     REPORTS,

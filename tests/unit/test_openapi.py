@@ -14,6 +14,7 @@ from tests.support.service.serving import settings_for
 
 OPERATIONS = {
     "add_members",
+    "ask_to_unsubscribe",
     "backfill_schedule",
     "cancel_batch",
     "cancel_job",
@@ -23,12 +24,9 @@ OPERATIONS = {
     "close_month",
     "continue_cancellation",
     "create_cancellation",
+    "create_email",
     "create_image",
     "create_image_from_file",
-    "ask_to_unsubscribe",
-    "continue_cancellation",
-    "create_cancellation",
-    "create_email",
     "create_invoice",
     "create_report",
     "create_report_link",
@@ -48,15 +46,15 @@ OPERATIONS = {
     "explain_problem",
     "get_batch",
     "get_cancellation",
+    "get_closing",
     "get_dead_letter",
+    "get_delivery",
+    "get_email",
     "get_file",
     "get_file_content",
     "get_image",
     "get_image_version",
-    "get_delivery",
-    "get_email",
     "get_index",
-    "get_closing",
     "get_invoice",
     "get_invoice_pdf",
     "get_job",
@@ -67,6 +65,7 @@ OPERATIONS = {
     "is_alive",
     "is_ready",
     "list_batches",
+    "list_closings",
     "list_dead_letters",
     "list_deliveries",
     "list_emails",
@@ -79,7 +78,6 @@ OPERATIONS = {
     "list_mail_templates",
     "list_members",
     "list_overdue_jobs",
-    "list_closings",
     "list_payments",
     "list_problems",
     "list_queues",
@@ -91,9 +89,9 @@ OPERATIONS = {
     "list_workers",
     "pause_queue",
     "pause_schedule",
-    "refund_payment",
     "redeliver_event",
     "redeliver_failed",
+    "refund_payment",
     "replay_dead_letter",
     "reschedule_job",
     "resume_closing",
@@ -105,10 +103,10 @@ OPERATIONS = {
     "set_limit",
     "submit_batch",
     "submit_job",
-    "upload_file",
-    "test_webhook_endpoint",
     "take_bounce",
+    "test_webhook_endpoint",
     "unsubscribe_receiver",
+    "upload_file",
 }
 """A name that is missing here breaks every client that was generated before."""
 
@@ -134,9 +132,7 @@ def test_every_json_answer_has_an_example_and_all_examples_are_valid(
     for operation in _operations(described):
         for status, response in operation["responses"].items():
             for media_type, content in response.get("content", {}).items():
-                if "json" in media_type:
-            for content in response.get("content", {}).values():
-                if content["schema"].get("format") != "binary":
+                if "json" in media_type and content["schema"].get("format") != "binary":
                     where = f"{operation['operationId']} {status}"
                     assert _wrong_examples(described, content) == [], where
 
@@ -146,8 +142,7 @@ def test_every_example_of_a_request_is_valid(described: dict[str, Any]) -> None:
     contents = [content for body in bodies for content in body["content"].values()]
     with_examples = [content for content in contents if "examples" in content]
 
-    assert len(with_examples) > 3
-    assert len(with_examples) == 5
+    assert len(with_examples) > 10
     for content in with_examples:
         assert _wrong_examples(described, content) == []
 

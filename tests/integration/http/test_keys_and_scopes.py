@@ -30,10 +30,9 @@ ID = UUID("01234567-89ab-7cde-8f01-23456789abcd")
 SINCE = "2026-01-31T09:00:00Z"
 OPEN = {
     *("/healthz", "/readyz", "/v1", "/problems", "/problems/{name}"),
-    "/v1/unsubscribe/{token}",  # whoever has the link
-OPEN = {
-    *("/healthz", "/readyz", "/v1", "/problems", "/problems/{name}"),
+    # Whoever has the link:
     "/v1/downloads/{token}",
+    "/v1/unsubscribe/{token}",
 }
 ROUTES: list[tuple[str, str, Scope, Any]] = [
     ("POST", "/v1/invoices", Scope.SUBMIT, NEW_INVOICES["two lines"]["value"]),
