@@ -27,10 +27,12 @@ from service.closings.kinds import (
     Stage,
 )
 from service.closings.models import Closing, ClosingInvoice
-from service.closings.month import end_of
+from service.closings.month import end_of, period_of
 from service.closings.progress import counts
 from service.invoices.kinds import RENDER_INVOICE
 from service.invoices.models import Invoice
+from service.reports.formats import FORMATS
+from service.reports.requests import ask_for
 
 
 @actor(CLOSING_BEGIN)
@@ -44,10 +46,10 @@ def begin(work: BeginClosing, job: Job) -> None:
         closing = _closing(tx, work.closing_id)
         with batch(tx, subject=closing.subject, seal=False) as whole:
             closing.batch_id = whole.id
-            with _stage(tx, closing, Stage.CHARGE):
-                waiting = _waiting(tx, closing.month)
-                for invoice in waiting:
-                    _charge(tx, closing, invoice)
+        with _stage(tx, closing, Stage.CHARGE):
+            waiting = _waiting(tx, closing.month)
+            for invoice in waiting:
+                _charge(tx, closing, invoice)
         job.result = {"invoices": len(waiting)}
 
 
@@ -59,9 +61,7 @@ def go_on(work: GoOn, job: Job) -> None:
     """
     with job.transaction() as tx:
         closing = _closing(tx, work.closing_id)
-        if closing.batch_id is None or closing.completed_at is not None:
-            return
-        with add_to_batch(tx, closing.batch_id):
+        if closing.batch_id and not closing.completed_at:
             NEXT[work.after](tx, closing)
 
 
@@ -76,7 +76,10 @@ def _closing(session: Session, closing_id: UUID) -> Closing:
 def _stage(session: Session, closing: Closing, stage: Stage) -> Iterator[None]:
     """The batch of a stage, whose callback goes on when all of its jobs have ended."""
     follows = CLOSING_GO_ON(closing_id=closing.id, after=stage)
-    with batch(session, on_settled=follows, subject=closing.subject_of(stage)):
+    with (
+        add_to_batch(session, closing.whole),
+        batch(session, on_settled=follows, subject=closing.subject_of(stage)),
+    ):
         yield
 
 
@@ -127,7 +130,10 @@ def _mail(session: Session, closing: Closing) -> None:
 
 
 def _report(session: Session, closing: Closing) -> None:
-    """The month is complete when nothing is left of any stage: what is dead can be replayed."""
+    """The month is complete when nothing is left of any stage: what is dead can be replayed.
+
+    Then its report is asked for, and the batch around all is sealed.
+    """
     left = [each for each in counts(session, closing).values() if each.open or each.dead]
     is_behind = select(ClosingInvoice).where(
         ClosingInvoice.closing_id == closing.id, ClosingInvoice.stage != Stage.MAIL
@@ -135,8 +141,9 @@ def _report(session: Session, closing: Closing) -> None:
     if left or session.scalar(select(is_behind.exists())):
         return
     closing.completed_at = func.now()
-    if closing.batch_id is not None:
-        seal_batch(session, closing.batch_id)
+    report, _ = ask_for(session, period_of(closing.month), FORMATS)
+    closing.report_id = report.id
+    seal_batch(session, closing.whole)
 
 
 def _take(

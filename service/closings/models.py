@@ -27,6 +27,13 @@ class Closing(Base):
     """When all was done for every invoice."""
 
     @property
+    def whole(self) -> UUID:
+        """The batch around all. Raises ValueError until the first job has run."""
+        if self.batch_id is None:
+            raise ValueError(f"the closing of {self.month} has not begun")
+        return self.batch_id
+
+    @property
     def subject(self) -> str:
         """The subject of the jobs and of the batch around all."""
         return f"closing:{self.month}"

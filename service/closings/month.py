@@ -6,6 +6,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
+from service.reports.period import Period
+
 FORM = re.compile(r"20[0-9]{2}-(0[1-9]|1[0-2])")
 
 
@@ -28,3 +30,9 @@ def end_of(month: str) -> datetime:
     """The first moment of the next month."""
     begin = begin_of(month)
     return begin.replace(year=begin.year + begin.month // 12, month=begin.month % 12 + 1)
+
+
+def period_of(month: str) -> Period:
+    """Its days, for a report."""
+    begin = begin_of(month)
+    return Period.month(begin.year, begin.month)

@@ -19,6 +19,7 @@ from service.closings.kinds import CLOSING_BEGIN, CLOSING_GO_ON, Stage
 from service.closings.models import Closing
 from service.closings.progress import Counts, counts
 from service.invoices.models import Invoice, InvoiceLine
+from service.reports.models import Report
 from tests.integration.actors.conftest import Configure
 from tests.support.outside.mail_server import Inbox, mail_server
 from tests.support.outside.stripe import stripe_server
@@ -123,6 +124,9 @@ def test_a_month_is_charged_rendered_and_mailed(
         whole = batches.get(session, batch_id)
         assert whole is not None
         assert (whole.state, whole.members) == ("succeeded", 3)
+        report = session.get_one(Report, session.get_one(Closing, closing.id).report_id)
+        assert report.built_at is not None
+        assert [(each["currency"], each["amount"]) for each in report.totals] == [("EUR", "21.00")]
 
 
 def test_the_replay_of_failed_charges_completes_the_month(

@@ -1,6 +1,7 @@
 """Closing a month over HTTP."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 import httpx2
 import psycopg
@@ -8,7 +9,7 @@ import pytest
 
 from service.invoices.examples import NEW_INVOICES
 
-INVOICE = NEW_INVOICES["two lines"]["value"]
+INVOICE: Any = NEW_INVOICES["two lines"]["value"]
 THIS_MONTH = f"{datetime.now(UTC):%Y-%m}"
 
 
