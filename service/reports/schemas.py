@@ -69,7 +69,7 @@ class Total(BaseModel):
     amount: Decimal
 
 
-class FileShown(BaseModel):
+class ReportFileShown(BaseModel):
     """A file of the report."""
 
     format: Format
@@ -100,7 +100,7 @@ class ReportShown(ReportSummary):
 
     state: State
     totals: list[Total] | None
-    files: list[FileShown] | None
+    files: list[ReportFileShown] | None
     job: JobSummary | None
     links: dict[str, str]
 
@@ -155,11 +155,11 @@ def _totals(report: Report) -> list[Total] | None:
     return [Total.model_validate(each) for each in report.totals]
 
 
-def _files(report: Report) -> list[FileShown] | None:
+def _files(report: Report) -> list[ReportFileShown] | None:
     if report.files is None:
         return None
     return [
-        FileShown(format=each, bytes=report.files[each]["bytes"])
+        ReportFileShown(format=each, bytes=report.files[each]["bytes"])
         for each in FORMATS
         if each in report.files
     ]
