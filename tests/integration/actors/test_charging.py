@@ -27,7 +27,7 @@ from tests.support.service.charges import AMOUNT, Charges
 from tests.support.service.charging_machine import ChargingMachine
 
 DAY = timedelta(days=1)
-FAULTS = (LOSE_ANSWER, LOSE_REQUEST, FAIL, FAIL_AFTER, busy(2))
+FAULTS = (LOSE_ANSWER, LOSE_REQUEST, FAIL, FAIL_AFTER)
 FORGETS = pytest.mark.parametrize("forgets", [False, True], ids=["keys kept", "keys forgotten"])
 
 
@@ -93,16 +93,16 @@ def test_a_card_that_is_declined_is_an_outcome_after_which_another_is_charged(
 def test_whatever_goes_wrong_with_a_call_an_invoice_is_charged_once(
     charges: Charges, engine: Engine, provider: Provider, *, forgets: bool
 ) -> None:
-    payments = [charges.charge() for _ in range(4)]
     for call in ("create", "retrieve", "confirm"):
+        payments = [charges.charge() for _ in FAULTS]
         provider.faults.add(call, *FAULTS)
-    drain(ACTORS, engine)
-    if forgets:
-        provider.keys.forget()
-    work(engine)
-    for payment in payments:
-        assert charges.outcome(payment) == ("succeeded", None)
-        assert provider.book.charged(payment.invoice_id) == [AMOUNT]
+        drain(ACTORS, engine)
+        if forgets:
+            provider.keys.forget()
+        work(engine)
+        for payment in payments:
+            assert charges.outcome(payment) == ("succeeded", None)
+            assert provider.book.charged(payment.invoice_id) == [AMOUNT]
 
 
 def test_a_rate_limit_spends_no_attempt_and_pauses_the_other_charges(
@@ -267,19 +267,19 @@ def test_without_the_right_key_a_charge_waits_until_somebody_has_set_it(
 def test_whatever_goes_wrong_with_a_call_money_is_given_back_once(
     charges: Charges, engine: Engine, provider: Provider, *, forgets: bool
 ) -> None:
-    payments = [charges.charge() for _ in range(4)]
-    work(engine)
-    for payment in payments:
-        charges.refund(payment, Decimal("5.00"))
     for call in ("list", "refund"):
+        payments = [charges.charge() for _ in FAULTS]
+        work(engine)
+        for payment in payments:
+            charges.refund(payment, Decimal("5.00"))
         provider.faults.add(call, *FAULTS)
-    drain(ACTORS, engine)
-    if forgets:
-        provider.keys.forget()
-    work(engine)
-    for payment in payments:
-        assert charges.refunds(payment) == [("succeeded", 500)]
-        assert provider.book.returned(payment.invoice_id) == [500]
+        drain(ACTORS, engine)
+        if forgets:
+            provider.keys.forget()
+        work(engine)
+        for payment in payments:
+            assert charges.refunds(payment) == [("succeeded", 500)]
+            assert provider.book.returned(payment.invoice_id) == [500]
 
 
 def test_parts_are_refunded_until_nothing_is_left(
