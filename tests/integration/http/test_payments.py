@@ -1,5 +1,6 @@
 """Charging and refunding over HTTP. Nothing is charged here: tests say how a payment ended."""
 
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from typing import Any
 from uuid import uuid4
@@ -89,6 +90,24 @@ def test_an_invoice_is_not_charged_beside_an_open_or_succeeded_payment(
 
     assert detail(refused) == f"the payment {payment['id']} of this invoice {told}"
     assert sql_now.execute("SELECT count(*) FROM payments").fetchone() == (1,)
+
+
+def test_of_charges_and_refunds_at_the_same_moment_one_is_taken(
+    client: httpx2.Client, sql_now: psycopg.Connection
+) -> None:
+    invoice = invoice_of(client)
+
+    def at_once(path: str) -> list[httpx2.Response]:
+        with ThreadPoolExecutor(6) as pool:
+            return list(pool.map(lambda _: client.post(path), range(6)))
+
+    sql_now.execute("UPDATE invoices SET payment_method = 'pm_card_visa'")
+    charged = at_once(f"{invoice}/charge")
+    assert sorted(each.status_code for each in charged) == [202, *[409] * 5]
+    [payment] = [each.json() for each in charged if each.is_success]
+    end(sql_now, payment, "succeeded")
+    refunded = at_once(f"{payment['links']['self']}/refunds")
+    assert sorted(each.status_code for each in refunded) == [202, *[409] * 5]
 
 
 def test_the_invoices_own_payment_method_is_charged_unless_one_is_given(

@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session, selectinload
 
 from outbox import SubmittedJob, Work, submit
@@ -82,6 +82,12 @@ class Charges:
         """Its state, and why."""
         now = self.payment(payment)
         return now.state, now.why
+
+    def states(self, invoice_id: UUID) -> list[str]:
+        """The states of an invoice's payments."""
+        with self._session() as session:
+            of_invoice = select(Payment.state).where(Payment.invoice_id == invoice_id)
+            return list(session.scalars(of_invoice))
 
     def refunds(self, payment: Payment) -> list[tuple[str, int]]:
         """The state and amount of each of its refunds."""
