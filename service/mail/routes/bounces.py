@@ -7,7 +7,7 @@ from fastapi.concurrency import run_in_threadpool
 
 from outbox.http.auth.scopes import Submitter
 from outbox.http.openapi.response_docs import problem_docs, success_doc
-from outbox.http.problems.problem import ANY_REQUEST, POST_REQUEST
+from outbox.http.problems.problem import ANY_REQUEST, POST_REQUEST, field_error, invalid
 from outbox.http.requests.database import Tx
 from outbox.http.requests.transaction import TransactionalRoute
 from service.mail import bounces, reports
@@ -18,7 +18,7 @@ BODY = {
     "required": True,
     "content": {
         "message/rfc822": {
-            "schema": {"type": "string", "format": "binary"},
+            "schema": {"type": "string", "format": "binary", "minLength": 1},
             "examples": {"a bounce": {"value": BOUNCE}},
         }
     },
@@ -45,6 +45,9 @@ async def take_bounce(request: Request, tx: Tx, _: Submitter) -> BounceTaken:
     or if it was the fifth within 30 days, the receiver gets no more mail. So it is with a complaint
     (RFC 5965). Anything else is `ignored`, and no error: the server would only return it.
     """
-    report = await run_in_threadpool(reports.read, await request.body())
+    raw = await request.body()
+    if not raw:
+        raise invalid([field_error(["body"], "is empty")])
+    report = await run_in_threadpool(reports.read, raw)
     applied = await tx.run_sync(bounces.apply, report)
     return BounceTaken(**asdict(applied))

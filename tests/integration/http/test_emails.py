@@ -258,6 +258,7 @@ def test_a_complaint_suppresses_and_the_mail_stays_sent(
 def test_what_is_about_no_mail_of_ours_suppresses_nobody(client: httpx2.Client) -> None:
     made_up = _bounce(client, BOUNCE, str(uuid4()))
     assert made_up == {"outcome": "ignored", "email_id": None, "is_suppressed": False}
+    assert client.post("/v1/mail-bounces", headers=RFC822).status_code == 422
     answer = client.post("/v1/mail-bounces", content=b"\xff\x00", headers=RFC822)
     assert (answer.status_code, answer.json()["outcome"]) == (200, "ignored")
     assert client.get("/v1/suppressions").json()["suppressions"] == []
