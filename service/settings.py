@@ -50,6 +50,8 @@ class Settings(outbox.settings.Settings):
     """Networks that webhooks are never delivered to: `203.0.113.0/24,2001:db8::/32`."""
     webhooks_may_reach_private: bool = False
     """Whether webhooks may be delivered to addresses that are not public (for development)."""
+    largest_import: int = Field(default=1_000_000_000, ge=1_000_000, le=100_000_000_000)
+    """Files to import over so many bytes are refused with 413."""
 
     @cached_property
     def mail_server(self) -> MailServer:

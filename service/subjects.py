@@ -5,12 +5,14 @@ from itertools import chain
 from outbox import Kinds
 from service.base import Base
 from service.files.subject import FILES
+from service.imports.subject import IMPORTS
 from service.invoices.subject import INVOICES
 from service.mail.subject import MAIL
 from service.webhooks.subject import WEBHOOKS
 
 SUBJECTS = (
     FILES,
+    IMPORTS,
     INVOICES,
     MAIL,
     WEBHOOKS,

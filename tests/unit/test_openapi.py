@@ -16,10 +16,12 @@ OPERATIONS = {
     "add_members",
     "backfill_schedule",
     "cancel_batch",
+    "cancel_import",
     "cancel_job",
     "clear_limit",
     "continue_cancellation",
     "create_cancellation",
+    "create_import",
     "create_invoice",
     "create_schedule",
     "create_webhook_endpoint",
@@ -29,19 +31,23 @@ OPERATIONS = {
     "edit_schedule",
     "enable_webhook_endpoint",
     "explain_problem",
+    "get_bad_rows",
     "get_batch",
     "get_cancellation",
     "get_dead_letter",
+    "get_import",
     "get_index",
     "get_invoice",
     "get_invoice_pdf",
     "get_job",
+    "get_received",
     "get_schedule",
     "is_alive",
     "is_ready",
     "list_batches",
     "list_dead_letters",
     "list_events",
+    "list_imports",
     "list_invoices",
     "list_jobs",
     "list_jobs_to_cancel",
@@ -66,6 +72,8 @@ OPERATIONS = {
     "set_limit",
     "submit_batch",
     "submit_job",
+    "upload_file",
+    "upload_part",
 }
 """A name that is missing here breaks every client that was generated before."""
 
@@ -91,17 +99,17 @@ def test_every_json_answer_has_an_example_and_all_examples_are_valid(
     for operation in _operations(described):
         for status, response in operation["responses"].items():
             for media_type, content in response.get("content", {}).items():
-                if media_type != "application/pdf":
+                if media_type not in ("application/pdf", "text/csv"):
                     where = f"{operation['operationId']} {status}"
                     assert _wrong_examples(described, content) == [], where
 
 
 def test_every_example_of_a_request_is_valid(described: dict[str, Any]) -> None:
     bodies = [each["requestBody"] for each in _operations(described) if "requestBody" in each]
-    contents = [body["content"]["application/json"] for body in bodies]
+    contents = [body["content"].get("application/json", {}) for body in bodies]
     with_examples = [content for content in contents if "examples" in content]
 
-    assert len(with_examples) == 3
+    assert len(with_examples) == 4
     for content in with_examples:
         assert _wrong_examples(described, content) == []
 

@@ -16,6 +16,7 @@ from outbox.http.requests.database import CONNECTIONS
 from outbox.operations import api_keys
 from outbox.operations.api_keys import Scope
 from service.app import create_app
+from service.imports.examples import NEW_IMPORTS
 from service.invoices.examples import NEW_INVOICES
 from service.settings import Settings
 from service.subjects import NEW_JOBS
@@ -31,6 +32,14 @@ ROUTES: list[tuple[str, str, Scope, Any]] = [
     ("GET", "/v1/invoices", Scope.READ, None),
     ("GET", f"/v1/invoices/{ID}", Scope.READ, None),
     ("GET", f"/v1/invoices/{ID}/pdf", Scope.READ, None),
+    ("POST", "/v1/imports", Scope.SUBMIT, NEW_IMPORTS["a file"]["value"]),
+    ("GET", "/v1/imports", Scope.READ, None),
+    ("GET", f"/v1/imports/{ID}", Scope.READ, None),
+    ("GET", f"/v1/imports/{ID}/bad-rows", Scope.READ, None),
+    ("POST", f"/v1/imports/{ID}/cancel", Scope.OPERATE, None),
+    ("GET", f"/v1/imports/{ID}/content", Scope.SUBMIT, None),
+    ("PUT", f"/v1/imports/{ID}/content", Scope.SUBMIT, None),
+    ("PATCH", f"/v1/imports/{ID}/content", Scope.SUBMIT, None),
     ("POST", "/v1/webhook-endpoints", Scope.ADMIN, NEW_ENDPOINTS["everything"]["value"]),
     ("GET", "/v1/webhook-endpoints", Scope.READ, None),
     ("POST", f"/v1/webhook-endpoints/{ID}/enable", Scope.ADMIN, None),
