@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import dataclass, field
 from functools import partial
 from io import BufferedReader
 from tempfile import TemporaryFile
@@ -10,9 +11,9 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from actors.importing import bad_rows
-from actors.importing.charges import Charge, Charges, Fault
+from actors.importing.charges import Charges, Fault
 from actors.importing.chunks import Chunk, cut, rows_of
-from actors.importing.copying import copy
+from actors.importing.copying import copy, encode
 from actors.importing.source import Source, open_source, open_upload
 from actors.tables.rows import BadFile
 from outbox import Job, actor, add_to_batch, submit
@@ -33,9 +34,6 @@ from service.imports.kinds import (
 )
 from service.imports.lifetimes import BAD_ROWS_LIFETIME, WHILE_USED
 from service.imports.models import Import, ImportChunk, State
-
-Good = list[tuple[int, Charge]]
-Bad = list[tuple[int, Fault]]
 
 
 @actor(RUN_IMPORT)
@@ -85,10 +83,10 @@ def _keep_chunk(each: Import, number: int, chunk: Chunk, job: Job) -> None:
     If the process dies in between, the next attempt stores the same chunk by the same name.
     """
     name = f"imports/{each.id}/chunks/{number}.json"
-    size = _store(name, chunk.to_json(), job)
+    size = _store(name, chunk.content, job)
     with job.step({"number": number, "place": chunk.end}) as tx:
         _keep(tx, each, name, size, "application/json")
-        tx.add(ImportChunk(import_id=each.id, number=number, name=name, rows=len(chunk.rows)))
+        tx.add(ImportChunk(import_id=each.id, number=number, name=name, rows=chunk.rows))
         tx.get_one(Import, each.id).bytes_read = chunk.bytes_read
         with add_to_batch(tx, states.batch_of(each)):
             submit(tx, LOAD_CHUNK(import_id=each.id, number=number), subject=each.subject)
@@ -103,29 +101,39 @@ def load(work: LoadChunk, job: Job) -> None:
     with job.sessions() as session:
         each = session.get_one(Import, work.import_id)
         name = session.get_one(ImportChunk, (work.import_id, work.number)).name
-    good, bad = _read(each, documents().get(name))
-    report = f"imports/{each.id}/bad/{work.number}.csv" if bad else None
-    size = _store(report, bad_rows.rows(bad), job) if report else 0
+    read = _read(each, documents().get(name))
+    report = f"imports/{each.id}/bad/{work.number}.csv" if read.bad else None
+    size = _store(report, bad_rows.rows(read.bad), job) if report else 0
     with job.transaction() as tx:
         chunk = tx.get_one(ImportChunk, (work.import_id, work.number))
-        chunk.good, chunk.bad, chunk.bad_rows = len(good), chunk.rows - len(good), report
+        chunk.good, chunk.bad, chunk.bad_rows = read.good, chunk.rows - read.good, report
         if report:
             _keep(tx, each, report, size, "text/csv")
         tx.flush()
-        copy(tx, each.id, good)
+        copy(tx, read.lines)
 
 
-def _read(each: Import, content: bytes) -> tuple[Good, Bad]:
+@dataclass(slots=True)
+class _Read:
+    """What the rows of a chunk are."""
+
+    good: int = 0
+    lines: bytearray = field(default_factory=bytearray)
+    """The charges for COPY."""
+    bad: list[tuple[int, Fault]] = field(default_factory=list)
+
+
+def _read(each: Import, content: bytes) -> _Read:
     charges = Charges((each.found or {}).get("decimal"), each.options.get("dates"))
-    good: Good = []
-    bad: Bad = []
+    read = _Read()
     for row in rows_of(content):
-        read = charges.read(row.cells)
-        if isinstance(read, tuple):
-            good.append((row.line, read))
+        charge = charges.read(row.cells)
+        if isinstance(charge, tuple):
+            read.good += 1
+            read.lines += encode(each.id, row.line, charge)
         else:
-            bad += ((row.line, fault) for fault in read)
-    return good, bad
+            read.bad += ((row.line, fault) for fault in charge)
+    return read
 
 
 @actor(FINISH_IMPORT)

@@ -5,7 +5,6 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session, selectinload
 
-from actors.drawing.invoice import draw
 from outbox import Job, actor, submit
 from service.documents import documents
 from service.invoices.kinds import RENDER_INVOICE, InvoiceGone, RenderInvoice
@@ -26,6 +25,8 @@ def render(work: RenderInvoice, job: Job) -> None:
     """
     with job.sessions() as session:
         invoice = _invoice(session, work.invoice_id)
+    from actors.drawing.invoice import draw  # when it is needed: it takes 38 MB
+
     name, pdf = f"invoices/{invoice.id}.pdf", draw(invoice)
     documents().put(name, pdf)
     with job.transaction() as session:

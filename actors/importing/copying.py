@@ -1,6 +1,5 @@
 """Writes charges by COPY."""
 
-from collections.abc import Iterable
 from uuid import UUID
 
 from psycopg import Connection
@@ -10,13 +9,23 @@ from actors.importing.charges import Charge
 from actors.importing.header import COLUMNS
 
 COPY = f"COPY public.charges (import_id, line, {', '.join(COLUMNS)}) FROM STDIN"
+NULL = "\\N"
 
 
-def copy(session: Session, import_id: UUID, charges: Iterable[tuple[int, Charge]]) -> None:
-    """Add the charges, each with its line, in the session's transaction."""
+def encode(import_id: UUID, line: int, charge: Charge) -> bytes:
+    """A line for COPY: so a chunk takes a tenth of the memory that its values would take.
+
+    Of what COPY escapes, only the backslash can be in a charge: its texts have no control
+    characters.
+    """
+    values = (NULL if each is None else str(each).replace("\\", "\\\\") for each in charge)
+    return "\t".join([str(import_id), str(line), *values]).encode() + b"\n"
+
+
+def copy(session: Session, lines: bytes | bytearray) -> None:
+    """Add the charges, in the session's transaction."""
     connection = session.connection().connection.driver_connection
     if not isinstance(connection, Connection):
         raise TypeError("COPY needs psycopg")
     with connection.cursor() as cursor, cursor.copy(COPY) as copying:
-        for line, charge in charges:
-            copying.write_row((import_id, line, *charge))
+        copying.write(lines)

@@ -31,7 +31,7 @@ from service.imports import states
 from service.imports.lifetimes import WHILE_USED
 from service.imports.models import Import
 
-PART = 8 * 1024 * 1024
+PART = 4 * 1024 * 1024
 """Bytes that are stored at a time, and that a client may have to send again."""
 IDLE_SECONDS = 60
 BYTES = re.compile("[0-9]{1,15}")
@@ -48,7 +48,7 @@ class ReceivingRoute(TransactionalRoute):
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """The transactional handler, after the body."""
         handle = super().get_route_handler()
-        if not self.methods & {"PUT", "PATCH"}:
+        if not (self.methods or set()) & {"PUT", "PATCH"}:
             return handle
 
         async def after_body(request: Request) -> Response:
