@@ -16,6 +16,7 @@ CREATE TABLE public.imports (
     file TEXT NOT NULL,
     size BIGINT,
     received BIGINT NOT NULL,
+    begun INTEGER NOT NULL,
     options JSONB NOT NULL,
     state TEXT NOT NULL,
     found JSONB,

@@ -46,6 +46,8 @@ class Import(Base):
     """None until the client has said it."""
     received: Mapped[int] = mapped_column(BigInteger, default=0)
     """Bytes that are in the store: where the upload goes on."""
+    begun: Mapped[int] = mapped_column(default=0)
+    """How often a PUT began the upload anew: parts of an earlier request are refused."""
     options: Mapped[dict[str, Any]] = mapped_column(JSONB)
     state: Mapped[str] = mapped_column(default=State.UPLOADING)
     found: Mapped[dict[str, Any] | None] = mapped_column(JSONB)

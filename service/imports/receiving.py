@@ -29,7 +29,7 @@ from outbox.operations.api_keys import Scope
 from service.files.keeping import keep, reserve
 from service.imports import states
 from service.imports.lifetimes import WHILE_USED
-from service.imports.models import Import
+from service.imports.models import Import, ImportPart
 
 PART = 4 * 1024 * 1024
 """Bytes that are stored at a time, and that a client may have to send again."""
@@ -68,6 +68,7 @@ class _Upload:
     request: Request
     import_id: UUID
     at: int
+    begun: int
     largest: int
 
     def check(self, more: int) -> None:
@@ -91,7 +92,8 @@ class _Upload:
         return f"import:{self.import_id}"
 
     def _add(self, session: Any, name: str, size: int) -> bool:
-        if not states.add_part(session, self.import_id, self.at, size, name):
+        part = ImportPart(import_id=self.import_id, begin=self.at, size=size, name=name)
+        if not states.add_part(session, part, self.begun):
             return False
         keep(
             session,
@@ -154,7 +156,7 @@ async def _open(request: Request, import_id: UUID) -> _Upload:
             raise conflict(at)
         await tx.flush()
         await tx.refresh(found)
-        return _Upload(request, import_id, at, found.size or largest)
+        return _Upload(request, import_id, at, found.begun, found.size or largest)
 
 
 async def _body(request: Request) -> AsyncIterator[bytes | Problem]:

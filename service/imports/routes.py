@@ -1,24 +1,25 @@
 """Handlers for imports: make one, look at it, cancel it. Its bytes come by content.py."""
 
 from collections.abc import Iterator
+from io import BufferedReader
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import Body, Request, Response
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 from sqlalchemy import func, select
 
 from outbox.http.auth.record import WhyInBody
 from outbox.http.auth.scopes import Operator, Reader, Submitter
 from outbox.http.openapi.response_docs import problem_docs, success_doc
-from outbox.http.platform import OnPlatform
 from outbox.http.problems import types
 from outbox.http.problems.problem import POST_REQUEST, Problem
 from outbox.http.requests.database import Tx
 from outbox.http.routes import cursors
 from outbox.http.routes.cursors import Cursor, Limit
 from outbox.operations import acts, batches
-from service.documents import Documents
+from service.documents import DocumentMissing
 from service.imports import content, states
 from service.imports.answer_examples import ANSWERS as ANSWERS
 from service.imports.content import UPLOADS as UPLOADS
@@ -42,11 +43,11 @@ async def create_import(
     new: Annotated[NewImport, Body(openapi_examples=NEW_IMPORTS)],
     tx: Tx,
     by: Submitter,
+    request: Request,
     response: Response,
-    platform: OnPlatform,
 ) -> ImportShown:
     """Announce a CSV or XLSX file with charges. Send its bytes to `links.content`, then it runs."""
-    largest: int = getattr(platform.settings, "largest_import")  # noqa: B009 - the service's own
+    largest: int = request.app.state.duly.settings.largest_import
     if new.size and new.size > largest:
         raise too_large(largest)
     made = Import(
@@ -108,10 +109,14 @@ async def get_bad_rows(import_id: UUID, tx: Tx, _: Reader, request: Request) -> 
         raise Problem(types.NOT_READY, "the import has not ended", headers={"Retry-After": "5"})
     if found.bad_rows is None:
         raise Problem(types.NOT_FOUND, "the import has no bad rows")
-    name = found.bad_rows
+    name, documents = found.bad_rows, request.app.state.documents
     await tx.close()  # return the connection first: the client may be slow
+    try:
+        file = await run_in_threadpool(documents.open, name)
+    except DocumentMissing:
+        raise Problem(types.NOT_FOUND, "the file of bad rows was kept for 30 days") from None
     return StreamingResponse(
-        _parts(request.app.state.documents, name),
+        _parts(file),
         media_type="text/csv",
         headers={"Content-Disposition": f'attachment; filename="bad-rows-{import_id}.csv"'},
     )
@@ -146,8 +151,8 @@ async def _shown(tx: Tx, each: Import) -> ImportShown:
     return ImportShown.of(each, counts[each.id])
 
 
-def _parts(documents: Documents, name: str) -> Iterator[bytes]:
+def _parts(file: BufferedReader) -> Iterator[bytes]:
     """The document, a little at a time. Starlette asks for each part on a thread."""
-    with documents.open(name) as file:
+    with file:
         while part := file.read(READ):
             yield part

@@ -36,8 +36,8 @@ def counts(session: Session, import_ids: Sequence[UUID]) -> dict[UUID, Counts]:
 
 def begin_upload(session: Session, import_id: UUID, _at: int, size: int | None) -> bool:
     """Forget what was uploaded: it begins anew. Returns False if the upload is over."""
-    values: dict[str, Any] = {"received": 0, "size": func.coalesce(Import.size, size)}
-    if not _change_upload(session, import_id, None, values):
+    values = {"received": 0, "begun": Import.begun + 1, "size": func.coalesce(Import.size, size)}
+    if not _change_upload(session, import_id, values):
         return False
     session.execute(delete(ImportPart).where(ImportPart.import_id == import_id))
     release(session, f"import:{import_id}")
@@ -49,21 +49,23 @@ def continue_upload(session: Session, import_id: UUID, at: int, size: int | None
 
     Returns False if the upload is over, or is not there.
     """
-    if not _change_upload(session, import_id, at, {"size": func.coalesce(Import.size, size)}):
+    values = {"size": func.coalesce(Import.size, size)}
+    if not _change_upload(session, import_id, values, received=at):
         return False
     _run_if_complete(session, import_id)
     return True
 
 
-def add_part(session: Session, import_id: UUID, begin: int, size: int, name: str) -> bool:
+def add_part(session: Session, part: ImportPart, begun: int) -> bool:
     """Note that the part is stored. Returns False if the upload is over, or went on otherwise.
 
     With the last byte of a size that is known, the import runs.
     """
-    if not _change_upload(session, import_id, begin, {"received": begin + size}):
+    values = {"received": part.begin + part.size}
+    if not _change_upload(session, part.import_id, values, received=part.begin, begun=begun):
         return False
-    session.add(ImportPart(import_id=import_id, begin=begin, size=size, name=name))
-    _run_if_complete(session, import_id)
+    session.add(part)
+    _run_if_complete(session, part.import_id)
     return True
 
 
@@ -101,12 +103,10 @@ def _run_if_complete(session: Session, import_id: UUID) -> None:
 
 
 def _change_upload(
-    session: Session, import_id: UUID, at: int | None, values: dict[str, Any]
+    session: Session, import_id: UUID, values: dict[str, Any], **expected: int
 ) -> bool:
-    """Change an import that is uploading, and has received `at` bytes if that is given."""
+    """Change an import that is uploading, and whose columns are as expected."""
     values["expires_at"] = func.now() + UPLOAD_LIFETIME
     change = update(Import).where(Import.id == import_id, Import.state == State.UPLOADING)
-    if at is not None:
-        change = change.where(Import.received == at)
-    changed = change.values(values).returning(Import.id)
+    changed = change.filter_by(**expected).values(values).returning(Import.id)
     return session.scalar(changed, execution_options={"synchronize_session": False}) is not None

@@ -205,6 +205,19 @@ def test_a_put_begins_anew(place: Place) -> None:
     assert place.show(path)["good"] == 2
 
 
+def test_an_upload_that_was_begun_anew_takes_nothing_of_the_earlier_one(place: Place) -> None:
+    path = place.begin(size=3 * PART)
+
+    def slowly() -> Iterator[bytes]:
+        yield b"a" * PART
+        wait_for("the first part", lambda: offset(place, path) == PART)
+        place.client.put(f"{path}/content", content=iter([b"b" * PART]))
+        yield b"a" * PART
+
+    assert place.client.put(f"{path}/content", content=slowly()).status_code == 409
+    assert offset(place, path) == PART
+
+
 def test_a_put_of_less_than_announced_does_not_run(place: Place) -> None:
     content = table(3)
     path = place.begin(size=len(content))
