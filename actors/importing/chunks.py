@@ -9,8 +9,8 @@ from pydantic_core import from_json, to_json
 from actors.importing.source import Source
 from actors.tables.rows import Broken, Cell, Row
 
-ROWS = 5000
-SIZE = 1_000_000
+ROWS = 2000
+SIZE = 500_000
 """Bytes after which a chunk is complete, whatever rows it has: it is in memory as a whole."""
 
 

@@ -9,6 +9,8 @@ from actors.importing.charges import Charge
 from actors.importing.header import COLUMNS
 
 COPY = f"COPY public.charges (import_id, line, {', '.join(COLUMNS)}) FROM STDIN"
+PIECE = 64 * 1024
+"""Bytes that go to Postgres at a time: the connection keeps a buffer for the largest."""
 NULL = "\\N"
 
 
@@ -28,4 +30,5 @@ def copy(session: Session, lines: bytes | bytearray) -> None:
     if not isinstance(connection, Connection):
         raise TypeError("COPY needs psycopg")
     with connection.cursor() as cursor, cursor.copy(COPY) as copying:
-        copying.write(lines)
+        for begin in range(0, len(lines), PIECE):
+            copying.write(lines[begin : begin + PIECE])

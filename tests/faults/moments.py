@@ -197,7 +197,7 @@ IMPORTING = [
     Moment("chunk stored but not committed", "after", "actors.imports:_store"),
     Moment("chunk committed but not the next", "after", "actors.imports:_keep_chunk"),
     Moment("all cut but not committed", "after", "actors.imports:_cut"),
-    Moment("charges copied but not committed", "after", "actors.importing.copying:copy"),
+    Moment("charges copied but not committed", "after", "actors.imports:copy"),
     Moment("bad rows joined but not committed", "after", "actors.imports:_join"),
     Moment("outcome known but not committed", "after", "actors.imports:_outcome"),
 ]

@@ -126,7 +126,7 @@ def test_workers_again_and_again(
     chosen = random.Random(7)
     for _ in range(KILLS):
         (worker,) = line.start("worker")
-        wait_for_more(promises, chosen.randrange(2), chosen.randrange(1, 3))
+        wait_for_more(promises, chosen.randrange(2), chosen.randrange(1, 6))
         worker.kill()
     line.start("worker")
     assert_imported(promises, folder, ROWS)
@@ -134,7 +134,7 @@ def test_workers_again_and_again(
 
 def wait_for_more(promises: Promises, which: int, more: int) -> None:
     """Wait until so many more chunks were cut, or loaded; or all of them."""
-    aim = min(promises.rows(CHUNKS)[0][which] + more, ROWS // 5000)
+    aim = min(promises.rows(CHUNKS)[0][which] + more, ROWS // 2000)
     wait_for("some more", lambda: promises.rows(CHUNKS)[0][which] >= aim)
 
 
