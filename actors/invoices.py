@@ -6,7 +6,6 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session, selectinload
 
-from actors.drawing.invoice import draw
 from outbox import Job, actor, submit
 from service.documents import documents
 from service.invoices.kinds import RENDER_INVOICE, InvoiceGone, RenderInvoice
@@ -27,6 +26,8 @@ def render(work: RenderInvoice, job: Job) -> None:
     """
     with job.sessions() as session:
         invoice = _invoice(session, work.invoice_id)
+    from actors.drawing.invoice import draw  # when it is needed: it takes 38 MB
+
     name, pdf = f"invoices/{invoice.id}.pdf", draw(invoice)
     documents().put(name, pdf)
     with job.transaction() as session:

@@ -106,6 +106,8 @@ class Settings(outbox.settings.Settings):
     """How long the files of a report are kept. `forever` deletes none."""
     reports_zone: Annotated[str, parsed_by(period.check_zone)] = "UTC"
     """The time zone of a report's days, and of the monthly schedule."""
+    largest_import: int = Field(default=1_000_000_000, ge=1_000_000, le=100_000_000_000)
+    """Files to import over so many bytes are refused with 413."""
 
     @cached_property
     def mail_server(self) -> MailServer:

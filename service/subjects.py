@@ -8,6 +8,7 @@ from service.charging.subject import CHARGING
 from service.closings.subject import CLOSINGS
 from service.files.subject import FILES
 from service.images.subject import IMAGES
+from service.imports.subject import IMPORTS
 from service.invoices.subject import INVOICES
 from service.mail.subject import MAIL
 from service.reports.subject import REPORTS
@@ -18,6 +19,7 @@ SUBJECTS = (
     CLOSINGS,
     FILES,
     IMAGES,
+    IMPORTS,
     INVOICES,
     MAIL,
     REPORTS,

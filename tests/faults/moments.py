@@ -234,6 +234,22 @@ STOPPING = [
     Moment("gone but not ended", "after", "outbox.worker.heartbeat:Heartbeat._leave"),
 ]
 
+UPLOADING = [
+    Moment("part stored but not noted", "after", "service.imports.receiving:_put"),
+    Moment("part noted but not committed", "after", "service.imports.states:add_part"),
+    Moment("file complete but not submitted", "before", "service.imports.states:run"),
+]
+
+IMPORTING = [
+    Moment("file looked at but nothing noted", "after", "actors.importing.source:Source.found"),
+    Moment("chunk stored but not committed", "after", "actors.imports:_store"),
+    Moment("chunk committed but not the next", "after", "actors.imports:_keep_chunk"),
+    Moment("all cut but not committed", "after", "actors.imports:_cut"),
+    Moment("charges copied but not committed", "after", "actors.imports:copy"),
+    Moment("bad rows joined but not committed", "after", "actors.imports:_join"),
+    Moment("outcome known but not committed", "after", "actors.imports:_outcome"),
+]
+
 COLLECTOR = [
     Moment(
         "dead message arrived but not kept",
@@ -361,7 +377,7 @@ ALL = [
     *(*CHARGING, *REFUNDING),
     *(*UPLOADING, *SWEEPING, *PICTURING),
     *(*MAILING, *MAILING_ONCE, *MAIL_UNCERTAIN),
-    *REPORTING,
+    *(*IMPORTING, *REPORTING),
     *(*FOLDING, *MEMBERS, *ADMITTING, *SENDING, *RECEIVING, *THREADS, *DUTIES),
 ]
 

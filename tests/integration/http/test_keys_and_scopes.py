@@ -16,6 +16,7 @@ from outbox.http.requests.database import CONNECTIONS
 from outbox.operations import api_keys
 from outbox.operations.api_keys import Scope
 from service.app import create_app
+from service.imports.examples import NEW_IMPORTS
 from service.invoices.examples import NEW_INVOICES
 from service.mail.examples import NEW_EMAILS
 from service.reports.examples import NEW_LINKS, NEW_REPORTS
@@ -61,6 +62,14 @@ ROUTES: list[tuple[str, str, Scope, Any]] = [
     ("GET", "/v1/reports", Scope.READ, None),
     ("GET", f"/v1/reports/{ID}", Scope.READ, None),
     ("POST", f"/v1/reports/{ID}/links", Scope.READ, NEW_LINKS["for an hour"]["value"]),
+    ("POST", "/v1/imports", Scope.SUBMIT, NEW_IMPORTS["a file"]["value"]),
+    ("GET", "/v1/imports", Scope.READ, None),
+    ("GET", f"/v1/imports/{ID}", Scope.READ, None),
+    ("GET", f"/v1/imports/{ID}/bad-rows", Scope.READ, None),
+    ("POST", f"/v1/imports/{ID}/cancel", Scope.OPERATE, None),
+    ("GET", f"/v1/imports/{ID}/content", Scope.SUBMIT, None),
+    ("PUT", f"/v1/imports/{ID}/content", Scope.SUBMIT, None),
+    ("PATCH", f"/v1/imports/{ID}/content", Scope.SUBMIT, None),
     ("POST", "/v1/webhook-endpoints", Scope.ADMIN, NEW_ENDPOINTS["everything"]["value"]),
     ("GET", "/v1/webhook-endpoints", Scope.READ, None),
     ("GET", f"/v1/webhook-endpoints/{ID}", Scope.READ, None),
