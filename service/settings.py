@@ -3,6 +3,8 @@
 docs/reference.md lists them all.
 """
 
+import re
+from datetime import timedelta
 from functools import cached_property, lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
@@ -12,7 +14,7 @@ from pydantic import BeforeValidator, Field, SecretStr
 from pydantic_settings import NoDecode
 
 import outbox.settings
-from outbox.settings import parsed_by
+from outbox.settings import Retention, parsed_by
 from service import document_url
 from service.charging import provider_url
 from service.mail import addresses, server
@@ -36,6 +38,21 @@ Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeVali
 """Networks in CIDR notation, separated by commas."""
 
 
+def _hook_secrets(given: object) -> object:
+    """Parse Stripe's secrets, separated by commas. Raises ValueError, which does not quote them."""
+    if not isinstance(given, str):
+        return given
+    found = tuple(each.strip() for each in given.split(",") if each.strip())
+    if not all(map(HOOK_SECRET.fullmatch, found)):
+        raise ValueError("must be secrets such as whsec_..., separated by commas")
+    return found
+
+
+HOOK_SECRET = re.compile(r"whsec_[A-Za-z0-9+/_-]+={0,2}")
+HookSecrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_hook_secrets)]
+"""The secrets of webhook endpoints at Stripe, separated by commas."""
+
+
 class Settings(outbox.settings.Settings):
     """The service's settings, each read from `DULY_<NAME>`."""
 
@@ -51,6 +68,10 @@ class Settings(outbox.settings.Settings):
     """The secret key of the account at Stripe. Only workers need it, to charge and to refund."""
     stripe_url: Annotated[str, parsed_by(provider_url.check)] = "https://api.stripe.com"
     """Where Stripe's API is; elsewhere for tests."""
+    stripe_webhook_secrets: HookSecrets = ()
+    """The secrets with which Stripe may sign its events; several while they are rotated."""
+    keep_hook_events: Retention = timedelta(days=90)
+    """How long events that came by webhook are kept, also those that became no job."""
     webhooks_deny: Networks = ()
     """Networks that webhooks are never delivered to: `203.0.113.0/24,2001:db8::/32`."""
     webhooks_may_reach_private: bool = False

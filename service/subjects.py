@@ -5,12 +5,14 @@ from itertools import chain
 from outbox import Kinds
 from service.base import Base
 from service.charging.subject import CHARGING
+from service.hooks.subject import HOOKS
 from service.invoices.subject import INVOICES
 from service.mail.subject import MAIL
 from service.webhooks.subject import WEBHOOKS
 
 SUBJECTS = (
     CHARGING,
+    HOOKS,
     INVOICES,
     MAIL,
     WEBHOOKS,

@@ -22,9 +22,11 @@ OPERATIONS = {
     "clear_limit",
     "continue_cancellation",
     "create_cancellation",
+    "create_hook_source",
     "create_invoice",
     "create_schedule",
     "create_webhook_endpoint",
+    "delete_hook_source",
     "delete_schedule",
     "delete_webhook_endpoint",
     "discard_dead_letter",
@@ -34,6 +36,7 @@ OPERATIONS = {
     "get_batch",
     "get_cancellation",
     "get_dead_letter",
+    "get_hook_event",
     "get_index",
     "get_invoice",
     "get_invoice_pdf",
@@ -45,6 +48,8 @@ OPERATIONS = {
     "list_batches",
     "list_dead_letters",
     "list_events",
+    "list_hook_events",
+    "list_hook_sources",
     "list_invoices",
     "list_jobs",
     "list_jobs_to_cancel",
@@ -61,16 +66,21 @@ OPERATIONS = {
     "list_workers",
     "pause_queue",
     "pause_schedule",
+    "receive_event",
+    "receive_stripe_event",
     "refund_payment",
     "replay_dead_letter",
     "reschedule_job",
     "resume_queue",
     "resume_schedule",
+    "rotate_hook_source",
     "run_schedule",
     "seal_batch",
     "set_limit",
     "submit_batch",
     "submit_job",
+    "take_hook_event",
+    "take_hook_events",
 }
 """A name that is missing here breaks every client that was generated before."""
 
@@ -106,7 +116,7 @@ def test_every_example_of_a_request_is_valid(described: dict[str, Any]) -> None:
     contents = [body["content"]["application/json"] for body in bodies]
     with_examples = [content for content in contents if "examples" in content]
 
-    assert len(with_examples) == 5
+    assert len(with_examples) == 9
     for content in with_examples:
         assert _wrong_examples(described, content) == []
 

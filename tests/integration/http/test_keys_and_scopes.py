@@ -25,7 +25,8 @@ from tests.support.engine.by_hand import WAITING
 from tests.support.wait import wait_for
 
 ID = UUID("01234567-89ab-7cde-8f01-23456789abcd")
-OPEN = {"/healthz", "/readyz", "/v1", "/problems", "/problems/{name}"}
+SIGNED = {"/v1/hooks/stripe", "/v1/hooks/{source}"}
+OPEN = {"/healthz", "/readyz", "/v1", "/problems", "/problems/{name}"} | SIGNED
 ROUTES: list[tuple[str, str, Scope, Any]] = [
     ("POST", "/v1/invoices", Scope.SUBMIT, NEW_INVOICES["two lines"]["value"]),
     ("GET", "/v1/invoices", Scope.READ, None),
@@ -36,6 +37,14 @@ ROUTES: list[tuple[str, str, Scope, Any]] = [
     ("GET", f"/v1/payments/{ID}", Scope.READ, None),
     ("POST", f"/v1/payments/{ID}/refunds", Scope.SUBMIT, {}),
     ("POST", f"/v1/payments/{ID}/cancel", Scope.SUBMIT, None),
+    ("POST", "/v1/hook-sources", Scope.ADMIN, {"name": "crm"}),
+    ("GET", "/v1/hook-sources", Scope.ADMIN, None),
+    ("POST", f"/v1/hook-sources/{ID}/rotate", Scope.ADMIN, None),
+    ("DELETE", f"/v1/hook-sources/{ID}", Scope.ADMIN, None),
+    ("GET", "/v1/hook-events", Scope.READ, None),
+    ("GET", f"/v1/hook-events/{ID}", Scope.READ, None),
+    ("POST", "/v1/hook-events/take", Scope.OPERATE, {}),
+    ("POST", f"/v1/hook-events/{ID}/take", Scope.OPERATE, None),
     ("POST", "/v1/webhook-endpoints", Scope.ADMIN, NEW_ENDPOINTS["everything"]["value"]),
     ("GET", "/v1/webhook-endpoints", Scope.READ, None),
     ("POST", f"/v1/webhook-endpoints/{ID}/enable", Scope.ADMIN, None),
