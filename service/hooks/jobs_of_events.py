@@ -37,6 +37,7 @@ WORK_OF: dict[str, dict[str, MakeWork]] = {
         "payment_intent.processing": _settled,
         "charge.refunded": _settled_again,
         "refund.updated": _settled_again,
+        "refund.failed": _settled_again,
     },
 }
 """By source, then by type of event: the function that makes the job of an event.

@@ -60,7 +60,8 @@ def serving_hooks(database_url: str, amqp_url: str, folder: Path) -> Iterator[Ho
     """Serves the API on this database while the context lasts."""
     settings = settings_for(database_url, amqp_url, folder).model_copy(
         update={
-            "stripe_webhook_secrets": (SecretStr(senders.SECRET), SecretStr(senders.OLD_SECRET))
+            "stripe_webhook_secrets": (SecretStr(senders.SECRET), SecretStr(senders.OLD_SECRET)),
+            "largest_body": 1_000_000,
         }
     )
     engine = create_engine(sqlalchemy_url(database_url), poolclass=NullPool)

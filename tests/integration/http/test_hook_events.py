@@ -45,6 +45,19 @@ def test_an_unknown_event_is_taken_by_a_release_that_knows_it(
     assert _acts(hooks, event) == [("hook-event-take", "0.2 knows it")]
 
 
+def test_an_event_whose_job_could_not_be_stored_is_unknown(
+    hooks: Hooks, known: Callable[[str], None]
+) -> None:
+    known(kind := new_id("type"))
+
+    event = _unknown(hooks, kind, text="\0")
+
+    assert (event["state"], event["why"]) == (
+        "unknown",
+        "the event lacks what its job needs (ValueError)",
+    )
+
+
 def test_all_of_a_type_are_taken_page_by_page_and_the_unfit_ones_stay(
     hooks: Hooks, known: Callable[[str], None]
 ) -> None:
@@ -105,7 +118,7 @@ def test_a_payload_is_shown_to_keys_with_the_scope_payloads_only_and_that_is_on_
     shown = hooks.operator.get(path, params={"why": "a complaint"})
 
     assert hidden.json()["payload"] == "[redacted]"
-    assert json.loads(shown.json()["payload"])["data"] == {"to": "ada@example.com"}
+    assert json.loads(shown.json()["payload"])["data"]["to"] == "ada@example.com"
     assert _acts(hooks, event) == [("look", "a complaint")]
     assert "ada@" not in hooks.operator.get("/v1/hook-events").text
 
@@ -117,11 +130,13 @@ def test_an_event_that_does_not_exist_is_not_found(hooks: Hooks) -> None:
 
 
 def _welcome(event: jobs_of_events.Content) -> Work[Any]:
-    return SEND_EMAIL(to=event["data"]["to"], subject="Welcome", text="Good morning.")
+    return SEND_EMAIL(to=event["data"]["to"], subject="Welcome", text=event["data"]["text"])
 
 
-def _unknown(hooks: Hooks, event_type: str, to: str = "ada@example.com") -> dict[str, Any]:
-    body = json.dumps({"type": event_type, "data": {"to": to}}).encode()
+def _unknown(
+    hooks: Hooks, event_type: str, to: str = "ada@example.com", text: str = "Hello."
+) -> dict[str, Any]:
+    body = json.dumps({"type": event_type, "data": {"to": to, "text": text}}).encode()
     answer = hooks.from_crm(body, new_id("msg"))
     found = hooks.operator.get("/v1/hook-events", params={"type": event_type}).json()
     return next(each for each in found["hook_events"] if each["id"] == answer.json()["id"])
