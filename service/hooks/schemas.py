@@ -62,7 +62,7 @@ class Rotation(BaseModel):
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
     secret: Secret | None = None
-    overlap_hours: Annotated[int, Field(ge=0, le=LONGEST_OVERLAP_HOURS)] = 24
+    overlap_hours: Annotated[int, Field(ge=0, le=LONGEST_OVERLAP_HOURS, strict=True)] = 24
     why: Annotated[str, Field(max_length=LONGEST_REASON)] | None = None
 
 
@@ -157,7 +157,7 @@ class EventsToTake(BaseModel):
 
     source: Annotated[str, Field(pattern=r"^[^\x00]*$", max_length=255)] | None = None
     type: Annotated[str, Field(pattern=r"^[^\x00]*$", max_length=255)] | None = None
-    limit: Annotated[int, Field(ge=1, le=200)] = 100
+    limit: Annotated[int, Field(ge=1, le=200, strict=True)] = 100
     cursor: Annotated[str, Field(max_length=500)] | None = None
     why: Annotated[str, Field(max_length=LONGEST_REASON)] | None = None
 

@@ -31,7 +31,7 @@ from service.hooks.schemas import (
 )
 
 router = APIRouter(
-    prefix="/v1/hook-events",
+    prefix="/v1",
     tags=["Webhooks in"],
     route_class=TransactionalRoute,
     responses=problem_docs(*ANY_REQUEST),
@@ -39,7 +39,7 @@ router = APIRouter(
 
 
 @router.get(
-    "",
+    "/hook-events",
     summary="List events that came",
     responses=success_doc(200, "HookEventPage") | problem_docs(types.BAD_CURSOR),
 )
@@ -62,7 +62,7 @@ async def list_hook_events(
 
 
 @router.get(
-    "/{event_id}",
+    "/hook-events/{event_id}",
     summary="Look at an event",
     responses=success_doc(200, "HookEvent") | problem_docs(types.NOT_FOUND),
 )
@@ -76,7 +76,7 @@ async def get_hook_event(
 
 
 @router.post(
-    "/take",
+    "/hook-takes",
     summary="Make jobs of unknown events",
     responses=success_doc(200, "EventsTaken") | problem_docs(*POST_REQUEST, types.BAD_CURSOR),
 )
@@ -98,7 +98,7 @@ async def take_hook_events(
 
 
 @router.post(
-    "/{event_id}/take",
+    "/hook-events/{event_id}/take",
     summary="Make a job of an unknown event",
     responses=success_doc(200, "HookEventShown")
     | problem_docs(*POST_REQUEST, types.NOT_FOUND, types.CONFLICT),

@@ -147,7 +147,7 @@ def _look(hooks: Hooks, event: dict[str, Any]) -> Any:
 
 
 def _take(hooks: Hooks, **wanted: Any) -> Any:
-    return hooks.operator.post("/v1/hook-events/take", json=wanted).json()
+    return hooks.operator.post("/v1/hook-takes", json=wanted).json()
 
 
 def _acts(hooks: Hooks, event: dict[str, Any]) -> list[tuple[Any, ...]]:

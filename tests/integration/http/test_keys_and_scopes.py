@@ -43,7 +43,7 @@ ROUTES: list[tuple[str, str, Scope, Any]] = [
     ("DELETE", f"/v1/hook-sources/{ID}", Scope.ADMIN, None),
     ("GET", "/v1/hook-events", Scope.READ, None),
     ("GET", f"/v1/hook-events/{ID}", Scope.READ, None),
-    ("POST", "/v1/hook-events/take", Scope.OPERATE, {}),
+    ("POST", "/v1/hook-takes", Scope.OPERATE, {}),
     ("POST", f"/v1/hook-events/{ID}/take", Scope.OPERATE, None),
     ("POST", "/v1/webhook-endpoints", Scope.ADMIN, NEW_ENDPOINTS["everything"]["value"]),
     ("GET", "/v1/webhook-endpoints", Scope.READ, None),
