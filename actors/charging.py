@@ -73,10 +73,12 @@ def cancel(work: CancelPayment, job: Job) -> dict[str, Any] | None:
         return payment.outcome
     if payment.intent_id is None:
         _settle(job, payment.id, intents.End(PaymentState.CANCELLED, "nothing was charged yet"))
-    elif end := intents.end(intents.cancel(payment.intent_id)):
+        return None
+    with job.shield():
+        end = intents.end(intents.cancel(payment.intent_id))
+        if end is None:
+            return payment.outcome
         _settle(job, payment.id, end)
-    else:
-        return payment.outcome
     return None
 
 
@@ -95,8 +97,8 @@ def refund(work: RefundPayment, job: Job) -> dict[str, Any] | None:
     with job.shield():
         try:
             made = refunds.refund(row, intent_id)
-        except stripe.InvalidRequestError as error:
-            _settle_refund(job, row.id, RefundState.FAILED, error.user_message, None)
+        except refunds.Refused as refused:
+            _settle_refund(job, row.id, RefundState.FAILED, str(refused), None)
         else:
             _record_refund(job, row, made)
     return None

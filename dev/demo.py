@@ -32,6 +32,8 @@ INVOICE = {
     ],
 }
 
+CARD = {"payment_method": "pm_card_visa"}
+
 NIGHTLY = {
     "name": "demo.nightly",
     "cron": "0 2 * * *",
@@ -47,6 +49,7 @@ class Demo:
     def __init__(self, variables: dict[str, str]) -> None:
         self._variables = variables
         self._outside = httpx2.Client(base_url=f"http://127.0.0.1:{services.port('hooks')}")
+        self._stripe = httpx2.Client(base_url=f"http://127.0.0.1:{services.port('stripe')}")
         self._api = httpx2.Client(base_url=f"http://127.0.0.1:{services.port('api')}")
 
     def run(self) -> None:
@@ -59,6 +62,7 @@ class Demo:
         for job in self._jobs_of(invoice, endpoint):
             self._follow(job["id"])
         self._show_what_arrived(invoice)
+        self._charge(invoice)
         self._fail_and_replay(endpoint)
         self._show_schedule()
         self._show_batch()
@@ -69,6 +73,7 @@ class Demo:
         self._migrate()
         services.start(self._variables)
         services.wait_for("sink", lambda: answers(self._outside, "/received"))
+        services.wait_for("stripe", lambda: answers(self._stripe, "/_/book"))
         services.wait_for("api", lambda: answers(self._api, "/readyz"))
         self._api.headers["Authorization"] = f"Bearer {self._key()}"
         say("api, relay and worker run")
@@ -150,6 +155,17 @@ class Demo:
             f"the mail: to {mail['to']}, “{mail['subject']}”, with {', '.join(mail['attachments'])}"
         )
         tell(f"the webhook, its signature verified: {json.dumps(webhook['event'])}")
+
+    def _charge(self, invoice: dict[str, Any]) -> None:
+        title("The invoice is charged, and the provider's answer is lost on its way back")
+        self._stripe.post("/_/faults", json={"confirm": ["lose-answer"]}).raise_for_status()
+        payment = self._post(f"{invoice['links']['self']}/charge", CARD)
+        self._follow(payment["job"]["id"])
+        payment = self._get(payment["links"]["self"])
+        tell(f"the payment has {payment['state']}: {payment['amount']} {payment['currency']}")
+        moved = self._stripe.get("/_/book").raise_for_status().json()["movements"]
+        charged = [each["amount"] for each in moved if each["invoice"] == invoice["id"]]
+        tell(f"the provider's own book has one charge of this invoice: {charged} cents")
 
     def _fail_and_replay(self, endpoint: dict[str, Any]) -> None:
         title("The receiver breaks: a webhook fails until it is dead")

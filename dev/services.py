@@ -11,6 +11,7 @@ from dev.ports import remembered_port
 from dev.processes import find, has_variable, kill_all, send
 from dev.say import CHECKOUT, Failure, say, shown
 from dev.servers import Servers
+from dev.stripe.provider import KEY
 from dev.wait import wait_until
 
 HOME = CHECKOUT / ".demo"
@@ -19,7 +20,7 @@ DULY = [sys.executable, "-m", "outbox.cli"]
 
 
 def port(name: str) -> int:
-    """The port of `api`, `mail` or `hooks`; chosen once for this checkout."""
+    """The port of `api`, `mail`, `hooks` or `stripe`; chosen once for this checkout."""
     HOME.mkdir(exist_ok=True)
     return remembered_port(HOME / f"{name}.port")
 
@@ -33,6 +34,8 @@ def environment(servers: Servers) -> dict[str, str]:
         "AMQP_URL": servers.amqp_url,
         "DULY_DOCUMENTS_URL": (HOME / "documents").as_uri(),
         "DULY_SMTP_URL": f"smtp://127.0.0.1:{port('mail')}?starttls=never",
+        "DULY_STRIPE_URL": f"http://127.0.0.1:{port('stripe')}",
+        "DULY_STRIPE_KEY": KEY,
         "DULY_WEBHOOKS_MAY_REACH_PRIVATE": "true",
     }
 
@@ -43,6 +46,7 @@ def start(variables: Mapping[str, str]) -> None:
         "api": [*DULY, "api", "--port", str(port("api"))],
         "relay": [*DULY, "relay"],
         "worker": [*DULY, "worker"],
+        "stripe": [sys.executable, "-m", "dev.stripe", str(port("stripe"))],
         "sink": [sys.executable, "-m", "dev.sink", str(port("mail")), str(port("hooks"))],
     }
     for name, command in commands.items():

@@ -2,8 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from functools import cache
-from itertools import count
+from functools import cache, partial
 from typing import TypeVar
 
 import stripe
@@ -26,10 +25,10 @@ class NoKey(Exception):
 
 def client() -> stripe.StripeClient:
     """The client of the account in the settings. For any thread. Raises NoKey."""
-    key = settings().stripe_key
-    if key is None:
+    key = settings().stripe_key.get_secret_value()
+    if not key:
         raise NoKey("DULY_STRIPE_KEY is not set")
-    return _client(key.get_secret_value(), settings().stripe_url)
+    return _client(key, settings().stripe_url)
 
 
 @cache
@@ -51,7 +50,7 @@ def asked(call: Callable[[], T]) -> T:
     try:
         return call()
     except stripe.RateLimitError as error:
-        if error.error and error.error.code == "lock_timeout":
+        if getattr(error.error, "code", None) == "lock_timeout":
             raise  # another request works on the same object: no reason to pause all the others
         raise RateLimited(_pause(error), f"Stripe answered 429: {error}") from error
 
@@ -60,18 +59,18 @@ def posted(name: str, call: Callable[[str], T], look: Callable[[], T | None]) ->
     """What `look` finds, or else what Stripe answers to a POST with an Idempotency-Key.
 
     Stripe repeats its answer to a key for 24 hours, a 5xx too. After one that it repeats, the next
-    key of the same name is tried: an earlier request with that one is over, and has left nothing.
-    A key whose request still runs is answered 409, so no two of a name run at once.
+    key of the name is tried: the request that was answered so is over, and `look` sees what it has
+    left. A key whose request still runs is answered 409, so no two of a name run at once.
     """
-    for number in count(1):
-        if (found := look()) is not None:
-            return found
+    number = 1
+    while (found := look()) is None:
         try:
-            return asked(lambda: call(f"{name}-{number}"))  # noqa: B023 - called at once
+            return asked(partial(call, f"{name}-{number}"))
         except stripe.APIError as error:
             if not _is_repeated_failure(error):
                 raise
-    raise AssertionError  # count() has no end
+        number += 1
+    return found
 
 
 def _is_repeated_failure(error: stripe.APIError) -> bool:

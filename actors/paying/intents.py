@@ -90,5 +90,8 @@ def _confirmed(intent_id: str) -> stripe.PaymentIntent | None:
 def _why(error: stripe.PaymentIntent.LastPaymentError | None) -> str:
     if error is None:
         return "there is no payment method"
-    code = error.decline_code or error.code
-    return f"{code}: {error.message}" if code else str(error.message)
+    # Stripe leaves out what does not apply.
+    code, decline_code, message = (
+        getattr(error, name, None) for name in ("code", "decline_code", "message")
+    )
+    return ": ".join(each for each in (decline_code or code, message) if each)

@@ -8,6 +8,11 @@ import stripe
 from actors.paying.client import asked, client, posted
 from service.charging.models import Refund, RefundState
 
+
+class Refused(Exception):
+    """Stripe will not refund this; the text is what it says."""
+
+
 OURS = "refund_id"
 """The key of our id in a refund's metadata."""
 
@@ -23,17 +28,16 @@ class RefundEnd:
 def refund(row: Refund, intent_id: str) -> stripe.Refund:
     """The refund of this row: found, or made now. A look before each try: keys are forgotten.
 
-    Raises stripe.InvalidRequestError if Stripe refuses it, as more than was paid.
+    Raises Refused, of more than was paid say.
     """
     params: stripe.params.RefundCreateParams = {
         "payment_intent": intent_id,
         "amount": row.amount,
         "metadata": {OURS: str(row.id)},
     }
-    refunds = client().v1.refunds
     return posted(
         f"refund-{row.id}",
-        lambda key: refunds.create(params, {"idempotency_key": key}),
+        partial(_create, params),
         look=lambda: by_row(intent_id).get(str(row.id)),
     )
 
@@ -49,8 +53,17 @@ def refund_end(refund: stripe.Refund) -> RefundEnd | None:
     if refund.status == "succeeded":
         return RefundEnd(RefundState.SUCCEEDED)
     if refund.status in ("failed", "canceled"):
-        return RefundEnd(RefundState.FAILED, refund.failure_reason or refund.status)
+        return RefundEnd(
+            RefundState.FAILED, getattr(refund, "failure_reason", None) or refund.status
+        )
     return None
+
+
+def _create(params: stripe.params.RefundCreateParams, key: str) -> stripe.Refund:
+    try:
+        return client().v1.refunds.create(params, {"idempotency_key": key})
+    except stripe.InvalidRequestError as error:
+        raise Refused(error.user_message) from error
 
 
 def _row_id(refund: stripe.Refund) -> str | None:

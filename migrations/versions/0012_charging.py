@@ -30,6 +30,7 @@ CREATE TABLE public.payments (
         CHECK (state IN ('open', 'succeeded', 'declined', 'cancelled'))
 );
 CREATE INDEX payments_invoice_id_ix ON public.payments (invoice_id);
+CREATE INDEX payments_state_id_ix ON public.payments (state, id);
 CREATE UNIQUE INDEX payments_one_charge_ix ON public.payments (invoice_id)
     WHERE state IN ('open', 'succeeded');
 CREATE TABLE public.refunds (

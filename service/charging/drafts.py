@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from service.charging.models import Payment, PaymentState, Refund
+from service.charging.models import Payment, PaymentState, Refund, RefundState
 from service.charging.money import in_major_units, in_minor_units
 from service.invoices.models import Invoice
 
@@ -21,7 +21,7 @@ def payment_for(invoice: Invoice, payment_method: str | None) -> Payment:
     """
     for each in invoice.payments:
         if each.state in (PaymentState.OPEN, PaymentState.SUCCEEDED):
-            raise NotAllowed(f"the payment {each.id} of this invoice {_told(each)}")
+            raise NotAllowed(f"the payment {each.id} of this invoice {told(each)}")
     method = payment_method or invoice.payment_method
     if method is None:
         raise NotAllowed("the invoice has no payment_method: give one")
@@ -39,18 +39,26 @@ def payment_for(invoice: Invoice, payment_method: str | None) -> Payment:
 
 
 def refund_of(payment: Payment, amount: Decimal | None) -> Refund:
-    """A refund of so much, or of all that is left. Lock the payment's row before.
+    """Add a refund to the payment: of so much, or of all that is left. Lock its row before.
 
     Raises NotAllowed for a payment that has not succeeded, and for more than is left of it.
     """
     if payment.state != PaymentState.SUCCEEDED:
-        raise NotAllowed(f"the payment {_told(payment)}: there is nothing to refund")
+        raise NotAllowed(f"the payment {told(payment)}: there is nothing to refund")
     left = payment.refundable
     units = left if amount is None else _in_minor_units(amount, payment.currency)
     if not 0 < units <= left:
         rest = f"{in_major_units(left, payment.currency)} {payment.currency}"
         raise NotAllowed(f"of this payment {rest} is left to refund")
-    return Refund(amount=units, payment=payment)
+    payment.refunds.append(refund := Refund(amount=units, state=RefundState.OPEN))
+    return refund
+
+
+def told(payment: Payment) -> str:
+    """Its state, as the end of a sentence."""
+    if payment.is_open:
+        return "is open"
+    return f"{'has' if payment.state == PaymentState.SUCCEEDED else 'was'} {payment.state}"
 
 
 def _in_minor_units(amount: Decimal, currency: str) -> int:
@@ -58,13 +66,3 @@ def _in_minor_units(amount: Decimal, currency: str) -> int:
         return in_minor_units(amount, currency)
     except ValueError as error:
         raise NotAllowed(str(error)) from None
-
-
-def _told(payment: Payment) -> str:
-    if payment.is_open:
-        return "is open"
-    return (
-        f"has {payment.state}"
-        if payment.state == PaymentState.SUCCEEDED
-        else f"was {payment.state}"
-    )

@@ -34,6 +34,7 @@ class Payment(Base):
 
     __tablename__ = "payments"
     __table_args__ = (
+        Index("payments_state_id_ix", "state", "id"),
         Index(
             "payments_one_charge_ix",
             "invoice_id",
@@ -110,9 +111,12 @@ class Refund(Base):
         return self.state == RefundState.OPEN
 
     def settle(self, state: RefundState, why: str | None, provider_id: str | None) -> None:
-        """Note how it ended. One that succeeded may fail later, when the bank sends it back."""
+        """Note how it ended at the provider, or that it was refused there (without an id).
+
+        One that succeeded may fail later, when the bank sends the money back.
+        """
         came_back = state == RefundState.FAILED != self.state
-        if self.is_open or came_back:
+        if self.provider_id is None or came_back:
             self.state, self.why, self.settled_at = state, why, func.now()
             self.provider_id = provider_id
 

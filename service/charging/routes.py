@@ -17,7 +17,7 @@ from outbox.http.requests.transaction import TransactionalRoute
 from outbox.http.routes import cursors
 from outbox.http.routes.cursors import Cursor, Limit
 from service.charging.answer_examples import ANSWERS as ANSWERS
-from service.charging.drafts import NotAllowed, payment_for, refund_of
+from service.charging.drafts import NotAllowed, payment_for, refund_of, told
 from service.charging.examples import NEW_CHARGES, NEW_REFUNDS
 from service.charging.kinds import PAYMENT_CANCEL, PAYMENT_CHARGE, PAYMENT_REFUND
 from service.charging.models import Payment, PaymentState
@@ -135,7 +135,7 @@ async def cancel_payment(payment_id: UUID, tx: Tx, by: Submitter) -> PaymentAcce
     """Submit the job that cancels an open payment, unless money has moved before it runs."""
     payment = await _locked_payment(tx, payment_id)
     if not payment.is_open:
-        raise Problem(types.CONFLICT, f"the payment is {payment.state}")
+        raise Problem(types.CONFLICT, f"the payment {told(payment)}")
     work = PAYMENT_CANCEL(payment_id=payment.id, invoice_id=payment.invoice_id)
     job = submit(tx, work, subject=f"invoice:{payment.invoice_id}", by=str(by))
     return PaymentAccepted.with_job(payment, job)

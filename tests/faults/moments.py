@@ -174,6 +174,22 @@ STEPPING = [
     Moment("progress taken but not written", "after", "outbox.job.progress:Progress.take"),
 ]
 
+CHARGING = [
+    Moment("charge begun but no intent", "before", "actors.paying.intents:create"),
+    Moment("intent made but not on record", "after", "actors.paying.intents:create"),
+    Moment("intent on record but not confirmed", "before", "actors.paying.intents:confirm"),
+    Moment("money moved but not on record", "after", "actors.paying.intents:confirm"),
+    Moment("payment settled but not committed", "after", "service.charging.models:Payment.settle"),
+    Moment("payment committed but its job not over", "after", "actors.charging:_settle"),
+]
+
+REFUNDING = [
+    Moment("refund begun but not made", "before", "actors.paying.refunds:refund"),
+    Moment("money given back but not on record", "after", "actors.paying.refunds:refund"),
+    Moment("refund settled but not committed", "after", "service.charging.models:Refund.settle"),
+    Moment("refund committed but its job not over", "after", "actors.charging:_settle_refund"),
+]
+
 CANCELLED = [
     Moment("cancel heard of", "before", "outbox.job.cancellation:Cancellation.ask"),
     Moment("actor interrupted", "after", "outbox.job.cancellation:Cancellation.deliver"),
@@ -298,6 +314,7 @@ ALL = [
     ),
     *(*LOST, *WORKER),
     *(*STEPPING, *CANCELLED, *STOPPING, *COLLECTOR, *DROPPED, *RESCUER, *EXPIRER, *SCHEDULER),
+    *(*CHARGING, *REFUNDING),
     *(*FOLDING, *MEMBERS, *ADMITTING, *SENDING, *RECEIVING, *THREADS, *DUTIES),
 ]
 

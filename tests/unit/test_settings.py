@@ -57,6 +57,29 @@ def test_what_libpq_cannot_read_as_an_address_is_refused_without_quoting_it(
     assert "hunter" not in said
 
 
+@pytest.mark.parametrize(
+    "given",
+    ["stripe", "ftp://there", "https://me:hunter2@there", "https://there/v1", "https://there?a=b"],
+)
+def test_what_is_no_address_of_a_provider_is_refused_without_quoting_it(
+    monkeypatch: pytest.MonkeyPatch, given: str
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://localhost")
+    monkeypatch.setenv("DULY_STRIPE_URL", given)
+    with pytest.raises(ValidationError) as refused:
+        Settings()
+    said = str(explain(refused.value))
+    assert said.startswith("setting DULY_STRIPE_URL: ")
+    assert "must be a URL" in said
+    assert "hunter" not in said
+
+
+def test_the_providers_key_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://localhost")
+    monkeypatch.setenv("DULY_STRIPE_KEY", "sk_live_hunter2")
+    assert "hunter" not in repr(Settings())
+
+
 @pytest.mark.parametrize("given", ["-P1D", "P51Y", "never", ""])
 def test_what_is_no_time_to_keep_something_for_is_refused(
     monkeypatch: pytest.MonkeyPatch, given: str
