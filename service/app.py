@@ -23,6 +23,9 @@ def create_app(given: Settings | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.documents = Documents(own.documents_url, read_keys(own.documents_keys))
+        app.state.stripe_webhook_secrets = [
+            each.get_secret_value() for each in own.stripe_webhook_secrets
+        ]
         async with running(app, duly.kinds, own):
             yield
 

@@ -3,6 +3,7 @@
 docs/reference.md lists them all.
 """
 
+import re
 from datetime import timedelta
 from functools import cached_property, lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_network
@@ -50,6 +51,21 @@ def _https(url: str) -> None:
         raise ValueError("must be a URL such as https://example.com/v1/unsubscribe")
 
 
+def _hook_secrets(given: object) -> object:
+    """Parse Stripe's secrets, separated by commas. Raises ValueError, which does not quote them."""
+    if not isinstance(given, str):
+        return given
+    found = tuple(each.strip() for each in given.split(",") if each.strip())
+    if not all(map(HOOK_SECRET.fullmatch, found)):
+        raise ValueError("must be secrets such as whsec_..., separated by commas")
+    return found
+
+
+HOOK_SECRET = re.compile(r"whsec_[A-Za-z0-9+/_-]+={0,2}")
+HookSecrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_hook_secrets)]
+"""The secrets of webhook endpoints at Stripe, separated by commas."""
+
+
 class Settings(outbox.settings.Settings):
     """The service's settings, each read from `DULY_<NAME>`."""
 
@@ -87,6 +103,10 @@ class Settings(outbox.settings.Settings):
     """The name below `_domainkey` at which the domain publishes the key."""
     dkim_domain: Annotated[str, Field(pattern=DNS_NAME)] | None = None
     """The domain that signs; the sender's, if it is not set."""
+    stripe_webhook_secrets: HookSecrets = ()
+    """The secrets with which Stripe may sign its events; several while they are rotated."""
+    keep_hook_events: Retention = timedelta(days=90)
+    """How long events that came by webhook are kept, also those that became no job."""
     webhooks_deny: Networks = ()
     """Networks that webhooks are never delivered to: `203.0.113.0/24,2001:db8::/32`."""
     webhooks_may_reach_private: bool = False

@@ -7,6 +7,7 @@ from service.base import Base
 from service.charging.subject import CHARGING
 from service.closings.subject import CLOSINGS
 from service.files.subject import FILES
+from service.hooks.subject import HOOKS
 from service.images.subject import IMAGES
 from service.imports.subject import IMPORTS
 from service.invoices.subject import INVOICES
@@ -18,6 +19,7 @@ SUBJECTS = (
     CHARGING,
     CLOSINGS,
     FILES,
+    HOOKS,
     IMAGES,
     IMPORTS,
     INVOICES,

@@ -34,6 +34,12 @@ API = [
     Moment("committed but not answered", "after", "outbox.http.requests.transaction:_commit"),
 ]
 
+HOOKS = [
+    Moment("event stored but no job", "before", "service.hooks.keeping:_submit"),
+    Moment("job of an event submitted but not committed", "after", "service.hooks.keeping:_submit"),
+    Moment("event committed but not answered", "after", "outbox.http.requests.transaction:_commit"),
+]
+
 PEOPLE = [
     Moment("act not committed", "before", "outbox.http.requests.transaction:_commit"),
     Moment("act committed but not answered", "after", "outbox.http.requests.transaction:_commit"),
@@ -370,7 +376,17 @@ DUTIES = [
 ]
 
 ALL = [
-    *(*API, *PEOPLE, *COMMAND, *CANCELLING, *BATCH_COMMAND, *RELAY, *REFUSED, *UNPUBLISHABLE),
+    *(
+        *API,
+        *HOOKS,
+        *PEOPLE,
+        *COMMAND,
+        *CANCELLING,
+        *BATCH_COMMAND,
+        *RELAY,
+        *REFUSED,
+        *UNPUBLISHABLE,
+    ),
     *(*LOST, *WORKER),
     *(*DELIVERED, *UNDELIVERED),
     *(*STEPPING, *CANCELLED, *STOPPING, *COLLECTOR, *DROPPED, *RESCUER, *EXPIRER, *SCHEDULER),

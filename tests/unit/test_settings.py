@@ -153,6 +153,8 @@ BAD: dict[str, list[str]] = {
     "DULY_REDISPATCH_AFTER": ["0", "P2D", "x"],
     "DULY_IDEMPOTENCY_HOURS": ["0", "99999999999", "x"],
     "DULY_LARGEST_BODY": ["10", "99999999999"],
+    "DULY_STRIPE_WEBHOOK_SECRETS": ["hunter", "whsec_", "whsec_a;whsec_hunter", "whsec_a hunter"],
+    "DULY_KEEP_HOOK_EVENTS": ["-1", "soon", "P100Y"],
     "DULY_WEBHOOKS_DENY": ["10.0.0.1/8", "there", "10.0.0.0/8;127.0.0.0/8"],
     "DULY_WEBHOOKS_MAY_REACH_PRIVATE": ["perhaps"],
     "DULY_LINKS_SECRET": ["", "hunter"],
@@ -202,6 +204,8 @@ GOOD: dict[str, list[str]] = {
     "DULY_MAIL_FROM": ["me@localhost", '"Me, Inc." <me@bücher.example>', "Grüße <a+b@example.com>"],
     "DULY_DOCUMENTS_URL": ["file:///a%20b/c", "s3://bucket", "s3://bucket/a/b"],
     "DULY_WORKER_SILENCE": ["3", "PT10S"],
+    "DULY_STRIPE_WEBHOOK_SECRETS": ["", "whsec_abc", "whsec_abc, whsec_d+e/f=="],
+    "DULY_KEEP_HOOK_EVENTS": ["P30D", "forever"],
     "DULY_WEBHOOKS_DENY": ["", "10.0.0.0/8, 2001:db8::/32"],
 }
 

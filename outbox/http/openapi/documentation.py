@@ -15,7 +15,7 @@ from outbox.http.routes.index import Index, get_index
 DESCRIPTION = """
 Submit jobs that are not lost. A 2xx answer means that everything it says has been committed.
 
-Every POST takes an `Idempotency-Key`, which makes it safe to repeat. Errors are
+Every POST with an API key takes an `Idempotency-Key`, which makes it safe to repeat. Errors are
 `application/problem+json`. Their `type` is an address under `/problems`, which lists and
 explains them.
 """

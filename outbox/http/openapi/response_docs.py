@@ -85,10 +85,11 @@ def complete(described: dict[str, Any], answers: Mapping[str, Any]) -> None:
 
 def add_headers(described: dict[str, Any]) -> None:
     """Add the headers that the request's id and the Idempotency-Key add to answers."""
-    for method, status, response in _responses(described):
+    for operation, status, response in _responses(described):
         headers = response.setdefault("headers", {})
         headers.update(_refer("headers", "X-Request-Id"))
-        if method == "post" and status.startswith("2"):
+        names = {each.get("name") for each in operation.get("parameters", ())}
+        if "Idempotency-Key" in names and status.startswith("2"):
             headers.update(_refer("headers", "Idempotent-Replayed"))
 
 
@@ -121,8 +122,8 @@ def _example(type_: ProblemType) -> dict[str, Any]:
     return {"summary": type_.title, "value": body.model_dump(exclude_none=True)}
 
 
-def _responses(described: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+def _responses(described: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str, dict[str, Any]]]:
     for operations in described["paths"].values():
-        for method, operation in operations.items():
+        for operation in operations.values():
             for status, response in operation["responses"].items():
-                yield method, status, response
+                yield operation, status, response

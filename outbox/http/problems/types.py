@@ -43,6 +43,12 @@ UNAUTHENTICATED = ProblemType(
     "An API key is needed",
     "Send Authorization: Bearer <key>, with a key that is neither expired nor revoked.",
 )
+SIGNATURE = ProblemType(
+    "signature",
+    400,
+    "The signature is not valid",
+    "Sign the raw body with the current secret of this source, no more than five minutes ago.",
+)
 FORBIDDEN = ProblemType(
     "forbidden", 403, "The API key lacks a scope", "Use a key that has the named scope."
 )

@@ -6,7 +6,7 @@ after the response has been sent.
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, ClassVar
 
 from fastapi import Depends
 from sqlalchemy import text
@@ -47,19 +47,27 @@ class TransactionalRoute(StrictRoute):
     Idempotency-Key, or none of it.
     """
 
+    takes_idempotency_key: ClassVar[bool] = True
+    largest_body: ClassVar[int | None] = None
+    """A limit of the route's own, in bytes, below `Settings.largest_body`."""
+
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
-        if "POST" in (options.get("methods") or ()):
+        if self.takes_idempotency_key and "POST" in (options.get("methods") or ()):
             options["dependencies"] = [*(options.get("dependencies") or ()), Depends(lock_key)]
         super().__init__(path, endpoint, **options)
+
+    async def authenticate(self, request: Request) -> None:
+        """Find out who calls, before any of the body is read. Raises `Problem`."""
+        await authenticate(request)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """FastAPI's handler inside the transaction."""
         handle = super().get_route_handler()
 
         async def in_transaction(request: Request) -> Response:
-            largest = request.app.state.duly.settings.largest_body
+            largest = self._largest(request)
             request = StrictRequest(request.scope, limited(request.receive, largest))
-            await authenticate(request)  # so the body of a stranger is not read
+            await self.authenticate(request)  # so the body of a stranger is not read
             check_declared(request.scope, largest)
             await _receive(request)  # so a slow upload holds no connection
             if self.body_field:
@@ -82,6 +90,24 @@ class TransactionalRoute(StrictRoute):
             return response
 
         return with_problem_answers(in_transaction)
+
+    def _largest(self, request: Request) -> int:
+        of_all: int = request.app.state.duly.settings.largest_body
+        return of_all if self.largest_body is None else min(self.largest_body, of_all)
+
+
+class KeylessRoute(TransactionalRoute):
+    """A transactional route without an API key and without an Idempotency-Key.
+
+    Its handler finds out who calls by the body, such as by its signature, so the body of a stranger
+    is read: a subclass refuses in `authenticate` what the headers alone show to be of a stranger,
+    and sets `largest_body`.
+    """
+
+    takes_idempotency_key = False
+
+    async def authenticate(self, request: Request) -> None:
+        """Refuse what the headers show to be of a stranger; here nobody. Raises `Problem`."""
 
 
 async def _receive(request: Request) -> None:

@@ -14,6 +14,7 @@ from outbox.operations import api_keys
 from outbox.operations.api_keys import Scope
 from outbox.postgres.address import sqlalchemy_url
 from service.settings import Settings
+from tests.integration.http.hooks import Hooks, serving_hooks
 from tests.support.servers.databases import new_database
 from tests.support.service.serving import serve, settings_for
 
@@ -76,3 +77,16 @@ def lasting_client(
             headers = {"Authorization": f"Bearer {key}"}
             with httpx2.Client(base_url=address, headers=headers, timeout=30) as client:
                 yield client
+
+
+@pytest.fixture(scope="session")
+def hooks(
+    servers: Servers, template: str, amqp_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Hooks]:
+    """One server for all tests of webhooks in; each has ids of its own."""
+    name = sqlalchemy_url(template).database or ""
+    with (
+        new_database(servers.database_url, name) as database_url,
+        serving_hooks(database_url, amqp_url, tmp_path_factory.mktemp("documents")) as hooks,
+    ):
+        yield hooks

@@ -29,12 +29,10 @@ from tests.support.wait import wait_for
 
 ID = UUID("01234567-89ab-7cde-8f01-23456789abcd")
 SINCE = "2026-01-31T09:00:00Z"
-OPEN = {
-    *("/healthz", "/readyz", "/v1", "/problems", "/problems/{name}"),
-    # Whoever has the link:
-    "/v1/downloads/{token}",
-    "/v1/unsubscribe/{token}",
-}
+SIGNED = {"/v1/hooks/stripe", "/v1/hooks/{source}"}
+LINKS = {"/v1/downloads/{token}", "/v1/unsubscribe/{token}"}
+"""For whoever has the link."""
+OPEN = {"/healthz", "/readyz", "/v1", "/problems", "/problems/{name}"} | SIGNED | LINKS
 ROUTES: list[tuple[str, str, Scope, Any]] = [
     ("POST", "/v1/invoices", Scope.SUBMIT, NEW_INVOICES["two lines"]["value"]),
     ("GET", "/v1/invoices", Scope.READ, None),
@@ -70,6 +68,14 @@ ROUTES: list[tuple[str, str, Scope, Any]] = [
     ("GET", f"/v1/imports/{ID}/content", Scope.SUBMIT, None),
     ("PUT", f"/v1/imports/{ID}/content", Scope.SUBMIT, None),
     ("PATCH", f"/v1/imports/{ID}/content", Scope.SUBMIT, None),
+    ("POST", "/v1/hook-sources", Scope.ADMIN, {"name": "crm"}),
+    ("GET", "/v1/hook-sources", Scope.ADMIN, None),
+    ("POST", f"/v1/hook-sources/{ID}/rotate", Scope.ADMIN, None),
+    ("DELETE", f"/v1/hook-sources/{ID}", Scope.ADMIN, None),
+    ("GET", "/v1/hook-events", Scope.READ, None),
+    ("GET", f"/v1/hook-events/{ID}", Scope.READ, None),
+    ("POST", "/v1/hook-takes", Scope.OPERATE, {}),
+    ("POST", f"/v1/hook-events/{ID}/take", Scope.OPERATE, None),
     ("POST", "/v1/webhook-endpoints", Scope.ADMIN, NEW_ENDPOINTS["everything"]["value"]),
     ("GET", "/v1/webhook-endpoints", Scope.READ, None),
     ("GET", f"/v1/webhook-endpoints/{ID}", Scope.READ, None),
