@@ -1,6 +1,6 @@
 """The work of the service's jobs, one module for each subject.
 
-What several need, or what would make a module long, is in a folder: drawing, mailing, web.
+What several need, or what would make a module long, is in a folder: drawing, imaging, mailing, web.
 """
 
 from importlib import import_module

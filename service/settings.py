@@ -15,6 +15,7 @@ from pydantic_settings import NoDecode
 import outbox.settings
 from outbox.settings import Retention, parsed_by
 from service import document_keys, document_url
+from service.document_keys import Key
 from service.mail import addresses, server
 from service.mail.addresses import Sender
 from service.mail.server import MailServer
@@ -43,7 +44,7 @@ class Settings(outbox.settings.Settings):
         default_factory=_own_folder
     )
     """The document store: `file:///folder` or `s3://bucket/prefix`."""
-    documents_keys: Annotated[str, parsed_by(document_keys.read_keys)] = ""
+    documents_keys: Annotated[str, parsed_by(document_keys.read_keys)] | None = None
     """Keys that documents are encrypted with, `ID:BASE64` each, the newest first; may be none."""
     largest_file: int = Field(default=1_000_000_000, ge=1000, le=1_000_000_000_000)
     """The largest file that may be uploaded, in bytes. Larger ones are rejected with 413."""
@@ -59,6 +60,11 @@ class Settings(outbox.settings.Settings):
     """Networks that webhooks are never delivered to: `203.0.113.0/24,2001:db8::/32`."""
     webhooks_may_reach_private: bool = False
     """Whether webhooks may be delivered to addresses that are not public (for development)."""
+
+    @cached_property
+    def document_keys(self) -> tuple[Key, ...]:
+        """The keys in `documents_keys`, the newest first."""
+        return document_keys.read_keys(self.documents_keys or "")
 
     @cached_property
     def mail_server(self) -> MailServer:
