@@ -9,7 +9,6 @@ from fastapi import FastAPI
 
 from outbox.http.app import create_app as create_open_app
 from outbox.http.platform import running
-from service.document_keys import read_keys
 from service.documents import Documents
 from service.jobs import duly
 from service.settings import Settings, settings
@@ -22,7 +21,7 @@ def create_app(given: Settings | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        app.state.documents = Documents(own.documents_url, read_keys(own.documents_keys))
+        app.state.documents = Documents(own.documents_url, own.document_keys)
         app.state.stripe_webhook_secrets = [
             each.get_secret_value() for each in own.stripe_webhook_secrets
         ]

@@ -15,7 +15,7 @@ from obstore.exceptions import BaseError
 from obstore.store import LocalStore, ObjectStore, S3Store
 
 from service.document_encryption import HEADER, MAGIC, Decryptor, Encryptor
-from service.document_keys import Key, read_keys
+from service.document_keys import Key
 from service.document_reading import Decrypted, Stored
 from service.settings import settings
 
@@ -152,7 +152,7 @@ class Documents:
 def documents() -> Documents:
     """The process's store, at `Settings.documents_url`."""
     own = settings()
-    return _cached(own.documents_url, read_keys(own.documents_keys))
+    return _cached(own.documents_url, own.document_keys)
 
 
 _cached = lru_cache(Documents)

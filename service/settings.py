@@ -19,6 +19,7 @@ import outbox.settings
 from outbox.settings import Duration, Retention, parsed_by
 from service import document_keys, document_url
 from service.charging import provider_url
+from service.document_keys import Key
 from service.mail import addresses, rate, server, unsubscribe
 from service.mail.addresses import Sender
 from service.mail.server import MailServer
@@ -73,7 +74,7 @@ class Settings(outbox.settings.Settings):
         default_factory=_own_folder
     )
     """The document store: `file:///folder` or `s3://bucket/prefix`."""
-    documents_keys: Annotated[str, parsed_by(document_keys.read_keys)] = ""
+    documents_keys: Annotated[str, parsed_by(document_keys.read_keys)] | None = None
     """Keys that documents are encrypted with, `ID:BASE64` each, the newest first; may be none."""
     largest_file: int = Field(default=1_000_000_000, ge=1000, le=1_000_000_000_000)
     """The largest file that may be uploaded, in bytes. Larger ones are rejected with 413."""
@@ -128,6 +129,11 @@ class Settings(outbox.settings.Settings):
     """The time zone of a report's days, and of the monthly schedule."""
     largest_import: int = Field(default=1_000_000_000, ge=1_000_000, le=100_000_000_000)
     """Files to import over so many bytes are refused with 413."""
+
+    @cached_property
+    def document_keys(self) -> tuple[Key, ...]:
+        """The keys in `documents_keys`, the newest first."""
+        return document_keys.read_keys(self.documents_keys or "")
 
     @cached_property
     def mail_server(self) -> MailServer:

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from uuid import UUID
 
-from outbox import Kind, Retry
+from outbox import Key, Kind, Retry
 from service.files.keeping import FileMissing
 from service.files.references import FileRef
 from service.payload import Payload
@@ -20,6 +20,7 @@ PROCESS_IMAGE = Kind(
     "image.process",
     ProcessImage,
     queue="images",
+    key=Key(lambda _: "images", at_most=1),  # it takes a whole core: mails need the others
     time_limit=timedelta(minutes=2),
     retry=Retry(attempts=5, never=(FileMissing,)),
     owner="media",

@@ -159,7 +159,7 @@ def test_a_profile_that_cannot_be_used_is_passed_over() -> None:
 def test_every_kind_of_pixel_is_understood(
     image: Image.Image, format_: str, expected: tuple[int, ...]
 ) -> None:
-    pixel = shown(process(saved(image, format_))[1][1]).getpixel((5, 5))
+    pixel: Any = shown(process(saved(image, format_))[1][1]).getpixel((5, 5))
     assert is_like(pixel[3:], expected[3:], 6)
     assert expected[3] == 0 or is_like(pixel, expected, 24)
 

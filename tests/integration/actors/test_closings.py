@@ -126,7 +126,9 @@ def test_a_month_is_charged_rendered_and_mailed(
         assert (whole.state, whole.members) == ("succeeded", 3)
         report = session.get_one(Report, session.get_one(Closing, closing.id).report_id)
         assert report.built_at is not None
-        assert [(each["currency"], each["amount"]) for each in report.totals or ()] == [("EUR", "21.00")]
+        assert [(each["currency"], each["amount"]) for each in report.totals or ()] == [
+            ("EUR", "21.00")
+        ]
 
 
 def test_the_replay_of_failed_charges_completes_the_month(

@@ -32,6 +32,7 @@ IN_TRANSACTION = """
 SELECT FROM pg_stat_activity
 WHERE datname = current_database() AND state LIKE 'idle in transaction%'
 """
+LIMITS = {"largest_file": 10_000, "largest_body": 2_000_000}
 CSV = {"Content-Type": "text/csv; charset=utf-8"}
 
 
@@ -103,12 +104,12 @@ def test_a_range_that_is_none_gets_the_whole_and_one_outside_an_error(
 
 @pytest.fixture
 def small(settings: Settings, session: Session) -> Iterator[httpx2.Client]:
-    """A client of a server that takes files of up to 10,000 bytes."""
+    """A client of a server that takes files of up to 10,000 bytes, and other bodies of 2 MB."""
     key = api_keys.create(session, "test", list(Scope), by="ops")
     session.commit()
     authorized = {"Authorization": f"Bearer {key}"}
     with (
-        serve(settings.model_copy(update={"largest_file": 10_000})) as address,
+        serve(settings.model_copy(update=LIMITS)) as address,
         httpx2.Client(base_url=address, headers=authorized, timeout=30) as client,
     ):
         yield client
@@ -128,6 +129,13 @@ def test_a_file_that_is_too_large_is_refused_early(small: httpx2.Client) -> None
     refused = upload(small, too_much())
     assert (refused.status_code, refused.json()["type"]) == (413, "/problems/too-large")
     assert refused.json()["detail"] == "a body may have up to 10000 bytes"
+
+
+def test_a_payload_has_a_limit_of_its_own(small: httpx2.Client) -> None:
+    payload = {"endpoint_id": str(uuid4()), "event": "a.b", "data": {"x": "x" * 1_000_000}}
+    refused = small.post("/v1/jobs", json={"kind": "webhook.deliver", "payload": payload})
+    assert (refused.status_code, refused.json()["type"]) == (413, "/problems/too-large")
+    assert "docs/patterns/large-data.md" in refused.json()["detail"]
 
 
 def test_nothing_is_read_of_who_may_not_upload(client_with: MakeClient, tmp_path: Path) -> None:
