@@ -17,6 +17,7 @@ from outbox.http.problems.problem import Problem
 from outbox.http.requests.database import Tx
 from service.imports import states
 from service.imports.models import Import, State
+from service.imports.receiving import MEDIA_TYPE
 from service.imports.router import router
 from service.imports.schemas import ImportShown, Received
 
@@ -34,10 +35,13 @@ PROBLEMS = problem_docs(
 )
 
 
-def _body(media_type: str) -> dict[str, Any]:
-    """For FastAPI's `openapi_extra`: the body is bytes."""
-    schema = {"type": "string", "format": "binary"}
-    return {"requestBody": {"required": True, "content": {media_type: {"schema": schema}}}}
+BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}}},
+    }
+}
+"""For FastAPI's `openapi_extra`: the body is bytes. The media type of tus is as good as any."""
 
 
 @router.get(
@@ -57,7 +61,7 @@ async def get_received(import_id: UUID, tx: Tx, _: Submitter, response: Response
     "/{import_id}/content",
     summary="Upload a file to import in one request",
     responses=success_doc(200, "ImportRunning") | PROBLEMS,
-    openapi_extra=_body("application/octet-stream"),
+    openapi_extra=BODY,
 )
 async def upload_file(import_id: UUID, tx: Tx, _: Submitter, response: Response) -> ImportShown:
     """All bytes of the file. If it breaks off, go on with PATCH, or begin anew with PUT."""
@@ -79,7 +83,7 @@ async def upload_file(import_id: UUID, tx: Tx, _: Submitter, response: Response)
     status_code=204,
     summary="Upload the next part of a file to import",
     responses=PROBLEMS,
-    openapi_extra=_body("application/offset+octet-stream"),
+    openapi_extra=BODY,
 )
 async def upload_part(
     import_id: UUID,
