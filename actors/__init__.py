@@ -1,7 +1,7 @@
 """The work of the service's jobs, one module for each subject.
 
-What several need, or what would make a module long, is in a folder: delivering, drawing, imaging,
-mailing, paying, tables, web.
+What several need, or what would make a module long, is in a folder: delivering, drawing,
+imaging, importing, mailing, paying, reporting, tables, web.
 """
 
 from importlib import import_module

@@ -36,7 +36,7 @@ _TAKEN: Answer = {
 }
 
 ANSWERS = {
-    "Received": {"id": _EVENT_ID, "state": "taken", "duplicate": False},
+    "EventReceived": {"id": _EVENT_ID, "state": "taken", "duplicate": False},
     "HookSourceMade": {**_SOURCE, "secret": "whsec_b25seSBhbiBleGFtcGxl"},
     "HookSourceList": {"hook_sources": [_SOURCE]},
     "HookEventPage": page("hook_events", _UNKNOWN),

@@ -56,7 +56,7 @@ class NewHookSource(BaseModel):
     secret: Secret | None = None
 
 
-class Rotation(BaseModel):
+class SourceRotation(BaseModel):
     """The next secret of a source, and for how long the present one stays good."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
@@ -97,7 +97,7 @@ class HookSourceList(BaseModel):
     hook_sources: list[HookSourceShown]
 
 
-class Received(BaseModel):
+class EventReceived(BaseModel):
     """An event is stored, and so is its job. A `duplicate` had been stored before."""
 
     id: UUID

@@ -19,7 +19,7 @@ from service.imports import states
 from service.imports.models import Import, State
 from service.imports.receiving import MEDIA_TYPE
 from service.imports.router import router
-from service.imports.schemas import ImportShown, Received
+from service.imports.schemas import ImportShown, PartReceived
 
 UPLOADS = (r"/v1/imports/[^/]+/content",)
 """Paths whose bodies may be large: see outbox/http/server/body_limit.py."""
@@ -49,12 +49,12 @@ BODY: dict[str, Any] = {
     summary="Get how much of a file has been received",
     responses=success_doc(200, "ImportReceived") | problem_docs(types.NOT_FOUND),
 )
-async def get_received(import_id: UUID, tx: Tx, _: Submitter, response: Response) -> Received:
+async def get_received(import_id: UUID, tx: Tx, _: Submitter, response: Response) -> PartReceived:
     """Where the upload goes on. The headers are those of tus 1.0.0, also for HEAD."""
     found = await get(tx, import_id)
     _tell(found, response)
     response.headers["Cache-Control"] = "no-store"
-    return Received(received=found.received, size=found.size)
+    return PartReceived(received=found.received, size=found.size)
 
 
 @router.put(
@@ -63,7 +63,7 @@ async def get_received(import_id: UUID, tx: Tx, _: Submitter, response: Response
     responses=success_doc(200, "ImportRunning") | PROBLEMS,
     openapi_extra=BODY,
 )
-async def upload_file(import_id: UUID, tx: Tx, _: Submitter, response: Response) -> ImportShown:
+async def upload_content(import_id: UUID, tx: Tx, _: Submitter, response: Response) -> ImportShown:
     """All bytes of the file. If it breaks off, go on with PATCH, or begin anew with PUT."""
     found = await get(tx, import_id, lock=True)
     if found.state == State.UPLOADING:

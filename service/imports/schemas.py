@@ -112,7 +112,7 @@ class ImportPage(BaseModel):
     next_cursor: str | None
 
 
-class Received(BaseModel):
+class PartReceived(BaseModel):
     """How much of a file has been received, and its size, if that is known."""
 
     received: int

@@ -29,10 +29,10 @@ from service.webhooks.schemas import (
     EndpointChanges,
     EndpointMade,
     EndpointPage,
+    EndpointRotation,
     EndpointShown,
     NewEndpoint,
     Rotated,
-    Rotation,
 )
 
 router = APIRouter(
@@ -42,7 +42,7 @@ router = APIRouter(
     responses=problem_docs(*ANY_REQUEST),
 )
 
-ONE_DAY = Rotation()
+ONE_DAY = EndpointRotation()
 
 
 @router.post(
@@ -143,7 +143,7 @@ async def test_webhook_endpoint(
     responses=success_doc(200, "Rotated") | problem_docs(types.NOT_FOUND, *POST_REQUEST),
 )
 async def rotate_webhook_secret(
-    endpoint_id: UUID, tx: Tx, by: Admin, rotation: Rotation = ONE_DAY
+    endpoint_id: UUID, tx: Tx, by: Admin, rotation: EndpointRotation = ONE_DAY
 ) -> Rotated:
     """Make a new secret, which is shown only here.
 

@@ -147,7 +147,7 @@ class EndpointPage(BaseModel):
     next_cursor: str | None
 
 
-class Rotation(BaseModel):
+class EndpointRotation(BaseModel):
     """For how long the secret that is replaced still signs beside the new one."""
 
     model_config = ConfigDict(extra="forbid")

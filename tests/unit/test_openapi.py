@@ -122,6 +122,7 @@ OPERATIONS = {
     "take_hook_events",
     "test_webhook_endpoint",
     "unsubscribe_receiver",
+    "upload_content",
     "upload_file",
     "upload_part",
 }
