@@ -16,7 +16,7 @@ from service.hooks.keeping import Kept, keep
 from service.hooks.models import HookSource
 from service.hooks.reading import Event, standard_event, stripe_event
 from service.hooks.routes.signed_route import StandardRoute, StripeRoute, not_signed
-from service.hooks.schemas import Received, SourcePath
+from service.hooks.schemas import EventReceived, SourcePath
 
 ANY_EVENT = problem_docs(
     types.SIGNATURE,
@@ -48,12 +48,12 @@ standard = APIRouter(prefix="/v1/hooks", tags=["Webhooks in"], route_class=Stand
 @stripe.post(
     "/stripe",
     summary="Receive an event of Stripe",
-    responses=success_doc(200, "Received")
+    responses=success_doc(200, "EventReceived")
     | ANY_EVENT
     | problem_docs(types.SIGNATURE, types.MALFORMED),
     openapi_extra=_described(STRIPE_EVENT, "Stripe-Signature"),
 )
-async def receive_stripe_event(request: Request, tx: Tx) -> Received:
+async def receive_stripe_event(request: Request, tx: Tx) -> EventReceived:
     """Store the event, and submit its job. Stripe signs it, so no API key is needed.
 
     An event that comes again gets the same answer, and does nothing. One of a type that this
@@ -70,12 +70,12 @@ async def receive_stripe_event(request: Request, tx: Tx) -> Received:
 @standard.post(
     "/{source}",
     summary="Receive an event as in Standard Webhooks",
-    responses=success_doc(200, "Received") | ANY_EVENT,
+    responses=success_doc(200, "EventReceived") | ANY_EVENT,
     openapi_extra=_described(
         STANDARD_EVENT, "webhook-id", "webhook-timestamp", "webhook-signature"
     ),
 )
-async def receive_event(source: SourcePath, request: Request, tx: Tx) -> Received:
+async def receive_event(source: SourcePath, request: Request, tx: Tx) -> EventReceived:
     """Store the event, and submit its job. Its source signs it, so no API key is needed.
 
     An event that comes again gets the same answer, and does nothing. One of a type that this
@@ -105,9 +105,9 @@ async def _secrets(tx: Tx, source: str) -> list[str]:
     return [row.secret, row.previous_secret] if row.is_good else [row.secret]
 
 
-async def _keep(tx: Tx, event: Event) -> Received:
+async def _keep(tx: Tx, event: Event) -> EventReceived:
     kept: Kept = await tx.run_sync(keep, event)
-    return Received(
+    return EventReceived(
         id=kept.id,
         state="unknown" if kept.job_id is None else "taken",
         duplicate=kept.is_duplicate,

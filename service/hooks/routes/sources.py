@@ -23,7 +23,7 @@ from service.hooks.schemas import (
     HookSourceMade,
     HookSourceShown,
     NewHookSource,
-    Rotation,
+    SourceRotation,
     SourcePath,
 )
 from service.hooks.signatures import new_secret
@@ -35,7 +35,7 @@ router = APIRouter(
     responses=problem_docs(*ANY_REQUEST),
 )
 
-ANEW = Rotation()
+ANEW = SourceRotation()
 
 
 @router.post(
@@ -73,7 +73,7 @@ async def list_hook_sources(tx: Tx, _: Admin) -> HookSourceList:
     responses=success_doc(200, "HookSourceMade") | problem_docs(*POST_REQUEST, types.NOT_FOUND),
 )
 async def rotate_hook_source(
-    name: SourcePath, tx: Tx, by: Admin, wanted: Rotation = ANEW
+    name: SourcePath, tx: Tx, by: Admin, wanted: SourceRotation = ANEW
 ) -> HookSourceMade:
     """Give it a new secret, shown only here. The present one stays good for `overlap_hours`.
 
