@@ -33,7 +33,7 @@ def endpoint_at(session: Session, url: str, **fields: Any) -> UUID:
 def event_for(endpoint_id: UUID, **fields: Any) -> Work[Any]:
     """The delivery of an event to the endpoint."""
     data = {"total": "19.00", "to": "Zoë"}
-    given = {"endpoint_id": endpoint_id, "event": "invoice.rendered", "data": data}
+    given: dict[str, Any] = {"endpoint_id": endpoint_id, "event": "invoice.rendered", "data": data}
     return DELIVER_WEBHOOK(**given | fields)
 
 

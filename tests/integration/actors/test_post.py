@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trustme
@@ -116,7 +117,7 @@ def test_name_servers_that_are_silent_hold_up_no_other_call(
 ) -> None:
     real, opened = socket.getaddrinfo, threading.Event()
 
-    def resolve(host: str, *args: object, **named: object) -> object:
+    def resolve(host: str, *args: Any, **named: Any) -> Any:
         if str(host).endswith(".example"):
             opened.wait()
         return real("127.0.0.1" if str(host).endswith(".example") else host, *args, **named)
