@@ -98,7 +98,7 @@ def test_listed_events_are_the_newest_first(hooks: Hooks) -> None:
     ids = [_unknown(hooks, kind)["id"] for _ in range(3)]
 
     def listed(**more: str) -> Any:
-        params = {"type": kind, "limit": 2, **more}
+        params: dict[str, Any] = {"type": kind, "limit": 2, **more}
         return hooks.operator.get("/v1/hook-events", params=params).json()
 
     page = listed()
