@@ -16,7 +16,7 @@ log = structlog.get_logger(__name__)
 
 
 class LastSeen:
-    """The API keys that this process has lately seen, and the time of their last use in Postgres."""
+    """Writes the last use of the keys that this process sees, each at most once a minute."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         # Without a transaction a write is one round trip, and then the connection is free again.
