@@ -11,7 +11,7 @@ PROCESSES = $$(($$(nproc) + 1))
 # The processes of a test run import the same modules hundreds of times: they compile them once.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help venv demo env down test pooled bench mutants chaos faults matrix check format kinds lock clean python
+.PHONY: help venv demo env down test pooled bench mutants chaos compare faults matrix check format kinds lock clean python
 
 help: ## Say what there is
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -44,6 +44,9 @@ pooled: venv ## Run the acceptance tests through PgBouncer
 chaos: venv ## 10,000 jobs while everything breaks; ARGS="--seed 7 --system celery", --help says more
 	@$(BIN)/python -m tests.chaos $(ARGS)
 
+compare: venv ## The same task by BackgroundTask, Celery, Dramatiq and Duly: kill, hang, fail, and see
+	@$(BIN)/python -m tests.compare $(ARGS)
+
 faults: venv ## Kill, stop, wipe and cut off all there is, on servers of its own; trace the way of a job
 	@$(BIN)/pytest tests/faults tests/integration/engine/test_ways.py -m "slow or not slow" $(ARGS)
 
@@ -73,7 +76,7 @@ lock: python ## Lock the dependencies of pyproject.toml; ARGS=--upgrade takes th
 clean: down ## Remove all that was made here, data of the servers included
 	@if [ -f .servers/elsewhere ]; then rm -rf "$$(cat .servers/elsewhere)"; fi
 	@rm -rf .venv .servers .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis \
-		.import_linter_cache .chaos .bench
+		.import_linter_cache .chaos .compare .bench
 	@find . -name __pycache__ -type d -exec rm -rf {} +
 
 .venv/complete: requirements-dev.txt pyproject.toml | python

@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import Depends, FastAPI
 from starlette.requests import Request
 
+from outbox.http.auth.last_seen import LastSeen
 from outbox.http.auth.verified_keys import VerifiedKeys
 from outbox.http.base_path import find_prefix
 from outbox.http.ended_jobs import EndedJobs
@@ -27,6 +28,7 @@ class Platform:
     settings: Settings
     sessions: Sessions
     keys: VerifiedKeys
+    last_seen: LastSeen
     readiness: Readiness
     shutdown: Shutdown
     ended_jobs: EndedJobs
@@ -48,6 +50,7 @@ async def running(app: FastAPI, kinds: Kinds, settings: Settings) -> AsyncIterat
         settings=settings,
         sessions=create_sessions(engine),
         keys=VerifiedKeys(engine),
+        last_seen=LastSeen(engine),
         readiness=Readiness(engine, settings.amqp_url, kinds.queues),
         shutdown=shutdown,
         ended_jobs=EndedJobs(engine, shutdown),

@@ -20,6 +20,8 @@ from sqlalchemy.orm import Session
 from outbox.operations import acts
 from outbox.store.schema import api_keys as table
 
+SEEN_EVERY = timedelta(minutes=1)
+"""How exactly the time of a key's last use is kept."""
 KEY = re.compile(r"duly_(?P<prefix>[0-9a-f]{12})_(?P<secret>[A-Za-z0-9_-]{43})")
 
 
@@ -48,6 +50,8 @@ class ApiKey:
     created_at: datetime
     expires_at: datetime | None
     revoked_at: datetime | None
+    last_seen_at: datetime | None
+    """When it was last used, to the minute. Best effort: a use may be missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +138,17 @@ def identify(session: Session, key: str) -> Caller | None:
     if row is None or not hmac.compare_digest(row.secret_hash, _hash(parts["secret"])):
         return None
     return Caller(row.prefix, row.name, frozenset(row.scopes))
+
+
+def note_use(session: Session, prefix: str) -> None:
+    """Note that the key was used now, unless that was noted within the last minute.
+
+    True with the commit. Processes that use the same key so write it once a minute together.
+    """
+    is_due = table.c.last_seen_at.is_(None) | (table.c.last_seen_at <= func.now() - SEEN_EVERY)
+    session.execute(
+        update(table).where(table.c.prefix == prefix, is_due).values(last_seen_at=func.now())
+    )
 
 
 def _hash(secret: str) -> bytes:

@@ -28,6 +28,11 @@ class Member:
         self._keeper = threading.Thread(target=self._keep)
         self._keeper.start()
 
+    @property
+    def pid(self) -> int:
+        """The number of the process that runs, or has just ended."""
+        return self._process.pid
+
     def kill(self) -> None:
         """End it at once."""
         self._is_ended = True

@@ -15,7 +15,7 @@ from outbox.operations.api_keys import Scope
 
 commands = typer.Typer(help="Create, list and revoke API keys.", no_args_is_help=True)
 
-COLUMNS = ("prefix", "name", "scopes", "created_at", "expires_at", "revoked_at")
+COLUMNS = ("prefix", "name", "scopes", "created_at", "expires_at", "revoked_at", "last_seen_at")
 
 
 @commands.command("create")

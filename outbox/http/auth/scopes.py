@@ -3,10 +3,11 @@
 from typing import Annotated
 
 import structlog
-from fastapi import Depends, Security
+from fastapi import BackgroundTasks, Depends, Security
 from fastapi.security import HTTPBearer, SecurityScopes
 from starlette.requests import Request
 
+from outbox.http.auth.last_seen import LastSeen
 from outbox.http.auth.verified_keys import VerifiedKeys
 from outbox.http.problems import types
 from outbox.http.problems.problem import Problem
@@ -60,10 +61,26 @@ async def _with_scopes(
     wanted: SecurityScopes,
     caller: Annotated[Caller, Depends(current_caller)],
     _: Annotated[object, Depends(api_key_scheme)],
+    request: Request,
+    background: BackgroundTasks,
 ) -> Caller:
     for scope in wanted.scopes:
         require_scope(caller, Scope(scope))
+    _note_use(request, caller, background)
     return caller
+
+
+def _note_use(request: Request, caller: Caller, background: BackgroundTasks) -> None:
+    """Have the time of the key's last use written after the answer, once a minute.
+
+    A BackgroundTask is right here: the time is wanted by nobody in particular, a lost one is made
+    good by the next request, and no request should wait for it or fail because of it. A job would
+    cost more than it is worth. Everything else in the service is a promise to somebody, and so a
+    job: a BackgroundTask is lost if the process dies, is not retried, and leaves no trace.
+    """
+    last_seen: LastSeen = request.app.state.duly.last_seen
+    if last_seen.is_due(caller.prefix):
+        background.add_task(last_seen.note, caller.prefix)
 
 
 def require_scope(caller: Caller, scope: Scope) -> None:

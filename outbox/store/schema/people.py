@@ -77,8 +77,9 @@ api_keys = Table(
     timestamp("created_at", now=True),
     timestamp("expires_at"),
     timestamp("revoked_at"),
+    timestamp("last_seen_at"),
 )
-"""API keys. Only the hash of a key's secret is kept."""
+"""API keys. Only the hash of a key's secret is kept. `last_seen_at` is best effort."""
 
 idempotency_keys = Table(
     "idempotency_keys",

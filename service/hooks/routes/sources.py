@@ -23,8 +23,8 @@ from service.hooks.schemas import (
     HookSourceMade,
     HookSourceShown,
     NewHookSource,
-    SourceRotation,
     SourcePath,
+    SourceRotation,
 )
 from service.hooks.signatures import new_secret
 

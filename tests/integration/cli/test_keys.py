@@ -15,6 +15,10 @@ def test_a_created_key_works_until_it_is_revoked(duly: Duly, session: Session) -
     (listed,) = duly.json("keys", "list")
     assert listed["prefix"] == caller.prefix
     assert listed["expires_at"]
+    assert listed["last_seen_at"] is None
+    api_keys.note_use(session, caller.prefix)
+    session.commit()
+    assert duly.json("keys", "list")[0]["last_seen_at"]
     assert duly("keys", "revoke", caller.prefix).returncode == 0
     session.rollback()
     assert api_keys.identify(session, key) is None

@@ -1,0 +1,1 @@
+ALTER TABLE duly.api_keys DROP COLUMN last_seen_at;
