@@ -86,7 +86,7 @@ class Settings(outbox.settings.Settings):
     """The mail server: `smtp://[user:password@]host[:port][?starttls=require]`, or `smtps://`."""
     mail_from: Annotated[str, parsed_by(addresses.sender)] = "Duly <invoices@localhost>"
     """The sender of mails: one address, with or without a name."""
-    stripe_key: SecretStr = SecretStr("")
+    stripe_key: SecretStr | None = None
     """The secret key of the account at Stripe. Only workers need it, to charge and to refund."""
     stripe_url: Annotated[str, parsed_by(provider_url.check)] = "https://api.stripe.com"
     """Where Stripe's API is; elsewhere for tests."""

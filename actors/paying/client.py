@@ -25,10 +25,10 @@ class NoKey(Exception):
 
 def client() -> stripe.StripeClient:
     """The client of the account in the settings. For any thread. Raises NoKey."""
-    key = settings().stripe_key.get_secret_value()
-    if not key:
+    key = settings().stripe_key
+    if not key:  # None, or empty as docker-compose.yml passes it on
         raise NoKey("DULY_STRIPE_KEY is not set")
-    return _client(key, settings().stripe_url)
+    return _client(key.get_secret_value(), settings().stripe_url)
 
 
 @cache

@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKey, Index, func, text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, func, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 from uuid_utils.compat import uuid7
 
@@ -29,11 +29,20 @@ class RefundState(StrEnum):
     FAILED = "failed"
 
 
+def _checks(table: str, states: type[StrEnum]) -> tuple[CheckConstraint, CheckConstraint]:
+    known = ", ".join(f"'{state}'" for state in states)
+    return (
+        CheckConstraint("amount > 0", name=f"{table}_amount_check"),
+        CheckConstraint(f"state IN ({known})", name=f"{table}_state_check"),
+    )
+
+
 class Payment(Base):
     """A charge of an invoice. Amounts are in the minor unit that the provider counts in."""
 
     __tablename__ = "payments"
     __table_args__ = (
+        *_checks(__tablename__, PaymentState),
         Index("payments_state_id_ix", "state", "id"),
         Index(
             "payments_one_charge_ix",
@@ -92,6 +101,7 @@ class Refund(Base):
     """Money given back from a payment."""
 
     __tablename__ = "refunds"
+    __table_args__ = _checks(__tablename__, RefundState)
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
     payment_id: Mapped[UUID] = mapped_column(ForeignKey("payments.id"), index=True)
