@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import typer
+from pydantic import SecretStr
 
 from outbox.cli.app import VARIABLE
 from outbox.cli.errors import Code
@@ -61,7 +62,7 @@ def _shown(default: object) -> str:
             return f"`{str(default).lower()}`"
         case timedelta():
             return f"`{default.total_seconds():.0f}` seconds"
-        case None | ():
+        case None | () | SecretStr():  # no secret has a default
             return "none"
         case str() | int():
             return f"`{default}`".replace(Path.home().as_uri(), "file:///home/you")
