@@ -19,12 +19,6 @@ schemathesis.openapi.format(
 )
 
 
-@schemathesis.serializer("message/rfc822")
-def as_message(_context: Any, value: Any) -> bytes:
-    """Any bytes may be a message."""
-    return bytes(value) if isinstance(value, bytes | bytearray) else str(value).encode()
-
-
 @schemathesis.hook
 def before_call(_context: Any, case: Any, _kwargs: Any) -> None:
     """Change what is valid, and yet would be refused or take long.

@@ -17,7 +17,7 @@ from service.mail.routes.schemas import BounceTaken
 BODY = {
     "required": True,
     "content": {
-        "message/rfc822": {
+        "application/octet-stream": {
             "schema": {"type": "string", "format": "binary", "minLength": 1},
             "examples": {"a bounce": {"value": BOUNCE}},
         }

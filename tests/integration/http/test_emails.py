@@ -22,7 +22,7 @@ from tests.integration.http.conftest import MakeClient
 SECRET = "0123456789abcdef0123456789abcdef"
 MAIL: Any = NEW_EMAILS["text and HTML"]["value"]
 TEMPLATE: Any = NEW_EMAILS["a template"]["value"]
-RFC822 = {"Content-Type": "message/rfc822"}
+RAW = {"Content-Type": "application/octet-stream"}
 EXAMPLE_ID = "01920000-0000-7000-8000-000000000001"
 COMPLAINT = """\
 Content-Type: multipart/report; report-type=feedback-report; boundary=p
@@ -258,8 +258,8 @@ def test_a_complaint_suppresses_and_the_mail_stays_sent(
 def test_what_is_about_no_mail_of_ours_suppresses_nobody(client: httpx2.Client) -> None:
     made_up = _bounce(client, BOUNCE, str(uuid4()))
     assert made_up == {"outcome": "ignored", "email_id": None, "is_suppressed": False}
-    assert client.post("/v1/mail-bounces", headers=RFC822).status_code == 422
-    answer = client.post("/v1/mail-bounces", content=b"\xff\x00", headers=RFC822)
+    assert client.post("/v1/mail-bounces", headers=RAW).status_code == 422
+    answer = client.post("/v1/mail-bounces", content=b"\xff\x00", headers=RAW)
     assert (answer.status_code, answer.json()["outcome"]) == (200, "ignored")
     assert client.get("/v1/suppressions").json()["suppressions"] == []
 
@@ -296,6 +296,6 @@ def test_a_receiver_unsubscribes_without_a_key_from_this_category_alone(
 
 def _bounce(client: httpx2.Client, raw: str, mail_id: str) -> Any:
     content = raw.replace(EXAMPLE_ID, mail_id).encode()
-    answer = client.post("/v1/mail-bounces", content=content, headers=RFC822)
+    answer = client.post("/v1/mail-bounces", content=content, headers=RAW)
     assert answer.status_code == 200, answer.text
     return answer.json()
