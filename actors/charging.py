@@ -45,7 +45,7 @@ def charge(work: ChargeInvoice, job: Job) -> dict[str, Any] | None:
 
     If the process dies before the intent's id is committed, an intent is left that moves no money.
     If it dies later, the next attempt asks the intent what became of it. Raises PaymentGone, which
-    is final; RateLimited; and stripe.StripeError, NotSettled and NoKey, which are retried.
+    is final; RateLimited; and NoAnswer, NoKey, NotSettled and stripe.StripeError: retried.
     """
     payment = _payment(job, work.payment_id)
     if not payment.is_open:

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 import stripe
 
+from actors.web.post import NoAnswer
 from actors.web.retry_after import retry_in
 from outbox import RateLimited
 from service.settings import settings
@@ -44,8 +45,7 @@ def _client(key: str, url: str) -> stripe.StripeClient:
 def asked(call: Callable[[], T]) -> T:
     """What Stripe answers to the call.
 
-    Raises RateLimited for a 429, and stripe.StripeError for all else that is not a 2xx, and for no
-    answer.
+    Raises RateLimited for a 429, stripe.StripeError for all else that is not a 2xx, and NoAnswer.
     """
     try:
         return call()
@@ -53,6 +53,9 @@ def asked(call: Callable[[], T]) -> T:
         if getattr(error.error, "code", None) == "lock_timeout":
             raise  # another request works on the same object: no reason to pause all the others
         raise RateLimited(_pause(error), f"Stripe answered 429: {error}") from error
+    except stripe.APIConnectionError as error:
+        # Its own text is a page long; the traceback has it.
+        raise NoAnswer("no answer from Stripe, which may have done what was asked") from error
 
 
 def posted(name: str, call: Callable[[str], T], look: Callable[[], T | None]) -> T:
