@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from outbox import Job, Work, submit
 from outbox.store import transitions
+from outbox.testing.admission import ADMIT_ALONE
 from service.settings import settings
 
 Configure = Callable[..., None]
@@ -44,6 +45,7 @@ def claim(engine: Engine, configure: Configure) -> Claim:
             job = submit(session, work)
         claimed = {"id": [job.id], "dispatch": [1], "kind": [job.kind], "worker": "test"}
         with engine.begin() as connection:
+            connection.exec_driver_sql(ADMIT_ALONE, {"id": job.id})
             row = connection.exec_driver_sql(transitions.CLAIM, claimed).one()
         return Job(
             id=job.id,
