@@ -101,7 +101,7 @@ Uploaded = Annotated[Upload, Depends(_uploaded)]
 
 BINARY: dict[str, Any] = {
     "requestBody": {
-        "required": True,
+        "required": False,  # a file may be empty
         "content": {UNKNOWN: {"schema": {"type": "string", "format": "binary"}}},
     }
 }

@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Body, Path, Request, Response
+from fastapi import APIRouter, Path, Request, Response
 from sqlalchemy import select
 from sqlalchemy.orm import selectinload
 
@@ -22,10 +22,9 @@ from service.files.content import send
 from service.files.keeping import FileMissing
 from service.files.upload import BINARY, Uploaded, UploadRoute
 from service.images.answer_examples import ANSWERS as ANSWERS
-from service.images.examples import NEW_IMAGES
 from service.images.kinds import PROCESS_IMAGE
 from service.images.models import Image, ImageVersion
-from service.images.schemas import ImageShown, NewImage, image_path
+from service.images.schemas import ImageShown, image_path
 from service.images.versions import LARGEST_SENT, MEDIA_TYPES, Format, Size
 from service.settings import Settings
 
@@ -45,12 +44,12 @@ class ImageUpload(UploadRoute):
 
 
 HERE: dict[str, Any] = {
-    "prefix": "/v1/images",
     "tags": ["Images"],
     "responses": problem_docs(*ANY_REQUEST),
 }
-uploads = APIRouter(**HERE, route_class=ImageUpload)
-images = APIRouter(**HERE, route_class=TransactionalRoute)
+uploads = APIRouter(**HERE, prefix="/v1/images", route_class=ImageUpload)
+images = APIRouter(**HERE, prefix="/v1/images", route_class=TransactionalRoute)
+of_files = APIRouter(**HERE, prefix="/v1/files", route_class=TransactionalRoute)
 
 
 @uploads.post(
@@ -71,8 +70,8 @@ async def create_image(upload: Uploaded, tx: Tx, by: Submitter, response: Respon
     return await _create(tx, file.id, str(by), response)
 
 
-@images.post(
-    "/from-file",
+@of_files.post(
+    "/{file_id}/image",
     status_code=201,
     summary="Make an image of a file",
     response_description="The image is stored, and so is the job that makes its versions",
@@ -80,17 +79,14 @@ async def create_image(upload: Uploaded, tx: Tx, by: Submitter, response: Respon
     | problem_docs(types.NOT_FOUND, *POST_REQUEST),
 )
 async def create_image_from_file(
-    new: Annotated[NewImage, Body(openapi_examples=NEW_IMAGES)],
-    tx: Tx,
-    by: Submitter,
-    response: Response,
+    file_id: UUID, tx: Tx, by: Submitter, response: Response
 ) -> ImageShown:
-    """As if the file were sent here. The file is kept for as long as it would be anyway."""
+    """As if the file were sent as an image. It is kept for as long as it would be anyway."""
     try:
-        await tx.run_sync(keeping.hold, new.file_id)
+        await tx.run_sync(keeping.hold, file_id)
     except FileMissing as error:
         raise Problem(types.NOT_FOUND, str(error)) from None
-    return await _create(tx, new.file_id, str(by), response)
+    return await _create(tx, file_id, str(by), response)
 
 
 @images.get(
@@ -178,3 +174,4 @@ def _without_versions(image: Image) -> Problem:
 router = APIRouter()
 router.include_router(uploads)
 router.include_router(images)
+router.include_router(of_files)

@@ -4,21 +4,13 @@ from collections.abc import Iterable
 from datetime import datetime
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from outbox import SubmittedJob
 from outbox.http.routes.jobs.schemas import JobSummary
 from outbox.operations.jobs import JobRecord
 from service.images.models import Image, ImageVersion
 from service.images.versions import Format, Size
-
-
-class NewImage(BaseModel):
-    """An image to make of a file that was uploaded before."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    file_id: UUID
 
 
 class VersionShown(BaseModel):

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from actors import ACTORS
 from outbox import Job, submit
 from outbox.operations import dead_letters
+from outbox.testing.admission import ADMIT_ALONE
 from service.documents import DocumentMissing, documents
 from service.files import sweeping
 from service.files.keeping import FileIsGoing, FileMissing, find, keep, release, reserve, use
@@ -82,6 +83,8 @@ def test_a_file_stays_while_a_job_that_refers_to_it_may_run(
         jobs[file] = submit(session, PROCESS_IMAGE(image_id=uuid4(), file_id=file)).id
     session.commit()
     run = partial(claim_job, sql_now, kind="image.process")
+    for file in (running, dead):
+        sql_now.execute(ADMIT_ALONE, {"id": jobs[file]})
     run(str(jobs[running]))
     letter = die(sql_now, run(str(jobs[dead])))
     sql_now.execute("UPDATE duly.jobs SET state = 'succeeded' WHERE id = %s", [jobs[done]])

@@ -39,9 +39,9 @@ def test_an_image_is_sent_and_waits_for_its_job(lasting_client: httpx2.Client) -
 
 def test_an_image_is_made_of_a_file(lasting_client: httpx2.Client) -> None:
     file = lasting_client.post("/v1/files", content=picture(), headers=PNG).json()
-    made = lasting_client.post("/v1/images/from-file", json={"file_id": file["id"]})
+    made = lasting_client.post(f"/v1/files/{file['id']}/image")
     assert made.status_code == 201
-    missing = lasting_client.post("/v1/images/from-file", json={"file_id": str(uuid4())})
+    missing = lasting_client.post(f"/v1/files/{uuid4()}/image")
     assert (missing.status_code, missing.json()["type"]) == (404, "/problems/not-found")
 
 

@@ -52,7 +52,7 @@ ROUTES: list[tuple[str, str, Scope, Any]] = [
     ("GET", f"/v1/files/{ID}/content", Scope.READ, None),
     ("DELETE", f"/v1/files/{ID}", Scope.SUBMIT, None),
     ("POST", "/v1/images", Scope.SUBMIT, {"any": "bytes"}),
-    ("POST", "/v1/images/from-file", Scope.SUBMIT, {"file_id": str(ID)}),
+    ("POST", f"/v1/files/{ID}/image", Scope.SUBMIT, None),
     ("GET", f"/v1/images/{ID}", Scope.READ, None),
     ("GET", f"/v1/images/{ID}/{{size}}.{{format}}", Scope.READ, None),
     ("DELETE", f"/v1/images/{ID}", Scope.SUBMIT, None),
