@@ -2,8 +2,11 @@
 
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from http.server import BaseHTTPRequestHandler
+from threading import Barrier
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -135,11 +138,15 @@ def test_an_endpoint_that_fails_for_days_is_switched_off_and_its_owner_told_once
     endpoint_id = endpoint_at(
         session, hooks.url, owner_email="ada@example.com", failing_since=DAYS_AGO
     )
-    hooks.answer = status(500)
-    both = [(work := event_for(endpoint_id), claim(work)) for _ in range(2)]
-    for work, job in both:
-        with pytest.raises((DeliveryFailed, EndpointGone)):
-            act(work, job)
+    both_called = Barrier(2)
+
+    def fail_both(request: BaseHTTPRequestHandler) -> None:
+        both_called.wait(10)
+        status(500)(request)
+
+    hooks.answer = fail_both
+    with ThreadPoolExecutor(2) as threads:
+        list(threads.map(partial(_fail, claim), [endpoint_id] * 2))
     endpoint = _endpoint(session, endpoint_id)
     assert endpoint.disabled_at is not None
     assert endpoint.disabled_because == "each delivery failed for 5 days"
