@@ -25,6 +25,13 @@ BEGIN
         RETURN;
     END IF;
     LOCK TABLE public.{table}, duly.{table} IN ACCESS EXCLUSIVE MODE;
+    -- The library's tables may be of a later version already, and then have this column.
+    IF EXISTS (
+        SELECT FROM pg_attribute
+        WHERE attrelid = 'duly.{table}'::regclass AND attname = 'last_seen_at'
+    ) THEN
+        ALTER TABLE public.{table} ADD COLUMN last_seen_at TIMESTAMP WITH TIME ZONE;
+    END IF;
     -- Rows are in both where a process of this release ran before this revision, after a crash.
     INSERT INTO public.{table} SELECT * FROM duly.{table} ON CONFLICT DO NOTHING;
     DROP TABLE duly.{table};

@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, func
+from sqlalchemy import CheckConstraint, ForeignKey, Text, func
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 from uuid_utils.compat import uuid7
 
@@ -55,8 +55,8 @@ class ImageVersion(Base):
     __tablename__ = "image_versions"
 
     image_id: Mapped[UUID] = mapped_column(ForeignKey("images.id"), primary_key=True)
-    size: Mapped[Size] = mapped_column(primary_key=True)
-    format: Mapped[Format] = mapped_column(primary_key=True)
+    size: Mapped[Size] = mapped_column(Text, primary_key=True)
+    format: Mapped[Format] = mapped_column(Text, primary_key=True)
     width: Mapped[int]
     height: Mapped[int]
     file_id: Mapped[UUID] = mapped_column(ForeignKey("files.id"))

@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Literal
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Numeric, false, func
+from sqlalchemy import ForeignKey, Index, Numeric, false, func, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 from uuid_utils.compat import uuid7
 
@@ -17,6 +17,9 @@ class Invoice(Base):
     """An invoice to a customer, with its lines."""
 
     __tablename__ = "invoices"
+    __table_args__ = (
+        Index("invoices_at_month_end_ix", "created_at", postgresql_where=text("at_month_end")),
+    )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
     customer: Mapped[str]

@@ -24,7 +24,7 @@ from tests.support.service.lives import claim, die, foreign
 from tests.support.service.serving import serve, settings_for
 
 CONFIG = Path(__file__).with_name("schemathesis.toml")
-EXAMPLES = os.environ.get("DULY_OPENAPI_EXAMPLES", "10")
+EXAMPLES = os.environ.get("DULY_OPENAPI_EXAMPLES", "5")
 """How many random requests each operation gets, besides those made from its limits."""
 
 pytestmark = pytest.mark.timeout(600)

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from outbox import batch, submit
 from outbox.operations import batches, jobs
 from outbox.operations.jobs import JobFilter
+from service.subjects import KINDS
 from tests.integration.cli.conftest import Duly, email
 from tests.support.service import lives
 
@@ -114,7 +115,7 @@ def test_lines_that_cannot_be_used_are_named_and_nothing_is_written(
         ["line 2", "payload.to"],
         [
             "line 3",
-            "there is no kind 'no.such'; the kinds are invoice.render, email.send, webhook.deliver",
+            f"there is no kind 'no.such'; the kinds are {', '.join(KINDS)}",
         ],
         ["line 4", "expires_at must be later than run_at"],
         ["line 5", "color"],

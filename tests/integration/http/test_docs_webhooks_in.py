@@ -28,4 +28,5 @@ def test_an_event_of_the_page_becomes_the_job_of_the_page(
 
     shown = hooks.operator.get(f"/v1/hook-events/{answer['id']}").json()
     job = hooks.operator.get(shown["links"]["job"]).json()
-    assert (job["kind"], job["payload"]) == ("invoice.render", event["data"])
+    assert job["kind"] == "invoice.render"
+    assert job["payload"].items() >= event["data"].items()

@@ -66,6 +66,8 @@ def test_after_a_column_has_changed_its_type_a_request_works_or_says_try_again(
     def look() -> int:
         return client.get("/v1/webhook-endpoints").status_code
 
-    assert {look() for _ in range(10)} == {200}
+    assert {look() for _ in range(30)} == {200}
     sql_now.execute("ALTER TABLE webhook_endpoints ALTER url TYPE varchar(9999)")
-    assert [look() for _ in range(3)] == [503, 200, 200]
+    looks = [look() for _ in range(10)]
+    assert set(looks) == {200, 503}  # 503 once for each connection that knows the old type
+    assert looks[-1] == 200
