@@ -3,6 +3,8 @@
 from datetime import timedelta
 from uuid import UUID
 
+from pydantic import StrictBool
+
 from outbox import Kind, Retry
 from service.payload import Payload
 
@@ -11,7 +13,7 @@ class RenderInvoice(Payload):
     """Render the invoice's PDF, then notify webhook endpoints, and mail it unless told not to."""
 
     invoice_id: UUID
-    then_mail: bool = True
+    then_mail: StrictBool = True
 
 
 class InvoiceGone(Exception):

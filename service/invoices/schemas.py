@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, WithJsonSchema
 
 from outbox import SubmittedJob
 from outbox.http.routes.jobs.schemas import JobSummary
@@ -56,7 +56,8 @@ class NewInvoice(BaseModel):
     currency: Currency
     payment_method: PaymentMethod | None = None
     at_month_end: Annotated[
-        bool, Field(description="Charge, render and mail it when its month is closed, not now.")
+        StrictBool,
+        Field(description="Charge, render and mail it when its month is closed, not now."),
     ] = False
     lines: Annotated[list[NewLine], Field(min_length=1, max_length=100)]
 

@@ -5,7 +5,7 @@ import re
 from datetime import timedelta
 from typing import Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, StrictBool, model_validator
 
 from outbox import Kind, Retry
 from service.documents import LONGEST_NAME, NAME
@@ -49,7 +49,7 @@ class SendEmail(Payload):
     attachments: Annotated[tuple[Attachment, ...], Field(max_length=10)] = ()
     reply_to: AsciiMailAddress | None = None
     category: Category | None = None
-    list_unsubscribe: bool = False
+    list_unsubscribe: StrictBool = False
 
     @property
     def has_documents(self) -> bool:

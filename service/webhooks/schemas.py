@@ -10,6 +10,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    StrictBool,
     UrlConstraints,
     computed_field,
 )
@@ -56,7 +57,7 @@ class NewEndpoint(BaseModel):
     events: Events
     description: Description | None = None
     owner_email: MailAddress | None = None
-    ordered: bool = False
+    ordered: StrictBool = False
 
     def draft(self, secret: str) -> WebhookEndpoint:
         """The row to insert."""
@@ -75,7 +76,7 @@ class EndpointChanges(BaseModel):
     events: Events | None = None
     description: Description | None = None
     owner_email: MailAddress | None = None
-    ordered: bool | None = None
+    ordered: StrictBool | None = None
     why: Reason | None = None
 
     def apply(self, endpoint: WebhookEndpoint) -> None:
@@ -152,7 +153,7 @@ class EndpointRotation(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    overlap_hours: Annotated[int, Field(ge=0, le=720)] = 24
+    overlap_hours: Annotated[int, Field(ge=0, le=720, strict=True)] = 24
     why: Reason | None = None
 
 
