@@ -5,6 +5,7 @@ from typing import Annotated
 from uuid import UUID
 
 from pydantic import (
+    BeforeValidator,
     AfterValidator,
     AnyUrl,
     BaseModel,
@@ -21,6 +22,12 @@ from service.mail.addresses import MailAddress
 from service.mail.one_line import OneLine
 from service.webhooks.models import WebhookEndpoint
 from service.webhooks.urls import without_tokens
+
+
+def _number(given: object) -> object:
+    if isinstance(given, bool):
+        raise ValueError("must be a number")  # noqa: TRY004 - pydantic's way
+    return given
 
 
 def _without_password(url: AnyUrl) -> AnyUrl:
@@ -153,7 +160,7 @@ class EndpointRotation(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    overlap_hours: Annotated[int, Field(ge=0, le=720, strict=True)] = 24
+    overlap_hours: Annotated[int, BeforeValidator(_number), Field(ge=0, le=720)] = 24
     why: Reason | None = None
 
 

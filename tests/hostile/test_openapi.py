@@ -54,6 +54,7 @@ def test_every_answer_is_as_described(address: str, session: Session) -> None:
     _run_schemathesis(address, key)
 
 
+@pytest.mark.slow
 def test_every_answer_to_a_wrong_key_is_as_described(address: str) -> None:
     _run_schemathesis(address, "wrong")
 
