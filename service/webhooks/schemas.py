@@ -5,10 +5,10 @@ from typing import Annotated
 from uuid import UUID
 
 from pydantic import (
-    BeforeValidator,
     AfterValidator,
     AnyUrl,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     StrictBool,

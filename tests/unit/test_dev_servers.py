@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from dev import amqp, binaries, ports, processes
+from dev import amqp, binaries, memory, ports, processes
 from dev.postgres import PrivatePostgres
 from dev.rabbitmq import PrivateRabbitmq
 from dev.say import CHECKOUT, Failure
@@ -39,6 +39,31 @@ def test_servers_in_the_environment_are_used_as_they_are(monkeypatch: pytest.Mon
     monkeypatch.setenv("DATABASE_URL", "postgresql://there/theirs")
     monkeypatch.setenv("AMQP_URL", "amqp://there/theirs")
     assert up() == Servers("postgresql://there/theirs", "amqp://there/theirs", "environment")
+
+
+def test_a_folder_in_memory_is_made_once_and_forgotten(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(memory, "MEMORY", tmp_path)
+    monkeypatch.setattr(memory, "LEAST_BYTES", 1)
+    monkeypatch.setattr(memory, "reachable", lambda _: True)
+    made = memory.folder("a")
+    assert made == tmp_path / "duly-a"
+    assert memory.is_used("a")
+    monkeypatch.setattr(memory, "LEAST_BYTES", 2**60)
+    assert memory.folder("a") == made
+    memory.forget("a")
+    assert not memory.is_used("a")
+
+
+def test_with_too_little_memory_there_is_no_folder_in_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(memory, "MEMORY", tmp_path)
+    monkeypatch.setattr(memory, "LEAST_BYTES", 2**60)
+    assert memory.folder("a") is None
+    monkeypatch.setattr(memory, "MEMORY", tmp_path / "missing")
+    assert memory.folder("a") is None
 
 
 def test_a_name_that_would_need_quoting_is_refused_in_one_line() -> None:
