@@ -29,9 +29,9 @@ down: python ## Stop what demo and test started; data stays
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m dev.demo down; fi
 	@$(PYTHON) -m dev.servers down
 
-test: venv ## Run all tests but the slow ones, against real servers; ARGS="-k name" goes to pytest
+test: venv ## Run all tests but the slow ones and typing, against real servers; ARGS="-k name"
 	@$(BIN)/python -m dev.servers up --name test >/dev/null && \
-		$(BIN)/pytest --numprocesses $(PROCESSES) --dist worksteal $(ARGS)
+		$(BIN)/pytest --numprocesses $(PROCESSES) --dist worksteal --ignore tests/typing $(ARGS)
 
 mutants: venv ## Take each guard out of the SQL: a test must fail; ARGS="CLAIM RETRY" for some steps
 	@urls=$$($(BIN)/python -m dev.servers up --name test) && \
@@ -48,7 +48,9 @@ compare: venv ## The same task by BackgroundTask, Celery, Dramatiq and Duly: kil
 	@$(BIN)/python -m tests.compare $(ARGS)
 
 faults: venv ## Kill, stop, wipe and cut off all there is, on servers of its own; trace the way of a job
-	@$(BIN)/pytest tests/faults tests/integration/engine/test_ways.py -m "slow or not slow" $(ARGS)
+	@$(BIN)/pytest tests/faults tests/integration/engine/test_ways.py \
+		tests/acceptance/test_kill_loops.py tests/hostile/test_openapi.py \
+		-m "slow or not slow" $(ARGS)
 
 bench: venv ## Measure Duly beside its peers; ARGS="relay --rounds 5" for some, --help says more
 	@$(BIN)/python -m bench $(ARGS)

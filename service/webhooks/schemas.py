@@ -160,7 +160,7 @@ class EndpointRotation(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    overlap_hours: Annotated[int, BeforeValidator(_number), Field(ge=0, le=720)] = 24
+    overlap_hours: Annotated[int, Field(ge=0, le=720), BeforeValidator(_number)] = 24
     why: Reason | None = None
 
 

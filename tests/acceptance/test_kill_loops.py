@@ -6,10 +6,13 @@ from typing import Any
 
 import httpx2
 import psycopg
+import pytest
 
 from tests.support.outside.arrivals import message_ids
 from tests.support.service.line import INVOICE, Line
 from tests.support.wait import wait_for
+
+pytestmark = pytest.mark.slow
 
 
 def test_a_relay_killed_again_and_again_loses_and_doubles_no_mail(

@@ -37,7 +37,7 @@ WHY = {
     "/endless-continue": TOO_MUCH,
     "/endless-status": TOO_MUCH,
     "/endless-header": TOO_MUCH,
-    "/many-headers": TOO_MUCH,
+    "/many-headers": f"{TOO_MUCH}|Receive buffer too long",  # whichever limit is met first
     "/endless-chunk-extension": REFUSED,
     "/endless-trailer": REFUSED,
     "/endless-chunks": REFUSED,
