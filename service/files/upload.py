@@ -26,6 +26,7 @@ from outbox.operations.api_keys import Scope
 from service.documents import PART
 from service.files import keeping
 from service.files.models import File
+from service.own_settings import own_settings
 from service.settings import Settings
 
 PART_SECONDS = 300
@@ -110,7 +111,7 @@ BINARY: dict[str, Any] = {
 
 async def _receive(request: Request, limit: Callable[[Settings], int]) -> Upload:
     media_type = _media_type(request)
-    largest = limit(request.app.state.duly.settings)
+    largest = limit(own_settings(request))
     check_declared(request.scope, largest, hint="")
     name = await _reserve(request)
     body = _Body(limited(request.receive, largest, hint=""))

@@ -30,6 +30,7 @@ from service.files.keeping import keep, reserve
 from service.imports import states
 from service.imports.lifetimes import WHILE_USED
 from service.imports.models import Import, ImportPart
+from service.own_settings import own_settings
 
 PART = 4 * 1024 * 1024
 """Bytes that are stored at a time, and that a client may have to send again."""
@@ -144,7 +145,7 @@ async def _open(request: Request, import_id: UUID) -> _Upload:
     size = _number(request, "content-length" if is_new else "upload-length")
     if at is None:
         raise Problem(types.BAD_REQUEST, "a PATCH needs an Upload-Offset")
-    largest: int = request.app.state.duly.settings.largest_import
+    largest = own_settings(request).largest_import
     if (size or 0) > largest:
         raise too_large(largest)
     async with _transaction(request) as tx:

@@ -29,6 +29,7 @@ from service.imports.models import Import, State
 from service.imports.receiving import too_large
 from service.imports.router import router as router
 from service.imports.schemas import ImportPage, ImportShown, NewImport, import_path
+from service.own_settings import OwnSettings
 
 READ = 1024 * 1024
 
@@ -43,13 +44,12 @@ async def create_import(
     new: Annotated[NewImport, Body(openapi_examples=NEW_IMPORTS)],
     tx: Tx,
     by: Submitter,
-    request: Request,
+    own: OwnSettings,
     response: Response,
 ) -> ImportShown:
     """Announce a CSV or XLSX file with charges. Send its bytes to `links.content`, then it runs."""
-    largest: int = request.app.state.duly.settings.largest_import
-    if new.size and new.size > largest:
-        raise too_large(largest)
+    if new.size and new.size > own.largest_import:
+        raise too_large(own.largest_import)
     made = Import(
         file=new.file,
         size=new.size,

@@ -17,6 +17,7 @@ from outbox.http.requests.strict_route import StrictRoute
 from service.documents import READ_AHEAD, DocumentMissing
 from service.files.keeping import FileMissing, find
 from service.files.models import File
+from service.own_settings import own_settings
 from service.reports import links
 from service.reports.formats import MEDIA_TYPES
 from service.reports.links import BadLink, Link, LinkExpired
@@ -52,7 +53,7 @@ router = APIRouter(
 )
 async def download_report(token: str, request: Request) -> StreamingResponse:
     """The file. Needs no API key: the link itself is signed, and expires."""
-    link = _link(token, request.app.state.duly.settings.links_secret)
+    link = _link(token, own_settings(request).links_secret)
     report, file = await _found(request, link)
     try:
         document = await run_in_threadpool(request.app.state.documents.open, file.name)
