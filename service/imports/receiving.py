@@ -26,9 +26,8 @@ from outbox.http.problems.problem import Problem
 from outbox.http.requests.request_transaction import RequestTransaction
 from outbox.http.requests.transaction import LONGEST_SECONDS, TransactionalRoute
 from outbox.operations.api_keys import Scope
-from service.files.keeping import keep, reserve
+from service.files.keeping import WHILE_USED, keep, reserve
 from service.imports import states
-from service.imports.lifetimes import WHILE_USED
 from service.imports.models import Import, ImportPart
 from service.own_settings import own_settings
 
