@@ -1,7 +1,5 @@
 """Handlers for imports: make one, look at it, cancel it. Its bytes come by content.py."""
 
-from collections.abc import Iterator
-from io import BufferedReader
 from typing import Annotated
 from uuid import UUID
 
@@ -19,7 +17,7 @@ from outbox.http.requests.database import Tx
 from outbox.http.routes import cursors
 from outbox.http.routes.cursors import Cursor, Limit
 from outbox.operations import acts, batches
-from service.documents import DocumentMissing
+from service.documents import DocumentMissing, parts
 from service.imports import content, states
 from service.imports.answer_examples import ANSWERS as ANSWERS
 from service.imports.content import UPLOADS as UPLOADS
@@ -30,8 +28,6 @@ from service.imports.receiving import too_large
 from service.imports.router import router as router
 from service.imports.schemas import ImportPage, ImportShown, NewImport, import_path
 from service.own_settings import OwnSettings
-
-READ = 1024 * 1024
 
 
 @router.post(
@@ -116,7 +112,7 @@ async def get_bad_rows(import_id: UUID, tx: Tx, _: Reader, request: Request) -> 
     except DocumentMissing:
         raise Problem(types.NOT_FOUND, "the file of bad rows was kept for 30 days") from None
     return StreamingResponse(
-        _parts(file),
+        parts(file),
         media_type="text/csv",
         headers={"Content-Disposition": f'attachment; filename="bad-rows-{import_id}.csv"'},
     )
@@ -149,10 +145,3 @@ async def cancel_import(import_id: UUID, tx: Tx, by: Operator, why: WhyInBody) -
 async def _shown(tx: Tx, each: Import) -> ImportShown:
     counts = await tx.run_sync(states.counts, [each.id])
     return ImportShown.of(each, counts[each.id])
-
-
-def _parts(file: BufferedReader) -> Iterator[bytes]:
-    """The document, a little at a time. Starlette asks for each part on a thread."""
-    with file:
-        while part := file.read(READ):
-            yield part

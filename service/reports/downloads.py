@@ -1,8 +1,6 @@
 """Answers a signed link with its file, without an API key."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
-from io import BufferedReader
 from uuid import UUID
 
 from fastapi import APIRouter, Request
@@ -14,7 +12,7 @@ from outbox.http.openapi.response_docs import problem_docs
 from outbox.http.problems import types
 from outbox.http.problems.problem import Problem
 from outbox.http.requests.strict_route import StrictRoute
-from service.documents import READ_AHEAD, DocumentMissing
+from service.documents import DocumentMissing, parts
 from service.files.keeping import FileMissing, find
 from service.files.models import File
 from service.own_settings import own_settings
@@ -64,7 +62,7 @@ async def download_report(token: str, request: Request) -> StreamingResponse:
         "Content-Disposition": f'attachment; filename="{_file_name(report, link)}"',
     }
     media_type = MEDIA_TYPES[link.format]
-    return StreamingResponse(_parts(document), headers=HEADERS | headers, media_type=media_type)
+    return StreamingResponse(parts(document), headers=HEADERS | headers, media_type=media_type)
 
 
 def path(token: str) -> str:
@@ -106,9 +104,3 @@ def gone() -> Problem:
 
 def _file_name(report: Report, link: Link) -> str:
     return f"invoiced-{report.first_day}-to-{report.last_day}.{link.format}"
-
-
-def _parts(file: BufferedReader) -> Iterator[bytes]:
-    with file:
-        while part := file.read(READ_AHEAD):
-            yield part
