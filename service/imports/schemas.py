@@ -7,7 +7,6 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.imports.kinds import LOAD_CHUNK
 from service.imports.models import Import, State
 from service.imports.states import Counts
 from service.mail.one_line import OneLine
@@ -146,5 +145,5 @@ def _links(each: Import) -> dict[str, str]:
         links["batch"] = f"/v1/batches/{each.batch_id}"
         links["jobs"] = f"/v1/jobs?{urlencode({'subject': each.subject})}"
     if each.state == State.FAILED:
-        links["dead_letters"] = f"/v1/dead-letters?{urlencode({'kind': LOAD_CHUNK.name})}"
+        links["dead_letters"] = f"/v1/dead-letters?batch={each.batch_id}"
     return links
