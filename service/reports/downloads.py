@@ -20,6 +20,7 @@ from service.reports import links
 from service.reports.formats import MEDIA_TYPES
 from service.reports.links import BadLink, Link, LinkExpired
 from service.reports.models import Report
+from service.settings import Settings
 
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -51,7 +52,7 @@ router = APIRouter(
 )
 async def download_report(token: str, request: Request) -> StreamingResponse:
     """The file. Needs no API key: the link itself is signed, and expires."""
-    link = _link(token, own_settings(request).links_secret)
+    link = _link(token, own_settings(request))
     report, file = await _found(request, link)
     try:
         document = await run_in_threadpool(request.app.state.documents.open, file.name)
@@ -70,7 +71,8 @@ def path(token: str) -> str:
     return f"{router.prefix}/{token}"
 
 
-def _link(token: str, secret: str | None) -> Link:
+def _link(token: str, own: Settings) -> Link:
+    secret = own.links_secret and own.links_secret.get_secret_value()
     try:
         return links.read(token, secret, datetime.now(UTC))
     except BadLink:

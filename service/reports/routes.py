@@ -133,7 +133,8 @@ async def create_report_link(
     expires_at = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=new.lifetime_seconds)
     about = [f"report:{report_id}"]
     await tx.run_sync(acts.record, "report-link", about, who=str(by), why=why)
-    token = Link(report_id, new.format, expires_at).token(own.links_secret)
+    secret = own.links_secret.get_secret_value()
+    token = Link(report_id, new.format, expires_at).token(secret)
     return LinkMade(url=downloads.path(token), expires_at=expires_at)
 
 
