@@ -114,7 +114,10 @@ async def get_bad_rows(import_id: UUID, tx: Tx, _: Reader, request: Request) -> 
     return StreamingResponse(
         parts(file),
         media_type="text/csv",
-        headers={"Content-Disposition": f'attachment; filename="bad-rows-{import_id}.csv"'},
+        headers={
+            "Content-Disposition": f'attachment; filename="bad-rows-{import_id}.csv"',
+            "X-Content-Type-Options": "nosniff",
+        },
     )
 
 
@@ -132,7 +135,7 @@ async def cancel_import(import_id: UUID, tx: Tx, by: Operator, why: WhyInBody) -
     found = await content.get(tx, import_id, lock=True)
     if found.state == State.UPLOADING:
         await tx.run_sync(states.give_up, found, State.CANCELLED)
-        await tx.run_sync(acts.record, "cancel-import", [found.subject], who=str(by), why=why)
+        await tx.run_sync(acts.record, "import-cancel", [found.subject], who=str(by), why=why)
     elif found.state == State.RUNNING and found.batch_id:
         await tx.run_sync(batches.cancel, found.batch_id, by=str(by), why=why)
     else:
