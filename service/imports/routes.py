@@ -1,4 +1,4 @@
-"""Handlers for imports: make one, look at it, cancel it. Its bytes come by content.py."""
+"""Handlers for imports: make one, look at it, cancel it. Its bytes come by upload_routes.py."""
 
 from typing import Annotated
 from uuid import UUID
@@ -18,15 +18,16 @@ from outbox.http.routes import cursors
 from outbox.http.routes.cursors import Cursor, Limit
 from outbox.operations import acts, batches
 from service.documents import DocumentMissing, parts
-from service.imports import content, states
+from service.imports import states
 from service.imports.answer_examples import ANSWERS as ANSWERS
-from service.imports.content import UPLOADS as UPLOADS
 from service.imports.examples import NEW_IMPORTS
 from service.imports.lifetimes import UPLOAD_LIFETIME
 from service.imports.models import Import, State
 from service.imports.receiving import too_large
 from service.imports.router import router as router
 from service.imports.schemas import ImportPage, ImportShown, NewImport, import_path
+from service.imports.upload_routes import UPLOADS as UPLOADS
+from service.imports.upload_routes import find_import
 from service.own_settings import OwnSettings
 
 
@@ -83,7 +84,7 @@ async def list_imports(tx: Tx, _: Reader, limit: Limit = 50, cursor: Cursor = No
 )
 async def get_import(import_id: UUID, tx: Tx, _: Reader) -> ImportShown:
     """An import, with how far it is."""
-    return await _shown(tx, await content.get(tx, import_id))
+    return await _shown(tx, await find_import(tx, import_id))
 
 
 @router.get(
@@ -100,7 +101,7 @@ async def get_bad_rows(import_id: UUID, tx: Tx, _: Reader, request: Request) -> 
 
     It is kept for 30 days. 404 if no row was bad, and with Retry-After while the import runs.
     """
-    found = await content.get(tx, import_id)
+    found = await find_import(tx, import_id)
     if found.state in (State.UPLOADING, State.RUNNING):
         raise Problem(types.NOT_READY, "the import has not ended", headers={"Retry-After": "5"})
     if found.bad_rows is None:
@@ -132,7 +133,7 @@ async def cancel_import(import_id: UUID, tx: Tx, by: Operator, why: WhyInBody) -
 
     Charges that are there by then stay, and are those of a cancelled import.
     """
-    found = await content.get(tx, import_id, lock=True)
+    found = await find_import(tx, import_id, lock=True)
     if found.state == State.UPLOADING:
         await tx.run_sync(states.give_up, found, State.CANCELLED)
         await tx.run_sync(acts.record, "import-cancel", [found.subject], who=str(by), why=why)

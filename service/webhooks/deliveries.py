@@ -14,9 +14,9 @@ from outbox import SubmittedJob, submit
 from outbox.operations import acts, dead_letters
 from outbox.store.schema import jobs
 from service.job_times import first_id
+from service.webhooks.announcing import delivery
 from service.webhooks.kinds import TEST_EVENT
 from service.webhooks.models import WebhookDelivery, WebhookEndpoint
-from service.webhooks.publish import delivery
 
 State = Literal["pending", "delivered", "failed", "redelivered"]
 AT_ONCE = 200

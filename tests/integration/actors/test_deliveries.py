@@ -21,9 +21,9 @@ from outbox import Work
 from outbox.operations import jobs
 from outbox.operations.jobs import JobFilter
 from service.job_times import first_id
+from service.webhooks.announcing import announce
 from service.webhooks.kinds import PRUNE_DELIVERIES, TEST_ENDPOINT, EndpointGone
 from service.webhooks.models import WebhookDelivery, WebhookEndpoint
-from service.webhooks.publish import announce
 from tests.integration.actors.conftest import Claim, Configure
 from tests.integration.actors.hooked import (
     SECRET,
