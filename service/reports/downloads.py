@@ -72,7 +72,7 @@ def path(token: str) -> str:
 
 
 def _link(token: str, own: Settings) -> Link:
-    secret = own.links_secret and own.links_secret.get_secret_value()
+    secret = own.links_secret.get_secret_value() if own.links_secret else None
     try:
         return links.read(token, secret, datetime.now(UTC))
     except BadLink:
