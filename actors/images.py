@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Iterable
-from datetime import timedelta
 from uuid import UUID
 
 from sqlalchemy.orm import Session
@@ -11,14 +10,12 @@ from actors.imaging.opening import Refused, opened
 from actors.imaging.versions import Picture, Version, decoded, versions
 from outbox import Job, actor
 from service.documents import documents
-from service.files.keeping import find, keep, reserve
+from service.files.keeping import WHILE_USED, find, keep, reserve
 from service.files.models import File
 from service.images.kinds import PROCESS_IMAGE, ProcessImage
 from service.images.models import Image, ImageState, ImageVersion
 from service.images.versions import LARGEST_SENT, MEDIA_TYPES
 from service.settings import settings
-
-WHILE_USED = timedelta()
 
 
 @actor(PROCESS_IMAGE)

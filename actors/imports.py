@@ -20,7 +20,7 @@ from outbox import Job, actor, add_to_batch, submit
 from outbox.operations import batches
 from outbox.operations.batches import BatchRecord
 from service.documents import PART, documents
-from service.files.keeping import keep, release, reserve
+from service.files.keeping import WHILE_USED, keep, release, reserve
 from service.imports import lifetimes, states
 from service.imports.kinds import (
     FINISH_IMPORT,
@@ -32,7 +32,7 @@ from service.imports.kinds import (
     RunImport,
     SweepImports,
 )
-from service.imports.lifetimes import BAD_ROWS_LIFETIME, WHILE_USED
+from service.imports.lifetimes import BAD_ROWS_LIFETIME
 from service.imports.models import Import, ImportChunk, State
 
 

@@ -12,7 +12,7 @@ from service.invoices.kinds import RENDER_INVOICE, InvoiceGone, RenderInvoice
 from service.invoices.models import Invoice
 from service.mail.kinds import SEND_EMAIL
 from service.mail.templates.rendering import render as render_mail
-from service.webhooks.publish import announce
+from service.webhooks.announcing import announce
 
 RENDERED = "invoice.rendered"
 """The event for endpoints that subscribed to it, or to `*` for all events."""

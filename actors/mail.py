@@ -19,6 +19,7 @@ from actors.mailing.transmission import (
 )
 from outbox import Job, actor
 from outbox.operations import jobs
+from service.job_times import time_of
 from service.mail import addresses, emails, suppressions
 from service.mail.kinds import SEND_EMAIL, SEND_EMAIL_ONCE, AddressGone, MailRefused, SendEmail
 from service.settings import settings
@@ -147,8 +148,8 @@ def _is_open(job: Job) -> bool:
 
 
 def _age(job: Job) -> timedelta:
-    """Since it was submitted: a UUIDv7 begins with its time in milliseconds."""
-    return datetime.now(UTC) - datetime.fromtimestamp((job.id.int >> 80) / 1000, UTC)
+    """Since it was submitted."""
+    return datetime.now(UTC) - time_of(job.id)
 
 
 ACTORS = (send, send_once)

@@ -1,7 +1,7 @@
 """Builds reports of what was invoiced, and asks for that of each month."""
 
 from collections.abc import Callable, Iterable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from functools import partial
 from uuid import UUID
 
@@ -16,6 +16,7 @@ from outbox.operations import schedules
 from service.documents import PART, documents
 from service.files.keeping import keep, reserve
 from service.files.models import File
+from service.job_times import time_of
 from service.reports.formats import FORMATS, MEDIA_TYPES, Format
 from service.reports.kinds import (
     BUILD_REPORT,
@@ -153,8 +154,7 @@ def _due_at(session: Session, job_id: UUID) -> datetime:
     for tick in schedules.ticks(session, MONTHLY.name, limit=schedules.MOST_BACKFILLED):
         if tick.job_id == job_id:
             return tick.due_at
-    # A UUIDv7 begins with its time in milliseconds.
-    return datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=job_id.int >> 80)
+    return time_of(job_id)
 
 
 def _name(job: Job, format_: Format) -> str:

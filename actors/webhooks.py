@@ -13,8 +13,8 @@ from actors.delivering import record
 from actors.delivering.attempt import attempt, skipped
 from actors.delivering.message import message
 from outbox import Actor, Job, actor
+from service.job_times import first_id
 from service.settings import settings
-from service.webhooks.deliveries import first_id
 from service.webhooks.kinds import (
     DELIVER_IN_ORDER,
     DELIVER_WEBHOOK,

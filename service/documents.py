@@ -79,7 +79,8 @@ class Documents:
 
         A few parts of `PART` bytes are in memory at a time. The document is there once all parts
         are. An exception of the iterable passes through, and leaves what was there before; so does
-        the death of the process.
+        the death of the process. The iterable must not use a store itself, or obstore panics: copy
+        documents by way of a temporary file.
         """
         content = self._encrypted(_checked(name), parts)
         obstore.put(self._store, name, content, chunk_size=PART, max_concurrency=2)
@@ -156,6 +157,16 @@ def documents() -> Documents:
 
 
 _cached = lru_cache(Documents)
+
+
+def parts(file: BufferedReader) -> Iterator[bytes]:
+    """The rest of an open document, `READ_AHEAD` bytes at a time; then it is closed.
+
+    For StreamingResponse, which asks for each part on a thread.
+    """
+    with file:
+        while part := file.read(READ_AHEAD):
+            yield part
 
 
 def check() -> None:

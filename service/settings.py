@@ -12,7 +12,7 @@ from typing import Annotated
 from urllib.parse import urlsplit
 from uuid import UUID
 
-from pydantic import BeforeValidator, Field, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import NoDecode
 
 import outbox.settings
@@ -23,7 +23,7 @@ from service.document_keys import Key
 from service.mail import addresses, rate, server, unsubscribe
 from service.mail.addresses import Sender
 from service.mail.server import MailServer
-from service.reports import links, period
+from service.reports import period
 
 
 def _own_folder() -> str:
@@ -67,36 +67,63 @@ HookSecrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_hook_s
 """The secrets of webhook endpoints at Stripe, separated by commas."""
 
 
-class Settings(outbox.settings.Settings):
-    """The service's settings, each read from `DULY_<NAME>`."""
+SHORTEST_SECRET = 32
 
+
+def _long_enough(secret: SecretStr) -> SecretStr:
+    """Check a secret that signs links. Raises ValueError, which does not quote it."""
+    if len(secret.get_secret_value()) < SHORTEST_SECRET:
+        raise ValueError(f"must have {SHORTEST_SECRET} characters or more, chosen at random")
+    return secret
+
+
+LinkSecret = Annotated[SecretStr, AfterValidator(_long_enough)]
+"""A secret that signs links: whoever has it can make some."""
+
+
+class Settings(outbox.settings.Settings):
+    """The service's settings by subject, each read from `DULY_<NAME>`."""
+
+    # Documents
     documents_url: Annotated[str, parsed_by(document_url.check)] = Field(
         default_factory=_own_folder
     )
     """The document store: `file:///folder` or `s3://bucket/prefix`."""
     documents_keys: Annotated[str, parsed_by(document_keys.read_keys)] | None = None
     """Keys that documents are encrypted with, `ID:BASE64` each, the newest first; may be none."""
-    largest_file: int = Field(default=1_000_000_000, ge=1000, le=1_000_000_000_000)
-    """The largest file that may be uploaded, in bytes. Larger ones are rejected with 413."""
-    keep_files: Retention = timedelta(days=7)
-    """How long an uploaded file is kept that says nothing else, unless something needs it."""
-    largest_image: int = Field(default=50_000_000, ge=10_000, le=500_000_000)
-    """The largest image that is processed, in pixels. A pixel takes four bytes of memory."""
-    smtp_url: Annotated[str, parsed_by(server.read)] = "smtp://127.0.0.1:25"
-    """The mail server: `smtp://[user:password@]host[:port][?starttls=require]`, or `smtps://`."""
-    mail_from: Annotated[str, parsed_by(addresses.sender)] = "Duly <invoices@localhost>"
-    """The sender of mails: one address, with or without a name."""
+
+    # Charging
     stripe_key: SecretStr | None = None
     """The secret key of the account at Stripe. Only workers need it, to charge and to refund."""
     stripe_url: Annotated[str, parsed_by(provider_url.check)] = "https://api.stripe.com"
     """Where Stripe's API is; elsewhere for tests."""
+
+    # Files
+    largest_file: int = Field(default=1_000_000_000, ge=1000, le=1_000_000_000_000)
+    """The largest file that may be uploaded, in bytes. Larger ones are rejected with 413."""
+    keep_files: Retention = timedelta(days=7)
+    """How long an uploaded file is kept that says nothing else, unless something needs it."""
+
+    # Images
+    largest_image: int = Field(default=50_000_000, ge=10_000, le=500_000_000)
+    """The largest image that is processed, in pixels. A pixel takes four bytes of memory."""
+
+    # Imports
+    largest_import: int = Field(default=1_000_000_000, ge=1_000_000, le=100_000_000_000)
+    """The largest file that may be imported, in bytes. Larger ones are rejected with 413."""
+
+    # Mail
+    smtp_url: Annotated[str, parsed_by(server.read)] = "smtp://127.0.0.1:25"
+    """The mail server: `smtp://[user:password@]host[:port][?starttls=require]`, or `smtps://`."""
+    mail_from: Annotated[str, parsed_by(addresses.sender)] = "Duly <invoices@localhost>"
+    """The sender of mails: one address, with or without a name."""
     mail_rate: Annotated[str, parsed_by(rate.read)] | None = None
     """How many mails the server takes in a time, such as `100/1m`."""
     mail_bounces_to: Annotated[str, parsed_by(addresses.to_ascii)] | None = None
     """Where mails that bounce are returned to; a mail's id is added to it, as `+<id>`."""
     mail_unsubscribe_url: Annotated[str, parsed_by(_https)] | None = None
     """The address at which receivers reach `/v1/unsubscribe`."""
-    mail_secret: Annotated[SecretStr, Field(min_length=32)] | None = None
+    mail_secret: LinkSecret | None = None
     """Signs the links with which receivers unsubscribe."""
     dkim_key: Path | None = None
     """The file of the RSA key that signs mails, as PEM."""
@@ -104,10 +131,22 @@ class Settings(outbox.settings.Settings):
     """The name below `_domainkey` at which the domain publishes the key."""
     dkim_domain: Annotated[str, Field(pattern=DNS_NAME)] | None = None
     """The domain that signs; the sender's, if it is not set."""
+
+    # Reports
+    links_secret: LinkSecret | None = None
+    """Signs links to download reports. All API processes need the same. Without it, no links."""
+    keep_reports: Retention = timedelta(days=90)
+    """How long the files of a report are kept. `forever` deletes none."""
+    reports_zone: Annotated[str, parsed_by(period.check_zone)] = "UTC"
+    """The time zone of a report's days, and of the monthly schedule."""
+
+    # Webhooks in
     stripe_webhook_secrets: HookSecrets = ()
     """The secrets with which Stripe may sign its events; several while they are rotated."""
     keep_hook_events: Retention = timedelta(days=90)
     """How long events that came by webhook are kept, also those that became no job."""
+
+    # Webhooks out
     webhooks_deny: Networks = ()
     """Networks that webhooks are never delivered to: `203.0.113.0/24,2001:db8::/32`."""
     webhooks_may_reach_private: bool = False
@@ -118,17 +157,6 @@ class Settings(outbox.settings.Settings):
     """How long each delivery to an endpoint may fail before that is switched off."""
     keep_deliveries: Retention = timedelta(days=30)
     """How long it is kept what was delivered to webhook endpoints. `forever` deletes nothing."""
-
-    links_secret: Annotated[str, parsed_by(links.check_secret)] | None = Field(
-        default=None, repr=False
-    )
-    """Signs links to download reports. All API processes need the same. Without it, no links."""
-    keep_reports: Retention = timedelta(days=90)
-    """How long the files of a report are kept. `forever` deletes none."""
-    reports_zone: Annotated[str, parsed_by(period.check_zone)] = "UTC"
-    """The time zone of a report's days, and of the monthly schedule."""
-    largest_import: int = Field(default=1_000_000_000, ge=1_000_000, le=100_000_000_000)
-    """Files to import over so many bytes are refused with 413."""
 
     @cached_property
     def document_keys(self) -> tuple[Key, ...]:

@@ -6,11 +6,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from actors.delivering.message import SIGNATURE, Message, time_of
+from actors.delivering.message import SIGNATURE, Message
 from actors.web.addresses import check_async
 from actors.web.post import Answer, NoAnswer, post
 from actors.web.retry_after import retry_in
 from outbox import Job, RateLimited
+from service.job_times import time_of
 from service.settings import settings
 from service.webhooks.kinds import AddressRefused, EndpointGone, EndpointMoved
 from service.webhooks.models import WebhookEndpoint

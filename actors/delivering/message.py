@@ -6,17 +6,16 @@ As in Standard Webhooks, see standardwebhooks.com.
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from standardwebhooks import Webhook
 
+from service.job_times import time_of
 from service.webhooks.models import WebhookEndpoint
 
 UUID7 = 7
-LATEST_MILLISECONDS = 253_402_300_799_999
-"""The end of the year 9999: Python's dates know no later one."""
 SIGNATURE = "webhook-signature"
 
 
@@ -49,13 +48,6 @@ def message(event: str, data: Mapping[str, Any], event_id: UUID | None, job_id: 
     at = time_of(event_id if event_id and is_dated else job_id)
     body = json.dumps({"type": event, "timestamp": at.isoformat(), "data": data})
     return Message(event_id or job_id, event, body)
-
-
-def time_of(id_: UUID) -> datetime:
-    """When a UUIDv7 was made: it begins with its time in milliseconds."""
-    return datetime.fromtimestamp(0, UTC) + timedelta(
-        milliseconds=min(id_.int >> 80, LATEST_MILLISECONDS)
-    )
 
 
 def _secrets(endpoint: WebhookEndpoint, now: datetime) -> list[str]:

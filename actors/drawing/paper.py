@@ -1,4 +1,4 @@
-"""Pages with the house's type and colours, and the few things that are drawn on them."""
+"""Pages with the font and colours of reports, and the few things that are drawn on them."""
 
 from datetime import UTC, datetime
 from typing import Literal

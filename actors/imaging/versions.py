@@ -24,8 +24,8 @@ TURNS = {
 }
 """What is done for each value of EXIF's orientation."""
 OPTIONS: dict[Format, dict[str, Any]] = {
-    # One thread: the worker runs several images at once. Speed 8 takes a third of the time of the
-    # default, 6, for files of the same size.
+    # One thread: how many cores images take is for the limit of their key to say. Speed 8 takes a
+    # third of the time of the default, 6, for files of the same size.
     "avif": {"quality": 60, "speed": 8, "max_threads": 1},
     "webp": {"quality": 80, "method": 4},
 }

@@ -5,14 +5,13 @@ import io
 from collections.abc import Iterable
 
 from actors.importing.charges import Fault
+from actors.reporting.csv_file import FORMULA
 
 HEADER = ("line", "field", "reason", "value")
 MARK = "\ufeff"
 """The byte order mark, by which Excel knows that it is UTF-8."""
 LONGEST = 200
 """Characters of a value that are shown."""
-FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n")
-"""What a cell that a spreadsheet would run as a formula begins with (OWASP, CSV injection)."""
 
 
 def head() -> bytes:
@@ -28,7 +27,7 @@ def rows(faults: Iterable[tuple[int, Fault]]) -> bytes:
 def _harmless(value: str) -> str:
     """The value, cut, as a text: a spreadsheet takes what begins with an apostrophe for one."""
     shown = "".join(each if each.isprintable() else " " for each in value[:LONGEST])
-    return f"'{shown}" if value.startswith(FORMULAS) else shown
+    return f"'{shown}" if value.startswith(FORMULA) else shown
 
 
 def _csv(lines: Iterable[Iterable[object]]) -> bytes:

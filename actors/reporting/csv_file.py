@@ -9,8 +9,8 @@ from actors.reporting.figures import Group
 PIECE = 256 * 1024
 """Characters that are written at a time."""
 FORMULA = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
-"""A text that begins with one of these is a formula to some spreadsheet; the last are =+-@ as East
-Asian keyboards type them."""
+"""A text that begins with one of these is a formula to some spreadsheet (OWASP, CSV injection); the
+last are =+-@ as East Asian keyboards type them."""
 
 
 def parts(groups: Iterable[Group]) -> Iterator[bytes]:

@@ -1,6 +1,5 @@
 """Reads the rows of a sheet."""
 
-import re
 from collections.abc import Iterator
 from itertools import product
 from math import isfinite
@@ -19,7 +18,6 @@ LETTERS = [
 ]
 COLUMNS = {name: number for number, name in enumerate(LETTERS[:MOST_CELLS])}
 DIGITS = "0123456789"
-LINE = re.compile("[0-9]{1,10}")
 
 
 class SheetReader:

@@ -17,11 +17,11 @@ from outbox.http.requests.transaction import TransactionalRoute
 from outbox.http.routes import cursors
 from outbox.http.routes.cursors import Cursor, Limit
 from service.charging.answer_examples import ANSWERS as ANSWERS
+from service.charging.bodies import ALL_OF_IT, AS_INVOICED, NewCharge, NewRefund
 from service.charging.drafts import NotAllowed, payment_for, refund_of, told
 from service.charging.examples import NEW_CHARGES, NEW_REFUNDS
 from service.charging.kinds import PAYMENT_CANCEL, PAYMENT_CHARGE, PAYMENT_REFUND
 from service.charging.models import Payment, PaymentState
-from service.charging.requests import ALL_OF_IT, AS_INVOICED, NewCharge, NewRefund
 from service.charging.schemas import PaymentAccepted, PaymentPage, PaymentShown, payment_path
 from service.invoices.models import Invoice
 

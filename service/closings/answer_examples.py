@@ -25,7 +25,7 @@ _CLOSING: Answer = {
     "links": {
         **_LINKS,
         "batch": f"/v1/batches/{_BATCH}",
-        "dead": f"/v1/dead-letters?batch={_BATCH}",
+        "dead_letters": f"/v1/dead-letters?batch={_BATCH}",
     },
 }
 _ACCEPTED: Answer = {

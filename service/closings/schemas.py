@@ -59,8 +59,8 @@ class ClosingSummary(BaseModel):
 class ClosingShown(ClosingSummary):
     """A month end.
 
-    `running` while jobs are open, then `complete`, or `incomplete` if some failed: `links.dead`
-    lists these, and a replay completes the month.
+    `running` while jobs are open, then `complete`, or `incomplete` if some failed:
+    `links.dead_letters` lists these, and a replay completes the month.
     """
 
     state: Literal["running", "incomplete", "complete"]
@@ -114,7 +114,7 @@ def _links(closing: Closing) -> dict[str, str]:
     links = {"self": path, "resume": f"{path}/resume"}
     if closing.batch_id is not None:
         links["batch"] = f"/v1/batches/{closing.batch_id}"
-        links["dead"] = f"/v1/dead-letters?batch={closing.batch_id}"
+        links["dead_letters"] = f"/v1/dead-letters?batch={closing.batch_id}"
     if closing.report_id is not None:
         links["report"] = f"/v1/reports/{closing.report_id}"
     return links

@@ -15,6 +15,9 @@ from uuid_utils.compat import uuid7
 
 from service.files.models import File, FileState, FileUse
 
+WHILE_USED = timedelta()
+"""The lifetime of a file that is kept for as long as something needs it."""
+
 
 class FileMissing(Exception):
     """There is no such file, or it has been deleted."""
@@ -50,7 +53,7 @@ def keep(
     """Register a document that has been stored, after `reserve`. Done again, it changes the row.
 
     The file is deleted once `expires_in` is over and nothing needs it. With None it is kept until
-    somebody deletes it; with `timedelta()` for as long as something uses it. `used_by` is a
+    somebody deletes it; with `WHILE_USED` for as long as something needs it. `used_by` is a
     business row that does, such as `report:<id>`. Raises FileIsGoing, which is worth a retry.
     """
     told = {

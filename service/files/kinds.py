@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from outbox import Kind, Priority, Retry, Schedule
+from outbox import Kind, Priority, Retry
 from service.payload import Payload
 
 
@@ -20,5 +20,3 @@ SWEEP_FILES = Kind(
     owner="platform",
     idempotency="what is deleted stays deleted; the next attempt goes on",
 )
-
-HOURLY = Schedule("files.sweep", "17 * * * *", SWEEP_FILES())

@@ -24,6 +24,7 @@ from service.files.models import File
 from service.files.references import kinds_with_files
 from service.files.schemas import FileShown, file_path
 from service.files.upload import BINARY, Uploaded, UploadRoute
+from service.own_settings import OwnSettings
 from service.subjects import KINDS
 
 UPLOADS = (r"/v1/files",)
@@ -59,7 +60,7 @@ files = APIRouter(**HERE, route_class=TransactionalRoute)
 async def upload_file(
     upload: Uploaded,
     tx: Tx,
-    request: Request,
+    own: OwnSettings,
     response: Response,
     _: Submitter,
     keep_seconds: Lifetime = None,
@@ -70,8 +71,7 @@ async def upload_file(
     still run does.
     """
     asked = timedelta(seconds=keep_seconds) if keep_seconds else None
-    lifetime = asked or request.app.state.duly.settings.keep_files
-    file = await tx.run_sync(upload.keep, lifetime)
+    file = await tx.run_sync(upload.keep, asked or own.keep_files)
     response.headers["Location"] = file_path(file.id)
     return FileShown.model_validate(file)
 

@@ -1,13 +1,13 @@
 """Files, as the service's list of subjects has them."""
 
-from outbox import Kinds
-from service.files.kinds import HOURLY, SWEEP_FILES
+from outbox import Kinds, Schedule
+from service.files.kinds import SWEEP_FILES
 from service.files.models import File, FileUse
 from service.subject import Subject
 
 FILES = Subject(
     kinds=Kinds(SWEEP_FILES),
-    schedules=(HOURLY,),
+    schedules=(Schedule("files.sweep", "17 * * * *", SWEEP_FILES()),),
     models=(File, FileUse),
     actors="actors.files",
     routes="service.files.routes",

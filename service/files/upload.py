@@ -4,12 +4,14 @@ import asyncio
 import hashlib
 import re
 from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, Any
 
 from fastapi import Depends
 from obstore.exceptions import BaseError
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -26,6 +28,7 @@ from outbox.operations.api_keys import Scope
 from service.documents import PART
 from service.files import keeping
 from service.files.models import File
+from service.own_settings import own_settings
 from service.settings import Settings
 
 PART_SECONDS = 300
@@ -108,17 +111,33 @@ BINARY: dict[str, Any] = {
 """For FastAPI's `openapi_extra`: the body is bytes of any media type."""
 
 
+@asynccontextmanager
+async def short_transaction(request: Request) -> AsyncIterator[AsyncSession]:
+    """A transaction before that of the handler. It commits at the end of the block."""
+    async with (
+        asyncio.timeout(LONGEST_SECONDS),
+        RequestTransaction(request.app.state.duly.sessions()) as tx,
+    ):
+        yield tx.session
+        await tx.commit()
+
+
+def not_stored() -> Problem:
+    """The answer while the document store cannot be used."""
+    detail = "the document store cannot be reached, or did not take the bytes"
+    return Problem(types.UNAVAILABLE, detail, headers={"Retry-After": "5"})
+
+
 async def _receive(request: Request, limit: Callable[[Settings], int]) -> Upload:
     media_type = _media_type(request)
-    largest = limit(request.app.state.duly.settings)
+    largest = limit(own_settings(request))
     check_declared(request.scope, largest, hint="")
     name = await _reserve(request)
     body = _Body(limited(request.receive, largest, hint=""))
     try:
         await request.app.state.documents.write_async(name, body.parts())
     except (OSError, BaseError) as error:
-        detail = "the document store cannot be reached, or did not take the bytes"
-        raise Problem(types.UNAVAILABLE, detail, headers={"Retry-After": "5"}) from error
+        raise not_stored() from error
     return Upload(name, body.size, media_type, body.sha256.hexdigest())
 
 
@@ -132,13 +151,8 @@ def _media_type(request: Request) -> str:
 
 async def _reserve(request: Request) -> str:
     by = str(await current_caller(request))
-    async with (
-        asyncio.timeout(LONGEST_SECONDS),
-        RequestTransaction(request.app.state.duly.sessions()) as tx,
-    ):
-        file = await tx.session.run_sync(lambda session: keeping.reserve(session, by=by))
-        await tx.commit()
-        return file.name
+    async with short_transaction(request) as tx:
+        return (await tx.run_sync(lambda session: keeping.reserve(session, by=by))).name
 
 
 class _Body:

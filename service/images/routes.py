@@ -1,6 +1,5 @@
 """Handlers for images: what was sent, and the versions that a job makes of it."""
 
-from datetime import timedelta
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -19,7 +18,7 @@ from outbox.operations import jobs
 from outbox.operations.jobs import JobFilter
 from service.files import keeping
 from service.files.content import send
-from service.files.keeping import FileMissing
+from service.files.keeping import WHILE_USED, FileMissing
 from service.files.upload import BINARY, Uploaded, UploadRoute
 from service.images.answer_examples import ANSWERS as ANSWERS
 from service.images.kinds import PROCESS_IMAGE
@@ -30,8 +29,6 @@ from service.settings import Settings
 
 UPLOADS = (r"/v1/images",)
 PIXELS = {"schema": {"type": "string", "format": "binary"}}
-WHILE_NEEDED = timedelta()
-"""What was sent is deleted once its job has ended: it may show where a picture was taken."""
 
 
 class ImageUpload(UploadRoute):
@@ -66,7 +63,8 @@ async def create_image(upload: Uploaded, tx: Tx, by: Submitter, response: Respon
     A job makes three sizes of it in AVIF and in WebP, upright, in sRGB and without EXIF. What was
     sent is deleted once the job has ended.
     """
-    file = await tx.run_sync(upload.keep, WHILE_NEEDED)
+    # Only until its job has ended: what was sent may show where a picture was taken.
+    file = await tx.run_sync(upload.keep, WHILE_USED)
     return await _create(tx, file.id, str(by), response)
 
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from outbox import SubmittedJob
 from outbox.http.routes.jobs.schemas import JobSummary
 from outbox.operations.jobs import JobRecord
-from service.images.models import Image, ImageVersion
+from service.images.models import Image, ImageState, ImageVersion
 from service.images.versions import Format, Size
 
 
@@ -43,7 +43,7 @@ class ImageShown(BaseModel):
     """
 
     id: UUID
-    state: str
+    state: ImageState
     why: str | None
     width: int | None
     height: int | None
@@ -57,7 +57,7 @@ class ImageShown(BaseModel):
         """The image with its versions and its job."""
         return cls(
             id=image.id,
-            state=image.state,
+            state=ImageState(image.state),
             why=image.why,
             width=image.width,
             height=image.height,

@@ -27,7 +27,7 @@ _UPLOADING: Answer = {
 _LINKS: Answer = {
     "self": _PATH,
     "batch": f"/v1/batches/{_BATCH_ID}",
-    "jobs": f"/v1/jobs?subject=import%3A{_ID}",
+    "jobs": f"/v1/jobs?subject=import:{_ID}",
 }
 _RUNNING: Answer = {
     **_UPLOADING,

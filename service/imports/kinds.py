@@ -3,7 +3,7 @@
 from datetime import timedelta
 from uuid import UUID
 
-from outbox import Key, Kind, Priority, Retry, Schedule
+from outbox import Key, Kind, Priority, Retry
 from service.payload import Payload
 
 CHUNKS_AT_ONCE = 4
@@ -72,5 +72,3 @@ SWEEP_IMPORTS = Kind(
     owner="billing",
     idempotency="one transaction for each import; one that is done is not found again",
 )
-
-HOURLY = Schedule("imports.sweep", "37 * * * *", SWEEP_IMPORTS())

@@ -14,8 +14,6 @@ UPLOAD_LIFETIME = timedelta(days=1)
 BAD_ROWS_LIFETIME = timedelta(days=30)
 FAILED_LIFETIME = timedelta(days=30)
 """How long the file of a failed import is there for a replay of its dead jobs."""
-WHILE_USED = timedelta()
-"""A document with this lifetime is kept as long as the import needs it."""
 MOST = 500
 """Imports in one transaction."""
 

@@ -7,14 +7,12 @@ goes on from there. No transaction is open while the client is waited for.
 import asyncio
 import re
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from fastapi.concurrency import run_in_threadpool
 from obstore.exceptions import BaseError
-from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Message
@@ -23,13 +21,13 @@ from outbox.http.auth.scopes import authenticate, current_caller, require_scope
 from outbox.http.problems import types
 from outbox.http.problems.handlers import with_problem_answers
 from outbox.http.problems.problem import Problem
-from outbox.http.requests.request_transaction import RequestTransaction
-from outbox.http.requests.transaction import LONGEST_SECONDS, TransactionalRoute
+from outbox.http.requests.transaction import TransactionalRoute
 from outbox.operations.api_keys import Scope
-from service.files.keeping import keep, reserve
+from service.files.keeping import WHILE_USED, keep, reserve
+from service.files.upload import not_stored, short_transaction
 from service.imports import states
-from service.imports.lifetimes import WHILE_USED
 from service.imports.models import Import, ImportPart
+from service.own_settings import own_settings
 
 PART = 4 * 1024 * 1024
 """Bytes that are stored at a time, and that a client may have to send again."""
@@ -79,10 +77,10 @@ class _Upload:
     async def store(self, content: bytes) -> None:
         """Store the next part. If the process dies here, the client sends it again."""
         self.check(len(content))
-        async with _transaction(self.request) as tx:
+        async with short_transaction(self.request) as tx:
             name = (await tx.run_sync(lambda session: reserve(session, by=self._user))).name
         await _put(self.request, name, content)
-        async with _transaction(self.request) as tx:
+        async with short_transaction(self.request) as tx:
             if not await tx.run_sync(self._add, name, len(content)):
                 raise conflict(self.at)
         self.at += len(content)
@@ -144,10 +142,10 @@ async def _open(request: Request, import_id: UUID) -> _Upload:
     size = _number(request, "content-length" if is_new else "upload-length")
     if at is None:
         raise Problem(types.BAD_REQUEST, "a PATCH needs an Upload-Offset")
-    largest: int = request.app.state.duly.settings.largest_import
+    largest = own_settings(request).largest_import
     if (size or 0) > largest:
         raise too_large(largest)
-    async with _transaction(request) as tx:
+    async with short_transaction(request) as tx:
         found = await tx.get(Import, import_id)
         if found is None:
             raise Problem(types.NOT_FOUND, f"there is no import {import_id}")
@@ -183,19 +181,7 @@ async def _put(request: Request, name: str, content: bytes) -> None:
     try:
         await run_in_threadpool(request.app.state.documents.put, name, content)
     except (OSError, BaseError) as error:
-        detail = "the document store cannot be reached, or did not take the bytes"
-        raise Problem(types.UNAVAILABLE, detail, headers={"Retry-After": "5"}) from error
-
-
-@asynccontextmanager
-async def _transaction(request: Request) -> AsyncIterator[AsyncSession]:
-    """A short transaction, which commits at the end of the block."""
-    async with (
-        asyncio.timeout(LONGEST_SECONDS),
-        RequestTransaction(request.app.state.duly.sessions()) as tx,
-    ):
-        yield tx.session
-        await tx.commit()
+        raise not_stored() from error
 
 
 def _id(request: Request) -> UUID | None:

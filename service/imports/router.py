@@ -1,4 +1,4 @@
-"""The router of imports, to which routes.py and content.py add their handlers."""
+"""The router of imports, to which routes.py and upload_routes.py add their handlers."""
 
 from fastapi import APIRouter
 

@@ -1,7 +1,5 @@
-"""Handlers for imports: make one, look at it, cancel it. Its bytes come by content.py."""
+"""Handlers for imports: make one, look at it, cancel it. Its bytes come by upload_routes.py."""
 
-from collections.abc import Iterator
-from io import BufferedReader
 from typing import Annotated
 from uuid import UUID
 
@@ -19,18 +17,18 @@ from outbox.http.requests.database import Tx
 from outbox.http.routes import cursors
 from outbox.http.routes.cursors import Cursor, Limit
 from outbox.operations import acts, batches
-from service.documents import DocumentMissing
-from service.imports import content, states
+from service.documents import DocumentMissing, parts
+from service.imports import states
 from service.imports.answer_examples import ANSWERS as ANSWERS
-from service.imports.content import UPLOADS as UPLOADS
 from service.imports.examples import NEW_IMPORTS
 from service.imports.lifetimes import UPLOAD_LIFETIME
 from service.imports.models import Import, State
 from service.imports.receiving import too_large
 from service.imports.router import router as router
 from service.imports.schemas import ImportPage, ImportShown, NewImport, import_path
-
-READ = 1024 * 1024
+from service.imports.upload_routes import UPLOADS as UPLOADS
+from service.imports.upload_routes import find_import
+from service.own_settings import OwnSettings
 
 
 @router.post(
@@ -43,13 +41,12 @@ async def create_import(
     new: Annotated[NewImport, Body(openapi_examples=NEW_IMPORTS)],
     tx: Tx,
     by: Submitter,
-    request: Request,
+    own: OwnSettings,
     response: Response,
 ) -> ImportShown:
     """Announce a CSV or XLSX file with charges. Send its bytes to `links.content`, then it runs."""
-    largest: int = request.app.state.duly.settings.largest_import
-    if new.size and new.size > largest:
-        raise too_large(largest)
+    if new.size and new.size > own.largest_import:
+        raise too_large(own.largest_import)
     made = Import(
         file=new.file,
         size=new.size,
@@ -87,7 +84,7 @@ async def list_imports(tx: Tx, _: Reader, limit: Limit = 50, cursor: Cursor = No
 )
 async def get_import(import_id: UUID, tx: Tx, _: Reader) -> ImportShown:
     """An import, with how far it is."""
-    return await _shown(tx, await content.get(tx, import_id))
+    return await _shown(tx, await find_import(tx, import_id))
 
 
 @router.get(
@@ -104,7 +101,7 @@ async def get_bad_rows(import_id: UUID, tx: Tx, _: Reader, request: Request) -> 
 
     It is kept for 30 days. 404 if no row was bad, and with Retry-After while the import runs.
     """
-    found = await content.get(tx, import_id)
+    found = await find_import(tx, import_id)
     if found.state in (State.UPLOADING, State.RUNNING):
         raise Problem(types.NOT_READY, "the import has not ended", headers={"Retry-After": "5"})
     if found.bad_rows is None:
@@ -116,9 +113,12 @@ async def get_bad_rows(import_id: UUID, tx: Tx, _: Reader, request: Request) -> 
     except DocumentMissing:
         raise Problem(types.NOT_FOUND, "the file of bad rows was kept for 30 days") from None
     return StreamingResponse(
-        _parts(file),
+        parts(file),
         media_type="text/csv",
-        headers={"Content-Disposition": f'attachment; filename="bad-rows-{import_id}.csv"'},
+        headers={
+            "Content-Disposition": f'attachment; filename="bad-rows-{import_id}.csv"',
+            "X-Content-Type-Options": "nosniff",
+        },
     )
 
 
@@ -133,10 +133,10 @@ async def cancel_import(import_id: UUID, tx: Tx, by: Operator, why: WhyInBody) -
 
     Charges that are there by then stay, and are those of a cancelled import.
     """
-    found = await content.get(tx, import_id, lock=True)
+    found = await find_import(tx, import_id, lock=True)
     if found.state == State.UPLOADING:
         await tx.run_sync(states.give_up, found, State.CANCELLED)
-        await tx.run_sync(acts.record, "cancel-import", [found.subject], who=str(by), why=why)
+        await tx.run_sync(acts.record, "import-cancel", [found.subject], who=str(by), why=why)
     elif found.state == State.RUNNING and found.batch_id:
         await tx.run_sync(batches.cancel, found.batch_id, by=str(by), why=why)
     else:
@@ -149,10 +149,3 @@ async def cancel_import(import_id: UUID, tx: Tx, by: Operator, why: WhyInBody) -
 async def _shown(tx: Tx, each: Import) -> ImportShown:
     counts = await tx.run_sync(states.counts, [each.id])
     return ImportShown.of(each, counts[each.id])
-
-
-def _parts(file: BufferedReader) -> Iterator[bytes]:
-    """The document, a little at a time. Starlette asks for each part on a thread."""
-    with file:
-        while part := file.read(READ):
-            yield part

@@ -2,12 +2,10 @@
 
 from datetime import datetime
 from typing import Annotated, Any, Literal
-from urllib.parse import urlencode
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.imports.kinds import LOAD_CHUNK
 from service.imports.models import Import, State
 from service.imports.states import Counts
 from service.mail.one_line import OneLine
@@ -144,7 +142,7 @@ def _links(each: Import) -> dict[str, str]:
         links["bad_rows"] = f"{path}/bad-rows"
     if each.batch_id:
         links["batch"] = f"/v1/batches/{each.batch_id}"
-        links["jobs"] = f"/v1/jobs?{urlencode({'subject': each.subject})}"
+        links["jobs"] = f"/v1/jobs?subject={each.subject}"
     if each.state == State.FAILED:
-        links["dead_letters"] = f"/v1/dead-letters?{urlencode({'kind': LOAD_CHUNK.name})}"
+        links["dead_letters"] = f"/v1/dead-letters?batch={each.batch_id}"
     return links

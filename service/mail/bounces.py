@@ -9,8 +9,8 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from service.mail import emails, suppressions
+from service.mail.delivery_reports import Report
 from service.mail.models import Email
-from service.mail.reports import Report
 
 MOST_BOUNCES, PERIOD = 5, timedelta(days=30)
 """So many mails that bounced in this period, for whatever reason, suppress an address, too."""
@@ -33,7 +33,7 @@ def apply(session: Session, report: Report | None) -> Applied:
     """Record the report, in the session's transaction. The same one again changes nothing.
 
     It is the receiver of our mail who is suppressed, not an address that the report names: whoever
-    makes a report up can only harm whom we wrote to in a mail whose id he knows.
+    makes a report up can only harm receivers of our mails, and has to know the id of such a mail.
     """
     mail = _find(session, report) if report else None
     if report is None or mail is None:

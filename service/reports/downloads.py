@@ -1,8 +1,6 @@
 """Answers a signed link with its file, without an API key."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
-from io import BufferedReader
 from uuid import UUID
 
 from fastapi import APIRouter, Request
@@ -14,13 +12,15 @@ from outbox.http.openapi.response_docs import problem_docs
 from outbox.http.problems import types
 from outbox.http.problems.problem import Problem
 from outbox.http.requests.strict_route import StrictRoute
-from service.documents import READ_AHEAD, DocumentMissing
+from service.documents import DocumentMissing, parts
 from service.files.keeping import FileMissing, find
 from service.files.models import File
+from service.own_settings import own_settings
 from service.reports import links
 from service.reports.formats import MEDIA_TYPES
 from service.reports.links import BadLink, Link, LinkExpired
 from service.reports.models import Report
+from service.settings import Settings
 
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -52,7 +52,7 @@ router = APIRouter(
 )
 async def download_report(token: str, request: Request) -> StreamingResponse:
     """The file. Needs no API key: the link itself is signed, and expires."""
-    link = _link(token, request.app.state.duly.settings.links_secret)
+    link = _link(token, own_settings(request))
     report, file = await _found(request, link)
     try:
         document = await run_in_threadpool(request.app.state.documents.open, file.name)
@@ -63,7 +63,7 @@ async def download_report(token: str, request: Request) -> StreamingResponse:
         "Content-Disposition": f'attachment; filename="{_file_name(report, link)}"',
     }
     media_type = MEDIA_TYPES[link.format]
-    return StreamingResponse(_parts(document), headers=HEADERS | headers, media_type=media_type)
+    return StreamingResponse(parts(document), headers=HEADERS | headers, media_type=media_type)
 
 
 def path(token: str) -> str:
@@ -71,7 +71,8 @@ def path(token: str) -> str:
     return f"{router.prefix}/{token}"
 
 
-def _link(token: str, secret: str | None) -> Link:
+def _link(token: str, own: Settings) -> Link:
+    secret = own.links_secret.get_secret_value() if own.links_secret else None
     try:
         return links.read(token, secret, datetime.now(UTC))
     except BadLink:
@@ -105,9 +106,3 @@ def gone() -> Problem:
 
 def _file_name(report: Report, link: Link) -> str:
     return f"invoiced-{report.first_day}-to-{report.last_day}.{link.format}"
-
-
-def _parts(file: BufferedReader) -> Iterator[bytes]:
-    with file:
-        while part := file.read(READ_AHEAD):
-            yield part

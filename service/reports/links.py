@@ -12,7 +12,6 @@ from uuid import UUID
 
 from service.reports.formats import FORMATS, Format
 
-SHORTEST_SECRET = 32
 LONGEST_LIFETIME = timedelta(days=7)
 PURPOSE = b"duly report download\0"
 """Signed with each link, so that no other signature with this secret is one of a link."""
@@ -53,12 +52,6 @@ def read(token: str, secret: str | None, now: datetime) -> Link:
     if expires_at <= now or not found:  # a format that there is no more
         raise LinkExpired
     return Link(UUID(report_id), found[0], expires_at)
-
-
-def check_secret(secret: str) -> None:
-    """Raises ValueError if the secret is too short to be one. It is not quoted."""
-    if len(secret) < SHORTEST_SECRET:
-        raise ValueError(f"must have {SHORTEST_SECRET} characters or more, chosen at random")
 
 
 def _signature(text: str, secret: str) -> str:

@@ -1,10 +1,10 @@
 """Handlers for reports: ask for one, look at it, and make links to download its files."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, cast
+from typing import Annotated, cast
 from uuid import UUID
 
-from fastapi import APIRouter, Body, Request, Response
+from fastapi import APIRouter, Body, Response
 from sqlalchemy import func, select
 
 from outbox.http.auth.record import WhyInQuery
@@ -17,6 +17,7 @@ from outbox.http.requests.transaction import TransactionalRoute
 from outbox.http.routes import cursors
 from outbox.http.routes.cursors import Cursor, Limit
 from outbox.operations import acts, jobs
+from service.own_settings import OwnSettings
 from service.reports import downloads
 from service.reports.answer_examples import ANSWERS as ANSWERS
 from service.reports.examples import NEW_LINKS, NEW_REPORTS
@@ -32,7 +33,6 @@ from service.reports.schemas import (
     ReportSummary,
     report_path,
 )
-from service.settings import Settings
 
 reports = APIRouter(
     prefix="/v1/reports",
@@ -61,7 +61,7 @@ async def create_report(
     new: Annotated[NewReport, Body(openapi_examples=NEW_REPORTS)],
     tx: Tx,
     by: Submitter,
-    request: Request,
+    own: OwnSettings,
     response: Response,
 ) -> ReportShown:
     """Have a report built of what was invoiced in a period. Its job is `report.build`.
@@ -69,7 +69,7 @@ async def create_report(
     While the same report is being built (the same days and formats), the answer is that one, with
     the status 200. Once it is ready, the next request builds it anew, from the invoices of then.
     """
-    period = new.period(_settings(request).reports_zone)
+    period = new.period(own.reports_zone)
     report, job = await tx.run_sync(ask_for, period, new.wanted, by=str(by))
     response.headers["Location"] = report_path(report.id)
     if not job.is_duplicate:
@@ -117,7 +117,7 @@ async def create_report_link(
     new: Annotated[NewLink, Body(openapi_examples=NEW_LINKS)],
     tx: Tx,
     by: Reader,
-    request: Request,
+    own: OwnSettings,
     why: WhyInQuery = None,
 ) -> LinkMade:
     """A link that needs no API key: whoever has it gets the file, until it expires.
@@ -128,12 +128,12 @@ async def create_report_link(
     if has_expired:
         raise downloads.gone()
     _check_file(report, new.format)
-    secret = _settings(request).links_secret
-    if secret is None:
+    if own.links_secret is None:
         raise Problem(types.CONFLICT, "links need the setting DULY_LINKS_SECRET, which is not set")
     expires_at = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=new.lifetime_seconds)
     about = [f"report:{report_id}"]
     await tx.run_sync(acts.record, "report-link", about, who=str(by), why=why)
+    secret = own.links_secret.get_secret_value()
     token = Link(report_id, new.format, expires_at).token(secret)
     return LinkMade(url=downloads.path(token), expires_at=expires_at)
 
@@ -153,11 +153,6 @@ async def _get(tx: Tx, report_id: UUID) -> tuple[Report, bool]:
     if found is None:
         raise Problem(types.NOT_FOUND, f"there is no report {report_id}")
     return cast("tuple[Report, bool]", tuple(found))
-
-
-def _settings(request: Request) -> Settings:
-    found: Any = request.app.state.duly.settings
-    return cast("Settings", found)
 
 
 router = APIRouter()

@@ -13,9 +13,10 @@ from sqlalchemy.orm import Session
 from outbox import SubmittedJob, submit
 from outbox.operations import acts, dead_letters
 from outbox.store.schema import jobs
+from service.job_times import first_id
+from service.webhooks.announcing import delivery
 from service.webhooks.kinds import TEST_EVENT
 from service.webhooks.models import WebhookDelivery, WebhookEndpoint
-from service.webhooks.publish import delivery
 
 State = Literal["pending", "delivered", "failed", "redelivered"]
 AT_ONCE = 200
@@ -117,12 +118,6 @@ def redeliver(
     if letters := [letter for each in chosen if (letter := _open_letter(session, each))]:
         dead_letters.discard(session, letters, by=by, why="delivered again by another job")
     return new
-
-
-def first_id(moment: datetime) -> UUID:
-    """The least UUIDv7 of this moment: its first 48 bits are milliseconds."""
-    milliseconds = int(moment.timestamp() * 1000)
-    return UUID(int=min(max(milliseconds, 0), 2**48 - 1) << 80)
 
 
 def _open_letter(session: Session, delivered: Delivered) -> int | None:

@@ -6,7 +6,6 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from outbox.http.base_path import with_base_path
 from outbox.http.routes.jobs.schemas import job_path
 from outbox.http.routes.moments import Moment
 from outbox.operations.api_keys import Caller, Scope
@@ -97,8 +96,8 @@ class Redelivered(BaseModel):
 
 
 def delivery_path(delivery_id: UUID) -> str:
-    """The path of the delivery."""
-    return with_base_path(f"/v1/webhook-deliveries/{delivery_id}")
+    """The path of the delivery's URL."""
+    return f"/v1/webhook-deliveries/{delivery_id}"
 
 
 def _attempt(kept: dict[str, Any], *, shows: bool) -> DeliveryAttempt:

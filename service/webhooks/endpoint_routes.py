@@ -1,7 +1,5 @@
 """Handlers for webhook endpoints: addresses that receive events."""
 
-import secrets
-from base64 import b64encode
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 from uuid import UUID
@@ -22,6 +20,7 @@ from outbox.http.routes.cursors import Cursor, Limit
 from outbox.http.routes.jobs.schemas import JobSummary
 from outbox.operations import acts
 from outbox.operations.api_keys import Caller
+from service.hooks.signatures import new_secret
 from service.webhooks.examples import NEW_ENDPOINTS
 from service.webhooks.kinds import TEST_ENDPOINT
 from service.webhooks.models import WebhookEndpoint
@@ -58,7 +57,7 @@ async def create_webhook_endpoint(
     why: WhyInQuery = None,
 ) -> EndpointMade:
     """Deliveries are signed as in Standard Webhooks, with a secret that is shown only here."""
-    endpoint = new.draft(_new_secret())
+    endpoint = new.draft(new_secret())
     tx.add(endpoint)
     await tx.flush()
     await _record(tx, "create", endpoint.id, by, why)
@@ -155,7 +154,7 @@ async def rotate_webhook_secret(
     overlaps = rotation.overlap_hours > 0
     endpoint.old_secret = endpoint.secret if overlaps else None
     endpoint.old_secret_until = until if overlaps else None
-    endpoint.secret = _new_secret()
+    endpoint.secret = new_secret()
     await _record(tx, "rotate", endpoint_id, by, rotation.why)
     return Rotated(secret=endpoint.secret, old_secret_until=endpoint.old_secret_until)
 
@@ -210,7 +209,3 @@ def _not_found(endpoint_id: UUID) -> Problem:
 async def _record(tx: Tx, act: str, endpoint_id: UUID, by: Caller, why: str | None) -> None:
     about = [f"endpoint:{endpoint_id}"]
     await tx.run_sync(acts.record, f"endpoint-{act}", about, who=str(by), why=why)
-
-
-def _new_secret() -> str:
-    return "whsec_" + b64encode(secrets.token_bytes(32)).decode()

@@ -117,5 +117,5 @@ PRUNE_DELIVERIES = Kind(
     queue="webhooks",
     time_limit=timedelta(minutes=30),
     owner="integrations",
-    idempotency="what is deleted is gone",
+    idempotency="what is deleted stays deleted",
 )

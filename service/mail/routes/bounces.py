@@ -10,7 +10,7 @@ from outbox.http.openapi.response_docs import problem_docs, success_doc
 from outbox.http.problems.problem import ANY_REQUEST, POST_REQUEST, field_error, invalid
 from outbox.http.requests.database import Tx
 from outbox.http.requests.transaction import TransactionalRoute
-from service.mail import bounces, reports
+from service.mail import bounces, delivery_reports
 from service.mail.examples import BOUNCE
 from service.mail.routes.schemas import BounceTaken
 
@@ -48,6 +48,6 @@ async def take_bounce(request: Request, tx: Tx, _: Submitter) -> BounceTaken:
     raw = await request.body()
     if not raw:
         raise invalid([field_error(["body"], "is empty")])
-    report = await run_in_threadpool(reports.read, raw)
+    report = await run_in_threadpool(delivery_reports.read, raw)
     applied = await tx.run_sync(bounces.apply, report)
     return BounceTaken(**asdict(applied))

@@ -13,7 +13,6 @@ from outbox import Work, submit
 from outbox.http.auth.record import WhyInQuery, record_look
 from outbox.http.auth.scopes import Reader, Submitter, require_scope
 from outbox.http.openapi.response_docs import problem_docs, success_doc
-from outbox.http.platform import OnPlatform
 from outbox.http.problems import types
 from outbox.http.problems.problem import (
     ANY_REQUEST,
@@ -44,6 +43,7 @@ from service.mail.routes.schemas import (
 )
 from service.mail.templates import plain_text, rendering
 from service.mail.templates.rendering import BadData, NoSuchTemplate
+from service.own_settings import OwnSettings
 from service.settings import Settings
 
 SAME = ("to", "inline", "attachments", "reply_to", "category", "list_unsubscribe")
@@ -68,7 +68,7 @@ async def create_email(
     new: Annotated[NewEmail, Body(openapi_examples=NEW_EMAILS)],
     tx: Tx,
     by: Submitter,
-    platform: OnPlatform,
+    own: OwnSettings,
     response: Response,
 ) -> EmailShown:
     """Store a mail and the job that sends it; both have the same id, as has its Message-ID.
@@ -78,7 +78,7 @@ async def create_email(
     """
     work = await run_in_threadpool(_work, new)
     if new.list_unsubscribe:
-        _check_unsubscribing(platform.settings)
+        _check_unsubscribing(own)
     if work.payload.has_documents:
         require_scope(by, Scope.READ)
         await _hold_files(tx, work.payload)
@@ -138,8 +138,8 @@ async def list_mail_templates(_: Reader) -> TemplateList:
     return TemplateList(mail_templates=shown)
 
 
-def _check_unsubscribing(own: object) -> None:
-    if isinstance(own, Settings) and not (own.mail_unsubscribe_url and own.mail_secret):
+def _check_unsubscribing(own: Settings) -> None:
+    if not (own.mail_unsubscribe_url and own.mail_secret):
         said = "is not set up here: it needs DULY_MAIL_UNSUBSCRIBE_URL and DULY_MAIL_SECRET"
         raise invalid([field_error(["list_unsubscribe"], said)])
 

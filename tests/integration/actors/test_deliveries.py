@@ -20,10 +20,10 @@ from actors.delivering.record import MOST_ATTEMPTS
 from outbox import Work
 from outbox.operations import jobs
 from outbox.operations.jobs import JobFilter
-from service.webhooks.deliveries import first_id
+from service.job_times import first_id
+from service.webhooks.announcing import announce
 from service.webhooks.kinds import PRUNE_DELIVERIES, TEST_ENDPOINT, EndpointGone
 from service.webhooks.models import WebhookDelivery, WebhookEndpoint
-from service.webhooks.publish import announce
 from tests.integration.actors.conftest import Claim, Configure
 from tests.integration.actors.hooked import (
     SECRET,

@@ -171,7 +171,8 @@ def test_a_link_ends_with_its_time_and_with_the_files(
     sql_now: psycopg.Connection,
 ) -> None:
     report_id = ready()
-    secret = settings.links_secret or ""
+    assert settings.links_secret
+    secret = settings.links_secret.get_secret_value()
     over = Link(report_id, "csv", datetime.now(UTC) - timedelta(seconds=1)).token(secret)
     late = httpx2.get(f"{address}/v1/downloads/{over}")
     assert (late.status_code, late.json()["type"]) == (410, "/problems/gone")

@@ -51,7 +51,7 @@ BODY: dict[str, Any] = {
 )
 async def get_received(import_id: UUID, tx: Tx, _: Submitter, response: Response) -> PartReceived:
     """Where the upload goes on. The headers are those of tus 1.0.0, also for HEAD."""
-    found = await get(tx, import_id)
+    found = await find_import(tx, import_id)
     _tell(found, response)
     response.headers["Cache-Control"] = "no-store"
     return PartReceived(received=found.received, size=found.size)
@@ -65,7 +65,7 @@ async def get_received(import_id: UUID, tx: Tx, _: Submitter, response: Response
 )
 async def upload_content(import_id: UUID, tx: Tx, _: Submitter, response: Response) -> ImportShown:
     """All bytes of the file. If it breaks off, go on with PATCH, or begin anew with PUT."""
-    found = await get(tx, import_id, lock=True)
+    found = await find_import(tx, import_id, lock=True)
     if found.state == State.UPLOADING:
         if found.size not in (None, found.received):
             detail = f"{found.received} of {found.size} bytes have arrived: go on with PATCH"
@@ -101,10 +101,10 @@ async def upload_part(
 
     Ask for `Upload-Offset` by HEAD, and go on from there. The import runs once all bytes are there.
     """
-    _tell(await get(tx, import_id), response)
+    _tell(await find_import(tx, import_id), response)
 
 
-async def get(tx: Tx, import_id: UUID, *, lock: bool = False) -> Import:
+async def find_import(tx: Tx, import_id: UUID, *, lock: bool = False) -> Import:
     """The import. Raises `Problem` 404."""
     found = await tx.get(Import, import_id, with_for_update=lock or None)
     if found is None:
