@@ -43,7 +43,7 @@ def feed(source: IO[bytes], parser: expat.XMLParserType) -> Iterator[None]:
             yield
             if not piece:
                 return
-    except expat.ExpatError as error:
+    except (expat.ExpatError, LookupError, ValueError) as error:  # the last two of its encoding
         raise BadFile(f"the XML of the XLSX file is damaged: {error}") from None
 
 

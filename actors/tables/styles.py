@@ -19,6 +19,8 @@ LEAP_DAY_1900 = 60
 """Excel counts a 29 February 1900, which there was not: below, its days are one more."""
 LAST_DAY = 2_958_465
 """31 December 9999."""
+DAYS_TO_1904 = 1462
+"""Days between both beginnings, as Excel counts them."""
 
 
 def date_styles(source: IO[bytes] | None) -> set[str]:
@@ -34,7 +36,7 @@ def date_styles(source: IO[bytes] | None) -> set[str]:
 
 def as_date(number: float, *, since_1904: bool) -> str | Broken:
     """The date of Excel's number of days, in ISO 8601; its time only if it has one."""
-    if not 0 <= number < LAST_DAY:
+    if not 0 <= number < LAST_DAY - (DAYS_TO_1904 if since_1904 else 0):
         return Broken(f"{number:g} is no date of Excel's")
     if not since_1904 and number < LEAP_DAY_1900:
         number += 1
