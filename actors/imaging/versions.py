@@ -76,12 +76,13 @@ def versions(picture: Picture) -> Iterator[Version]:
             yield Version(size, format_, *pixels.size, content.getvalue())
 
 
-def _orientation(image: Image.Image) -> object:
-    """What EXIF says of it; 1, which is upright, if that is damaged: the pixels may still be good."""
+def _orientation(image: Image.Image) -> int:
+    """EXIF's orientation; 1, which is upright, if EXIF is damaged: the pixels may be good."""
     try:
-        return image.getexif().get(ExifTags.Base.Orientation, 1)
+        found = image.getexif().get(ExifTags.Base.Orientation)
     except Exception:  # noqa: BLE001 - parsers raise anything for bytes made for it
         return 1
+    return found if isinstance(found, int) else 1
 
 
 def _within(width: int, height: int, edge: int) -> tuple[int, int]:
