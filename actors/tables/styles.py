@@ -13,6 +13,8 @@ DATES = {*range(14, 23), *range(27, 37), *range(45, 48), *range(50, 59)}
 NO_PATTERN = re.compile(r'"[^"]*"|\\.|\[[^\]]*\]|_.|\*.')
 """What is in quotes, escaped, a colour or a condition says nothing."""
 MOST_STYLES = 100_000
+LONGEST_NUMBER, LONGEST_CODE = 10, 1000
+"""Of a format. Excel's codes have up to 255 characters."""
 FIRST_DAY = datetime(1899, 12, 30)  # noqa: DTZ001 - Excel's times have no zone
 FIRST_DAY_1904 = datetime(1904, 1, 1)  # noqa: DTZ001
 LEAP_DAY_1900 = 60
@@ -50,8 +52,12 @@ def _styles(source: IO[bytes] | None, formats: set[str]) -> Iterator[Element]:
     """The styles of cells. The formats that come before them are added if they are of dates."""
     for each in elements(source) if source else ():
         if each.name == "numFmt" and len(formats) < MOST_STYLES:
-            number, code = each.attributes.get("numFmtId", ""), each.attributes.get("formatCode")
-            (formats.add if _is_of_dates(code or "") else formats.discard)(number)
+            number, code = (
+                each.attributes.get("numFmtId", ""),
+                each.attributes.get("formatCode", ""),
+            )
+            if len(number) < LONGEST_NUMBER and len(code) < LONGEST_CODE:
+                (formats.add if _is_of_dates(code) else formats.discard)(number)
         elif (each.parent, each.name) == ("cellXfs", "xf"):
             yield each
 

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import time
 import tracemalloc
 from collections.abc import Callable
 from contextlib import closing
@@ -126,6 +127,9 @@ def test_a_row_with_bad_quotes_is_bad_alone() -> None:
     ]
 
 
+HUGE = b'<a><Relationship Id="%s" Type="t" Target="t"/></a>' % (b"x" * 200_000)
+
+
 def with_sheet(data: str, begin: str = "") -> bytes:
     """A workbook whose sheet has these rows."""
     return changed(SMALL, {SHEET: sheet(data, begin)})
@@ -155,6 +159,7 @@ REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
         lambda: with_sheet("<row/>", '<?xml version="1.0" encoding="shift_jis"?>'),
         "damaged",
     ),
+    "huge names": (lambda: changed(SMALL, {"xl/_rels/workbook.xml.rels": HUGE}), "an element with"),
     "rows out of order": (lambda: with_sheet('<row r="2"/><row r="2"/>'), "out of order"),
     "deep": (lambda: changed(SMALL, {"xl/styles.xml": b"<a>" * 1000}), "levels deep"),
 }
@@ -206,6 +211,14 @@ def test_the_cells_of_a_sheet_are_what_excel_shows() -> None:
         assert table.found == {"format": "xlsx", "sheet": "Sheet1"}
         assert [row.line for row in table.rows()] == [1, 2, 4]
         assert [row.line for row in table.rows("2")] == [4]
+
+
+def test_huge_formats_take_no_time() -> None:
+    format_ = f'<numFmt numFmtId="7" formatCode="{"[" * 9000}"/>'
+    content = changed(SMALL, {"xl/styles.xml": f"<a>{format_ * 200}</a>".encode()})
+    began = time.process_time()
+    assert rows(opened(content)) == [["a", "b"]]
+    assert time.process_time() - began < 3
 
 
 def test_a_formula_that_was_never_computed_is_a_bad_cell() -> None:
