@@ -11,8 +11,9 @@ MARK = "\ufeff"
 """The byte order mark, by which Excel knows that it is UTF-8."""
 LONGEST = 200
 """Characters of a value that are shown."""
-FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n")
-"""What a cell that a spreadsheet would run as a formula begins with (OWASP, CSV injection)."""
+FORMULAS = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
+"""What a cell that a spreadsheet would run as a formula begins with (OWASP, CSV injection); the
+last are =+-@ as East Asian keyboards type them."""
 
 
 def head() -> bytes:
