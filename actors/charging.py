@@ -121,7 +121,8 @@ def settle(work: SettlePayment, job: Job) -> None:
             return
         if end := intents.end(intent):
             payment.settle(end.state, end.why)
-        for row in payment.refunds:
+        of_payment = select(Refund).where(Refund.payment_id == payment.id).order_by(Refund.id)
+        for row in session.scalars(of_payment.with_for_update()):
             if (found := made.get(str(row.id))) and (ended := refunds.refund_end(found)):
                 row.settle(ended.state, ended.why, found.id)
         job.result = payment.outcome

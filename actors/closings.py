@@ -40,10 +40,12 @@ def begin(work: BeginClosing, job: Job) -> None:
     """Take all invoices that wait for this month's end, or an earlier one, and charge them.
 
     Payments, their jobs and both batches are one commit. If the process dies before it, nothing has
-    happened.
+    happened. A closing begins once: a second job, of a person who has it resume, does nothing.
     """
     with job.transaction() as tx:
         closing = _closing(tx, work.closing_id)
+        if closing.batch_id is not None:
+            return
         with batch(tx, subject=closing.subject, seal=False) as whole:
             closing.batch_id = whole.id
         with _stage(tx, closing, Stage.CHARGE):
@@ -132,9 +134,10 @@ def _mail(session: Session, closing: Closing) -> None:
 def _report(session: Session, closing: Closing) -> None:
     """The month is complete when nothing is left of any stage: what is dead can be replayed.
 
-    Then its report is asked for, and the batch around all is sealed.
+    Then its report is asked for, and the batch around all is sealed. Until then another batch is
+    going to settle, or a person has to act; this comes again after either.
     """
-    left = [each for each in counts(session, closing).values() if each.open or each.dead]
+    left = [each for each in counts(session, closing).values() if each.is_open or each.dead]
     is_behind = select(ClosingInvoice).where(
         ClosingInvoice.closing_id == closing.id, ClosingInvoice.stage != Stage.MAIL
     )

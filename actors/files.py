@@ -7,7 +7,6 @@ from outbox import Job, actor
 from service.documents import documents
 from service.files import sweeping
 from service.files.kinds import SWEEP_FILES, SweepFiles
-from service.files.models import File
 from service.files.references import kinds_with_files
 from service.subjects import KINDS
 
@@ -37,20 +36,23 @@ def _next(job: Job, after: UUID | None, kinds: list[str]) -> Sequence[UUID]:
 
 
 def _delete(job: Job) -> int:
-    """Delete what goes: the bytes first, then the rows. Returns how many."""
-    count = 0
-    while files := _going(job):
-        for file in files:
-            documents().delete(file.name)
-        with job.sessions() as session, session.begin():
-            sweeping.forget(session, files)
-        count += len(files)
+    """Delete what goes. Returns how many files it was."""
+    count, last = 0, None
+    while last := _delete_next(job, last):
+        count += 1
     return count
 
 
-def _going(job: Job) -> Sequence[File]:
-    with job.sessions() as session:
-        return sweeping.going(session)
+def _delete_next(job: Job, after: UUID | None) -> UUID | None:
+    """Delete the next file, the bytes first, then the row; its id, or None if there is none."""
+    with job.sessions() as session, session.begin():
+        file = sweeping.going(session, after)
+        if file is None:
+            return None
+        id_ = file.id
+        documents().delete(file.name)
+        sweeping.forget(session, file)
+        return id_
 
 
 ACTORS = (sweep,)

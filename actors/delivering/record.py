@@ -38,7 +38,9 @@ async def failed(
     if endpoint.disabled_at is not None:
         return
     if attempt.status == GONE:
-        await switch_off(tx, endpoint.id, "it answered 410 Gone", IS_ENABLED)
+        # Not if it has a new address, which was not asked.
+        is_here = WebhookEndpoint.url == endpoint.url
+        await switch_off(tx, endpoint.id, "it answered 410 Gone", IS_ENABLED, is_here)
     elif endpoint.failing_since is None:
         begins = WebhookEndpoint.failing_since.is_(None)
         await tx.execute(_of(endpoint).where(begins).values(failing_since=func.now()))

@@ -56,7 +56,7 @@ def decoded(image: ImageFile.ImageFile) -> Picture:
     """The picture. Raises Refused if the image is cut off or damaged."""
     width, height = image.size
     load(image, LARGEST)
-    orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+    orientation = _orientation(image)
     profile = image.info.get("icc_profile")
     pixels = _resized(_full_colour(image), *_within(width, height, LARGEST))
     if orientation in TURNS:
@@ -74,6 +74,15 @@ def versions(picture: Picture) -> Iterator[Version]:
             content = BytesIO()
             pixels.save(content, format_, icc_profile=_srgb_bytes(), **options)
             yield Version(size, format_, *pixels.size, content.getvalue())
+
+
+def _orientation(image: Image.Image) -> int:
+    """EXIF's orientation; 1, which is upright, if EXIF is damaged: the pixels may be good."""
+    try:
+        found = image.getexif().get(ExifTags.Base.Orientation)
+    except Exception:  # noqa: BLE001 - parsers raise anything for bytes made for it
+        return 1
+    return found if isinstance(found, int) else 1
 
 
 def _within(width: int, height: int, edge: int) -> tuple[int, int]:

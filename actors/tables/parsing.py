@@ -12,6 +12,8 @@ LONGEST_TAG = 1_000_000
 """Bytes of one tag or comment: the parser holds it until it is complete."""
 LONGEST_TEXT = 40_000
 """Characters of a text. Excel's cells have up to 32,767."""
+LONGEST_ATTRIBUTES = 10_000
+"""Characters of all attributes of an element that says how the file is made: some are kept."""
 DEEPEST = 100
 
 Attributes = dict[str, str]
@@ -43,7 +45,7 @@ def feed(source: IO[bytes], parser: expat.XMLParserType) -> Iterator[None]:
             yield
             if not piece:
                 return
-    except expat.ExpatError as error:
+    except (expat.ExpatError, LookupError, ValueError) as error:  # the last two of its encoding
         raise BadFile(f"the XML of the XLSX file is damaged: {error}") from None
 
 
@@ -56,6 +58,8 @@ def elements(source: IO[bytes]) -> Iterator[Element]:
     def start(name: str, attributes: Attributes) -> None:
         if len(path) > DEEPEST:
             raise BadFile(f"its XML is nested over {DEEPEST} levels deep")
+        if sum(map(len, attributes.values())) > LONGEST_ATTRIBUTES:
+            raise BadFile(f"its XML has an element with over {LONGEST_ATTRIBUTES:,} characters")
         bare = {local(key): value for key, value in attributes.items()}
         found.append(Element(path[-1], local(name), bare))
         path.append(local(name))

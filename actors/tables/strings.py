@@ -71,7 +71,7 @@ class Strings:
         """Read them all. Raises BadFile."""
         self._texts = TemporaryFile()  # noqa: SIM115 - both live as long as this object
         self._places = TemporaryFile()  # noqa: SIM115
-        self._end = 0
+        self._end = self._count = 0
         try:
             self._read(source)
         except BaseException:
@@ -86,9 +86,9 @@ class Strings:
         self._places.close()
 
     def _get(self, number: int) -> str:
-        found = os.pread(self._places.fileno(), 2 * PLACE.size, number * PLACE.size)
-        if number < 0 or len(found) < 2 * PLACE.size:
+        if not 0 <= number < self._count:
             raise IndexError(number)
+        found = os.pread(self._places.fileno(), 2 * PLACE.size, number * PLACE.size)
         ((begin,), (end,)) = PLACE.iter_unpack(found)
         return os.pread(self._texts.fileno(), end - begin, begin).decode()
 
@@ -118,3 +118,4 @@ class Strings:
     def _add(self, text: str) -> None:
         self._places.write(PLACE.pack(self._end))
         self._end += self._texts.write(text.encode())
+        self._count += 1

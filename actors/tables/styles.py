@@ -13,12 +13,16 @@ DATES = {*range(14, 23), *range(27, 37), *range(45, 48), *range(50, 59)}
 NO_PATTERN = re.compile(r'"[^"]*"|\\.|\[[^\]]*\]|_.|\*.')
 """What is in quotes, escaped, a colour or a condition says nothing."""
 MOST_STYLES = 100_000
+LONGEST_NUMBER, LONGEST_CODE = 10, 1000
+"""Of a format. Excel's codes have up to 255 characters."""
 FIRST_DAY = datetime(1899, 12, 30)  # noqa: DTZ001 - Excel's times have no zone
 FIRST_DAY_1904 = datetime(1904, 1, 1)  # noqa: DTZ001
 LEAP_DAY_1900 = 60
 """Excel counts a 29 February 1900, which there was not: below, its days are one more."""
 LAST_DAY = 2_958_465
 """31 December 9999."""
+DAYS_TO_1904 = 1462
+"""Days between both beginnings, as Excel counts them."""
 
 
 def date_styles(source: IO[bytes] | None) -> set[str]:
@@ -34,7 +38,7 @@ def date_styles(source: IO[bytes] | None) -> set[str]:
 
 def as_date(number: float, *, since_1904: bool) -> str | Broken:
     """The date of Excel's number of days, in ISO 8601; its time only if it has one."""
-    if not 0 <= number < LAST_DAY:
+    if not 0 <= number < LAST_DAY - (DAYS_TO_1904 if since_1904 else 0):
         return Broken(f"{number:g} is no date of Excel's")
     if not since_1904 and number < LEAP_DAY_1900:
         number += 1
@@ -48,8 +52,12 @@ def _styles(source: IO[bytes] | None, formats: set[str]) -> Iterator[Element]:
     """The styles of cells. The formats that come before them are added if they are of dates."""
     for each in elements(source) if source else ():
         if each.name == "numFmt" and len(formats) < MOST_STYLES:
-            number, code = each.attributes.get("numFmtId", ""), each.attributes.get("formatCode")
-            (formats.add if _is_of_dates(code or "") else formats.discard)(number)
+            number, code = (
+                each.attributes.get("numFmtId", ""),
+                each.attributes.get("formatCode", ""),
+            )
+            if len(number) < LONGEST_NUMBER and len(code) < LONGEST_CODE:
+                (formats.add if _is_of_dates(code) else formats.discard)(number)
         elif (each.parent, each.name) == ("cellXfs", "xf"):
             yield each
 

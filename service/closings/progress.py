@@ -22,11 +22,18 @@ class Counts:
     succeeded: int = 0
     dead: int = 0
     cancelled: int = 0
+    batches_open: int = 0
+    """Batches that have not settled: one may have jobs that were not counted yet."""
 
     @property
     def open(self) -> int:
         """How many have not ended."""
         return self.jobs - self.succeeded - self.dead - self.cancelled
+
+    @property
+    def is_open(self) -> bool:
+        """Whether jobs are open, or may be."""
+        return self.open > 0 or self.batches_open > 0
 
 
 def counts(session: Session, closing: Closing) -> dict[Stage, Counts]:
@@ -45,4 +52,5 @@ def _sum(found: Iterable[BatchRecord], subject: str) -> Counts:
         succeeded=sum(each.succeeded for each in of_stage),
         dead=sum(each.dead for each in of_stage),
         cancelled=sum(each.cancelled for each in of_stage),
+        batches_open=sum(each.outcome is None for each in of_stage),
     )

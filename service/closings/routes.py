@@ -93,8 +93,10 @@ async def get_closing(closing_id: UUID, tx: Tx, _: Reader) -> ClosingShown:
     of_closing = select(func.count()).where(ClosingInvoice.closing_id == closing_id)
     invoices = await tx.scalar(of_closing) or 0
     stages = await tx.run_sync(counts, closing)
-    own = await tx.run_sync(jobs.find_open, JobFilter(subject=closing.subject), 1)
-    return ClosingShown.of(closing, invoices, stages, is_going_on=bool(own))
+    is_going_on = await _has_own_jobs(tx, closing)
+    if not is_going_on:  # or one has ended meanwhile, whose batch is seen now
+        stages = await tx.run_sync(counts, closing)
+    return ClosingShown.of(closing, invoices, stages, is_going_on=is_going_on)
 
 
 @router.post(
@@ -108,13 +110,19 @@ async def resume_closing(closing_id: UUID, tx: Tx, by: Submitter) -> ClosingAcce
     """Go on with invoices that are ready for their next stage.
 
     A replay of a dead job does so by itself. This is for what a person has settled otherwise: a
-    payment that was cancelled, a dead letter that was discarded.
+    payment that was cancelled, a dead letter that was discarded. If the job that begins was
+    cancelled, it begins.
     """
     closing = await _get(tx, closing_id)
     if closing.completed_at is not None:
         raise Problem(types.CONFLICT, "the month is complete")
-    work = CLOSING_GO_ON(closing_id=closing_id, after=Stage.CHARGE)
-    return ClosingAccepted.with_job(closing, submit(tx, work, subject=closing.subject, by=str(by)))
+    subject, who = closing.subject, str(by)
+    if closing.batch_id is None:
+        job = submit(tx, CLOSING_BEGIN(closing_id=closing_id), subject=subject, by=who)
+    else:
+        work = CLOSING_GO_ON(closing_id=closing_id, after=Stage.CHARGE)
+        job = submit(tx, work, subject=subject, by=who)
+    return ClosingAccepted.with_job(closing, job)
 
 
 async def _get(tx: Tx, closing_id: UUID) -> Closing:
@@ -122,3 +130,11 @@ async def _get(tx: Tx, closing_id: UUID) -> Closing:
     if closing is None:
         raise Problem(types.NOT_FOUND, f"there is no closing {closing_id}")
     return closing
+
+
+async def _has_own_jobs(tx: Tx, closing: Closing) -> bool:
+    """Whether a job is open that begins a stage: its own, or a callback, which has the batch's."""
+    for subject in (closing.subject, *map(closing.subject_of, Stage)):
+        if await tx.run_sync(jobs.find_open, JobFilter(subject=subject), 1):
+            return True
+    return False

@@ -74,7 +74,7 @@ class ClosingShown(ClosingSummary):
     ) -> "ClosingShown":
         """The closing with the counts of its stages."""
         summary = ClosingSummary.model_validate(closing)
-        is_running = is_going_on or any(each.open for each in stages.values())
+        is_running = is_going_on or any(each.is_open for each in stages.values())
         return cls(
             **summary.model_dump(),
             state="complete" if closing.completed_at else "running" if is_running else "incomplete",

@@ -8,12 +8,12 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, delete, func, null, select
+from sqlalchemy import Select, case, delete, func, null, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 from uuid_utils.compat import uuid7
 
-from service.files.models import File, FileState, FileUse
+from service.files.models import UNSTORED, File, FileState, FileUse
 
 WHILE_USED = timedelta()
 """The lifetime of a file that is kept for as long as something needs it."""
@@ -30,13 +30,16 @@ class FileIsGoing(Exception):
 def reserve(session: Session, *, name: str | None = None, by: str | None = None) -> File:
     """Note that a document is about to be stored. Commit it before the first byte is stored.
 
-    If the process dies before `keep`, the document is deleted a day later. Without a name it gets
-    one made of the file's id. Raises FileIsGoing, which is worth a retry: the document of this name
-    is being deleted, and what is stored now could be deleted with it.
+    If the process dies before `keep`, the document is deleted a day later. One that has the name
+    already is kept for a day at least: what is stored now must not be deleted as the old one.
+    Without a name it gets one made of the file's id. Raises FileIsGoing, which is worth a retry:
+    the document of this name is being deleted, and what is stored now could be deleted with it.
     """
     id_ = uuid7()
     row = {"id": id_, "name": name or f"files/{id_}", "state": FileState.STORING, "by": by}
-    return _write(session, row, {"created_at": func.now()})
+    longer = func.greatest(File.expires_at, func.now() + UNSTORED)
+    lifetime = case((File.expires_at.is_not(None), longer))
+    return _write(session, row, {"created_at": func.now(), "expires_at": lifetime})
 
 
 def keep(

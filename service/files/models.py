@@ -1,6 +1,6 @@
 """The tables of files."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
@@ -9,6 +9,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 from uuid_utils.compat import uuid7
 
 from service.base import Base
+
+UNSTORED = timedelta(days=1)
+"""A reservation of that age was left by a process that died."""
 
 
 class FileState(StrEnum):

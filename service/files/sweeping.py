@@ -6,17 +6,14 @@ next sweep goes on there: bytes never stay without a row, and no visible row is 
 """
 
 from collections.abc import Iterable, Sequence
-from datetime import timedelta
 from uuid import UUID
 
 from sqlalchemy import and_, delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
-from service.files.models import File, FileState, FileUse
+from service.files.models import UNSTORED, File, FileState, FileUse
 from service.files.references import needed_by_jobs
 
-UNSTORED = timedelta(days=1)
-"""A reservation of that age was left by a process that died."""
 MOST = 500
 """Files in one transaction."""
 
@@ -54,13 +51,18 @@ def let_go(session: Session, locked: Sequence[UUID], kinds: Iterable[str]) -> se
     return free
 
 
-def going(session: Session) -> Sequence[File]:
-    """The next files whose bytes are to be deleted."""
-    found = select(File).where(File.state == FileState.DELETING).order_by(File.id).limit(MOST)
-    return session.scalars(found).all()
+def going(session: Session, after: UUID | None = None) -> File | None:
+    """The next file whose bytes are to be deleted, in order; locked. Others' are passed by.
+
+    Keep the lock until its row is deleted: then its name is free, and another document may have it,
+    whose bytes must not be deleted.
+    """
+    found = select(File).where(File.state == FileState.DELETING).order_by(File.id).limit(1)
+    if after:
+        found = found.where(File.id > after)
+    return session.scalar(found.with_for_update(skip_locked=True))
 
 
-def forget(session: Session, files: Iterable[File]) -> None:
-    """Delete the rows of files whose bytes are deleted."""
-    ids = [file.id for file in files]
-    session.execute(delete(File).where(File.id.in_(ids), File.state == FileState.DELETING))
+def forget(session: Session, file: File) -> None:
+    """Delete the row of a file whose bytes are deleted."""
+    session.execute(delete(File).where(File.id == file.id))

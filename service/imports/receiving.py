@@ -53,7 +53,7 @@ class ReceivingRoute(TransactionalRoute):
             await authenticate(request)
             require_scope(await current_caller(request), Scope.SUBMIT)
             if import_id := _id(request):
-                await _receive(request, import_id)
+                request.state.begun = await _receive(request, import_id)
             return await handle(_without_body(request))
 
         return with_problem_answers(after_body)
@@ -115,7 +115,8 @@ def conflict(at: int) -> Problem:
     return Problem(types.CONFLICT, detail)
 
 
-async def _receive(request: Request, import_id: UUID) -> None:
+async def _receive(request: Request, import_id: UUID) -> int:
+    """Store the body. Returns how often the upload had begun anew by then."""
     upload = await _open(request, import_id)
     upload.check(int(request.headers.get("content-length", 0)))
     broken: Problem | None = None
@@ -133,6 +134,7 @@ async def _receive(request: Request, import_id: UUID) -> None:
         await upload.store(bytes(part))
     if broken:
         raise broken
+    return upload.begun
 
 
 async def _open(request: Request, import_id: UUID) -> _Upload:

@@ -8,7 +8,7 @@ from email.utils import format_datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import Header, Response
+from fastapi import Header, Request, Response
 
 from outbox.http.auth.scopes import Submitter
 from outbox.http.openapi.response_docs import problem_docs, success_doc
@@ -17,7 +17,7 @@ from outbox.http.problems.problem import Problem
 from outbox.http.requests.database import Tx
 from service.imports import states
 from service.imports.models import Import, State
-from service.imports.receiving import MEDIA_TYPE
+from service.imports.receiving import MEDIA_TYPE, conflict
 from service.imports.router import router
 from service.imports.schemas import ImportShown, PartReceived
 
@@ -63,10 +63,14 @@ async def get_received(import_id: UUID, tx: Tx, _: Submitter, response: Response
     responses=success_doc(200, "ImportRunning") | PROBLEMS,
     openapi_extra=BODY,
 )
-async def upload_content(import_id: UUID, tx: Tx, _: Submitter, response: Response) -> ImportShown:
+async def upload_content(
+    import_id: UUID, tx: Tx, _: Submitter, request: Request, response: Response
+) -> ImportShown:
     """All bytes of the file. If it breaks off, go on with PATCH, or begin anew with PUT."""
     found = await find_import(tx, import_id, lock=True)
     if found.state == State.UPLOADING:
+        if found.begun != request.state.begun:  # by another request: what is there is not this file
+            raise conflict(found.received)
         if found.size not in (None, found.received):
             detail = f"{found.received} of {found.size} bytes have arrived: go on with PATCH"
             raise Problem(types.CONFLICT, detail)

@@ -51,7 +51,7 @@ def read(raw: bytes) -> Report | None:
         for fields in _fields(parts):
             if report := _report(fields, tuple(dict.fromkeys(_ids(message, parts)))):
                 return report
-    except (MessageError, ValueError, LookupError):
+    except (MessageError, ValueError, LookupError, RecursionError):
         return None  # as broken as only mail can be
     return None
 

@@ -15,7 +15,7 @@ from outbox.operations import acts, dead_letters
 from outbox.store.schema import jobs
 from service.job_times import first_id
 from service.webhooks.announcing import delivery
-from service.webhooks.kinds import TEST_EVENT
+from service.webhooks.kinds import TEST_EVENT, is_orderable
 from service.webhooks.models import WebhookDelivery, WebhookEndpoint
 
 State = Literal["pending", "delivered", "failed", "redelivered"]
@@ -110,7 +110,9 @@ def redeliver(
     for each in chosen:
         row = each.row
         data = json.loads(row.body)["data"]
-        work = delivery(endpoint, row.event, data, row.subject, row.event_id)
+        # One that was sent in no order may be about anything.
+        in_order = row.subject if is_orderable(row.subject) else None
+        work = delivery(endpoint, row.event, data, in_order, row.event_id)
         new.append(job := submit(session, work, subject=row.subject, by=by))
         row.redelivered_as = job.id
     about = [f"delivery:{each.id}" for each in chosen] + [f"job:{job.id}" for job in new]

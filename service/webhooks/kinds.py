@@ -1,5 +1,6 @@
 """The jobs of webhooks."""
 
+import re
 from datetime import timedelta
 from typing import Annotated, Any
 from uuid import UUID
@@ -11,6 +12,8 @@ from service.payload import Payload
 
 LONGEST_SUBJECT = 150
 """Characters of what an event is about: with the endpoint's id it has to fit into a key."""
+SUBJECT = re.compile(r"[!-~]+")
+"""Visible ASCII."""
 TEST_EVENT = "webhook.test"
 
 EventName = Annotated[str, Field(pattern=r"^[a-z0-9_]+(\.[a-z0-9_]+)+$", max_length=100)]
@@ -32,7 +35,7 @@ class DeliverWebhook(Payload):
 class DeliverInOrder(DeliverWebhook):
     """One event to one webhook endpoint, after the earlier ones of the same subject."""
 
-    order_by: Annotated[str, Field(pattern=r"^[!-~]+$", max_length=LONGEST_SUBJECT)]
+    order_by: Annotated[str, Field(pattern=f"^{SUBJECT.pattern}$", max_length=LONGEST_SUBJECT)]
 
 
 class TestEndpoint(Payload):
@@ -45,6 +48,11 @@ class TestEndpoint(Payload):
 
 class PruneDeliveries(Payload):
     """Delete the record of old deliveries, and secrets that are no longer valid."""
+
+
+def is_orderable(subject: str | None) -> bool:
+    """Whether events about this can be delivered in order."""
+    return bool(subject and len(subject) <= LONGEST_SUBJECT and SUBJECT.fullmatch(subject))
 
 
 class EndpointGone(Exception):

@@ -232,6 +232,15 @@ def test_a_right_or_an_open_label_is_taken(declared: str) -> None:
     assert len(process(GOOD, declared)[1]) == 6
 
 
+def test_damaged_exif_does_not_keep_good_pixels_from_being_shown() -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    good = saved(corners(60, 40), "WEBP", exif=exif)
+    damaged = good.replace(b"MM\0*", b"MM\0?")
+    assert damaged != good
+    assert (process(good)[0].width, process(damaged)[0].width) == (40, 60)
+
+
 def _cut(content: bytes, at: int) -> bytes:
     return content[: at % len(content)]
 

@@ -95,7 +95,7 @@ def test_a_chunk_is_read_as_it_was_written() -> None:
     assert [*rows_of(b"".join(map(encode, rows)))] == rows
 
 
-@pytest.mark.parametrize("value", ["=1+1", "+1", "-1", "@a", "\t=1", "\r=1", "\n=1"])
+@pytest.mark.parametrize("value", ["=1+1", "+1", "-1", "@a", "\t=1", "\r=1", "\n=1", "\uff1d1"])
 def test_no_value_in_the_report_is_a_formula(value: str) -> None:
     report = bad_rows.head() + bad_rows.rows([(2, Fault("email", "is wrong", value))])
     _, line = csv.reader(io.StringIO(report.decode("utf-8-sig"), newline=""))

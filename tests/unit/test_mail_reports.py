@@ -157,6 +157,7 @@ def test_a_complaint_is_one() -> None:
         b"Content-Type: message/delivery-status\n\nAction: \xff\xfe\nStatus: x\n",
         b"Content-Type: multipart/report; boundary=b\n\n--b\n" * 500,
         b"Content-Type: message/rfc822\n\n" * 500,
+        b"Content-Type: message/rfc822\n\n" * 5000,
         b"Content-Type: text/rfc822-headers\nContent-Transfer-Encoding: base64\n\n!!!",
         BOUNCE.encode()[:300],
     ],

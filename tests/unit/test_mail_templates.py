@@ -1,6 +1,7 @@
 """Templates of mails, and the text of those that have only HTML."""
 
 import re
+import time
 from typing import Any
 
 import pytest
@@ -95,7 +96,26 @@ def test_a_name_leads_to_a_template_or_nowhere(name: str) -> None:
         ('<img src="cid:x" alt="Duly">', "Duly\n"),
         ("<table><tr><td>a<td>b<tr><td>c<td>d</table>", "a b\nc d\n"),
         ("", "\n"),
+        ("1 < 2 <b>and</b> 3 > 2 </ x>!", "1 < 2 and 3 > 2 !\n"),
+        ("<!DOCTYPE html><!-- <p>no</p> --><?x y?>yes", "yes\n"),
+        ("<p title=it's>it's</p><img src=x alt='a > b'>", "it's\n\na > b\n"),
+        (
+            "<script>if (a<b) '<p>'</script>a<title>b <i></title><A HREF=http://x>c</A>",
+            "ac (http://x)\n",
+        ),
+        ("a<b", "a\n"),
     ],
 )
 def test_html_as_text(html: str, text: str) -> None:
     assert plain_text.of(html) == text
+
+
+@pytest.mark.parametrize("end", ["", ">", "-->", "'>"])
+@pytest.mark.parametrize(
+    "begin",
+    ["<", "<a ", "</", "<!--", "<?", "<![CDATA[", "<a b='", "<a ='>", "<script>", "&", "&#"],
+)
+def test_html_that_never_ends_takes_no_time(begin: str, end: str) -> None:
+    began = time.process_time()
+    plain_text.of(begin * (200_000 // len(begin)) + end)
+    assert time.process_time() - began < 5

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import time
 import tracemalloc
 from collections.abc import Callable
 from contextlib import closing
@@ -17,6 +18,7 @@ from actors.tables.archive import HIGHEST_RATIO
 from actors.tables.dates import NotADate, read_date
 from actors.tables.numbers import NotANumber, find_mark, read_number
 from actors.tables.rows import BadFile, Broken
+from actors.tables.styles import as_date
 from tests.support.tables import SHEET, changed, opened, rows, sheet, workbook
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0\ufeff"), max_size=20)
@@ -125,6 +127,9 @@ def test_a_row_with_bad_quotes_is_bad_alone() -> None:
     ]
 
 
+HUGE = b'<a><Relationship Id="%s" Type="t" Target="t"/></a>' % (b"x" * 200_000)
+
+
 def with_sheet(data: str, begin: str = "") -> bytes:
     """A workbook whose sheet has these rows."""
     return changed(SMALL, {SHEET: sheet(data, begin)})
@@ -149,6 +154,12 @@ REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
         "over 40000",
     ),
     "entities": (lambda: with_sheet("<row/>", '<!DOCTYPE x [<!ENTITY a "b">]>'), "document type"),
+    "no encoding": (lambda: with_sheet("<row/>", '<?xml version="1.0" encoding="x"?>'), "damaged"),
+    "an encoding of several bytes": (
+        lambda: with_sheet("<row/>", '<?xml version="1.0" encoding="shift_jis"?>'),
+        "damaged",
+    ),
+    "huge names": (lambda: changed(SMALL, {"xl/_rels/workbook.xml.rels": HUGE}), "an element with"),
     "rows out of order": (lambda: with_sheet('<row r="2"/><row r="2"/>'), "out of order"),
     "deep": (lambda: changed(SMALL, {"xl/styles.xml": b"<a>" * 1000}), "levels deep"),
 }
@@ -202,9 +213,23 @@ def test_the_cells_of_a_sheet_are_what_excel_shows() -> None:
         assert [row.line for row in table.rows("2")] == [4]
 
 
+def test_huge_formats_take_no_time() -> None:
+    format_ = f'<numFmt numFmtId="7" formatCode="{"[" * 9000}"/>'
+    content = changed(SMALL, {"xl/styles.xml": f"<a>{format_ * 200}</a>".encode()})
+    began = time.process_time()
+    assert rows(opened(content)) == [["a", "b"]]
+    assert time.process_time() - began < 3
+
+
 def test_a_formula_that_was_never_computed_is_a_bad_cell() -> None:
     content = changed(SMALL, {SHEET: sheet("<row><c><f>1+1</f></c><c><f>2</f><v>2</v></c></row>")})
     assert rows(opened(content)) == [[Broken("a formula without a value"), 2.0]]
+
+
+@pytest.mark.parametrize("number", ["-1", "-99", "2", "999999999999", "9" * 30, "x"])
+def test_a_text_that_is_not_in_the_file_is_a_bad_cell(number: str) -> None:
+    content = with_sheet(f'<row><c t="s"><v>{number}</v></c></row>')
+    assert rows(opened(content)) == [[Broken("the cell refers to a text that is not in the file")]]
 
 
 def test_days_of_both_calendars_of_excel() -> None:
@@ -215,3 +240,12 @@ def test_days_of_both_calendars_of_excel() -> None:
 
     for old in (True, False):
         assert rows(opened(workbook(fill, date_1904=old))) == [["1904-01-02"]]
+
+
+@pytest.mark.parametrize("old", [False, True])
+def test_the_last_day_of_either_calendar_is_followed_by_none(old: bool) -> None:
+    last = 2_958_465 - (1462 if old else 0)
+    assert as_date(last - 0.25, since_1904=old) == "9999-12-30T18:00:00"
+    assert as_date(last - 1e-6, since_1904=old) == "9999-12-31"
+    assert isinstance(as_date(last, since_1904=old), Broken)
+    assert isinstance(as_date(last + 1000, since_1904=old), Broken)

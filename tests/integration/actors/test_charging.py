@@ -1,6 +1,7 @@
 """Charging at a provider that loses answers, breaks down, and forgets idempotency keys."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from uuid import uuid4
@@ -20,7 +21,7 @@ from outbox.operations import jobs
 from outbox.operations.jobs import JobFilter, JobRecord
 from outbox.testing import drain
 from service.charging.kinds import PAYMENT_CHARGE, PAYMENT_SETTLED
-from service.charging.models import Payment
+from service.charging.models import Payment, Refund, RefundState
 from tests.integration.actors.conftest import Configure
 from tests.support.outside.stripe import stripe_server
 from tests.support.service.charges import AMOUNT, Charges
@@ -325,6 +326,28 @@ def test_a_refund_that_the_bank_decides_later_is_recorded(
     drain(ACTORS, engine)
     assert charges.refunds(payment) == [(status, AMOUNT)]
     assert [job.state for job in work(engine)] == ["succeeded"]
+
+
+def test_a_refund_that_came_back_is_not_taken_for_one_that_succeeded_before(
+    charges: Charges, engine: Engine, provider: Provider
+) -> None:
+    payment = charges.charge("pm_card_pendingRefund")
+    drain(ACTORS, engine)
+    refund = charges.refund(payment)
+    drain(ACTORS, engine)
+    [refund_id] = provider.book.refunds
+    provider.book.finish_refund(refund_id, "succeeded")
+    charges.submit(charges.settling(payment))
+    with Session(engine) as session, ThreadPoolExecutor(1) as threads:
+        # What another job has heard since then, and is about to commit.
+        row = session.get_one(Refund, refund.id, with_for_update=True)
+        row.settle(RefundState.FAILED, "it came back", refund_id)
+        session.flush()
+        settling = threads.submit(drain, ACTORS, engine)
+        wait([settling], timeout=2)
+        session.commit()
+        settling.result(30)
+    assert charges.refunds(payment) == [("failed", AMOUNT)]
 
 
 def test_what_people_see_of_a_job_tells_no_card(charges: Charges, session: Session) -> None:

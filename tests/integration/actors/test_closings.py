@@ -6,12 +6,13 @@ from decimal import Decimal
 from uuid import UUID
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 from sqlalchemy.orm import Session
 
 from actors import ACTORS
+from actors.closings import NEXT
 from dev.stripe.provider import KEY, Provider
-from outbox import submit
+from outbox import batch, flush_jobs, submit
 from outbox.operations import batches, dead_letters
 from outbox.operations.dead_letters import DeadLetterFilter
 from outbox.testing import drain
@@ -19,6 +20,7 @@ from service.closings.kinds import CLOSING_BEGIN, CLOSING_GO_ON, Stage
 from service.closings.models import Closing
 from service.closings.progress import Counts, counts
 from service.invoices.models import Invoice, InvoiceLine
+from service.mail.kinds import SEND_EMAIL
 from service.reports.models import Report
 from tests.integration.actors.conftest import Configure
 from tests.support.outside.mail_server import Inbox, mail_server
@@ -192,3 +194,33 @@ def test_going_on_twice_does_nothing_twice(
     work(engine)
     assert look(engine, closing)[0]
     assert len(inbox.messages()) == 1
+
+
+def test_a_second_job_that_begins_does_nothing(
+    engine: Engine, invoices: Invoices, closing: Closing, provider: Provider, inbox: Inbox
+) -> None:
+    invoices(["pm_card_visa"])
+    with Session(engine) as session, session.begin():
+        submit(session, CLOSING_BEGIN(closing_id=closing.id))
+    work(engine)
+    one = Counts(jobs=1, succeeded=1)
+    assert look(engine, closing) == (True, dict.fromkeys(Stage, one))
+    assert len(inbox.messages()) == 1
+
+
+def test_a_month_with_mails_that_were_not_counted_yet_is_not_complete(
+    engine: Engine, invoices: Invoices, closing: Closing, provider: Provider, inbox: Inbox
+) -> None:
+    invoices(["pm_card_visa"])
+    work(engine)
+    with Session(engine) as session, session.begin():
+        # As if a last mail had just been submitted: nobody has counted its batch.
+        now = session.get_one(Closing, closing.id)
+        now.completed_at = None
+        with batch(session, subject=now.subject_of(Stage.MAIL)) as last:
+            submit(session, SEND_EMAIL(to="late@example.com", subject="Late", text="Tea"))
+        flush_jobs(session)
+        within = {"whole": now.batch_id, "last": last.id}
+        session.execute(text("UPDATE duly.batches SET parent_id = :whole WHERE id = :last"), within)
+        NEXT[Stage.MAIL](session, now)
+        assert now.completed_at is None

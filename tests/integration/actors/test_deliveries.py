@@ -192,6 +192,19 @@ def test_the_owner_of_an_endpoint_that_is_gone_is_told(
     assert "it answered 410 Gone" in mail.payload["text"]
 
 
+def test_an_endpoint_that_has_a_new_address_stays_on_when_the_old_one_is_gone(
+    claim: Claim, hooks: Receiver, endpoint_id: UUID, session: Session, sql_now: psycopg.Connection
+) -> None:
+    def move(request: BaseHTTPRequestHandler) -> None:
+        sql_now.execute("UPDATE webhook_endpoints SET url = 'https://new.example/'")
+        status(410)(request)
+
+    hooks.answer = move
+    with pytest.raises(EndpointGone):
+        act(work := event_for(endpoint_id), claim(work))
+    assert _endpoint(session, endpoint_id).disabled_at is None
+
+
 @pytest.mark.parametrize(
     ("code", "result"),
     [

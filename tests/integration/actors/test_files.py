@@ -1,5 +1,6 @@
 """The sweep deletes what nothing needs any more, and nothing else."""
 
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from datetime import timedelta
 from functools import partial
 from uuid import UUID, uuid4
@@ -157,8 +158,55 @@ def test_the_name_of_a_file_that_goes_is_not_taken(configure: Configure, session
     session.commit()
     with pytest.raises(FileIsGoing):
         reserve(session, name=name)
-    sweeping.forget(session, sweeping.going(session))
+    going = sweeping.going(session)
+    assert going is not None
+    sweeping.forget(session, going)
     assert reserve(session, name=name).state == "storing"
+
+
+def test_a_document_that_is_stored_anew_is_not_deleted_as_the_old_one(
+    claim: Claim, session: Session
+) -> None:
+    file_id = kept(session, BRIEF)
+    name = find(session, file_id).name
+    assert reserve(session, name=name).state == "stored"
+    session.commit()
+    documents().put(name, b"content")
+    assert left(session, claim) == {file_id}
+    keep(session, name, size=7, media_type="text/plain", expires_in=BRIEF)
+    session.commit()
+    assert left(session, claim) == set()
+
+
+def test_a_slow_sweep_deletes_nothing_that_was_stored_by_the_same_name_meanwhile(
+    claim: Claim, session: Session, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = find(session, kept(session, BRIEF)).name
+    session.rollback()
+    store, slow, second = documents(), claim(SWEEP_FILES()), claim(SWEEP_FILES())
+    delete = store.delete
+    others: list[Future[None]] = []
+
+    def store_anew() -> None:
+        sweep(SweepFiles(), second)
+        with Session(engine) as other:
+            reserve(other, name=name)
+            other.commit()
+            store.put(name, b"new")
+            keep(other, name, size=3, media_type="text/plain", expires_in=LONG)
+            other.commit()
+
+    def delete_slowly(name: str) -> None:
+        if not others:
+            others.append(threads.submit(store_anew))
+            wait(others, timeout=2)
+        delete(name)
+
+    with ThreadPoolExecutor(1) as threads:
+        monkeypatch.setattr(store, "delete", delete_slowly)
+        sweep(SweepFiles(), slow)
+        others[0].result(30)
+    assert store.get(name) == b"new"
 
 
 def test_a_second_attempt_keeps_the_same_file(configure: Configure, session: Session) -> None:

@@ -38,14 +38,39 @@ def test_a_closing_has_committed_with_its_job_when_the_answer_arrives(
     assert [each["month"] for each in listed["closings"]] == [THIS_MONTH]
 
 
-def test_a_month_is_closed_once_and_can_go_on(client: httpx2.Client) -> None:
+def test_a_month_is_closed_once_and_can_go_on(
+    client: httpx2.Client, sql_now: psycopg.Connection
+) -> None:
     accepted = client.post("/v1/closings", json={"month": "2026-10"})
     again = client.post("/v1/closings", json={"month": "2026-10"})
     assert (accepted.status_code, again.status_code) == (202, 409)
     assert "2026-10 is closed already" in again.json()["detail"]
     resumed = client.post(accepted.json()["links"]["resume"])
     assert resumed.status_code == 202
+    assert resumed.json()["job"]["kind"] == "closing.begin"
+    sql_now.execute("UPDATE closings SET batch_id = gen_random_uuid()")
+    resumed = client.post(accepted.json()["links"]["resume"])
     assert resumed.json()["job"]["kind"] == "closing.go_on"
+
+
+def test_a_month_runs_while_a_stage_is_going_to_begin(
+    client: httpx2.Client, sql_now: psycopg.Connection
+) -> None:
+    accepted = client.post("/v1/closings", json={"month": "2026-10"})
+    path = accepted.headers["location"]
+    sql_now.execute("UPDATE duly.jobs SET subject = 'closing:2026-10:charge'")
+    assert client.get(path).json()["state"] == "running"
+    sql_now.execute("UPDATE duly.jobs SET state = 'succeeded'")
+    assert client.get(path).json()["state"] == "incomplete"
+    [whole] = sql_now.execute(
+        "UPDATE closings SET batch_id = gen_random_uuid() RETURNING batch_id"
+    ).fetchone() or (None,)
+    sql_now.execute(
+        "INSERT INTO duly.batches (id, parent_id, subject, sealed_at)"
+        " VALUES (gen_random_uuid(), %s, 'closing:2026-10:render', now())",
+        [whole],
+    )
+    assert client.get(path).json()["state"] == "running"
 
 
 NO_MONTHS = ["2026-13", "2026-1", "26-01", "2099-01", "", 202611, "\uff12026-11"]

@@ -1,17 +1,20 @@
 """Importing charges over HTTP: the upload, the run, what was bad, cancel."""
 
+import asyncio
 import csv
 import io
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from socket import socket
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx2
 import pytest
 from sqlalchemy import Engine, NullPool, create_engine, text
 from sqlalchemy.orm import Session
+from starlette.requests import Request
 
 from actors import ACTORS
 from dev.servers import Servers
@@ -216,6 +219,39 @@ def test_an_upload_that_was_begun_anew_takes_nothing_of_the_earlier_one(place: P
 
     assert place.client.put(f"{path}/content", content=slowly()).status_code == 409
     assert offset(place, path) == PART
+
+
+def test_a_put_that_another_has_followed_does_not_run_half_of_that(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = place.begin()
+    receive = receiving._receive
+    followers: list[socket] = []
+
+    def follow() -> None:
+        chunk = b"%x\r\n%s\r\n" % (PART, b"b" * PART)
+        request = head(
+            f"PUT {path}/content",
+            f"Authorization: {place.client.headers['authorization']}",
+            "Transfer-Encoding: chunked",
+        )
+        followers.append(connect(place.client))
+        followers[0].sendall(request + chunk)
+        wait_for("the first part of the other file", lambda: offset(place, path) == PART)
+
+    async def receive_and_be_followed(request: Request, import_id: UUID) -> int:
+        begun = await receive(request, import_id)
+        if not followers:
+            await asyncio.to_thread(follow)
+        return begun
+
+    monkeypatch.setattr(receiving, "_receive", receive_and_be_followed)
+    try:
+        assert place.client.put(f"{path}/content", content=iter([table(1)])).status_code == 409
+        assert place.show(path)["state"] == "uploading"
+    finally:
+        for each in followers:
+            each.close()
 
 
 def test_a_put_of_less_than_announced_does_not_run(place: Place) -> None:

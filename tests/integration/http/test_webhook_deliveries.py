@@ -95,6 +95,22 @@ def test_a_failed_delivery_is_made_again_with_its_id_and_its_dead_letter_closed(
     )
 
 
+@pytest.mark.parametrize("subject", ["Müller & Söhne", "a b", "x" * 151])
+def test_what_was_delivered_in_no_order_may_be_about_anything(
+    client: httpx2.Client, session: Session, subject: str
+) -> None:
+    endpoint_id = _endpoint(session)
+    delivery_id = _delivery(session, endpoint_id)
+    session.get_one(WebhookDelivery, delivery_id).subject = subject
+    session.get_one(WebhookEndpoint, endpoint_id).ordered = True
+    session.commit()
+    answer = client.post(f"/v1/webhook-deliveries/{delivery_id}/redeliver", json={})
+    assert answer.status_code == 202
+    new = jobs.get(session, UUID(answer.json()["id"]))
+    assert new is not None
+    assert (new.kind, new.subject) == ("webhook.deliver", subject)
+
+
 def test_a_delivery_that_is_still_tried_is_not_made_again(
     client: httpx2.Client, session: Session, endpoint_id: UUID, sql_now: psycopg.Connection
 ) -> None:
