@@ -66,7 +66,7 @@ def render(name: str, data: Mapping[str, Any]) -> Rendered:
             file: _environment().get_template(f"{name}/{file}").render(data)
             for file in _files(name)
         }
-    except (TemplateRuntimeError, TypeError, ValueError, ArithmeticError) as error:
+    except (TemplateRuntimeError, TypeError, ValueError, LookupError, ArithmeticError) as error:
         raise BadData(f"the template {name!r} cannot show it: {error}") from None
     return Rendered(" ".join(shown[SUBJECT].split()), shown[TEXT], shown.get(BODY))
 
