@@ -28,11 +28,10 @@ TIMEOUT_SECONDS = 300
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give the tests of this folder their time; `make faults` runs them."""
+    """Give the tests of this folder their time."""
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.timeout(TIMEOUT_SECONDS))
-            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="session")
