@@ -17,6 +17,7 @@ from dev.server import PrivateServer
 CLASSES: dict[str, type[PrivateServer]] = {"postgres": PrivatePostgres, "rabbitmq": PrivateRabbitmq}
 INSTALLED = {"postgres": binaries.postgres, "rabbitmq": binaries.rabbitmq}
 TESTS = "duly_test"
+"""What the names of their databases begin with: each process of a run has one."""
 PACKAGES = {"postgres": "postgresql", "rabbitmq": "rabbitmq-server"}
 
 
@@ -63,7 +64,8 @@ def _of_tests(kind: str, name: str) -> PrivateServer | None:
 
     The tests make a database each, and drop it. That takes a tenth of the time there.
     """
-    if (kind, name) != ("postgres", TESTS) or not (folder := memory.folder(_mark())):
+    is_of_tests = kind == "postgres" and name.startswith(TESTS)
+    if not is_of_tests or not (folder := memory.folder(_mark())):
         return None
     return CLASSES[kind](folder / kind, remembered_port(home() / f"{kind}.tests.port"))
 

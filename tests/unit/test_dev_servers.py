@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from dev import amqp, binaries, memory, ports, processes
+from dev import amqp, binaries, memory, ports, private, processes
 from dev.postgres import PrivatePostgres
 from dev.rabbitmq import PrivateRabbitmq
 from dev.say import CHECKOUT, Failure
@@ -54,6 +54,18 @@ def test_a_folder_in_memory_is_made_once_and_forgotten(
     assert memory.folder("a") == made
     memory.forget("a")
     assert not memory.is_used("a")
+
+
+@pytest.mark.parametrize(
+    ("name", "is_in_memory"),
+    [("duly_test", True), ("duly_test_gw2", True), ("duly_demo", False), ("duly_bench", False)],
+)
+def test_each_process_of_a_test_run_has_its_database_in_memory_and_nobody_else(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, is_in_memory: bool
+) -> None:
+    monkeypatch.setattr(memory, "folder", lambda _: tmp_path)
+    found = private._of_tests("postgres", name)
+    assert (found is not None) == is_in_memory
 
 
 def test_with_too_little_memory_there_is_no_folder_in_it(
