@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from outbox import Job, actor
-from service.documents import documents
+from service.documents.store import documents
 from service.files import sweeping
 from service.files.kinds import SWEEP_FILES, SweepFiles
 from service.files.references import kinds_with_files

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from actors.imaging.opening import Refused, opened
 from actors.imaging.versions import Picture, Version, decoded, versions
 from outbox import Job, actor
-from service.documents import documents
+from service.documents.store import documents
 from service.files.keeping import WHILE_USED, find, keep, reserve
 from service.files.models import File
 from service.images.kinds import PROCESS_IMAGE, ProcessImage

@@ -19,7 +19,7 @@ from actors.tables.rows import BadFile
 from outbox import Job, actor, add_to_batch, submit
 from outbox.operations import batches
 from outbox.operations.batches import BatchRecord
-from service.documents import PART, documents
+from service.documents.store import PART, documents
 from service.files.keeping import WHILE_USED, keep, release, reserve
 from service.imports import lifetimes, states
 from service.imports.kinds import (

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy.orm import Session, selectinload
 
 from outbox import Job, actor, submit
-from service.documents import documents
+from service.documents.store import documents
 from service.invoices.kinds import RENDER_INVOICE, InvoiceGone, RenderInvoice
 from service.invoices.models import Invoice
 from service.mail.kinds import SEND_EMAIL

@@ -13,7 +13,7 @@ from actors.reporting import csv_file, xlsx_file
 from actors.reporting.figures import Figures, Group, Total, snapshot
 from outbox import Job, actor
 from outbox.operations import schedules
-from service.documents import PART, documents
+from service.documents.store import PART, documents
 from service.files.keeping import keep, reserve
 from service.files.models import File
 from service.job_times import time_of

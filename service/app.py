@@ -9,7 +9,7 @@ from fastapi import FastAPI
 
 from outbox.http.app import create_app as create_open_app
 from outbox.http.platform import running
-from service.documents import Documents
+from service.documents.store import Documents
 from service.jobs import duly
 from service.settings import Settings, settings
 from service.subjects import SUBJECTS

@@ -17,7 +17,7 @@ def _needed_scope(work: Work[Any]) -> Scope | None:
 
 def _check() -> None:
     """Only an API or a worker uses the document store: other commands do not import it."""
-    from service.documents import check
+    from service.documents.store import check
 
     check()
 

@@ -17,9 +17,10 @@ from pydantic_settings import NoDecode
 
 import outbox.settings
 from outbox.settings import Duration, Retention, parsed_by
-from service import document_keys, document_url
 from service.charging import provider_url
-from service.document_keys import Key
+from service.documents import keys as document_keys
+from service.documents import url as document_url
+from service.documents.keys import Key
 from service.mail import addresses, rate, server, unsubscribe
 from service.mail.addresses import Sender
 from service.mail.server import MailServer

@@ -14,7 +14,7 @@ from actors.tables.joined import Part, join
 from actors.tables.numbers import find_mark
 from actors.tables.rows import BadFile, Broken, Cell, Row, Table
 from actors.tables.table import Stated, open_table
-from service.documents import documents
+from service.documents.store import documents
 from service.imports.models import Import, ImportPart
 
 SAMPLE = 1000

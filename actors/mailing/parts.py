@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 
 from sqlalchemy.orm import Session
 
-from service.documents import documents
+from service.documents.store import documents
 from service.files.keeping import find
 from service.mail.kinds import AttachedFile, Attachment, MailRefused
 

@@ -6,7 +6,7 @@ from io import BufferedReader
 
 from actors.tables.rows import BadFile, Table
 from actors.tables.separated import open_separated
-from actors.tables.workbook import WorkbookTable
+from actors.tables.xlsx.workbook import WorkbookTable
 
 ZIP = b"PK\x03\x04"
 OTHERS = {

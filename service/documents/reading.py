@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import obstore
 from obstore.store import ObjectStore
 
-from service.document_encryption import HEADER, PART, SEALED_PART, Decryptor
+from service.documents.encryption import HEADER, PART, SEALED_PART, Decryptor
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer

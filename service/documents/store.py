@@ -14,9 +14,9 @@ import obstore
 from obstore.exceptions import BaseError
 from obstore.store import LocalStore, ObjectStore, S3Store
 
-from service.document_encryption import HEADER, MAGIC, Decryptor, Encryptor
-from service.document_keys import Key
-from service.document_reading import Decrypted, Stored
+from service.documents.encryption import HEADER, MAGIC, Decryptor, Encryptor
+from service.documents.keys import Key
+from service.documents.reading import Decrypted, Stored
 from service.settings import settings
 
 NAME = re.compile(r"(?:[A-Za-z0-9_-][A-Za-z0-9._-]*/)*[A-Za-z0-9_-][A-Za-z0-9._-]*")

@@ -10,7 +10,7 @@ from starlette.responses import Response, StreamingResponse
 
 from outbox.http.problems import types
 from outbox.http.problems.problem import Problem
-from service.documents import READ_AHEAD, DocumentMissing, Documents
+from service.documents.store import READ_AHEAD, DocumentMissing, Documents
 
 RANGE = re.compile(
     r"bytes=(?:(?P<first>[0-9]{1,18})-(?P<last>[0-9]{1,18})?|-(?P<tail>[0-9]{1,18}))"

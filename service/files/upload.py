@@ -25,7 +25,7 @@ from outbox.http.requests.body_size import check_declared, limited
 from outbox.http.requests.request_transaction import RequestTransaction
 from outbox.http.requests.transaction import LONGEST_SECONDS, TransactionalRoute
 from outbox.operations.api_keys import Scope
-from service.documents import PART
+from service.documents.store import PART
 from service.files import keeping
 from service.files.models import File
 from service.own_settings import own_settings

@@ -17,7 +17,7 @@ from outbox.http.requests.database import Tx
 from outbox.http.routes import cursors
 from outbox.http.routes.cursors import Cursor, Limit
 from outbox.operations import acts, batches
-from service.documents import DocumentMissing, parts
+from service.documents.store import DocumentMissing, parts
 from service.imports import states
 from service.imports.answer_examples import ANSWERS as ANSWERS
 from service.imports.examples import NEW_IMPORTS

@@ -8,7 +8,7 @@ from typing import Annotated, Self
 from pydantic import Field, StrictBool, model_validator
 
 from outbox import Kind, Retry
-from service.documents import LONGEST_NAME, NAME
+from service.documents.store import LONGEST_NAME, NAME
 from service.files.references import FileRef
 from service.mail import rate
 from service.mail.addresses import AsciiMailAddress, MailAddress

@@ -12,7 +12,7 @@ from outbox.http.openapi.response_docs import problem_docs
 from outbox.http.problems import types
 from outbox.http.problems.problem import Problem
 from outbox.http.requests.strict_route import StrictRoute
-from service.documents import DocumentMissing, parts
+from service.documents.store import DocumentMissing, parts
 from service.files.keeping import FileMissing, find
 from service.files.models import File
 from service.own_settings import own_settings

@@ -344,7 +344,7 @@ PICTURING = [
 REPORTING = [
     Moment("files reserved but not stored", "after", "actors.reports:_reserve"),
     Moment("rows read but not written", "after", "actors.reporting.csv_file:_taken"),
-    Moment("tables stored but no PDF", "before", "service.documents:Documents.put"),
+    Moment("tables stored but no PDF", "before", "service.documents.store:Documents.put"),
     Moment("files stored but not the report's", "before", "actors.reports:_finish"),
 ]
 

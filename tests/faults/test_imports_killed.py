@@ -13,7 +13,7 @@ from sqlalchemy import Engine, func
 from sqlalchemy.orm import Session
 
 from outbox.amqp.topology import dead_letter_queue
-from service.documents import Documents
+from service.documents.store import Documents
 from service.imports import states
 from service.imports.kinds import RUN_IMPORT
 from service.imports.models import Import, ImportPart

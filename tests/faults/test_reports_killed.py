@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import Engine, text
 from sqlalchemy.orm import Session
 
-from service.documents import Documents
+from service.documents.store import Documents
 from service.files.models import File
 from service.invoices.models import Invoice, InvoiceLine
 from service.reports.formats import FORMATS

@@ -8,9 +8,9 @@ from uuid import uuid4
 import httpx2
 import pytest
 
-from service.document_encryption import DocumentDamaged
-from service.document_keys import Key
-from service.documents import BadDocumentName, DocumentMissing, Documents
+from service.documents.encryption import DocumentDamaged
+from service.documents.keys import Key
+from service.documents.store import BadDocumentName, DocumentMissing, Documents
 from tests.integration.s3 import s3_server
 
 

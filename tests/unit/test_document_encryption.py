@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.document_encryption import (
+from service.documents.encryption import (
     HEADER,
     PART,
     SEALED_PART,
@@ -15,7 +15,7 @@ from service.document_encryption import (
     DocumentDamaged,
     Encryptor,
 )
-from service.document_keys import Key, read_keys
+from service.documents.keys import Key, read_keys
 
 OLD, NEW = Key("2025", os.urandom(32)), Key("2026", os.urandom(32))
 NAME = "files/1"

@@ -4,8 +4,8 @@ from uuid import UUID
 
 import pytest
 
-from service.mail.delivery_reports import Report, read
 from service.mail.examples import BOUNCE
+from service.mail.returned.delivery_reports import Report, read
 
 MAIL = UUID("01920000-0000-7000-8000-000000000001")
 

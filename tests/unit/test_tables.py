@@ -14,11 +14,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.tables.archive import HIGHEST_RATIO
 from actors.tables.dates import NotADate, read_date
 from actors.tables.numbers import NotANumber, find_mark, read_number
 from actors.tables.rows import BadFile, Broken
-from actors.tables.styles import as_date
+from actors.tables.xlsx.archive import HIGHEST_RATIO
+from actors.tables.xlsx.styles import as_date
 from tests.support.tables import SHEET, changed, opened, rows, sheet, workbook
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0\ufeff"), max_size=20)

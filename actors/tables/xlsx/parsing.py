@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from typing import IO, NamedTuple
 from xml.parsers import expat
 
-from actors.tables.archive import legible
 from actors.tables.rows import BadFile
+from actors.tables.xlsx.archive import legible
 
 PIECE = 64 * 1024
 LONGEST_TAG = 1_000_000

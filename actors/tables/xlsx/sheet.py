@@ -7,10 +7,10 @@ from string import ascii_uppercase
 from typing import IO
 from xml.parsers import expat
 
-from actors.tables import styles
-from actors.tables.parsing import LONGEST_TEXT, Attributes, feed
 from actors.tables.rows import LAST_LINE, MOST_CELLS, BadFile, Broken, Cell, Row
-from actors.tables.strings import Strings, TextCollector
+from actors.tables.xlsx import styles
+from actors.tables.xlsx.parsing import LONGEST_TEXT, Attributes, feed
+from actors.tables.xlsx.strings import Strings, TextCollector
 
 LETTERS = [
     *ascii_uppercase,

@@ -8,8 +8,8 @@ from tempfile import TemporaryFile
 from typing import IO
 from xml.parsers import expat
 
-from actors.tables.parsing import LONGEST_TEXT, feed, local
 from actors.tables.rows import BadFile
+from actors.tables.xlsx.parsing import LONGEST_TEXT, feed, local
 
 REMEMBERED = 1000
 """Strings that are kept in memory: names of currencies, units and good customers."""

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from typing import IO
 
-from actors.tables.parsing import Element, elements
 from actors.tables.rows import BadFile, Broken
+from actors.tables.xlsx.parsing import Element, elements
 
 DATES = {*range(14, 23), *range(27, 37), *range(45, 48), *range(50, 59)}
 """Excel's built-in formats for dates and times."""

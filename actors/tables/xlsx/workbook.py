@@ -6,12 +6,12 @@ from io import BufferedReader
 from typing import IO
 from zipfile import ZipFile
 
-from actors.tables.archive import open_archive, open_entry
-from actors.tables.parsing import Attributes, elements
 from actors.tables.rows import BadFile, Row
-from actors.tables.sheet import SheetReader
-from actors.tables.strings import Strings
-from actors.tables.styles import date_styles
+from actors.tables.xlsx.archive import open_archive, open_entry
+from actors.tables.xlsx.parsing import Attributes, elements
+from actors.tables.xlsx.sheet import SheetReader
+from actors.tables.xlsx.strings import Strings
+from actors.tables.xlsx.styles import date_styles
 
 MOST_SHEETS = 1000
 

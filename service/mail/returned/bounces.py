@@ -9,8 +9,8 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from service.mail import emails, suppressions
-from service.mail.delivery_reports import Report
 from service.mail.models import Email
+from service.mail.returned.delivery_reports import Report
 
 MOST_BOUNCES, PERIOD = 5, timedelta(days=30)
 """So many mails that bounced in this period, for whatever reason, suppress an address, too."""

@@ -10,8 +10,8 @@ from outbox.http.openapi.response_docs import problem_docs, success_doc
 from outbox.http.problems.problem import ANY_REQUEST, POST_REQUEST, field_error, invalid
 from outbox.http.requests.database import Tx
 from outbox.http.requests.transaction import TransactionalRoute
-from service.mail import bounces, delivery_reports
 from service.mail.examples import BOUNCE
+from service.mail.returned import bounces, delivery_reports
 from service.mail.routes.schemas import BounceTaken
 
 BODY = {

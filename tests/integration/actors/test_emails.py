@@ -15,7 +15,7 @@ from actors import ACTORS
 from actors.mailing import smtp, transmission
 from actors.mailing.transmission import MailDeferred, MailUncertain, ServerBusy
 from outbox import Uncertain
-from service.documents import DocumentMissing, documents
+from service.documents.store import DocumentMissing, documents
 from service.mail.kinds import SEND_EMAIL, MailRefused, SendEmail
 from tests.integration.actors.conftest import Claim, Configure, next_attempt
 from tests.support.outside.mail_server import Inbox, mail_server

@@ -14,7 +14,7 @@ from actors import ACTORS
 from outbox import Job, submit
 from outbox.operations import dead_letters
 from outbox.testing.admission import ADMIT_ALONE
-from service.documents import DocumentMissing, documents
+from service.documents.store import DocumentMissing, documents
 from service.files import sweeping
 from service.files.keeping import FileIsGoing, FileMissing, find, keep, release, reserve, use
 from service.files.kinds import SWEEP_FILES, SweepFiles

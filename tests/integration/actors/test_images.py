@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from actors import ACTORS
 from outbox import Superseded
 from outbox.operations import jobs
-from service.documents import documents
+from service.documents.store import documents
 from service.files.keeping import FileMissing, keep
 from service.files.models import File, FileUse
 from service.images.kinds import PROCESS_IMAGE, ProcessImage

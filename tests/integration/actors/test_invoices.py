@@ -12,7 +12,7 @@ from actors import ACTORS
 from outbox import Superseded
 from outbox.operations import jobs
 from outbox.operations.jobs import JobFilter
-from service.documents import documents
+from service.documents.store import documents
 from service.invoices.kinds import RENDER_INVOICE, InvoiceGone, RenderInvoice
 from service.invoices.models import Invoice, InvoiceLine
 from service.webhooks.models import WebhookEndpoint

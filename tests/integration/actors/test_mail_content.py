@@ -16,7 +16,7 @@ from PIL import Image
 from sqlalchemy.orm import Session
 
 from actors.mailing import parts
-from service.documents import documents
+from service.documents.store import documents
 from service.files.keeping import FileMissing, find, keep
 from service.mail import unsubscribe
 from service.mail.kinds import MailRefused

@@ -26,7 +26,7 @@ from outbox import Job, Superseded
 from outbox.operations import jobs, schedules
 from outbox.operations.jobs import JobFilter
 from outbox.testing import drain
-from service.documents import documents
+from service.documents.store import documents
 from service.files.keeping import find
 from service.files.models import File
 from service.invoices.models import Invoice, InvoiceLine

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from outbox import submit
 from outbox.operations import api_keys
 from outbox.operations.api_keys import Scope
-from service.documents import PART
+from service.documents.store import PART
 from service.files.keeping import use
 from service.images.kinds import PROCESS_IMAGE
 from service.settings import Settings

@@ -8,7 +8,7 @@ import httpx2
 from PIL import Image as Pixels
 from sqlalchemy.orm import Session
 
-from service.documents import Documents
+from service.documents.store import Documents
 from service.files.keeping import keep
 from service.images.models import Image, ImageVersion
 from service.settings import Settings

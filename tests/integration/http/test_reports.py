@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy.orm import Session
 
 from outbox.operations.api_keys import Scope
-from service.documents import Documents
+from service.documents.store import Documents
 from service.files.keeping import keep
 from service.reports.links import Link
 from service.reports.models import Report

@@ -1,0 +1,1 @@
+"""Reads workbooks in bounded memory: workbook, then sheet, strings, styles; archive and parsing."""

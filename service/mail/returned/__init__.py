@@ -1,0 +1,1 @@
+"""Mails that came back: reads what servers say of them, and records it."""
