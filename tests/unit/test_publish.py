@@ -14,10 +14,12 @@ from sqlalchemy.orm import Session
 from outbox import publish
 from outbox.amqp import outgoing
 from outbox.amqp.outgoing import Outgoing
+from outbox.publishing.cloud_events import PREFIXES
+from outbox.publishing.headers import OURS, ROUTING
 from outbox.testing import published
 
 NAMES = st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=60)
-OWN = NAMES.filter(lambda name: not name.startswith("cloudEvents") and name not in ("CC", "BCC"))
+OWN = NAMES.filter(lambda name: not (name in OURS | ROUTING or name.startswith(PREFIXES)))
 VALUES = st.text(st.characters(exclude_categories=["Cs"])) | st.booleans()
 HEADERS = st.dictionaries(OWN, VALUES | st.integers(-(2**63), 2**63 - 1), max_size=8)
 TRACE = f"00-{'1' * 32}-{'2' * 16}-01"
