@@ -22,6 +22,12 @@ _CLOSING: Answer = {
         "render": _ALL_WELL,
         "mail": _ALL_WELL,
     },
+    "not_charged": [
+        {
+            "invoice_id": "01920000-0000-7000-8000-000000000002",
+            "why": "the invoice has no payment_method: give one",
+        }
+    ],
     "links": {
         **_LINKS,
         "batch": f"/v1/batches/{_BATCH}",

@@ -29,8 +29,12 @@ from service.closings.schemas import (
     ClosingShown,
     ClosingSummary,
     NewClosing,
+    NotCharged,
     closing_path,
 )
+
+MOST_NOT_CHARGED = 100
+"""Of these invoices so many are shown."""
 
 router = APIRouter(
     prefix="/v1/closings",
@@ -96,7 +100,8 @@ async def get_closing(closing_id: UUID, tx: Tx, _: Reader) -> ClosingShown:
     is_going_on = await _has_own_jobs(tx, closing)
     if not is_going_on:  # or one has ended meanwhile, whose batch is seen now
         stages = await tx.run_sync(counts, closing)
-    return ClosingShown.of(closing, invoices, stages, is_going_on=is_going_on)
+    not_charged = await _not_charged(tx, closing_id)
+    return ClosingShown.of(closing, invoices, stages, not_charged, is_going_on=is_going_on)
 
 
 @router.post(
@@ -130,6 +135,17 @@ async def _get(tx: Tx, closing_id: UUID) -> Closing:
     if closing is None:
         raise Problem(types.NOT_FOUND, f"there is no closing {closing_id}")
     return closing
+
+
+async def _not_charged(tx: Tx, closing_id: UUID) -> list[NotCharged]:
+    wanted = (
+        select(ClosingInvoice)
+        .where(ClosingInvoice.closing_id == closing_id, ClosingInvoice.not_charged.is_not(None))
+        .order_by(ClosingInvoice.invoice_id)
+        .limit(MOST_NOT_CHARGED)
+    )
+    rows = await tx.scalars(wanted)
+    return [NotCharged(invoice_id=row.invoice_id, why=str(row.not_charged)) for row in rows]
 
 
 async def _has_own_jobs(tx: Tx, closing: Closing) -> bool:

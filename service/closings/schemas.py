@@ -1,7 +1,7 @@
 """Month ends in requests and responses of the API."""
 
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -45,6 +45,13 @@ class StageShown(BaseModel):
         )
 
 
+class NotCharged(BaseModel):
+    """An invoice for which there was nothing to charge, or nothing to charge it by."""
+
+    invoice_id: UUID
+    why: str
+
+
 class ClosingSummary(BaseModel):
     """A month end in brief. `completed_at` is set once all was done for every invoice."""
 
@@ -66,11 +73,21 @@ class ClosingShown(ClosingSummary):
     state: Literal["running", "incomplete", "complete"]
     invoices: int
     stages: dict[Stage, StageShown]
+    not_charged: Annotated[
+        list[NotCharged],
+        Field(description="Invoices that are only rendered and mailed; the first 100 of them."),
+    ]
     links: dict[str, str]
 
     @classmethod
     def of(
-        cls, closing: Closing, invoices: int, stages: dict[Stage, Counts], *, is_going_on: bool
+        cls,
+        closing: Closing,
+        invoices: int,
+        stages: dict[Stage, Counts],
+        not_charged: list[NotCharged],
+        *,
+        is_going_on: bool,
     ) -> "ClosingShown":
         """The closing with the counts of its stages."""
         summary = ClosingSummary.model_validate(closing)
@@ -80,6 +97,7 @@ class ClosingShown(ClosingSummary):
             state="complete" if closing.completed_at else "running" if is_running else "incomplete",
             invoices=invoices,
             stages={stage: StageShown.of(each) for stage, each in stages.items()},
+            not_charged=not_charged,
             links=_links(closing),
         )
 

@@ -38,6 +38,19 @@ def test_a_closing_has_committed_with_its_job_when_the_answer_arrives(
     assert [each["month"] for each in listed["closings"]] == [THIS_MONTH]
 
 
+def test_invoices_that_were_not_charged_are_shown_with_why(
+    client: httpx2.Client, sql_now: psycopg.Connection
+) -> None:
+    invoice = client.post("/v1/invoices", json=INVOICE | {"at_month_end": True}).json()["id"]
+    accepted = client.post("/v1/closings", json={"month": THIS_MONTH}).json()
+    sql_now.execute(
+        "INSERT INTO closing_invoices VALUES (%s, %s, 'charge', 'it has no card')",
+        [invoice, accepted["id"]],
+    )
+    shown = client.get(accepted["links"]["self"]).json()
+    assert shown["not_charged"] == [{"invoice_id": invoice, "why": "it has no card"}]
+
+
 def test_a_month_is_closed_once_and_can_go_on(
     client: httpx2.Client, sql_now: psycopg.Connection
 ) -> None:
