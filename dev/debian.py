@@ -7,6 +7,7 @@ of them.
 import subprocess
 from pathlib import Path
 
+from dev.alone import alone
 from dev.logged import run_logged
 from dev.say import Failure, say
 
@@ -19,12 +20,12 @@ def unpack(home: Path, *packages: str) -> Path:
     They are downloaded when first asked for. Raises Failure, which names the log.
     """
     root = home / "root"
-    if not root.exists():
-        say(f"{packages[0]}: unpacking it from Debian {RELEASE} ...")
-        _download(home, packages)
-        for package in (home / "cache/archives").glob("*.deb"):
-            run_logged(home / "log", "dpkg-deb", "--extract", str(package), str(home / "root.new"))
-        (home / "root.new").rename(root)  # the sign that all is there
+    with alone(home):
+        if not root.exists():
+            say(f"{packages[0]}: unpacking it from Debian {RELEASE} ...")
+            _download(home, packages)
+            _extract(home, home / "root.new")
+            (home / "root.new").rename(root)  # the sign that all is there
     return root
 
 
@@ -35,6 +36,11 @@ def _download(home: Path, packages: tuple[str, ...]) -> None:
     (home / "sources.list").write_text(f"deb {_mirror()} {RELEASE} main\n")
     _apt(home, "update")
     _apt(home, "install", "--yes", "--download-only", "--no-install-recommends", *packages)
+
+
+def _extract(home: Path, folder: Path) -> None:
+    for package in (home / "cache/archives").glob("*.deb"):
+        run_logged(home / "log", "dpkg-deb", "--extract", str(package), str(folder))
 
 
 def _mirror() -> str:

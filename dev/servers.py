@@ -1,17 +1,16 @@
 """Find or start the Postgres and the RabbitMQ that Duly works against."""
 
 import argparse
-import fcntl
 import os
 import re
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 from dev import docker, private
+from dev.alone import alone
 from dev.say import CHECKOUT, Failure, say
 
+FOLDER = CHECKOUT / ".servers"
 VARIABLES = {"postgres": "DATABASE_URL", "rabbitmq": "AMQP_URL"}
 SOURCES = {"docker": docker.urls, "private": private.urls}
 
@@ -36,7 +35,7 @@ def up(name: str = "demo") -> Servers:
         raise Failure(f"the name {name} is not made of small letters, digits and _")
     found, source = from_environment(), "environment"
     if missing := [kind for kind in VARIABLES if kind not in found]:
-        with _alone():
+        with alone(FOLDER):
             source = "docker" if docker.engine_runs() else "private"
             found |= SOURCES[source](missing, f"duly_{name}")
     return Servers(found["postgres"], found["rabbitmq"], source)
@@ -44,7 +43,7 @@ def up(name: str = "demo") -> Servers:
 
 def down() -> None:
     """Stop what up() started; the data stays."""
-    with _alone():
+    with alone(FOLDER):
         docker.down()
         private.down()
 
@@ -60,20 +59,6 @@ def from_environment() -> dict[str, str]:
     for kind in found:
         say(f"{kind}: the one in {VARIABLES[kind]}")
     return found
-
-
-@contextmanager
-def _alone() -> Iterator[None]:
-    """Keep a second command on this checkout waiting."""
-    folder = CHECKOUT / ".servers"
-    folder.mkdir(exist_ok=True)
-    with (folder / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            say("servers: waiting for another command to finish ...")
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _main() -> None:
