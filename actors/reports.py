@@ -8,7 +8,6 @@ from uuid import UUID
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from actors.drawing.report import draw
 from actors.reporting import csv_file, xlsx_file
 from actors.reporting.figures import Figures, Group, Total, snapshot
 from outbox import Job, actor
@@ -101,6 +100,8 @@ def _write_xlsx(
 def _write_pdf(
     name: str, figures: Figures, totals: list[Total], requested_at: datetime, _: Tell
 ) -> None:
+    from actors.drawing.report import draw  # when it is needed: it takes 30 MB
+
     pdf = draw(figures.period, totals, figures.days(), figures.customers(), requested_at)
     documents().put(name, pdf)
 

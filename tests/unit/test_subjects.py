@@ -40,3 +40,7 @@ def test_a_worker_imports_no_routes() -> None:
     modules = imported("service.jobs, actors")
     assert "actors.invoices" in modules
     assert not modules & {each.routes for each in SUBJECTS}
+
+
+def test_a_worker_that_draws_nothing_does_not_hold_what_drawing_needs_in_memory() -> None:
+    assert not imported("service.jobs, actors") & {"fpdf", "fontTools", "matplotlib"}
