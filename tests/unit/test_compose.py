@@ -14,6 +14,7 @@ from outbox.http.requests import transaction
 from outbox.http.server import serving
 from outbox.relay import process as relay_process
 from outbox.worker import process as worker_process
+from service.settings import Settings
 
 # What Docker knows and compose_spec does not.
 BEYOND = {"host-gateway": "127.0.0.1", "on-failure:5": "on-failure"}
@@ -99,3 +100,10 @@ def test_ports_are_open_on_this_machine_only() -> None:
 def test_the_api_and_the_worker_share_the_documents() -> None:
     sharing = {name for name in SERVICES if "documents:" in str(SERVICES[name].get("volumes"))}
     assert sharing == {"api", "worker"}
+
+
+def test_every_setting_of_the_shell_reaches_the_processes() -> None:
+    settings = {str(each.validation_alias or f"DULY_{name.upper()}")
+                for name, each in Settings.model_fields.items()}  # fmt: skip
+    # The pooler's and the actors' addresses are of other set-ups than this one.
+    assert set(SERVICES["api"]["environment"]) == settings - {"DULY_LISTEN_URL", "DULY_ACTORS"}
