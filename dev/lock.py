@@ -11,14 +11,17 @@ from pathlib import Path
 
 from dev.say import CHECKOUT
 
+EXTRAS = tuple(
+    part for extra in ("http", "cli", "metrics", "traces") for part in ("--extra", extra)
+)
 COMPILE = (
     *("pip", "compile", "--quiet", "--universal", "--generate-hashes"),
     *("--no-emit-index-url", "--no-header", "pyproject.toml"),
 )
 FILES = {
-    "requirements.txt": ("--extra", "http", "--extra", "cli", "--group", "service"),
+    "requirements.txt": (*EXTRAS, "--group", "service"),
     "requirements-dev.txt": (
-        *("--extra", "http", "--extra", "cli"),
+        *EXTRAS,
         *("--group", "service", "--group", "dev", "--group", "bench"),
         *("--constraint", "requirements.txt"),
     ),
