@@ -15,5 +15,10 @@ def alerts(runbooks: str | None = None) -> str:
     return rules.replace(f"{DOCS}#", f"{runbooks}#") if runbooks else rules
 
 
+def dashboard() -> str:
+    """The dashboard as JSON, for Grafana to import or provision."""
+    return _text("dashboard.json")
+
+
 def _text(name: str) -> str:
     return files(__name__).joinpath(name).read_text(encoding="utf-8")

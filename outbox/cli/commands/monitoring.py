@@ -25,3 +25,9 @@ RunbooksOption = Annotated[
 def print_alerts(*, runbooks: RunbooksOption = None) -> None:
     """Print the alert rules, for a file that Prometheus's rule_files names."""
     typer.echo(monitoring.alerts(runbooks), nl=False)
+
+
+@commands.command("dashboard")
+def print_dashboard() -> None:
+    """Print the dashboard as JSON, for Grafana to import or provision."""
+    typer.echo(monitoring.dashboard(), nl=False)

@@ -2,52 +2,24 @@
 
 import re
 import shutil
-import subprocess
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 import yaml
 
-from dev import memory, prometheus
-from dev.private import home
 from outbox import monitoring
+from tests.integration.monitoring.conftest import Promtool
 
 CASES = Path(__file__).with_name("alerts.test.yml")
 FIRES = re.compile(r'alertname="(\w+)"')
-PROMTOOL_SECONDS = 60
-
-Promtool = Callable[..., subprocess.CompletedProcess[str]]
 
 
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    """In memory: promtool writes its series to the disk, and waits for it, for each case."""
-    where = memory.MEMORY if memory.MEMORY.is_dir() else None
-    with TemporaryDirectory(prefix="duly-promtool-", dir=where) as folder:
-        Path(folder, "alerts.yml").write_text(monitoring.alerts())
-        shutil.copy(CASES, folder)
-        yield Path(folder)
-
-
-@pytest.fixture
-def promtool(folder: Path) -> Promtool:
-    """Runs promtool on files of the folder."""
-    command = prometheus.promtool(home() / "prometheus")
-
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [*command, *arguments],
-            cwd=folder,
-            env={"TMPDIR": str(folder)},
-            capture_output=True,
-            text=True,
-            timeout=PROMTOOL_SECONDS,
-            check=False,
-        )
-
-    return run
+@pytest.fixture(autouse=True)
+def rules(folder: Path) -> Path:
+    """The rules, beside their cases."""
+    (folder / "alerts.yml").write_text(monitoring.alerts())
+    shutil.copy(CASES, folder)
+    return folder / "alerts.yml"
 
 
 def test_prometheus_takes_the_rules(promtool: Promtool) -> None:
@@ -60,8 +32,7 @@ def test_each_alert_is_silent_below_its_threshold_fires_and_clears(promtool: Pro
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_a_rule_that_fires_elsewhere_fails_its_case(promtool: Promtool, folder: Path) -> None:
-    rules = folder / "alerts.yml"
+def test_a_rule_that_fires_elsewhere_fails_its_case(promtool: Promtool, rules: Path) -> None:
     rules.write_text(
         rules.read_text().replace("_oldest_due_seconds) > 60", "_oldest_due_seconds) > 59")
     )
