@@ -195,7 +195,7 @@ SET progress = free.progress || jsonb_build_object('at', now(), 'attempt', free.
                                     'since', job.progress -> 'since')
             ELSE jsonb_build_object('from', free.progress -> 'done', 'since', now()) END
 FROM free
-WHERE job.id = free.id
+WHERE job.id = free.id AND job.id = ANY (%(id)s::uuid[])
 RETURNING free.n
 """
 

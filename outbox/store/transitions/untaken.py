@@ -45,7 +45,8 @@ WITH refusal AS (
                 %(queue)s::text[], %(why)s::text[], %(patience_seconds)s::float8[])
          WITH ORDINALITY AS asked (id, dispatch, attempt, kind, queue, why, patience_seconds, n)
     LEFT JOIN duly.refusals AS earlier
-           ON earlier.job_id = asked.id AND earlier.dispatch = asked.dispatch
+           ON earlier.job_id = asked.id AND earlier.job_id = ANY (%(id)s::uuid[])
+          AND earlier.dispatch = asked.dispatch
 ), refused AS (
     UPDATE duly.jobs AS job
     SET state = 'queued', dispatch = job.dispatch + 1,

@@ -2,7 +2,7 @@
 
 import json
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -26,7 +26,10 @@ GRAVE = CLAIM | {
 RATED = CLAIM | {"kind": [KIND] * 10, "spacings": ["{9}"] * 10, "bursts": ["{3}"] * 10}
 BY_ID: dict[str, dict[str, Any]] = {
     "CLAIM": CLAIM | {"kind": [KIND] * 10},
+    "CLAIM_LIMITED": CLAIM | {"kind": [KIND] * 10},
     "CLAIM_RATED": RATED,
+    "CLAIM_UNIQUE": CLAIM | {"kind": [KIND] * 10},
+    "CLAIM_UNIQUE_LIMITED": CLAIM | {"kind": [KIND] * 10},
     "CLAIM_UNIQUE_RATED": RATED,
     "SUCCEED": FENCE | {"result": ["null"] * 10},
     "SUCCEED_MEMBER": FENCE | {"result": ["null"] * 10},
@@ -113,11 +116,27 @@ KEPT = BY_ID | {
 }
 
 
+OTHERS_KEYS = [
+    (
+        "INSERT INTO duly.unique_keys (kind, key, job_id, until)"
+        " SELECT 'k', id, id, 'started' FROM duly.jobs"
+    ),
+    "INSERT INTO duly.key_holders (key, job_id, dispatch) SELECT id, id, dispatch FROM duly.jobs",
+    (
+        "INSERT INTO duly.refusals (job_id, dispatch, since, why)"
+        " SELECT id, dispatch, now(), 'new' FROM duly.jobs"
+    ),
+    "INSERT INTO duly.key_clocks (key, tat) SELECT id, now() FROM duly.jobs",
+    "INSERT INTO duly.key_limits (key, at_most, who) SELECT id, 1, 'ann' FROM duly.jobs",
+]
+
+
 @pytest.mark.parametrize(
     "step",
     [
         *(
-            *("CLAIM", "CLAIM_RATED", "CLAIM_UNIQUE_RATED"),
+            *("CLAIM", "CLAIM_LIMITED", "CLAIM_RATED"),
+            *("CLAIM_UNIQUE", "CLAIM_UNIQUE_LIMITED", "CLAIM_UNIQUE_RATED"),
             *("SUCCEED", "SUCCEED_MEMBER"),
             *("RETRY", "SNOOZE", "RATE_LIMITED"),
             "DIE",
@@ -131,9 +150,12 @@ KEPT = BY_ID | {
 def test_a_plan_that_is_kept_reads_no_other_rows_however_few_there_are(
     by_hand: ByHand, database_url: str, step: str
 ) -> None:
-    """None has the ids asked for. The table grows, and the plan stays."""
+    """None has the ids asked for. The tables grow, and the plan stays."""
+    by_hand.take("TRUNCATE duly.jobs, duly.outbox_events, duly.outgoing_messages")
     for _ in range(3):
         by_hand.submit()
+    for statement in OTHERS_KEYS:
+        by_hand.take(statement)
     by_hand.take(transitions.PUBLISH, messages=MESSAGES)
     by_hand.take("VACUUM ANALYZE duly.jobs, duly.outbox_events, duly.outgoing_messages")
     with connect(database_url, TRANSITION_SETTINGS) as connection, connection.transaction():
@@ -155,3 +177,63 @@ def test_a_plan_that_is_kept_finds_one_of_many_jobs(
         assert connection.execute(getattr(transitions, step), given).rowcount == 1
         (read,) = connection.execute(ROWS_READ).fetchone() or (0,)
     assert 0 < read < 10
+
+
+CLAIMS = [
+    "CLAIM_LIMITED",
+    "CLAIM_RATED",
+    "CLAIM_UNIQUE",
+    "CLAIM_UNIQUE_LIMITED",
+    "CLAIM_UNIQUE_RATED",
+]
+MANY = 40
+OVER = "UPDATE duly.key_clocks SET not_before = now() + interval '1 hour'"
+STARTED = "UPDATE duly.jobs SET state = 'running', attempt = 1, worker = 'w1'"
+
+
+@pytest.mark.parametrize("before", ["SELECT", OVER], ids=["free", "over"])
+@pytest.mark.parametrize("step", CLAIMS)
+def test_a_claim_reads_no_key_of_other_jobs(
+    by_hand: ByHand, database_url: str, step: str, before: str
+) -> None:
+    job = _one_of_many_with_keys(by_hand)
+    by_hand.take(before)
+    assert _rows_read(database_url, step, RATED, job) < MANY
+
+
+@pytest.mark.parametrize("step", ["CLAIM_UNIQUE", "CLAIM_UNIQUE_LIMITED", "CLAIM_UNIQUE_RATED"])
+def test_a_claim_whose_key_is_busy_reads_no_other_jobs(
+    by_hand: ByHand, database_url: str, step: str
+) -> None:
+    job = _one_of_many_with_keys(by_hand)
+    with connect(database_url) as other, other.transaction():
+        other.execute("SELECT FROM duly.unique_keys FOR UPDATE")
+        assert _rows_read(database_url, step, RATED, job) < MANY
+
+
+@pytest.mark.parametrize("step", ["RATE_LIMITED", "SAVE_PROGRESS", "POSTPONE"])
+def test_a_running_job_is_written_without_reading_others(
+    by_hand: ByHand, database_url: str, step: str
+) -> None:
+    job = _one_of_many_with_keys(by_hand)
+    by_hand.take(STARTED)
+    assert _rows_read(database_url, step, BY_ID[step], job) < MANY
+
+
+def _one_of_many_with_keys(by_hand: ByHand) -> UUID:
+    by_hand.take("TRUNCATE duly.jobs, duly.outbox_events")
+    jobs = [by_hand.submit() for _ in range(MANY)]
+    by_hand.take("UPDATE duly.jobs SET keys = ARRAY[id::text]")
+    for statement in OTHERS_KEYS:
+        by_hand.take(statement)
+    by_hand.take("VACUUM ANALYZE duly.jobs, duly.outbox_events")
+    return jobs[0]
+
+
+def _rows_read(database_url: str, step: str, given: dict[str, Any], job: UUID) -> int:
+    """How many rows the step reads to do its work for this job alone."""
+    one = {name: value[:1] if isinstance(value, list) else value for name, value in given.items()}
+    with connect(database_url, TRANSITION_SETTINGS) as connection, connection.transaction():
+        connection.execute(getattr(transitions, step), one | {"id": [job]})
+        (read,) = connection.execute(ROWS_READ).fetchone() or (0,)
+    return int(read)

@@ -42,7 +42,8 @@ _PERMITS = """claimable AS MATERIALIZED (
     FROM claimable
     CROSS JOIN LATERAL unnest(claimable.keys, claimable.spacings, claimable.bursts)
          AS of (key, spacing, burst)
-    LEFT JOIN duly.key_limits AS own ON own.key = of.key
+    LEFT JOIN duly.key_limits AS own
+      ON own.key = of.key AND own.key = ANY (ARRAY(SELECT unnest(keys) FROM claimable))
     CROSS JOIN LATERAL (
         SELECT coalesce(own.burst, of.burst) AS burst, interval '1 microsecond' * coalesce(
             ceil(extract(epoch FROM own.per) * 1000000 / own.permits), of.spacing
@@ -51,7 +52,7 @@ _PERMITS = """claimable AS MATERIALIZED (
     WHERE rate.burst > 0
 ), clock AS MATERIALIZED (
     SELECT key, tat, not_before FROM duly.key_clocks
-    WHERE key IN (SELECT key FROM wanted)
+    WHERE key = ANY (ARRAY(SELECT key FROM wanted))
     ORDER BY key
     FOR UPDATE
 ), permit AS MATERIALIZED (
@@ -92,11 +93,13 @@ _TAKEN = f"""taken AS (
         FROM permit LEFT JOIN claimed USING (id)
         GROUP BY key
     ) AS permit
-    WHERE clock.key = permit.key AND (permit.taken > '0' OR permit.tat < clock.tat)
+    WHERE clock.key = permit.key AND clock.key = ANY (ARRAY(SELECT key FROM wanted))
+      AND (permit.taken > '0' OR permit.tat < clock.tat)
 ), sent_back AS (
     UPDATE duly.jobs AS job SET dispatch = job.dispatch + 1
     FROM over
-    WHERE job.id = over.id AND job.dispatch = over.dispatch AND job.state || '' = 'queued'
+    WHERE job.id = over.id AND job.id = ANY (%(id)s::uuid[]) AND job.dispatch = over.dispatch
+      AND job.state || '' = 'queued'
     RETURNING job.id, job.dispatch, job.kind, job.queue, {LEVEL}, over.at, job.keys, job.position
 ), waiting AS (
     INSERT INTO duly.outbox_events (job_id, dispatch, kind, queue, priority, available_at, keys,
@@ -140,7 +143,8 @@ RATE_LIMITED = SNOOZE.replace(
     FROM snoozed
     JOIN unnest(%(id)s::uuid[], %(bursts)s::text[]) AS told (id, bursts) USING (id)
     CROSS JOIN LATERAL unnest(snoozed.keys, told.bursts::int[]) AS of (key, burst)
-    LEFT JOIN duly.key_limits AS own ON own.key = of.key
+    LEFT JOIN duly.key_limits AS own
+      ON own.key = of.key AND own.key = ANY (ARRAY(SELECT unnest(keys) FROM snoozed))
     WHERE coalesce(own.burst, of.burst) > 0
     GROUP BY of.key
     ORDER BY of.key

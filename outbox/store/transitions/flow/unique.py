@@ -136,7 +136,9 @@ WITH held AS MATERIALIZED (
     <claim>
 ), given_back AS (
     DELETE FROM duly.unique_keys AS held
-    USING claimed WHERE held.job_id = claimed.id AND held.until = 'started'
+    USING claimed
+    WHERE held.job_id = claimed.id AND held.job_id = ANY (%(id)s::uuid[])
+      AND held.until = 'started'
 ), postponed AS (
     SELECT job.id
     FROM busy
@@ -144,14 +146,14 @@ WITH held AS MATERIALIZED (
          AS asked (job_id, dispatch, kind) USING (job_id)
     JOIN duly.jobs AS job
       ON job.id = asked.job_id AND job.dispatch = asked.dispatch AND job.kind = asked.kind
-    WHERE job.run_at <= now() AND job.state || '' = 'queued'
+    WHERE job.id = ANY (%(id)s::uuid[]) AND job.run_at <= now() AND job.state || '' = 'queued'
       AND (job.expires_at IS NULL OR job.expires_at > now() OR job.started_at IS NOT NULL)
     FOR UPDATE OF job SKIP LOCKED
 ), back AS (
     UPDATE duly.jobs AS job
     SET dispatch = job.dispatch + 1, started_at = coalesce(job.started_at, now())
     FROM postponed
-    WHERE job.id = postponed.id
+    WHERE job.id = postponed.id AND job.id = ANY (%(id)s::uuid[])
     RETURNING job.id, job.dispatch, job.kind, job.queue, {LEVEL}, job.keys, job.position
 ), event AS (
     INSERT INTO duly.outbox_events (job_id, dispatch, kind, queue, priority, available_at, keys,
