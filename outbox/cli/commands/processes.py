@@ -14,6 +14,7 @@ from outbox import Actors, Consumers
 from outbox.cli.app import amqp_url, app, kinds, settings
 from outbox.cli.errors import Code, Stop
 from outbox.cli.exit import exit_now
+from outbox.cli.metrics import LOCAL, HostOption, PortOption, metrics_of, serve
 from outbox.cli.tables import require_tables
 
 log = structlog.get_logger(__name__)
@@ -47,7 +48,7 @@ def api(
 
 
 @commands.command()
-def relay() -> None:
+def relay(*, metrics_port: PortOption = None, metrics_host: HostOption = LOCAL) -> None:
     """Publish due jobs, collect dead letters, rescue and delete jobs."""
     from outbox import logs
     from outbox.relay import process as relay_process
@@ -55,6 +56,8 @@ def relay() -> None:
     logs.configure(settings())
     broker = amqp_url()
     require_tables()
+    if metrics_port is not None:
+        serve(metrics_of("relay"), metrics_host, metrics_port)
     runner = asyncio.Runner()  # never closed: that would wait for threads
     runner.run(
         relay_process.run(
@@ -93,6 +96,8 @@ def worker(
             min=0, max=86400, metavar="SECONDS", help="Time that running jobs have to finish."
         ),
     ] = 25,
+    metrics_port: PortOption = None,
+    metrics_host: HostOption = LOCAL,
 ) -> None:
     """Run jobs until SIGTERM or Ctrl-C. Running jobs then finish, or are handed back."""
     from outbox import logs
@@ -105,6 +110,8 @@ def worker(
     broker = amqp_url()
     require_tables()
     _check()
+    if metrics_port is not None:
+        serve(metrics_of("worker"), metrics_host, metrics_port)
     try:
         code = worker_process.run(
             actors=_actors(),
