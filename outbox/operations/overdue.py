@@ -14,24 +14,38 @@ OVERDUE_AFTER = timedelta(minutes=5)
 """A queued job is overdue this long after its `run_at`, or after workers first refused it."""
 DEFAULT_TIME_LIMIT = timedelta(minutes=10)
 """How long a job may run before it is overdue, if its kind is unknown and no other is known."""
+MOST_READ = 5_000
+"""How many late queued jobs are read, the oldest first."""
 
+# Of those that wait the longest are read, up to a bound, by an index in the order of `run_at`.
 OVERDUE = """
-WITH alive AS (
+WITH waiting AS MATERIALIZED (
+    SELECT id, kind, queue, state, dispatch, run_at
+    FROM duly.jobs
+    WHERE state = 'queued' AND run_at < now() - %(late)s
+    ORDER BY run_at LIMIT %(most)s + 1
+), alive AS (
     SELECT name, queues FROM duly.workers WHERE heartbeat_at > now() - %(silence)s
 ), known AS (
     SELECT * FROM unnest(%(kinds)s::text[], %(limits)s::interval[]) AS known (kind, time_limit)
 ), overdue AS (
     SELECT id, kind, queue, state, dispatch, run_at AS since, NULL AS known_why
-    FROM duly.jobs
-    WHERE state = 'queued' AND run_at < now() - %(late)s
-      AND queue NOT IN (SELECT queue FROM duly.paused_queues)
+    FROM waiting
+    WHERE queue NOT IN (SELECT queue FROM duly.paused_queues)
     UNION ALL
     SELECT id, kind, queue, state, job.dispatch, refusal.since, refusal.why
-    FROM duly.refusals AS refusal
-    JOIN duly.jobs AS job ON job.id = refusal.job_id AND job.dispatch = refusal.dispatch
-    WHERE job.state || '' = 'queued' AND job.run_at >= now() - %(late)s
-      AND refusal.since < now() - %(late)s
-      AND queue NOT IN (SELECT queue FROM duly.paused_queues)
+    FROM (
+        SELECT job_id, dispatch, since, why FROM duly.refusals
+        WHERE since < now() - %(late)s
+        ORDER BY job_id LIMIT %(most)s + 1
+    ) AS refusal
+    CROSS JOIN LATERAL (
+        SELECT id, kind, queue, state, job.dispatch FROM duly.jobs AS job
+        WHERE job.id = refusal.job_id AND job.dispatch = refusal.dispatch
+          AND job.state || '' = 'queued' AND job.run_at >= now() - %(late)s
+        LIMIT 1
+    ) AS job
+    WHERE queue NOT IN (SELECT queue FROM duly.paused_queues)
     UNION ALL
     SELECT id, kind, queue, state, dispatch, started_at,
            CASE WHEN alive.name IS NULL THEN 'its worker ' || worker || ' is silent: to be rescued'
@@ -44,7 +58,14 @@ WITH alive AS (
     WHERE state = 'running'
       AND (alive.name IS NULL OR started_at < now() - coalesce(time_limit, %(long)s))
 )"""
-COUNT = " SELECT queue, count(*) AS overdue FROM overdue GROUP BY queue"
+COUNT = """
+SELECT queue, count(*) AS overdue,
+       round(extract(epoch FROM now() - min(since) FILTER (WHERE state = 'queued')), 1)::float8
+           AS oldest_queued_seconds
+FROM overdue GROUP BY queue
+UNION ALL
+SELECT NULL, count(*), NULL FROM waiting HAVING count(*) > %(most)s
+"""
 
 # The events ahead are counted level by level, in the relay's order, up to 1000.
 FIND = f""", holding AS ({HOLDING}), rated AS (
@@ -130,6 +151,18 @@ class OverdueJob:
     why: str
 
 
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many overdue jobs each queue has, and how long its oldest late queued job has waited.
+
+    Not all of them if so many jobs are late that not all were read.
+    """
+
+    overdue: dict[str, int]
+    oldest_queued_seconds: dict[str, float | None]
+    is_complete: bool
+
+
 def find(
     session: Session, kinds: Kinds, *, silence: timedelta, limit: int = 50
 ) -> list[OverdueJob]:
@@ -147,10 +180,14 @@ def find(
     return [OverdueJob(*row) for row in rows]
 
 
-def count(session: Session, kinds: Kinds, *, silence: timedelta) -> dict[str, int]:
-    """How many overdue jobs each queue has."""
-    found = session.connection().exec_driver_sql(OVERDUE + COUNT, _parameters(kinds, silence))
-    return {row.queue: row.overdue for row in found}
+def count(session: Session, kinds: Kinds, *, silence: timedelta) -> Counts:
+    """How many overdue jobs each queue has, as `find` finds them."""
+    rows = session.connection().exec_driver_sql(OVERDUE + COUNT, _parameters(kinds, silence)).all()
+    return Counts(
+        overdue={row.queue: row.overdue for row in rows if row.queue},
+        oldest_queued_seconds={row.queue: row.oldest_queued_seconds for row in rows if row.queue},
+        is_complete=all(row.queue for row in rows),
+    )
 
 
 def _parameters(kinds: Kinds, silence: timedelta) -> dict[str, Any]:
@@ -161,6 +198,7 @@ def _parameters(kinds: Kinds, silence: timedelta) -> dict[str, Any]:
         "silence": silence,
         "long": max(limits.values(), default=DEFAULT_TIME_LIMIT),
         "late": OVERDUE_AFTER,
+        "most": MOST_READ,
     }
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
@@ -10,16 +9,17 @@ import typer
 from outbox.cli.app import kinds, settings
 from outbox.cli.database import session
 from outbox.cli.errors import Code, Stop
+from outbox.cli.numbers import numbers
 from outbox.cli.person import ByOption, WhyOption
 from outbox.cli.terminal.output import Output, OutputOption, print_message, show_rows
 from outbox.operations import status
+from outbox.operations.backlog.queue_status import QueueStatus
 from outbox.operations.flow import queue_pauses
 from outbox.operations.flow.queue_pauses import Refused, UnknownQueue
-from outbox.operations.status import QueueStatus
 
 commands = typer.Typer(help="List, pause and resume queues.", no_args_is_help=True)
 
-COLUMNS = ("queue", "due", "scheduled", "running", "dead", "paused", "who", "why")
+COLUMNS = ("queue", "due", "held", "scheduled", "running", "dead", "paused", "who", "why")
 SPARE = ("dead", "running")
 
 Queue = Annotated[str, typer.Argument(metavar="QUEUE", help="The queue's name.")]
@@ -30,8 +30,8 @@ def list_queues(*, output: OutputOption = Output.TABLE) -> None:
     """List queues with how many jobs each has, and who paused it."""
     with session() as db:
         found = status.queues(db, kinds(), settings().worker_silence)
-    view = _row if output is Output.TABLE else _record
-    show_rows([view(each) for each in found], COLUMNS, output, spare=SPARE)
+    rows = [_row(each) if output is Output.TABLE else each.record() for each in found]
+    show_rows(rows, COLUMNS, output, spare=SPARE)
 
 
 @commands.command("pause")
@@ -50,13 +50,10 @@ def resume_queue(queue: Queue, *, by: ByOption, why: WhyOption = None) -> None:
     print_message(f"resumed {queue}")
 
 
-def _record(queue: QueueStatus) -> dict[str, Any]:
-    return asdict(queue) | {"due": queue.due}
-
-
 def _row(queue: QueueStatus) -> dict[str, Any]:
-    pause = asdict(queue.paused) if queue.paused else {"since": None, "who": None, "why": None}
-    return _record(queue) | pause | {"paused": pause["since"]}
+    shown = numbers(queue)
+    pause = shown["paused"] or {"since": None, "who": None, "why": None}
+    return shown | pause | {"paused": pause["since"]}
 
 
 @contextmanager

@@ -9,7 +9,9 @@ from outbox.cli.app import amqp_url, kinds, settings
 from outbox.cli.broker import Unreachable, depths
 from outbox.cli.database import session
 from outbox.cli.errors import Stop
+from outbox.cli.numbers import numbers
 from outbox.cli.terminal.output import Output, OutputOption, show, show_rows
+from outbox.operations.backlog.queue_status import QueueStatus
 from outbox.operations.status import Status, WorkerStatus, read
 
 commands = typer.Typer()
@@ -22,6 +24,7 @@ QUEUE_COLUMNS = (
     "high",
     "normal",
     "low",
+    "held",
     "oldest_seconds",
     "scheduled",
     "in_broker",
@@ -78,12 +81,13 @@ def _is_alive(worker: WorkerStatus) -> bool:
 def _print(
     status: Status, in_broker: Mapping[str, int | None], down: list[str], output: Output
 ) -> None:
-    queues = [asdict(each) | {"in_broker": in_broker.get(each.queue)} for each in status.queues]
+    view = numbers if output is Output.TABLE else QueueStatus.record
+    queues = [view(each) | {"in_broker": in_broker.get(each.queue)} for each in status.queues]
     workers = [asdict(each) | {"alive": _is_alive(each)} for each in status.workers]
     overdue = [asdict(each) for each in status.overdue]
     if output is Output.TABLE:
         rows = [each | {"paused": (each["paused"] or {}).get("since")} for each in queues]
-        show_rows(rows, QUEUE_COLUMNS, output, spare=("queued", "running"))
+        show_rows(rows, QUEUE_COLUMNS, output, spare=("held", "queued", "running"))
         typer.echo()
         rows = [each | {"queues": ", ".join(each["queues"])} for each in workers]
         show_rows(rows, WORKER_COLUMNS, output)

@@ -74,17 +74,23 @@ _QUEUES: Answer = {
     "queues": [
         {
             "name": "email",
-            "due": 3,
-            "high": 1,
-            "normal": 2,
+            "due": 1000003,
+            "high": 3,
+            "normal": 1000000,
             "low": 0,
-            "oldest_seconds": 0.2,
+            "held": 2,
             "scheduled": 4,
-            "queued": 9,
-            "running": 1,
+            "published": 991,
+            "queued": 1001000,
+            "running": 16,
+            "work": 1001010,
             "overdue": 0,
             "dead": 1,
+            "oldest_seconds": 70.2,
+            "oldest_queued_seconds": 71.4,
+            "workers": 1,
             "paused": None,
+            "estimated": ["due", "normal", "queued", "work"],
         }
     ]
 }

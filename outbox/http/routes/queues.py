@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated
 
@@ -18,9 +17,9 @@ from outbox.http.problems.problem import ANY_REQUEST, POST_REQUEST, Problem
 from outbox.http.requests.database import Tx
 from outbox.http.requests.transaction import TransactionalRoute
 from outbox.operations import status
+from outbox.operations.backlog.queue_status import QueueStatus
 from outbox.operations.flow import queue_pauses
 from outbox.operations.flow.queue_pauses import Pause, Refused, UnknownQueue
-from outbox.operations.status import QueueStatus
 from outbox.store.records import fields
 
 ACT = problem_docs(*POST_REQUEST, types.NOT_FOUND, types.CONFLICT)
@@ -43,30 +42,47 @@ class PauseShown(BaseModel):
 
 
 class QueueShown(BaseModel):
-    """A queue, and how many jobs it has in each state."""
+    """A queue, and how many jobs it has in each state.
+
+    Numbers up to 5,000 are exact, for each priority and state. Those in `estimated` may not be.
+    """
 
     name: str
-    due: int = Field(description="Due, and not yet published to the broker.")
-    high: int = Field(description="Due jobs with priority `high`.")
-    normal: int = Field(description="Due jobs with priority `normal`.")
-    low: int = Field(description="Due jobs with priority `low`.")
-    oldest_seconds: float | None = Field(
-        description="For how long the oldest due job has waited to be published."
-    )
+    due: int = Field(description="Due, not yet published to the broker, and held back by nothing.")
+    high: int = Field(description="Those in `due` with priority `high`.")
+    normal: int = Field(description="Those in `due` with priority `normal`.")
+    low: int = Field(description="Those in `due` with priority `low`.")
+    held: int = Field(description="Due, and waiting for their keys: a limit, a rate or their turn.")
     scheduled: int = Field(description="Queued for later, because of `run_at` or a retry.")
-    queued: int = Field(description="All queued jobs: due, scheduled, and those in the broker.")
+    published: int = Field(description="Published to the broker, and not begun.")
+    queued: int = Field(description="All queued jobs: `due`, `held`, `scheduled` and `published`.")
     running: int
+    work: int = Field(
+        description="What workers could do now: `due`, `published` and `running`. Scale workers by "
+        "this number; the broker's queue has no more messages than the window lets in."
+    )
     overdue: int = Field(description="`GET /v1/overdue-jobs` lists them.")
     dead: int = Field(description="Open dead letters, foreign messages included.")
+    oldest_seconds: float | None = Field(
+        description="For how long the oldest due job has waited to be published, or for its keys."
+    )
+    oldest_queued_seconds: float | None = Field(
+        description="For how long the oldest queued job has been due, published or not."
+    )
+    workers: int = Field(description="Live worker processes that serve the queue.")
     paused: PauseShown | None = Field(
         description="Null unless somebody has paused the queue. Its queued jobs then wait, and "
         "none is overdue."
+    )
+    estimated: list[str] = Field(
+        description="The fields whose numbers are estimates, because there are too many to count: "
+        "two digits, from a sample of the backlog. Empty if all are exact."
     )
 
     @classmethod
     def of(cls, queue: QueueStatus) -> "QueueShown":
         """The queue as clients see it."""
-        return cls.model_validate({"name": queue.queue, "due": queue.due, **asdict(queue)})
+        return cls.model_validate({"name": queue.queue, **queue.record()})
 
 
 class PausedQueue(BaseModel):

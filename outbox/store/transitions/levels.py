@@ -10,3 +10,18 @@ UNADMITTED = """CASE WHEN (
         LIMIT 1
     ) THEN NULL ELSE job.keys END AS keys"""
 """A job's keys for an event of its present dispatch: null if that was admitted already."""
+
+
+def levels_of(name: str, events: str) -> str:
+    """A recursive CTE of the queues and levels that have such events: an index probe for each."""
+    return f"""{name} AS (
+    (SELECT queue, priority FROM duly.outbox_events WHERE {events}
+     ORDER BY queue, priority LIMIT 1)
+    UNION ALL
+    SELECT next.queue, next.priority
+    FROM {name} CROSS JOIN LATERAL (
+        SELECT event.queue, event.priority FROM duly.outbox_events AS event
+        WHERE {events} AND (event.queue, event.priority) > ({name}.queue, {name}.priority)
+        ORDER BY event.queue, event.priority LIMIT 1
+    ) AS next
+)"""

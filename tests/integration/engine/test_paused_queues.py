@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from outbox import Actor, Key, Kinds
 from outbox.operations import status
+from outbox.operations.backlog.queue_status import QueueStatus
 from outbox.operations.flow import queue_pauses
 from outbox.operations.flow.queue_pauses import Refused, UnknownQueue
 from outbox.relay import poll_policy
@@ -33,7 +34,7 @@ class Person:
         with Session(self._engine) as session, session.begin():
             return act(session, self.kinds, queue, by=by, why=why)
 
-    def status(self, queue: str) -> status.QueueStatus:
+    def status(self, queue: str) -> QueueStatus:
         with Session(self._engine) as session:
             found = status.queues(session, self.kinds, timedelta(seconds=1))
         return next(each for each in found if each.queue == queue)

@@ -61,18 +61,24 @@ def test_queues_count_their_jobs_by_state(
 
     assert list(queues) == KINDS.queues
     assert queues["email"].pop("oldest_seconds") < 60
+    assert queues["email"].pop("oldest_queued_seconds") < 60
     assert queues["email"] == {
         "name": "email",
         "due": 3,
         "high": 1,
         "normal": 0,
         "low": 2,
+        "held": 0,
         "scheduled": 1,
+        "published": 0,
         "queued": 4,
         "running": 1,
+        "work": 4,
         "overdue": 1,  # its worker has no heartbeat
         "dead": 1,
+        "workers": 0,
         "paused": None,
+        "estimated": [],
     }
 
 
