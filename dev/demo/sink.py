@@ -1,6 +1,6 @@
 """The demo's outside world: a mail server, and a receiver of webhooks that checks signatures.
 
-`python -m dev.sink SMTP_PORT HTTP_PORT`. It tells what arrived at GET /received, and answers
+`python -m dev.demo.sink SMTP_PORT HTTP_PORT`. It tells what arrived at GET /received, and answers
 webhooks with the status that PUT /hooks asks for, so that the demo can break and mend it.
 """
 

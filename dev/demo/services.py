@@ -14,7 +14,8 @@ from dev.servers import Servers
 from dev.stripe.provider import KEY
 from dev.wait import wait_until
 
-HOME = CHECKOUT / ".demo"
+HOME = Path(os.environ.get("DULY_DEMO", CHECKOUT / ".demo"))
+"""Where the demo keeps what it makes. A test names another folder, and has processes of its own."""
 MARK = f"DULY_DEMO={HOME}"
 DULY = [sys.executable, "-m", "outbox.cli"]
 
@@ -48,7 +49,7 @@ def start(variables: Mapping[str, str]) -> None:
         "relay": [*DULY, "relay"],
         "worker": [*DULY, "worker"],
         "stripe": [sys.executable, "-m", "dev.stripe", str(port("stripe"))],
-        "sink": [sys.executable, "-m", "dev.sink", str(port("mail")), str(port("hooks"))],
+        "sink": [sys.executable, "-m", "dev.demo.sink", str(port("mail")), str(port("hooks"))],
     }
     for name, command in commands.items():
         _supervise(log(name), command, variables)
@@ -77,7 +78,7 @@ def wait_for(name: str, ready: Callable[[], bool], seconds: float = 30) -> None:
 def _supervise(log: Path, command: list[str], variables: Mapping[str, str]) -> None:
     with log.open("ab") as output:
         subprocess.Popen(
-            [sys.executable, "-m", "dev.supervise", *command],
+            [sys.executable, "-m", "dev.demo.supervise", *command],
             cwd=CHECKOUT,
             env=dict(variables),
             stdin=subprocess.DEVNULL,
@@ -92,4 +93,4 @@ def _is_ours(process: Path) -> bool:
 
 
 def _is_supervisor(process: Path) -> bool:
-    return b"dev.supervise" in (process / "cmdline").read_bytes().split(b"\0")
+    return b"dev.demo.supervise" in (process / "cmdline").read_bytes().split(b"\0")

@@ -1,4 +1,4 @@
-"""Keeps one command running: `python -m dev.supervise command …` starts it again when it ends.
+"""Keeps one command running: `python -m dev.demo.supervise command …` starts it again when it ends.
 
 What a container engine's restart policy does for docker-compose.yml, this does for the demo.
 """
