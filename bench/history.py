@@ -19,7 +19,7 @@ from bench.comparison import Comparison, in_turns
 from bench.contestants import DULY
 from bench.crew import fresh_database
 from bench.setting import Bench
-from outbox.maintenance.pruner import Pruner
+from outbox.maintenance.pruning.pruner import Pruner
 from outbox.postgres.session_settings import TRANSITION_SETTINGS, connect
 from outbox.store import transitions
 from outbox.submission.pending import submissions

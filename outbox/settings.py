@@ -85,6 +85,8 @@ class Settings(BaseSettings):
     """How long a job whose kind or payload no worker knows waits for one, before it is dead."""
     keep_finished: Retention = timedelta(days=30)
     """How long succeeded and cancelled jobs are kept. `forever` deletes none."""
+    keep_closed: Retention = None
+    """How long closed dead letters are kept, with their dead jobs. For ever unless set."""
     keep_events: Retention = timedelta(days=3)
     """How long messages to other services are kept once sent, so that they can be sent again."""
     keep_received: Retention = timedelta(days=7)

@@ -15,6 +15,7 @@ from outbox.http.ended_jobs import EndedJobs
 from outbox.http.openapi.documentation import complete_openapi
 from outbox.http.readiness import Readiness
 from outbox.http.requests.database import Sessions, create_engine, create_sessions
+from outbox.http.requests.late_writes import LateWrites
 from outbox.http.server.shutdown import Shutdown
 from outbox.kinds import Kinds
 from outbox.settings import Settings
@@ -28,6 +29,7 @@ class Platform:
     settings: Settings
     sessions: Sessions
     keys: VerifiedKeys
+    late_writes: LateWrites
     last_seen: LastSeen
     readiness: Readiness
     shutdown: Shutdown
@@ -44,13 +46,15 @@ async def running(app: FastAPI, kinds: Kinds, settings: Settings) -> AsyncIterat
     complete_openapi(app)
     app.state.duly_prefix = find_prefix(app)
     engine = create_engine(settings.database_url)
+    late_writes = LateWrites(engine)
     shutdown = getattr(app.state, "shutdown", None) or Shutdown()
     app.state.duly = Platform(
         kinds=kinds,
         settings=settings,
         sessions=create_sessions(engine),
         keys=VerifiedKeys(engine),
-        last_seen=LastSeen(engine),
+        late_writes=late_writes,
+        last_seen=LastSeen(late_writes),
         readiness=Readiness(engine, settings.amqp_url, kinds.queues),
         shutdown=shutdown,
         ended_jobs=EndedJobs(engine, shutdown),

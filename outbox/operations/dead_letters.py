@@ -49,6 +49,15 @@ MESSAGE = ("message_size", "message_body", "message_headers")
 LARGEST_SHOWN = 1_000_000
 """How many bytes of a message's body are read: a foreign one may have any size."""
 
+NOTE_LOOK = """
+WITH unseen AS (
+    SELECT id FROM duly.dead_letters WHERE id = %(id)s AND looked_at IS NULL
+    FOR UPDATE SKIP LOCKED
+)
+UPDATE duly.dead_letters AS letter SET looked_at = now() FROM unseen WHERE letter.id = unseen.id
+RETURNING set_config('synchronous_commit', 'off', true)
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
@@ -80,6 +89,8 @@ class DeadLetter:
     closed_by: str | None
     close_reason: str | None
     outgoing_id: UUID | None
+    looked_at: datetime | None
+    """When somebody first looked at it, as far as that is on record: see `note_look`."""
 
     @property
     def may_be_replayed(self) -> bool:
@@ -164,6 +175,15 @@ def get(session: Session, letter_id: int) -> DeadLetter | None:
     query = _columns(letters, *message).where(letters.c.id == letter_id)
     row = session.execute(query).mappings().first()
     return _letter(row) if row else None
+
+
+def note_look(session: Session, letter_id: int) -> None:
+    """Note that somebody looked at the letter now, unless it was looked at before.
+
+    True with the commit, which waits for neither disk nor standby; a row that somebody acts on at
+    this moment is left alone. Callers show the letter whether this succeeds or not.
+    """
+    session.connection().exec_driver_sql(NOTE_LOOK, {"id": letter_id})
 
 
 def find_of(session: Session, job_id: UUID, dispatch: int) -> DeadLetter | None:

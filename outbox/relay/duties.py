@@ -4,11 +4,13 @@ from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
 from outbox.kinds import Kinds
-from outbox.maintenance import message_pruner, upkeep
+from outbox.maintenance import upkeep
 from outbox.maintenance.batch_folder import BatchFolder
 from outbox.maintenance.dead_letter_collector import DeadLetterCollector
 from outbox.maintenance.expirer import Expirer
-from outbox.maintenance.pruner import Pruner
+from outbox.maintenance.pruning import message_pruner
+from outbox.maintenance.pruning.letter_pruner import LetterPruner
+from outbox.maintenance.pruning.pruner import Pruner
 from outbox.maintenance.rescuer import Rescuer
 from outbox.maintenance.scheduler import Scheduler
 from outbox.maintenance.supervision import Duty
@@ -39,6 +41,7 @@ class Duties:
         silence: timedelta,
         patience: timedelta,
         retention: timedelta | None = None,
+        keep_closed: timedelta | None = None,
         keep_events: timedelta | None = None,
         keep_received: timedelta | None = None,
         schedules: Sequence[Schedule] = (),
@@ -78,6 +81,8 @@ class Duties:
         }
         if retention is not None:
             self.others["pruner"] = Pruner(database_url, retention).run
+        if keep_closed is not None:
+            self.others["letter pruner"] = LetterPruner(database_url, keep_closed).run
 
     def wake_up(self) -> None:
         """Jobs were queued, with keys or without."""

@@ -37,6 +37,7 @@ async def run(
     silence: timedelta = timedelta(seconds=10),
     patience: timedelta = timedelta(seconds=30),
     retention: timedelta | None = timedelta(days=30),
+    keep_closed: timedelta | None = None,
     keep_events: timedelta | None = timedelta(days=3),
     keep_received: timedelta | None = timedelta(days=7),
     schedules: Sequence[Schedule] = (),
@@ -48,7 +49,8 @@ async def run(
     A worker's jobs are rescued once it has sent no heartbeat for `silence`. A job that is published
     but unclaimed for `patience` is published again if the broker has lost its message. Jobs that
     succeeded or were cancelled are deleted after `retention`, or never if it is None. So are
-    messages to other services after `keep_events`, and what is known of received ones after
+    closed dead letters with their dead jobs after `keep_closed`, messages to other services after
+    `keep_events`, and what is known of received ones after
     `keep_received`. `schedules` are those that the app's code declares, as are `kinds`: of jobs of
     other kinds, one runs at a time for each of their keys.
 
@@ -66,6 +68,7 @@ async def run(
         silence=silence,
         patience=patience,
         retention=retention,
+        keep_closed=keep_closed,
         keep_events=keep_events,
         keep_received=keep_received,
         schedules=schedules,

@@ -240,7 +240,7 @@ STOPPING = [
     Moment("gone but not ended", "after", "outbox.worker.heartbeat:Heartbeat._leave"),
 ]
 
-UPLOADING_IMPORTS = [
+UPLOADING = [
     Moment("part stored but not noted", "after", "service.imports.receiving:_put"),
     Moment("part noted but not committed", "after", "service.imports.states:add_part"),
     Moment("file complete but not submitted", "before", "service.imports.states:run"),
@@ -371,7 +371,7 @@ DUTIES = [
     ),
     Moment("the rescuer", "instead", "outbox.maintenance.rescuer:Rescuer._rescue"),
     Moment("the expirer", "instead", "outbox.maintenance.expirer:Expirer._expire"),
-    Moment("the pruner", "instead", "outbox.maintenance.pruner:Pruner.walk"),
+    Moment("the pruner", "instead", "outbox.maintenance.pruning.pruner:Pruner.walk"),
     Moment("the scheduler", "instead", "outbox.maintenance.scheduler:Scheduler.poll"),
 ]
 
@@ -393,7 +393,7 @@ ALL = [
     *(*CHARGING, *REFUNDING),
     *(*UPLOADING, *SWEEPING, *PICTURING),
     *(*MAILING, *MAILING_ONCE, *MAIL_UNCERTAIN),
-    *(*UPLOADING_IMPORTS, *IMPORTING, *REPORTING),
+    *(*IMPORTING, *REPORTING),
     *(*FOLDING, *MEMBERS, *ADMITTING, *SENDING, *RECEIVING, *THREADS, *DUTIES),
 ]
 

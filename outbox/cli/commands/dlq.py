@@ -1,8 +1,11 @@
 """`duly dlq`: list, show, replay and discard dead letters."""
 
+from contextlib import suppress
 from typing import Annotated
 
 import typer
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
 
 from outbox.cli.database import session
 from outbox.cli.dead_letters import bulk
@@ -92,18 +95,27 @@ def show_letter(
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Show a dead letter, its job, and the error and traceback of every attempt."""
-    with session() as db, db.begin():
-        letter = dead_letters.get(db, letter_id)
-        if letter is None:
-            raise Stop(f"there is no dead letter {letter_id}", Code.NOTHING)
-        shown = letter_view(letter, payloads=payloads)
-        job = jobs.get(db, letter.job_id) if letter.job_id else None
-        if job is not None:
-            shown["job"] = job_view(job, payloads=payloads)
-            shown["attempts"] = attempt_views(jobs.attempts(db, job.id), output)
-        if payloads:
-            acts.look(db, _about(letter), who=by, why=why)
+    with session() as db:
+        with db.begin():
+            letter = dead_letters.get(db, letter_id)
+            if letter is None:
+                raise Stop(f"there is no dead letter {letter_id}", Code.NOTHING)
+            shown = letter_view(letter, payloads=payloads)
+            job = jobs.get(db, letter.job_id) if letter.job_id else None
+            if job is not None:
+                shown["job"] = job_view(job, payloads=payloads)
+                shown["attempts"] = attempt_views(jobs.attempts(db, job.id), output)
+            if payloads:
+                acts.look(db, _about(letter), who=by, why=why)
+        _note_look(db, letter)
     show(shown, output)
+
+
+def _note_look(db: Session, letter: DeadLetter) -> None:
+    """Note the first look, best effort: a Postgres that takes no writes shows the letter, too."""
+    if letter.looked_at is None:
+        with suppress(SQLAlchemyError), db.begin():
+            dead_letters.note_look(db, letter.id)
 
 
 def _about(letter: DeadLetter) -> list[str]:

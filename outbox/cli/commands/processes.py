@@ -70,6 +70,7 @@ def relay(*, metrics_port: PortOption = None, metrics_host: HostOption = LOCAL) 
             silence=settings().worker_silence,
             patience=settings().redispatch_after,
             retention=settings().keep_finished,
+            keep_closed=settings().keep_closed,
             keep_events=settings().keep_events,
             keep_received=settings().keep_received,
             schedules=app().schedules,

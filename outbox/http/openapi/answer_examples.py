@@ -28,6 +28,7 @@ _LETTER: Answer = {
     "closed_by": None,
     "close_reason": None,
     "outgoing_id": None,
+    "looked_at": None,
     "links": {
         "self": "/v1/dead-letters/1042",
         "replay": "/v1/dead-letters/1042/replay",

@@ -214,6 +214,11 @@ dead_letters = Table(
     Column("close_reason", Text),
     # The message to another service that could not be published.
     Column("outgoing_id", Uuid),
+    # Best effort: see outbox/operations/dead_letters.py.
+    timestamp("looked_at"),
+    # Once a relay has found that the job has ended that was replayed: see
+    # outbox/store/transitions/fixes.py.
+    timestamp("replay_ended_at"),
     CheckConstraint(among("resolution", ("replayed", "discarded")), name="dead_letters_resolution"),
     Index(
         "dead_letters_by_dispatch",
@@ -228,4 +233,22 @@ dead_letters = Table(
         postgresql_where=text("outgoing_id IS NOT NULL"),
     ),
     Index("dead_letters_open", "id", postgresql_where=text("closed_at IS NULL")),
+    Index(
+        "dead_letters_closed",
+        "closed_at",
+        "id",
+        postgresql_where=text("closed_at IS NOT NULL"),
+    ),
+    Index(
+        "dead_letters_unseen",
+        "died_at",
+        postgresql_where=text("closed_at IS NULL AND looked_at IS NULL"),
+    ),
+    Index(
+        "dead_letters_replayed",
+        "id",
+        postgresql_where=text(
+            "resolution = 'replayed' AND replay_ended_at IS NULL AND job_id IS NOT NULL"
+        ),
+    ),
 )

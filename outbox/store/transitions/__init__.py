@@ -102,7 +102,7 @@ from outbox.store.transitions.people import (
     RESUME_QUEUE,
     SET_LIMIT,
 )
-from outbox.store.transitions.prune import PRUNE, PRUNE_BATCHES, PRUNE_REFUSALS
+from outbox.store.transitions.prune import PRUNE, PRUNE_BATCHES, PRUNE_LETTERS, PRUNE_REFUSALS
 from outbox.store.transitions.rescue import (
     DEREGISTER_WORKER,
     PRUNE_WORKERS,
@@ -199,6 +199,7 @@ __all__ = [
     "PRUNE",
     "PRUNE_BATCHES",
     "PRUNE_CLOCKS",
+    "PRUNE_LETTERS",
     "PRUNE_MESSAGES",
     "PRUNE_RECEIVED",
     "PRUNE_REFUSALS",

@@ -1,7 +1,7 @@
 """Deletes rows that are no longer needed."""
 
 # Relay: deletes jobs that succeeded or were cancelled longer ago than the retention, with their
-# attempts. A job that ever had a dead letter, open or closed, keeps its history for ever.
+# attempts. A job that has a dead letter, open or closed, stays: see PRUNE_LETTERS.
 # A member of a batch stays until the batch has settled and its callbacks have ended. A job with a
 # key of a unique kind stays until PRUNE_UNIQUE_KEYS has deleted that.
 # One call scans a thousand jobs by id. Ids are UUIDv7, which begin with the time of creation, and a
@@ -9,7 +9,18 @@
 # came, so that the next call scans neither what stays nor the index entries of what is gone.
 # An index on finished_at would find these jobs too. But each success would have to write an entry
 # to it, and an update that sets an indexed column can never be HOT.
-PRUNE = """
+_IS_NEEDED_BY_NONE = """NOT EXISTS (SELECT FROM duly.unique_keys WHERE job_id = jobs.id)
+      AND (batch_id IS NULL OR NOT EXISTS (
+          SELECT FROM duly.batches AS batch
+          WHERE batch.id = jobs.batch_id
+            AND (batch.settled_at IS NULL OR EXISTS (
+                SELECT FROM duly.batch_callbacks
+                JOIN duly.jobs AS callback ON callback.id = batch_callbacks.job_id
+                WHERE batch_callbacks.batch_id = batch.id AND callback.finished_at IS NULL
+            ))
+      ))"""
+
+PRUNE = f"""
 WITH retained AS (
     SELECT (lpad(to_hex((extract(epoch FROM now() - %(retention)s) * 1000)::bigint), 12, '0')
             || '00000000000000000000')::uuid AS first_id
@@ -23,16 +34,7 @@ WITH retained AS (
     WHERE id IN (SELECT id FROM walked)
       AND state IN ('succeeded', 'cancelled') AND finished_at < now() - %(retention)s
       AND NOT EXISTS (SELECT FROM duly.dead_letters WHERE job_id = jobs.id)
-      AND NOT EXISTS (SELECT FROM duly.unique_keys WHERE job_id = jobs.id)
-      AND (batch_id IS NULL OR NOT EXISTS (
-          SELECT FROM duly.batches AS batch
-          WHERE batch.id = jobs.batch_id
-            AND (batch.settled_at IS NULL OR EXISTS (
-                SELECT FROM duly.batch_callbacks
-                JOIN duly.jobs AS callback ON callback.id = batch_callbacks.job_id
-                WHERE batch_callbacks.batch_id = batch.id AND callback.finished_at IS NULL
-            ))
-      ))
+      AND {_IS_NEEDED_BY_NONE}
     FOR UPDATE SKIP LOCKED
 ), attempt AS (
     DELETE FROM duly.attempts WHERE job_id = ANY (ARRAY(SELECT id FROM ended))
@@ -46,6 +48,51 @@ WITH retained AS (
 SELECT id AS walked_to, (SELECT count(*) FROM pruned) AS pruned
 FROM walked
 ORDER BY id DESC
+LIMIT 1
+"""
+
+# Relay: deletes dead letters that were closed longer ago than the retention, with their dead jobs
+# and the attempts of these. All letters of a job go at once, when the last one may: its history
+# stays whole until then. A replayed job that has succeeded or was cancelled is for PRUNE from then
+# on. A job that has not ended stays, with its letters; so does what PRUNE keeps for others.
+# It walks the letters in the order in which they were closed, as PRUNE walks jobs.
+PRUNE_LETTERS = f"""
+WITH walked AS (
+    SELECT closed_at, id, job_id FROM duly.dead_letters
+    WHERE closed_at < now() - %(retention)s AND (closed_at, id) > (%(closed_at)s, %(id)s)
+    ORDER BY closed_at, id
+    LIMIT 1000
+), ended AS (
+    SELECT id, state FROM duly.jobs
+    WHERE id IN (SELECT job_id FROM walked) AND finished_at < now() - %(retention)s
+      AND NOT EXISTS (
+          SELECT FROM duly.dead_letters AS letter
+          WHERE letter.job_id = jobs.id
+            AND (letter.closed_at IS NULL OR letter.closed_at >= now() - %(retention)s)
+      )
+      AND {_IS_NEEDED_BY_NONE}
+    FOR UPDATE SKIP LOCKED
+), dead AS (
+    SELECT id FROM ended WHERE state = 'dead'
+), jobless AS (
+    SELECT id FROM duly.dead_letters AS letter
+    WHERE id IN (SELECT id FROM walked)
+      AND NOT EXISTS (SELECT FROM duly.jobs WHERE jobs.id = letter.job_id)
+    FOR UPDATE SKIP LOCKED
+), attempt AS (
+    DELETE FROM duly.attempts WHERE job_id = ANY (ARRAY(SELECT id FROM dead))
+), refusal AS (
+    DELETE FROM duly.refusals WHERE job_id = ANY (ARRAY(SELECT id FROM dead))
+), job AS (
+    DELETE FROM duly.jobs WHERE id = ANY (ARRAY(SELECT id FROM dead))
+), pruned AS (
+    DELETE FROM duly.dead_letters
+    WHERE job_id = ANY (ARRAY(SELECT id FROM ended)) OR id = ANY (ARRAY(SELECT id FROM jobless))
+    RETURNING id
+)
+SELECT closed_at, id, (SELECT count(*) FROM pruned) AS pruned
+FROM walked
+ORDER BY closed_at DESC, id DESC
 LIMIT 1
 """
 

@@ -10,6 +10,7 @@ import psycopg
 import pytest
 
 from tests.integration.cli.conftest import Duly
+from tests.support.servers.read_only import read_only
 
 OPEN = "SELECT count(*) FROM duly.dead_letters WHERE closed_at IS NULL"
 
@@ -27,6 +28,27 @@ def test_list_filters_and_show_has_the_job_and_each_error(duly: Duly, letters: l
     assert shown["job"]["payload"]["to"] == "[redacted]"
     assert shown["attempts"][0]["error_type"] == "BadAddress"
     assert duly.json("dlq", "list", "--since", "2100-01-01T00:00:00Z") == []
+
+
+def test_show_says_when_somebody_first_looked_and_a_list_is_no_look(
+    duly: Duly, letters: list[UUID]
+) -> None:
+    def listed() -> list[str | None]:
+        return [letter["looked_at"] for letter in duly.json("dlq", "list", "--oldest-first")]
+
+    assert listed() == [None, None, None]
+    assert duly.json("dlq", "show", 2)["looked_at"] is None
+    first = duly.json("dlq", "show", 2)["looked_at"]
+    assert first
+    assert (duly.json("dlq", "show", 2)["looked_at"], listed()) == (first, [None, first, None])
+
+
+def test_a_read_only_database_shows_a_letter_and_notes_no_look(
+    duly: Duly, letters: list[UUID], sql_now: psycopg.Connection
+) -> None:
+    with read_only(sql_now):
+        assert duly.json("dlq", "show", 1)["id"] == 1
+    assert duly.json("dlq", "show", 1)["looked_at"] is None
 
 
 def test_replay_by_id_queues_the_job_and_records_who_and_why(

@@ -13,7 +13,8 @@ from sqlalchemy import Engine, make_url
 from dev.servers import Servers
 from outbox.amqp import queue_backoff
 from outbox.events import Event, on
-from outbox.maintenance import dead_letter_collector, dead_letter_consumer, pruner, rescuer
+from outbox.maintenance import dead_letter_collector, dead_letter_consumer, rescuer
+from outbox.maintenance.pruning import pruner
 from outbox.relay import poll_policy
 from outbox.store.schema import acts, metadata
 from outbox.worker import attempt, ownership
@@ -150,3 +151,11 @@ def refusing(sql_now: psycopg.Connection) -> Iterator[Refusing]:
     refusing = Refusing(sql_now)
     yield refusing
     refusing.take()
+
+
+@pytest.fixture
+def referred(sql_now: psycopg.Connection) -> Iterator[str]:
+    """A table of the application's that refers to jobs."""
+    sql_now.execute("CREATE TABLE referring (job uuid REFERENCES duly.jobs)")
+    yield "referring"
+    sql_now.execute("DROP TABLE referring")

@@ -1,6 +1,5 @@
 """One row that the tables do not take, or a sequence behind its rows, ends no duty of the relay."""
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
@@ -10,9 +9,10 @@ from structlog.testing import capture_logs
 
 from outbox import Actor
 from outbox.amqp import topology
-from outbox.maintenance import pruner, upkeep
+from outbox.maintenance import upkeep
 from outbox.maintenance.dead_letter_consumer import PREFETCH
-from outbox.maintenance.pruner import Pruner
+from outbox.maintenance.pruning import walks
+from outbox.maintenance.pruning.pruner import Pruner
 from outbox.store import sequences
 from tests.integration.engine.refusing import Refusing
 from tests.integration.engine.test_transitions_of_pruning import DAY, count, submitted_long_ago
@@ -260,18 +260,10 @@ def test_an_event_that_is_due_since_ever_is_published(
     line.wait_for(job, "succeeded")
 
 
-@pytest.fixture
-def referred(sql_now: psycopg.Connection) -> Iterator[str]:
-    """A table of the application's that refers to jobs."""
-    sql_now.execute("CREATE TABLE referring (job uuid REFERENCES duly.jobs)")
-    yield "referring"
-    sql_now.execute("DROP TABLE referring")
-
-
 def test_a_job_that_cannot_be_deleted_keeps_no_other(
     by_hand: ByHand, database_url: str, referred: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pruner, "PAUSE_FACTOR", 0)
+    monkeypatch.setattr(walks, "PAUSE_FACTOR", 0)
     jobs = submitted_long_ago(by_hand, 250, ended=2 * DAY)
     for job in (jobs[0], jobs[150], jobs[-1]):
         by_hand.take(f"INSERT INTO {referred} VALUES (%(job)s)", job=job)

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from outbox.maintenance import pruner
-from outbox.maintenance.pruner import Pruner
+from outbox.maintenance.pruning import pruner, walks
+from outbox.maintenance.pruning.pruner import Pruner
 from outbox.postgres.session_settings import connect
 from outbox.store import transitions
 from tests.integration.engine.test_transitions_of_pruning import DAY, count, submitted_long_ago
@@ -70,7 +70,7 @@ def rows_of(node: dict[str, Any]) -> Iterator[float]:
 def test_any_number_prune_at_once(
     by_hand: ByHand, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pruner, "PAUSE_FACTOR", 0)
+    monkeypatch.setattr(walks, "PAUSE_FACTOR", 0)
     submitted_long_ago(by_hand, 20_000, ended=2 * DAY)
     start(DAY, DAY, DAY)
     wait_for("what may go is gone", lambda: count(by_hand) == 0)

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.orm import Session
 
 from outbox import job_sessions, publish, submit
-from outbox.maintenance import message_pruner
+from outbox.maintenance.pruning import message_pruner
 from outbox.operations import acts, dead_letters
 from outbox.operations.acts import ActFilter
 from outbox.operations.dead_letters import DeadLetterFilter

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Engine, event
 from sqlalchemy.orm import Session
 
-from outbox.http.auth import last_seen
+from outbox.http.requests import late_writes
 from outbox.operations import api_keys
 from outbox.operations.api_keys import ApiKey, Scope
 from tests.support.engine.by_hand import WAITING
@@ -97,7 +97,7 @@ def test_a_write_that_must_wait_delays_no_request_and_is_given_up(
     client: httpx2.Client, session: Session, sql_now: psycopg.Connection, database_url: str
 ) -> None:
     with psycopg.connect(database_url) as other, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(last_seen, "LONGEST_SECONDS", 0.5)
+        patch.setattr(late_writes, "LONGEST_SECONDS", 0.5)
         other.execute("SELECT FROM duly.api_keys FOR UPDATE")
 
         assert client.get("/v1/jobs").status_code == 200

@@ -1,4 +1,4 @@
-"""Dead letters: their handlers, and the schemas of what these return.
+"""Dead letters: their handlers, the schemas of what these return, and who has looked at one.
 
-Reading order: handlers, schemas.
+Reading order: handlers, schemas, looks.
 """

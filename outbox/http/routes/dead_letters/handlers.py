@@ -3,11 +3,12 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, BackgroundTasks, Path, Query
 
 from outbox.http.auth.record import WhyInBody, WhyInQuery, record_look
 from outbox.http.auth.scopes import Operator, Reader
 from outbox.http.openapi.response_docs import problem_docs, success_doc
+from outbox.http.platform import OnPlatform
 from outbox.http.problems import types
 from outbox.http.problems.problem import ANY_REQUEST, POST_REQUEST, Problem
 from outbox.http.requests.database import Tx
@@ -15,6 +16,7 @@ from outbox.http.requests.strict_json import QueryText
 from outbox.http.requests.transaction import TransactionalRoute
 from outbox.http.routes import cursors
 from outbox.http.routes.cursors import Cursor, Limit
+from outbox.http.routes.dead_letters import looks
 from outbox.http.routes.dead_letters.schemas import LetterInFull, LetterPage, LetterShown
 from outbox.http.routes.moments import Moment
 from outbox.operations import batches, dead_letters, jobs
@@ -80,10 +82,20 @@ async def list_dead_letters(
     responses=success_doc(200, "LetterInFull") | problem_docs(types.NOT_FOUND),
 )
 async def get_dead_letter(
-    letter_id: LetterId, tx: Tx, by: Reader, why: WhyInQuery = None
+    *,
+    letter_id: LetterId,
+    tx: Tx,
+    by: Reader,
+    why: WhyInQuery = None,
+    platform: OnPlatform,
+    background: BackgroundTasks,
 ) -> LetterInFull:
-    """A dead letter with its message, and the error and traceback of every attempt."""
+    """A dead letter with its message, and the error and traceback of every attempt.
+
+    The first time is noted, as `looked_at`.
+    """
     letter = await _get(tx, letter_id)
+    looks.note_later(background, platform.late_writes, letter)
     await record_look(tx, by, [f"dead-letter:{letter_id}"], why)
     attempts = await tx.run_sync(jobs.attempts, letter.job_id) if letter.job_id else []
     return LetterInFull.of_attempts(letter, attempts, by)

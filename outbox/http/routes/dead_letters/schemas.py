@@ -23,6 +23,8 @@ class LetterShown(BaseModel):
     `closed_by` and `close_reason` then say who did, and why. `links.replay` and `links.discard` are
     there while it is open; a message of another service can only be discarded. `outgoing_id` is the
     id of a message to another service that could not be sent: replaying the letter sends it again.
+    `looked_at` is when somebody first looked at this letter alone, and null before; it is noted
+    after the answer, best effort.
     """
 
     id: int
@@ -39,6 +41,7 @@ class LetterShown(BaseModel):
     closed_by: str | None
     close_reason: str | None
     outgoing_id: UUID | None
+    looked_at: datetime | None
     links: dict[str, str]
 
     @classmethod

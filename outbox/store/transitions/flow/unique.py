@@ -169,7 +169,8 @@ CLAIM_UNIQUE = unique(CLAIM)
 CLAIM_UNIQUE_LIMITED = unique(CLAIM_LIMITED)
 
 # Relay: deletes the keys that nobody holds any more, in the order of their jobs. The key of a dead
-# job stays: a replay makes the job its holder again, unless another has taken it over.
+# job stays while its letter is open: a replay makes the job its holder again, unless another has
+# taken it over.
 PRUNE_UNIQUE_KEYS = f"""
 WITH walked AS (
     SELECT kind, key, job_id FROM duly.unique_keys
@@ -181,7 +182,12 @@ WITH walked AS (
       AND (
         {_IS_OVER}
         OR EXISTS (
-            SELECT FROM duly.jobs AS job WHERE job.state || '' <> 'dead' AND {_HAS_LET_GO}
+            SELECT FROM duly.jobs AS job
+            WHERE {_HAS_LET_GO}
+              AND (job.state || '' <> 'dead' OR NOT EXISTS (
+                  SELECT FROM duly.dead_letters AS letter
+                  WHERE letter.job_id = job.id AND letter.closed_at IS NULL
+              ))
         )
         OR NOT EXISTS (SELECT FROM duly.jobs WHERE jobs.id = held.job_id)
       )

@@ -8,7 +8,7 @@ from typing import Any
 import structlog
 from psycopg import AsyncConnection
 
-from outbox.maintenance.pruner import PAUSE_FACTOR
+from outbox.maintenance.pruning.walks import PAUSE_FACTOR
 from outbox.postgres.session_settings import connect_async
 from outbox.store import transitions
 
