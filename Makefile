@@ -11,7 +11,7 @@ PROCESSES = $$(($$(nproc) + 1))
 # The processes of a test run import the same modules hundreds of times: they compile them once.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help venv demo env down test pooled bench mutants chaos compare faults matrix check format kinds lock clean python
+.PHONY: help venv demo env down test pooled bench mutants chaos compare faults matrix check format kinds dashboard lock clean python
 
 help: ## Say what there is
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -71,6 +71,9 @@ kinds: venv ## Write README's table of the service's kinds
 format: venv ## Format the code and mend what ruff can mend
 	@$(BIN)/ruff check --quiet --fix .
 	@$(BIN)/ruff format --quiet .
+
+dashboard: venv ## Write the dashboard for Grafana, and the tables of its panels
+	@$(BIN)/python -m dev.dashboard
 
 lock: python ## Lock the dependencies of pyproject.toml; ARGS=--upgrade takes the newest
 	@$(PYTHON) -m dev.lock $(ARGS)

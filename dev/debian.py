@@ -29,6 +29,16 @@ def unpack(home: Path, *packages: str) -> Path:
     return root
 
 
+def command(home: Path, package: str, program: str) -> list[str]:
+    """What runs a program of the package, such as `sbin/pgbouncer`; unpacked when first asked for.
+
+    With the libraries that it was built for.
+    """
+    usr = unpack(home, package) / "usr"
+    loader, *libraries = usr / "lib64/ld-linux-x86-64.so.2", *usr.glob("lib/*-linux-gnu")
+    return [str(loader), "--library-path", ":".join(map(str, libraries)), str(usr / program)]
+
+
 def _download(home: Path, packages: tuple[str, ...]) -> None:
     for folder in ("state/lists/partial", "cache/archives/partial"):
         (home / folder).mkdir(parents=True, exist_ok=True)

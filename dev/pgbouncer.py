@@ -34,9 +34,7 @@ auth_user = {user}
 
 def program(home: Path) -> list[str]:
     """The command that runs it, with the libraries it was built for; unpacked when first asked."""
-    usr = debian.unpack(home, "pgbouncer") / "usr"
-    loader, *libraries = usr / "lib64/ld-linux-x86-64.so.2", *usr.glob("lib/*-linux-gnu")
-    return [str(loader), "--library-path", ":".join(map(str, libraries)), f"{usr}/sbin/pgbouncer"]
+    return debian.command(home, "pgbouncer", "sbin/pgbouncer")
 
 
 @contextmanager

@@ -40,6 +40,7 @@ GROUPS = {
     "keys": "Create, list and revoke API keys.",
     "limits": "List, set and clear limits of keys.",
     "acts": "List and show what people did, and why.",
+    "monitoring": "Print the alert rules for Prometheus, and the dashboard for Grafana.",
 }
 """Groups of commands, each in the module of its name."""
 

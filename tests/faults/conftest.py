@@ -11,11 +11,13 @@ from sqlalchemy import Engine
 
 from dev.servers import Servers
 from migrations.run import upgrade
+from service.subjects import SCHEDULES
 from tests.faults.actors import QUEUES
 from tests.faults.clients import Clients
 from tests.faults.line import Line
 from tests.faults.promises import Promises
 from tests.support.engine.rabbit import Rabbit
+from tests.support.engine.schedules import declare
 from tests.support.outside.mail_server import Inbox
 from tests.support.outside.receiver import Receiver, receiver
 from tests.support.servers.databases import new_database
@@ -23,6 +25,8 @@ from tests.support.servers.nodes import Nodes, running_nodes
 
 SILENCE_SECONDS = 3
 """How long a worker may send no heartbeat."""
+NO_TICKS = "UPDATE duly.schedules SET next_due_at = next_due_at + interval '10 years'"
+"""The service's own schedules are not due during a test: no worker here does their jobs."""
 TIMEOUT_SECONDS = 300
 """How long a test may take. The first one starts the servers, and busy machines are slow."""
 
@@ -58,7 +62,9 @@ def template(servers: Servers) -> Iterator[str]:
     """A migrated database, with the tables that the suite's actors write to."""
     with new_database(servers.database_url, "template0") as url:
         upgrade(url)
+        declare(url, SCHEDULES)
         with psycopg.connect(url) as connection:
+            connection.execute(NO_TICKS)
             connection.execute("CREATE TABLE entries (mark text)")
             connection.execute("CREATE TABLE mended ()")
             connection.execute("CREATE TABLE copied (number int)")

@@ -240,7 +240,7 @@ STOPPING = [
     Moment("gone but not ended", "after", "outbox.worker.heartbeat:Heartbeat._leave"),
 ]
 
-UPLOADING = [
+UPLOADING_IMPORTS = [
     Moment("part stored but not noted", "after", "service.imports.receiving:_put"),
     Moment("part noted but not committed", "after", "service.imports.states:add_part"),
     Moment("file complete but not submitted", "before", "service.imports.states:run"),
@@ -393,7 +393,7 @@ ALL = [
     *(*CHARGING, *REFUNDING),
     *(*UPLOADING, *SWEEPING, *PICTURING),
     *(*MAILING, *MAILING_ONCE, *MAIL_UNCERTAIN),
-    *(*IMPORTING, *REPORTING),
+    *(*UPLOADING_IMPORTS, *IMPORTING, *REPORTING),
     *(*FOLDING, *MEMBERS, *ADMITTING, *SENDING, *RECEIVING, *THREADS, *DUTIES),
 ]
 

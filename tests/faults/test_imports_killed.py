@@ -138,7 +138,7 @@ def wait_for_more(promises: Promises, which: int, more: int) -> None:
     wait_for("some more", lambda: promises.rows(CHUNKS)[0][which] >= aim)
 
 
-@points(moments.UPLOADING)
+@points(moments.UPLOADING_IMPORTS)
 def test_the_api(moment: Moment, line: Line, folder: Documents, promises: Promises) -> None:
     content = as_csv(12_000)
     (api,) = line.start("api")

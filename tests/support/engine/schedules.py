@@ -69,12 +69,7 @@ class Timetable:
 
     def declare(self, *declared: Schedule) -> None:
         """What a relay does when it starts."""
-        asyncio.run(self._declare(declared))
-
-    async def _declare(self, declared: Sequence[Schedule]) -> None:
-        async with await connect_async(self._url) as database:
-            database.row_factory = namedtuple_row
-            await scheduler.declare(database, declared)
+        declare(self._url, declared)
 
     def ticks(self) -> list[TickRecord]:
         """What is on record, the earliest first."""
@@ -99,3 +94,14 @@ class Timetable:
         assert row
         assert row[0] == row[1]
         return int(row[0])
+
+
+def declare(database_url: str, declared: Sequence[Schedule]) -> None:
+    """What a relay does when it starts."""
+    asyncio.run(_declare(database_url, declared))
+
+
+async def _declare(database_url: str, declared: Sequence[Schedule]) -> None:
+    async with await connect_async(database_url) as database:
+        database.row_factory = namedtuple_row
+        await scheduler.declare(database, declared)

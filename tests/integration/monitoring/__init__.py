@@ -1,0 +1,1 @@
+"""The files of outbox/monitoring, in the hands of the programs that they are for."""
