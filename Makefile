@@ -65,8 +65,9 @@ check: venv ## Run what needs no server: format, lint, types, imports, unit and 
 	@$(BIN)/lint-imports
 	@$(BIN)/pytest tests/unit tests/typing
 
-kinds: venv ## Write README's table of the service's kinds
+kinds: venv ## Write README's table of the service's kinds, and that of the checks in docs/doctor.md
 	@$(BIN)/python -m dev.kinds_table
+	@$(BIN)/python -m dev.checks_table
 
 format: venv ## Format the code and mend what ruff can mend
 	@$(BIN)/ruff check --quiet --fix .

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from fastapi import APIRouter, FastAPI
     from fastapi.openapi.models import Example
 
+    from outbox.doctor import Check, Setup
     from outbox.http.routes.jobs.submit import NeededScope
     from outbox.schedules.schedule import Schedule
     from outbox.settings import Settings
@@ -43,7 +44,7 @@ class Duly:
     `duly migrate --grant-to` grants rights on them too. A relay writes `schedules`
     when it starts. Raises ValueError if two have the same name, or one a kind of another app.
     `consumers` make jobs of other services' messages: the app's `Consumers`, or where a worker
-    finds them, as `module:name`.
+    finds them, as `module:name`. `checks` are the app's own for `duly doctor` and `/readyz?full`.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class Duly:
         tables: MetaData | None = None,
         schedules: Sequence[Schedule] = (),
         consumers: str | Consumers | None = None,
+        checks: Sequence[Check] = (),
     ) -> None:
         if not isinstance(actors, str | Actors):
             raise TypeError("actors are an outbox.Actors, or where it is, as 'module:name'")
@@ -76,6 +78,7 @@ class Duly:
         self._migrations = migrations
         self._actors = actors
         self._consumers = consumers
+        self._checks = checks
         self._api = api
 
     def actors(self) -> Actors:
@@ -120,7 +123,23 @@ class Duly:
         """Holds what the router needs while the app runs: `FastAPI(lifespan=duly.lifespan)`."""
         from outbox.http.platform import running
 
-        return running(app, self.kinds, self.settings())
+        return running(app, self.setup())
+
+    def setup(self, settings: Settings | None = None, *, with_actors: bool = False) -> Setup:
+        """What `duly doctor` and `/readyz?full` look at, with these settings or else the app's.
+
+        An api looks at it without the actors, which it does not import.
+        """
+        from outbox.doctor import Setup
+
+        return Setup(
+            self.kinds,
+            settings or self.settings(),
+            self._checks,
+            self.tables,
+            self.migrations,
+            self.actors if with_actors else None,
+        )
 
 
 def _checked(schedules: Sequence[Schedule], kinds: Kinds) -> Sequence[Schedule]:

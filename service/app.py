@@ -25,7 +25,7 @@ def create_app(given: Settings | None = None) -> FastAPI:
         app.state.stripe_webhook_secrets = [
             each.get_secret_value() for each in own.stripe_webhook_secrets
         ]
-        async with running(app, duly.kinds, own):
+        async with running(app, duly.setup(own)):
             yield
 
     routes = [import_module(each.routes) for each in SUBJECTS if each.routes]

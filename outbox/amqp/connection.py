@@ -176,6 +176,12 @@ def look(amqp_url: str, seconds: float) -> Iterator[BlockingConnection]:
         raise BrokerGone(str(error).strip() or type(error).__name__) from None
 
 
+def server_version(connection: BlockingConnection) -> str:
+    """RabbitMQ's version, such as `3.10.8`, as it said when this was connected."""
+    told = connection._impl.server_properties or {}  # noqa: SLF001 - shown nowhere else
+    return str(told.get("version", ""))
+
+
 def _impatient(amqp_url: str, seconds: float) -> list[pika.URLParameters]:
     nodes = _resolvable(parameters(amqp_url), seconds)
     for node in nodes:

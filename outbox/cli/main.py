@@ -25,6 +25,10 @@ SINGLE = {
     "migrate": {
         "migrate": "Bring the database up to date. Any number may start at once: they take turns."
     },
+    "doctor": {
+        "doctor": "Check the set-up, and name what to change. Exits with 1 on errors, with 4 on "
+        "warnings."
+    },
     "status": {
         "status": "Show queues, workers and overdue jobs. Exits with 1 if something is down."
     },

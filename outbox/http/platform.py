@@ -8,9 +8,11 @@ from typing import Annotated
 from fastapi import Depends, FastAPI
 from starlette.requests import Request
 
+from outbox.doctor import Setup
 from outbox.http.auth.last_seen import LastSeen
 from outbox.http.auth.verified_keys import VerifiedKeys
 from outbox.http.base_path import find_prefix
+from outbox.http.doctor import Doctor
 from outbox.http.ended_jobs import EndedJobs
 from outbox.http.openapi.documentation import complete_openapi
 from outbox.http.readiness import Readiness
@@ -32,17 +34,19 @@ class Platform:
     late_writes: LateWrites
     last_seen: LastSeen
     readiness: Readiness
+    doctor: Doctor
     shutdown: Shutdown
     ended_jobs: EndedJobs
 
 
 @asynccontextmanager
-async def running(app: FastAPI, kinds: Kinds, settings: Settings) -> AsyncIterator[None]:
+async def running(app: FastAPI, setup: Setup) -> AsyncIterator[None]:
     """Set `app.state.duly` inside the block.
 
     Needs no other server: requests get 503 until it is reachable. Uses the `Shutdown` at
     `app.state.shutdown` if there is one.
     """
+    kinds, settings = setup.kinds, setup.settings
     complete_openapi(app)
     app.state.duly_prefix = find_prefix(app)
     engine = create_engine(settings.database_url)
@@ -56,6 +60,7 @@ async def running(app: FastAPI, kinds: Kinds, settings: Settings) -> AsyncIterat
         late_writes=late_writes,
         last_seen=LastSeen(late_writes),
         readiness=Readiness(engine, settings.amqp_url, kinds.queues),
+        doctor=Doctor(setup),
         shutdown=shutdown,
         ended_jobs=EndedJobs(engine, shutdown),
     )

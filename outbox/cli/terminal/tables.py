@@ -12,7 +12,7 @@ from rich.text import Text
 
 from outbox.cli.terminal.text import first_line
 
-FOLDED = ("about", "error", "payload", "queues", "result", "scopes", "why")
+FOLDED = ("about", "change", "error", "found", "payload", "queues", "result", "scopes", "why")
 """Columns that a narrow terminal folds. Others, such as ids, are never folded or cut."""
 NARROWEST = 20
 """Columns are folded to no fewer characters than this."""

@@ -70,6 +70,14 @@ async def _with_scopes(
     return caller
 
 
+async def require_operator(request: Request, background: BackgroundTasks) -> None:
+    """Raise `Problem` unless the caller may operate, on a route that others need no key for."""
+    await authenticate(request)
+    caller = await current_caller(request)
+    require_scope(caller, Scope.OPERATE)
+    _note_use(request, caller, background)
+
+
 def _note_use(request: Request, caller: Caller, background: BackgroundTasks) -> None:
     """Have the time of the key's last use written after the answer, once a minute.
 

@@ -39,7 +39,7 @@ def plain_app(settings: Settings, prefix: str) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with running(app, duly.kinds, settings):
+        async with running(app, duly.setup(settings)):
             yield
 
     app = FastAPI(lifespan=lifespan)
