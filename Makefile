@@ -11,7 +11,7 @@ PROCESSES = $$(($$(nproc) + 1))
 # The processes of a test run import the same modules hundreds of times: they compile them once.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help venv demo env down test pooled bench mutants chaos compare faults matrix check format kinds dashboard lock clean python
+.PHONY: help venv demo watch env down test pooled bench mutants chaos compare faults matrix check format kinds dashboard lock clean python
 
 help: ## Say what there is
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -20,6 +20,9 @@ venv: .venv/complete ## Make .venv, again only when what it is made from changed
 
 demo: venv ## Show Duly at work: servers, processes, jobs
 	@$(BIN)/python -m dev.demo $(ARGS)
+
+watch: venv ## Watch the demo: Prometheus with the alerts, and the dashboard on a page
+	@$(BIN)/python -m dev.watch
 
 env: python ## Print settings for a shell in which `duly` works on the demo; NAME=shop: on another database
 	@urls=$$($(PYTHON) -m dev.servers up --name $(NAME)) && echo "$$urls" | sed "s/=\(.*\)/='\1'/; s/^/export /"

@@ -21,16 +21,14 @@ DULY = [sys.executable, "-m", "outbox.cli"]
 
 
 def port(name: str) -> int:
-    """The port of `api`, `mail`, `hooks` or `stripe`; chosen once for this checkout."""
+    """The port of what has that name, such as `api`; chosen once for this checkout."""
     HOME.mkdir(exist_ok=True)
     return remembered_port(HOME / f"{name}.port")
 
 
 def environment(servers: Servers) -> dict[str, str]:
     """What the processes are told."""
-    mark, _, home = MARK.partition("=")
     return os.environ | {
-        mark: home,
         "DATABASE_URL": servers.database_url,
         "AMQP_URL": servers.amqp_url,
         "DULY_DOCUMENTS_URL": (HOME / "documents").as_uri(),
@@ -46,13 +44,13 @@ def start(variables: Mapping[str, str]) -> None:
     """Start api, relay, worker and the demo's outside world, each in its own session."""
     commands = {
         "api": [*DULY, "api", "--port", str(port("api"))],
-        "relay": [*DULY, "relay"],
-        "worker": [*DULY, "worker"],
+        "relay": [*DULY, "relay", "--metrics-port", str(port("relay-metrics"))],
+        "worker": [*DULY, "worker", "--metrics-port", str(port("worker-metrics"))],
         "stripe": [sys.executable, "-m", "dev.stripe", str(port("stripe"))],
         "sink": [sys.executable, "-m", "dev.demo.sink", str(port("mail")), str(port("hooks"))],
     }
     for name, command in commands.items():
-        _supervise(log(name), command, variables)
+        supervise(name, command, variables)
 
 
 def stop() -> None:
@@ -75,12 +73,14 @@ def wait_for(name: str, ready: Callable[[], bool], seconds: float = 30) -> None:
         raise Failure(f"{name} did not start; see {shown(log(name))}")
 
 
-def _supervise(log: Path, command: list[str], variables: Mapping[str, str]) -> None:
-    with log.open("ab") as output:
+def supervise(name: str, command: list[str], variables: Mapping[str, str] = os.environ) -> None:
+    """Keep the command running until stop(), even when this process has ended."""
+    mark, _, home = MARK.partition("=")
+    with log(name).open("ab") as output:
         subprocess.Popen(
             [sys.executable, "-m", "dev.demo.supervise", *command],
             cwd=CHECKOUT,
-            env=dict(variables),
+            env={**variables, mark: home},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,

@@ -23,7 +23,9 @@ TEXT = (CHECKOUT / "docker-compose.yml").read_text()
 WITH_DEFAULTS = re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", TEXT)
 COMPOSE: dict[str, Any] = yaml.safe_load(WITH_DEFAULTS)
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
-SERVERS = {"postgres", "rabbitmq", "api"}
+PROCESSES = {"relay", "worker"}
+MONITORING = {"prometheus", "grafana"}
+SERVERS = {"postgres", "rabbitmq", "api", *MONITORING}
 
 
 def test_it_follows_the_specification() -> None:
@@ -56,13 +58,14 @@ def test_whoever_waits_for_a_server_waits_until_it_is_healthy() -> None:
     assert conditions == {
         "migrate": "service_completed_successfully",
         "postgres": "service_healthy",
+        "prometheus": "service_healthy",
         "rabbitmq": "service_healthy",
     }
 
 
 def test_only_migrate_runs_as_the_owner_of_the_tables() -> None:
     urls = {name: each["environment"]["DATABASE_URL"] for name, each in SERVICES.items()
-            if "DATABASE_URL" in each["environment"]}  # fmt: skip
+            if "DATABASE_URL" in each.get("environment", {})}  # fmt: skip
     roles = {name: make_url(url).username for name, url in urls.items()}
     owner = SERVICES["postgres"]["environment"]["POSTGRES_USER"]
     assert roles.pop("migrate") == owner
@@ -107,3 +110,49 @@ def test_every_setting_of_the_shell_reaches_the_processes() -> None:
                 for name, each in Settings.model_fields.items()}  # fmt: skip
     # The pooler's and the actors' addresses are of other set-ups than this one.
     assert set(SERVICES["api"]["environment"]) == settings - {"DULY_LISTEN_URL", "DULY_ACTORS"}
+
+
+def test_monitoring_starts_only_where_it_is_asked_for() -> None:
+    assert {name for name, each in SERVICES.items() if "profiles" in each} == MONITORING
+    assert all(SERVICES[name]["profiles"] == ["monitoring"] for name in MONITORING)
+
+
+@pytest.mark.parametrize("name", sorted(MONITORING))
+def test_images_of_monitoring_have_a_version_and_their_files_exist(name: str) -> None:
+    assert re.search(r":v?\d+\.\d+\.\d+$", SERVICES[name]["image"])
+    files = [each.split(":")[0] for each in SERVICES[name]["volumes"] if each.startswith("./")]
+    assert files
+    assert [file for file in files if not (CHECKOUT / file).exists()] == []
+
+
+def test_grafana_reads_the_dashboard_from_where_it_is_mounted_and_asks_prometheus() -> None:
+    grafana = SERVICES["grafana"]
+    provisioned = CHECKOUT / "dev" / "monitoring" / "grafana"
+    (source,) = yaml.safe_load((provisioned / "datasources" / "prometheus.yml").read_text())[
+        "datasources"
+    ]
+    (provider,) = yaml.safe_load((provisioned / "dashboards" / "duly.yml").read_text())["providers"]
+    home = grafana["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]
+    assert f"./outbox/monitoring/dashboard.json:{home}:ro" in grafana["volumes"]
+    assert home.startswith(provider["options"]["path"])
+    assert source["url"] == "http://prometheus:9090"
+
+
+def test_prometheus_scrapes_where_the_processes_serve_their_metrics() -> None:
+    scraped = yaml.safe_load((CHECKOUT / "dev" / "monitoring" / "prometheus.yml").read_text())
+    addresses = {address for job in scraped["scrape_configs"] for address in _addresses(job)}
+    commands = {name: SERVICES[name]["command"] for name in PROCESSES}
+    assert {_option(each, "--metrics-host") for each in commands.values()} == {"0.0.0.0"}
+    ports = {name: _option(each, "--metrics-port") for name, each in commands.items()}
+    assert addresses == {f"{name}:{port}" for name, port in ports.items()}
+
+
+def _addresses(job: dict[str, Any]) -> list[str]:
+    found = [target for each in job.get("static_configs", []) for target in each["targets"]]
+    named = job.get("dns_sd_configs", [])
+    return found + [f"{name}:{each['port']}" for each in named for name in each["names"]]
+
+
+def _option(command: str, name: str) -> str:
+    words = command.split()
+    return words[words.index(name) + 1]

@@ -1,6 +1,9 @@
 """The alert rules say what they have to say, and docs/alerts.md has a section for each."""
 
 import re
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -73,3 +76,22 @@ def test_runbooks_may_be_elsewhere() -> None:
     done = CliRunner().invoke(commands("monitoring"), ["monitoring", "alerts", *address])
     assert "runbook_url: https://wiki.example/duly#dulyrescues\n" in done.stdout
     assert monitoring.DOCS + "#" not in done.stdout
+
+
+PAGE = (CHECKOUT / "docs" / "monitoring.md").read_text()
+KUBECTL = "kubectl create --dry-run=client -o yaml -f -"
+
+
+def test_the_pages_yaml_is_yaml() -> None:
+    blocks = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+    kinds = [each.get("kind", "") for block in blocks for each in yaml.safe_load_all(block)]
+    assert kinds == ["", "PodMonitor", "ServiceMonitor"]
+
+
+def test_the_pages_command_makes_a_prometheus_rule_of_all_alerts() -> None:
+    (command,) = re.findall(rf"```sh\n({KUBECTL} .*?)```", PAGE, re.DOTALL)
+    path = {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin"}
+    shown = subprocess.check_output(["sh", "-c", command.replace(KUBECTL, "cat")], env=path)
+    rule = yaml.safe_load(shown)
+    assert rule["kind"] == "PrometheusRule"
+    assert rule["spec"] == yaml.safe_load(monitoring.alerts())

@@ -51,6 +51,10 @@ class Line:
         """Start a worker with options."""
         return self._start("worker", *options)
 
+    def start_relay(self, *options: str) -> Process:
+        """Start a relay with options."""
+        return self._start("relay", *options)
+
     def end(self) -> None:
         """Kill what runs, and print all logs."""
         for process in self._processes:
