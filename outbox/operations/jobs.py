@@ -1,6 +1,6 @@
 """Jobs as clients and operators see them: get, list, cancel."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,6 +14,7 @@ from sqlalchemy import (
     case,
     cast,
     func,
+    literal_column,
     null,
     select,
 )
@@ -136,10 +137,35 @@ class JobFilter:
             found.append(rows.c.created_at < self.until)
         return found
 
-    @property
-    def is_indexed(self) -> bool:
-        """Whether an index finds these jobs, in order."""
-        return any(each is not None for each in (self.subject, self.parent_id, self.batch_id))
+    def few(self) -> Iterator[Select[Any]]:
+        """Those that an index may find among few, in its order: by subject, then by state.
+
+        A range of a single subject is in the order of its index; an equation is in any order.
+        """
+        if self.subject is not None:
+            subject = jobs_table.c.subject
+            yield (
+                select(jobs_table)
+                .where(subject >= self.subject, subject <= self.subject)
+                .order_by(subject)
+            )
+        if self.state in ("queued", SCHEDULED):
+            queued = select(jobs_table).where(_is("queued")).order_by(jobs_table.c.run_at)
+            is_later = jobs_table.c.run_at > func.now()
+            yield queued.where(is_later) if self.state == SCHEDULED else queued
+        if self.state == "running":
+            yield select(jobs_table).where(_is("running")).order_by(jobs_table.c.worker)
+
+    def within(self) -> list[ColumnElement[bool]]:
+        """What an index finds in the order of ids: no other rows need be searched."""
+        found = self.id_bounds(jobs_table)
+        if self.batch_id is not None:
+            found.append(jobs_table.c.batch_id == self.batch_id)
+        elif self.parent_id is not None:
+            found.append(jobs_table.c.parent_id == self.parent_id)
+        elif self.state in ("dead", "cancelled"):
+            found.append(_is(self.state))
+        return found
 
     def id_bounds(self, rows: FromClause) -> list[ColumnElement[bool]]:
         """Bounds for the ids of jobs created between `since` and `until`, to search no others."""
@@ -176,10 +202,10 @@ def find_page(
         return _brief(rows).where(*wanted.conditions(rows))
 
     order, most = Order(before), min(limit, LARGEST_PAGE + 1)
-    if wanted.is_indexed:
-        page = pages.read_indexed(session, jobs_table, query, order, most)
-    else:
-        page = pages.read(session, jobs_table, query, order, most, *wanted.id_bounds(jobs_table))
+    pages_of_few = (pages.read_few(session, few, query, order, most) for few in wanted.few())
+    page = next(filter(None, pages_of_few), None)
+    if page is None:
+        page = pages.read(session, jobs_table, query, order, most, *wanted.within())
     return Page([_record(row) for row in page.rows], page.after)
 
 
@@ -238,6 +264,11 @@ def _first_id(moment: datetime, slack: int) -> UUID:
     """The least UUIDv7 of this moment plus `slack`: its first 48 bits are milliseconds."""
     milliseconds = int(moment.timestamp() * 1000) + slack
     return UUID(int=min(max(milliseconds, 0), 2**48 - 1) << 80)
+
+
+def _is(state: str) -> ColumnElement[bool]:
+    """The state as partial indexes have it: a parameter could be any state."""
+    return jobs_table.c.state == literal_column(f"'{state}'")
 
 
 def _first(session: Session, query: Select[Any], job_id: UUID) -> JobRecord | None:

@@ -1,8 +1,8 @@
 """Lists in order of id, page by page, each page from a bounded number of rows.
 
-An index for each filter would cost every job a write for each. So a filter that matches few rows
-has none. A page holds what matches among the next rows: it may be short, or empty, although more
-pages follow.
+An index for each filter would cost every job a write for each. So most filters have none. A page
+holds what matches among the next rows: it may be short, or empty, although more pages follow. An
+index that serves another purpose finds few rows whose order is another: these are sorted.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,6 +24,9 @@ from sqlalchemy.orm import Session
 
 SCAN_LIMIT = 20_000
 """How many rows are searched for one page."""
+
+FEW = 10_000
+"""Up to how many rows are read and sorted by id, where an index finds them in another order."""
 
 T = TypeVar("T")
 Row = Mapping[Any, Any]
@@ -84,9 +87,7 @@ def read(
     # `reach` has one row, which is there even if the page is empty.
     query = select(reach.c.last_id, page).select_from(reach.outerjoin(page, true()))
     found = session.execute(order.sort(query, page)).mappings().all()
-    names = [column.name for column in page.c]
-    rows = [{name: row[name] for name in names} for row in found if row["id"] is not None]
-    return _page(rows, limit, found[0]["last_id"])
+    return _page(_rows(found, page), limit, found[0]["last_id"])
 
 
 def read_indexed(
@@ -99,6 +100,34 @@ def read_indexed(
     """The same from all rows of the table, for filters that an index serves."""
     query = order.of(wanted(rows), rows).limit(limit + 1)
     return _page(session.execute(query).mappings().all(), limit, None)
+
+
+def read_few(
+    session: Session,
+    few: Select[Any],
+    wanted: Callable[[FromClause], Select[Any]],
+    order: Order,
+    limit: int,
+) -> Page[Row] | None:
+    """What `wanted` selects from the rows of `few`, or None if there are more than `FEW` of these.
+
+    `few` selects whole rows in the order of an index, which keeps the planner from another way.
+    """
+    some = few.limit(FEW + 1)
+    counted = select(func.count().label("count")).select_from(some.subquery()).cte("counted")
+    are_few = select(counted.c.count <= FEW).scalar_subquery()
+    rows = some.subquery("few")
+    page = order.of(wanted(rows).where(are_few), rows).limit(limit + 1).cte("page")
+    query = select((counted.c.count <= FEW).label("are_few"), page)
+    query = query.select_from(counted.outerjoin(page, true()))
+    found = session.execute(order.sort(query, page)).mappings().all()
+    return _page(_rows(found, page), limit, None) if found[0]["are_few"] else None
+
+
+def _rows(found: Sequence[Row], page: FromClause) -> list[Row]:
+    """The rows of the page; an outer join has one without an id if the page is empty."""
+    names = [column.name for column in page.c]
+    return [{name: row[name] for name in names} for row in found if row["id"] is not None]
 
 
 def _page(found: Sequence[Row], limit: int, last_id: Any) -> Page[Row]:

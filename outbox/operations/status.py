@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from outbox.kinds import Kinds
 from outbox.operations import overdue
-from outbox.operations.backlog import begun, late_jobs, unpublished, waiting
+from outbox.operations.backlog import begun, late_jobs, letters, unpublished, waiting
 from outbox.operations.backlog.queue_status import Queues, QueueStatus
 from outbox.operations.flow import queue_pauses
 from outbox.operations.overdue import OVERDUE_AFTER, OverdueJob
@@ -19,9 +19,6 @@ from outbox.store.sequences import Behind
 LONGEST_OVERDUE = 10
 """How many overdue jobs are shown; the queues tell how many there are."""
 
-LETTERS = """
-SELECT queue, count(*) AS dead FROM duly.dead_letters WHERE closed_at IS NULL GROUP BY queue
-"""
 WORKERS = """
 SELECT name, queues, threads, tasks,
        round(extract(epoch FROM now() - heartbeat_at), 1)::float8 AS silent_seconds
@@ -85,8 +82,7 @@ def queues(session: Session, kinds: Kinds, silence: timedelta) -> list[QueueStat
     for queue, pause in queue_pauses.find(session).items():
         found[queue].paused = pause
     late_jobs.count(session, found, kinds, silence=silence, waiting=late)
-    for row in session.execute(text(LETTERS)):
-        found[row.queue].dead = row.dead
+    letters.count(session, found)
     for queue in (queue for each in workers(session, silence) for queue in each.queues):
         found[queue].workers += 1
     return sorted(found.values(), key=lambda each: each.queue)

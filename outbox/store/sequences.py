@@ -2,7 +2,8 @@
 
 Logical replication copies rows, but not the state of sequences. So after a switchover, or an import
 of rows alone, a sequence may give out a number that a row already has, and Postgres refuses the
-insert. Existing numbers stay, because people type them: the sequence moves past the largest.
+insert. Existing numbers stay, because people type them: the sequence moves past the largest. Each
+largest number is the end of an index.
 """
 
 from dataclasses import dataclass
@@ -12,10 +13,11 @@ import psycopg
 import structlog
 from psycopg import AsyncConnection
 from psycopg.errors import UniqueViolation
-from sqlalchemy import Connection, Identity, MetaData
+from sqlalchemy import Column, Connection, Identity, MetaData
 
 from outbox.postgres.refused_records import first_line, is_about_one
 from outbox.store.schema import metadata
+from outbox.store.schema.columns import NUMBERED
 
 log = structlog.get_logger(__name__)
 
@@ -28,10 +30,10 @@ class Behind:
     largest: int
 
 
-def _identity_columns(*metadatas: MetaData) -> list[tuple[str, str]]:
-    """Each table that has a sequence, with the column whose numbers it gives out."""
+def _identity_columns(*metadatas: MetaData) -> list[Column[Any]]:
+    """The columns whose numbers sequences give out."""
     return [
-        (table.fullname, column.name)
+        column
         for each in metadatas
         for table in each.sorted_tables
         for column in table.columns
@@ -39,13 +41,18 @@ def _identity_columns(*metadatas: MetaData) -> list[tuple[str, str]]:
     ]
 
 
+def _numbered(column: Column[Any]) -> str:
+    """The query for a table's name, its sequence, and the largest number that counts."""
+    table, counts = column.table.fullname, column.info.get(NUMBERED, "true")
+    return (
+        f"SELECT '{table}' AS name, pg_get_serial_sequence('{table}', '{column.name}') AS sequence,"  # noqa: S608 - our own names
+        f" (SELECT max({column.name}) FROM {table} WHERE {counts}) AS largest"
+    )
+
+
 def _find_behind(*metadatas: MetaData) -> str:
     """The query for what is behind, without the sequences that the role may not read."""
-    numbered = " UNION ALL ".join(
-        f"SELECT '{table}' AS name, pg_get_serial_sequence('{table}', '{column}') AS sequence,"  # noqa: S608 - our own names
-        f" (SELECT max({column}) FROM {table}) AS largest"
-        for table, column in _identity_columns(*metadatas)
-    )
+    numbered = " UNION ALL ".join(map(_numbered, _identity_columns(*metadatas)))
     return f"""
 SELECT name, sequence, largest FROM ({numbered}) AS numbered
 WHERE largest > CASE WHEN has_sequence_privilege(sequence, 'SELECT, USAGE')
@@ -77,7 +84,7 @@ ADVANCE_SEQUENCES = _advance_behind(metadata)
 It may run at any time. A concurrent insert may be refused once more; its writer then runs it again.
 """
 SEQUENCES_BEHIND = "sequences are behind their rows, run `duly migrate`"
-PRIMARY_KEYS = {f"{table.rpartition('.')[2]}_pkey" for table, _ in _identity_columns(metadata)}
+PRIMARY_KEYS = {f"{column.table.name}_pkey" for column in _identity_columns(metadata)}
 
 
 def is_duplicate(error: BaseException) -> bool:

@@ -27,25 +27,32 @@ NOTHING = Guess(0, 0, 0)
 Level = tuple[str, int, bool]
 """Queue, level, and whether the events wait for keys."""
 
-# The same blocks are read each time, so that the numbers move only as the table does.
-_EVENTS = """
-WITH share AS (
-    SELECT least(1.0, %(blocks)s * current_setting('block_size')::float8
-                      / greatest(pg_relation_size('duly.outbox_events'), 1)) AS taken
-), sampled AS MATERIALIZED (
-    SELECT queue, priority, keys IS NOT NULL AS is_held,
-           count(*) FILTER (WHERE available_at <= now()) AS due,
-           count(*) FILTER (WHERE available_at < now() - %(late)s) AS overdue,
-           count(*) FILTER (WHERE available_at > now()) AS scheduled
-    FROM duly.outbox_events TABLESAMPLE SYSTEM (
-        least(100, 100 * %(blocks)s * current_setting('block_size')::float8
-                   / greatest(pg_relation_size('duly.outbox_events'), 1))
-    ) REPEATABLE (0)
-    GROUP BY 1, 2, 3
-)
-SELECT queue, priority, is_held, due / taken, overdue / taken, scheduled / taken
-FROM sampled CROSS JOIN share
-"""
+
+def _share(table: str) -> str:
+    """SQL for how much of the table is read, from 0 to 1."""
+    return f"""least(1, %(blocks)s * current_setting('block_size')::float8
+                    / greatest(pg_relation_size('{table}'), 1))"""
+
+
+def _sampled(table: str) -> str:
+    """The sampled rows. The same blocks are read each time: numbers move only as the table does."""
+    return f"{table} TABLESAMPLE SYSTEM (100 * {_share(table)}) REPEATABLE (0)"
+
+
+_EVENTS = f"""
+SELECT queue, priority, keys IS NOT NULL,
+       count(*) FILTER (WHERE available_at <= now()) / {_share("duly.outbox_events")},
+       count(*) FILTER (WHERE available_at < now() - %(late)s) / {_share("duly.outbox_events")},
+       count(*) FILTER (WHERE available_at > now()) / {_share("duly.outbox_events")}
+FROM {_sampled("duly.outbox_events")}
+GROUP BY 1, 2, 3
+"""  # noqa: S608 - no input
+_LETTERS = f"""
+SELECT queue, count(*) / {_share("duly.dead_letters")}
+FROM {_sampled("duly.dead_letters")}
+WHERE closed_at IS NULL
+GROUP BY queue
+"""  # noqa: S608
 
 
 def events(session: Session, late: timedelta) -> dict[Level, Guess]:
@@ -56,6 +63,12 @@ def events(session: Session, late: timedelta) -> dict[Level, Guess]:
         (queue, level, is_held): Guess(*map(rounded, numbers))
         for queue, level, is_held, *numbers in rows
     }
+
+
+def letters(session: Session) -> dict[str, int]:
+    """The open dead letters of each queue."""
+    rows = session.connection().exec_driver_sql(_LETTERS, {"blocks": BLOCKS})
+    return {queue: rounded(number) for queue, number in rows}
 
 
 def rounded(number: float) -> int:

@@ -14,16 +14,23 @@ from outbox.operations.backlog.queue_status import MOST_COUNTED, Queues, QueueSt
 from outbox.operations.backlog.sample import NOTHING, Guess
 from outbox.store.transitions.levels import levels_of
 
+MOST_IN_ALL = 60_000
+"""Up to how many events are counted of all queues and priorities in a state."""
+
 _AGE = """round(extract(epoch FROM now() - min(greatest(available_at, 'epoch'))
                  FILTER (WHERE available_at <= now())), 1)::float8"""
 
+_BOUND = """bound AS (
+    SELECT least(%(most)s, %(most_in_all)s / greatest(count(*), 1)) AS most FROM found
+)"""
+"""Up to how many are counted, so that many long levels cost no more than a few."""
+
 # The index of those that wait for no key is in the order of time.
 _FREE = f"""
-WITH RECURSIVE {levels_of("found", "keys IS NULL")}
+WITH RECURSIVE {levels_of("found", "keys IS NULL")}, {_BOUND}
 SELECT found.queue, found.priority, false AS is_held, ready.*, later.*,
-       ready.due > %(most)s AS due_is_cut,
-       later.scheduled > %(most)s AS scheduled_is_cut
-FROM found
+       ready.due > most AS due_is_cut, later.scheduled > most AS scheduled_is_cut
+FROM found CROSS JOIN bound
 CROSS JOIN LATERAL (
     SELECT count(*) AS due, count(*) FILTER (WHERE available_at < now() - %(late)s) AS overdue,
            {_AGE} AS oldest_seconds
@@ -32,7 +39,7 @@ CROSS JOIN LATERAL (
         WHERE keys IS NULL AND event.queue = found.queue AND event.priority = found.priority
           AND available_at <= now()
         ORDER BY available_at
-        LIMIT %(most)s + 1
+        LIMIT (SELECT most FROM bound) + 1
     ) AS event
 ) AS ready
 CROSS JOIN LATERAL (
@@ -42,28 +49,28 @@ CROSS JOIN LATERAL (
         WHERE keys IS NULL AND event.queue = found.queue AND event.priority = found.priority
           AND available_at > now()
         ORDER BY available_at
-        LIMIT %(most)s + 1
+        LIMIT (SELECT most FROM bound) + 1
     ) AS event
 ) AS later
 """  # noqa: S608 - no input
 
 # The index of those with keys is not: due and later ones are counted together.
 _KEYED = f"""
-WITH RECURSIVE {levels_of("found", "keys IS NOT NULL")}
+WITH RECURSIVE {levels_of("found", "keys IS NOT NULL")}, {_BOUND}
 SELECT found.queue, found.priority, true AS is_held, waiting.*, is_cut AS due_is_cut,
        is_cut AS scheduled_is_cut
-FROM found
+FROM found CROSS JOIN bound
 CROSS JOIN LATERAL (
     SELECT count(*) FILTER (WHERE available_at <= now()) AS due,
            count(*) FILTER (WHERE available_at < now() - %(late)s) AS overdue,
            {_AGE} AS oldest_seconds,
            count(*) FILTER (WHERE available_at > now()) AS scheduled,
-           count(*) > %(most)s AS is_cut
+           count(*) > most AS is_cut
     FROM (
         SELECT available_at FROM duly.outbox_events AS event
         WHERE keys IS NOT NULL AND event.queue = found.queue AND event.priority = found.priority
         ORDER BY kind, keys, available_at
-        LIMIT %(most)s + 1
+        LIMIT (SELECT most FROM bound) + 1
     ) AS event
 ) AS waiting
 """  # noqa: S608
@@ -74,7 +81,7 @@ def count(session: Session, queues: Queues, late: timedelta) -> Counter[str]:
 
     The numbers of a level that has more than `MOST_COUNTED` come from a sample of all events.
     """
-    asked = {"most": MOST_COUNTED, "late": late}
+    asked = {"most": MOST_COUNTED, "most_in_all": MOST_IN_ALL, "late": late}
     connection = session.connection()
     found = [
         row for query in (_FREE, _KEYED) for row in connection.exec_driver_sql(query, asked).all()

@@ -9,6 +9,12 @@ from sqlalchemy import (
 
 SCHEMA = "duly"
 
+NUMBERED = "numbered"
+"""In `info` of a column with a sequence: the rows whose numbers count, which an index has in order.
+
+Without it, all do: the column is the primary key.
+"""
+
 metadata = MetaData(schema=SCHEMA)
 
 

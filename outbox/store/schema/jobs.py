@@ -70,6 +70,12 @@ jobs = Table(
         "worker",
         postgresql_where=text("state = 'running' AND cancel_requested_at IS NOT NULL"),
     ),
+    Index(
+        "jobs_dead_or_cancelled",
+        "state",
+        "id",
+        postgresql_where=text("state IN ('dead', 'cancelled')"),
+    ),
     Index("jobs_by_batch", "batch_id", "id", postgresql_where=text("batch_id IS NOT NULL")),
 )
 
@@ -233,6 +239,7 @@ dead_letters = Table(
         postgresql_where=text("outgoing_id IS NOT NULL"),
     ),
     Index("dead_letters_open", "id", postgresql_where=text("closed_at IS NULL")),
+    Index("dead_letters_open_by_queue", "queue", postgresql_where=text("closed_at IS NULL")),
     Index(
         "dead_letters_closed",
         "closed_at",

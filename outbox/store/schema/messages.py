@@ -13,14 +13,20 @@ from sqlalchemy import (
     text,
 )
 
-from outbox.store.schema.columns import metadata, timestamp
+from outbox.store.schema.columns import NUMBERED, metadata, timestamp
 
 outgoing_messages = Table(
     "outgoing_messages",
     metadata,
     Column("id", Uuid, primary_key=True),
     # A message that is published after another had committed has the higher one.
-    Column("position", BigInteger, Identity(always=True), nullable=False),
+    Column(
+        "position",
+        BigInteger,
+        Identity(always=True),
+        nullable=False,
+        info={NUMBERED: "sent_at IS NULL AND deferred_until IS NULL"},
+    ),
     Column("exchange", Text, nullable=False),
     Column("routing_key", Text, nullable=False),
     Column("type", Text, nullable=False),

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import psycopg
 import pytest
@@ -121,6 +122,68 @@ def test_pages_hold_all_jobs_that_match_once_and_in_order(
     assert [job.id.int for job in found] == list(range(300, 0, -30))
     assert jobs.find(session, rare, limit=limit) == found[:limit]
     assert jobs.find(session, JobFilter(), limit=1)[0].id.int == 310
+
+
+MIXED = """
+UPDATE duly.jobs SET
+    state = (ARRAY['queued', 'running', 'dead', 'cancelled', 'succeeded'])[1 + id_number % 5],
+    run_at = now() + CASE WHEN id_number % 2 = 0 THEN interval '1 h' ELSE interval '-1 h' END,
+    worker = 'w' || id_number % 3, subject = 's' || id_number % 4,
+    batch_id = lpad(to_hex(id_number % 3), 32, '0')::uuid,
+    parent_id = lpad(to_hex(id_number % 3), 32, '0')::uuid
+FROM (SELECT id AS of, ('x' || right(id::text, 8))::bit(32)::int AS id_number FROM duly.jobs)
+     AS numbered WHERE of = id
+"""
+
+
+@pytest.mark.usefixtures("_short_reach")
+@pytest.mark.parametrize("few", [5, 10_000])
+@pytest.mark.parametrize(
+    ("wanted", "number"),
+    [
+        (JobFilter(state="queued"), lambda n: n % 5 == 0),
+        (JobFilter(state="scheduled"), lambda n: n % 5 == 0 and n % 2 == 0),
+        (JobFilter(state="running", queue="rare"), lambda n: n % 5 == 1 and n % 30 == 0),
+        (JobFilter(state="running"), lambda n: n % 5 == 1),
+        (JobFilter(state="dead"), lambda n: n % 5 == 2),
+        (JobFilter(state="cancelled", subject="s1"), lambda n: n % 5 == 3 and n % 4 == 1),
+        (JobFilter(subject="s2"), lambda n: n % 4 == 2),
+        (JobFilter(subject="s2", state="dead"), lambda n: n % 4 == 2 and n % 5 == 2),
+        (JobFilter(batch_id=UUID(int=1), state="dead"), lambda n: n % 3 == 1 and n % 5 == 2),
+        (JobFilter(parent_id=UUID(int=2), queue="q"), lambda n: n % 3 == 2 and n % 30 > 0),
+    ],
+)
+def test_pages_of_what_an_index_finds_hold_all_of_it_once_and_in_order(
+    session: Session,
+    sql_now: psycopg.Connection,
+    monkeypatch: pytest.MonkeyPatch,
+    few: int,
+    wanted: JobFilter,
+    number: Callable[[int], bool],
+) -> None:
+    monkeypatch.setattr(pages, "FEW", few)
+    sql_now.execute(JOBS, [310])
+    sql_now.execute(MIXED)
+    expected = [n for n in range(310, 0, -1) if number(n)]
+    assert [job.id.int for job in jobs.find(session, wanted)] == expected[:50]
+    page = jobs.find_page(session, wanted, limit=7)
+    found = list(page.rows)
+    while page.after is not None:
+        page = jobs.find_page(session, wanted, limit=7, before=page.after)
+        found += page.rows
+    assert [job.id.int for job in found] == expected
+
+
+def test_a_rare_state_is_found_on_the_first_page(
+    session: Session, sql_now: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pages, "SCAN_LIMIT", 50)
+    sql_now.execute(JOBS, [310])
+    for state, id_number in {"queued": 3, "running": 4, "dead": 5, "cancelled": 6}.items():
+        asked = [state, UUID(int=id_number)]
+        sql_now.execute("UPDATE duly.jobs SET state = %s WHERE id = %s", asked)
+        page = jobs.find_page(session, JobFilter(state=state))
+        assert ([job.id.int for job in page.rows], page.after) == ([id_number], None)
 
 
 @pytest.mark.usefixtures("_short_reach")
