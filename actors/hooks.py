@@ -34,7 +34,7 @@ def prune(_: PruneHookEvents, job: Job) -> dict[str, int]:
         if len(found) < AT_ONCE:
             break
     if deleted["unknown"]:
-        log.warning("events that became no job were deleted", events=deleted["unknown"])
+        log.warning("events that became no job were deleted", count=deleted["unknown"])
     return deleted
 
 

@@ -1,10 +1,12 @@
 """Logs what happens to jobs: the first subscriber of outbox/events.py."""
 
 from typing import Any
+from uuid import UUID
 
 import structlog
 
 from outbox.events import (
+    AttemptEvent,
     Cancelled,
     Died,
     JobEvent,
@@ -37,18 +39,17 @@ def subscribe() -> None:
 
 
 def _succeeded(event: Succeeded) -> None:
-    log.info("succeeded", **_job(event), attempt=event.attempt, seconds=round(event.seconds, 3))
+    log.info("succeeded", **_attempt(event), seconds=round(event.seconds, 3))
 
 
 def _retried(event: Retried) -> None:
-    what = {"attempt": event.attempt, "error_type": event.error_type, "error": event.error}
-    log.warning(
-        "failed, will retry", **_job(event), **what, delay_seconds=round(event.delay_seconds, 1)
-    )
+    what = {"error_type": event.error_type, "error": event.error}
+    delay_seconds = round(event.delay_seconds, 1)
+    log.warning("failed, will retry", **_attempt(event), **what, delay_seconds=delay_seconds)
 
 
 def _snoozed(event: Snoozed) -> None:
-    log.info("snoozed", **_job(event), delay_seconds=event.delay_seconds, why=event.why)
+    log.info("snoozed", **_attempt(event), delay_seconds=event.delay_seconds, why=event.why)
 
 
 def _postponed(event: Postponed) -> None:
@@ -56,15 +57,15 @@ def _postponed(event: Postponed) -> None:
 
 
 def _superseded(event: Superseded) -> None:
-    log.warning("superseded", **_job(event), attempt=event.attempt, why=event.why)
+    log.warning("superseded", **_attempt(event), why=event.why)
 
 
 def _rescued(event: Rescued) -> None:
-    log.warning("job rescued", **_job(event), worker=event.worker)
+    log.warning("job rescued", **_job(event), attempt=event.attempt, worker=event.worker)
 
 
 def _died(event: Died) -> None:
-    told = {"attempt": event.attempt, "error_type": event.error_type}
+    told = {"attempt": event.attempt, "key": event.key, "error_type": event.error_type}
     known = {name: value for name, value in told.items() if value is not None}
     log.error("dead", reason=event.reason, **_job(event), **known, error=event.error)
 
@@ -81,6 +82,16 @@ def _tick_made(event: TickMade) -> None:
 def _tick_skipped(event: TickSkipped) -> None:
     due_at = event.due_at.isoformat()
     log.warning("tick skipped", schedule=event.schedule, due_at=due_at, why=event.why)
+
+
+def of_attempt(job_id: UUID, kind: str, attempt: int, key: str | None) -> dict[str, Any]:
+    """What names an attempt in log lines, its job's first key only if it has one."""
+    named = {"job": str(job_id), "kind": kind, "attempt": attempt}
+    return named | {"key": key} if key else named
+
+
+def _attempt(event: AttemptEvent) -> dict[str, Any]:
+    return of_attempt(event.job_id, event.kind, event.attempt, event.key)
 
 
 def _job(event: JobEvent) -> dict[str, Any]:

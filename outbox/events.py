@@ -48,6 +48,8 @@ class AttemptEvent(JobEvent):
     queue: str
     worker: str
     attempt: int
+    key: str | None = None
+    """The first of the job's keys, if it has any."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +134,7 @@ class Postponed(JobEvent):
     worker: str
     why: str
     attempt: int | None = None
+    key: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,6 +163,7 @@ class Died(JobEvent):
     error: str
     worker: str | None = None
     attempt: int | None = None
+    key: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,6 +26,6 @@ def _decode_or_keep(encoded: bytes, offset: int) -> tuple[dict[str | bytes, Any]
     try:
         return _decode(encoded, offset)
     except Exception as error:  # noqa: BLE001 - whatever struct and datetime raise
-        log.warning("undecodable headers", why=type(error).__name__)
+        log.warning("undecodable headers", error_type=type(error).__qualname__)
         end = offset + 4 + int(struct.unpack_from(">I", encoded, offset)[0])
         return {"undecodable": encoded[offset + 4 : end].hex()}, end

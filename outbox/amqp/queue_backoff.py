@@ -23,7 +23,7 @@ class QueueBackoff:
         """Skip the queue from now on, for its next delay."""
         delay = self._backoffs.setdefault(queue, Backoff(FIRST_SECONDS, LONGEST_SECONDS)).pause()
         self._ends[queue] = time.monotonic() + delay
-        log.warning("queue left out", queue=queue, why=why, again_in=round(delay, 1))
+        log.warning("queue left out", queue=queue, why=why, delay_seconds=round(delay, 1))
 
     def leaves_out(self, queue: str) -> bool:
         """Whether to skip the queue now."""

@@ -1,7 +1,7 @@
 """What an actor sees of its job, and the transaction that completes it."""
 
 import json
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import (
     AbstractAsyncContextManager,
     AbstractContextManager,
@@ -43,6 +43,7 @@ class Claim(Protocol):
     batch_id: UUID | None
     payload: Mapping[str, Any]
     checkpoint: Any
+    keys: Sequence[str] | None
 
 
 @dataclass(slots=True)

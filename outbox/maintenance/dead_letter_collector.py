@@ -115,7 +115,12 @@ async def keep(database: AsyncConnection[Any], message: DeadMessage) -> None:
         "delay_seconds": REJECTED_DELAY_SECONDS if message.cause == "rejected" else 0,
     }
     if await _fetch_one(database, transitions.REDISPATCH, job | again):
-        log.info("dead message published again", job=dispatch.job_id, cause=message.cause)
+        log.info(
+            "dead message published again",
+            job=dispatch.job_id,
+            kind=dispatch.kind,
+            cause=message.cause,
+        )
     elif not await _fetch_one(database, transitions.JOB_EXISTS, job):
         await _keep_foreign(database, message, "it names a job that does not exist")
 

@@ -43,7 +43,7 @@ def _report(duty: str, error: Exception, pause: float, *, is_new: bool) -> None:
     if is_outage(error):
         lost = "Postgres" if isinstance(error, psycopg.Error) else "RabbitMQ"
         why = f"{lost}: {first_line(error)}"
-        log.warning("waiting", duty=duty, why=why, again_in=round(pause, 1))
+        log.warning("waiting", duty=duty, why=why, delay_seconds=round(pause, 1))
     else:
         trace = error if is_new else None
         log.error("a duty failed", duty=duty, error=first_line(error), exc_info=trace)

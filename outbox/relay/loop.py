@@ -182,7 +182,7 @@ class Relay:
         paused = {queue for queue, is_paused in found if is_paused}
         if paused != self._paused:
             self._paused = paused
-            log.info("queues are paused" if paused else "no queue is paused", queues=sorted(paused))
+            log.info("paused queues changed", queues=sorted(paused))
         await self._on_sweep(database)
 
     async def _redispatch_lost(

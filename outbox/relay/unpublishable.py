@@ -54,7 +54,7 @@ async def bury(database: AsyncConnection[Any], dispatch: Dispatch, why: str) -> 
         if not is_about_one(error):
             raise
         await sequences.advance_async(database)
-        log.error("job not buried", job=dispatch.job_id, why=first_line(error))  # noqa: TRY400 - a traceback quotes the row
+        log.error("job not buried", job=dispatch.job_id, kind=dispatch.kind, why=first_line(error))  # noqa: TRY400 - a traceback quotes the row
         return
     if died:
         emit(_death(dispatch, why))

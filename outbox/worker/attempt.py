@@ -116,6 +116,7 @@ class Attempt:
                 "queue": queue,
                 "worker": job.worker,
                 "attempt": job.attempt,
+                "key": claim.keys[0] if claim.keys else None,
             }
         )
         job.on_completed = self.events.committed
@@ -211,8 +212,7 @@ class Attempt:
         elif isinstance(error, Superseded | Interrupted):
             self.events.superseded(str(error) or NOT_OURS)
         elif is_own_conflict(error):
-            why = "its transaction conflicted with another"
-            yield from self._snooze(OUTAGE_DELAY_SECONDS, why)
+            yield from self._snooze(OUTAGE_DELAY_SECONDS, "its transaction conflicted with another")
         elif is_own_demotion(error) or (yield from self._is_outage(error)):
             yield from self._snooze(OUTAGE_DELAY_SECONDS, "Postgres is unavailable")
         else:

@@ -2,9 +2,10 @@
 
 import math
 import time
-from typing import TypedDict
+from typing import Any, TypedDict
 from uuid import UUID
 
+from outbox.event_log import of_attempt
 from outbox.events import (
     Cancelled,
     Claimed,
@@ -29,6 +30,7 @@ class About(TypedDict):
     queue: str
     worker: str
     attempt: int
+    key: str | None
 
 
 class Error(TypedDict):
@@ -51,6 +53,12 @@ class AttemptEvents:
         self.began = -math.inf
         """When it started, on the monotonic clock."""
         self._has_ended = False
+
+    @property
+    def log_fields(self) -> dict[str, Any]:
+        """What names the attempt in log lines."""
+        about = self.about
+        return of_attempt(about["job_id"], about["kind"], about["attempt"], about["key"])
 
     @property
     def seconds(self) -> float:

@@ -208,10 +208,17 @@ class Claimer:
             return self._start(runner, job)
         self._in_flight.remove(job)
         if answer is None:
-            log.debug("message is stale", job=dispatch.job_id, dispatch=dispatch.dispatch)
+            log.debug(
+                "message is stale",
+                job=dispatch.job_id,
+                kind=dispatch.kind,
+                dispatch=dispatch.dispatch,
+            )
             job.delivery.settle()
         else:
-            log.warning("message given back", job=dispatch.job_id, why=str(answer))
+            log.warning(
+                "message given back", job=dispatch.job_id, kind=dispatch.kind, why=str(answer)
+            )
             job.delivery.give_back()
         return self._release(job.delivery)
 

@@ -50,7 +50,7 @@ class JobWatch(Periodic):
         asked = {(job, dispatch) for job, dispatch in answer.jobs}
         for attempt in attempts:
             if attempt.fence[:2] in asked and not attempt.job.cancelled:
-                log.info("asked to cancel", job=str(attempt.job.id))
+                log.info("asked to cancel", **attempt.events.log_fields)
                 attempt.job.cancellation.ask()
 
 

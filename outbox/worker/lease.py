@@ -39,5 +39,5 @@ class Lease(Periodic):
         for job in self._in_flight.claimed:
             if job.attempt.kind.is_limited and job.attempt.is_open and not job.is_lost:
                 why = "Postgres has not answered a heartbeat for long"
-                log.warning("interrupted", job=str(job.attempt.job.id), why=why)
+                log.warning("interrupted", **job.attempt.events.log_fields, why=why)
                 job.interrupt()

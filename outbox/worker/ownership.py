@@ -53,14 +53,14 @@ class Ownership(Periodic):
         for fence in unknown & self._unknown:
             self._hand_back(fence)
         for job in lost & self._lost:
-            log.warning("interrupted", job=str(job.attempt.job.id), why=NOT_OURS)
+            log.warning("interrupted", **job.attempt.events.log_fields, why=NOT_OURS)
             job.interrupt()
         self._unknown, self._lost = unknown, lost
 
     def _hand_back(self, fence: Fence) -> None:
         job, dispatch, attempt = fence
         why = "running in Postgres, but not in flight here"
-        log.warning("handed back", job=job, why=why)
+        log.warning("handed back", job=job, attempt=attempt, why=why)
         row = {"id": job, "dispatch": dispatch, "attempt": attempt, "delay_seconds": 0}
         written = self._group_commit.write(transitions.SNOOZE, row)
         if written is not None:
@@ -70,6 +70,7 @@ class Ownership(Periodic):
                 "queue": written.queue,
                 "worker": self._group_commit.name,
                 "attempt": attempt,
+                "key": None,
             }
             snoozed = Snoozed(**about, why=why, delay_seconds=0)
             AttemptEvents(about).ended(written.state, snoozed)

@@ -185,7 +185,7 @@ class Worker:
         """
         for job in stuck:
             where = job.run.where() if job.run else ""
-            log.critical("stuck past its time limit", job=str(job.attempt.job.id), stack=where)
+            log.critical("stuck past its time limit", **job.attempt.events.log_fields, stack=where)
             with suppress(GroupCommitClosed):
                 take_steps(job, job.attempt.give_up(), self._group_commit)
         self._stop_taking()
@@ -277,7 +277,7 @@ class Worker:
     def _hand_back(self, jobs: Iterable[JobInFlight]) -> None:
         for job in jobs:
             has_begun = job.has_begun
-            log.warning("handed back", job=str(job.attempt.job.id), had_begun=has_begun)
+            log.warning("handed back", **job.attempt.events.log_fields, had_begun=has_begun)
             with suppress(GroupCommitClosed):
                 take_steps(job, job.attempt.hand_back(), self._group_commit)
             if not has_begun:

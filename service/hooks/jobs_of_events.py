@@ -61,6 +61,8 @@ def work_of(source: str, event_type: str | None, content: Content) -> Work[Any]:
         check(work)
     except (LookupError, TypeError, ValueError) as error:
         what = type(error).__name__
-        log.warning("an event is not as its job needs it", source=source, type=event_type, why=what)
+        log.warning(
+            "an event is not as its job needs it", source=source, event_type=event_type, why=what
+        )
         raise NoWork(f"the event lacks what its job needs ({what})") from None
     return work

@@ -179,7 +179,7 @@ def test_while_a_queue_is_paused(
     clients.submit(BOOK)
     wait_for("it is published", lambda: not promises.left()["events"])
     sql_now.execute(PAUSE, [QUEUE])
-    wait_for("the relay to know", lambda: "queues are paused" in relay.log)
+    wait_for("the relay to know", lambda: "paused queues changed" in relay.log)
     clients.submit(*[BOOK] * 10, ELSEWHERE)
     for _ in range(3):
         wait_for("the other queue", lambda: promises.rows(OTHERS_LEFT) == [0])

@@ -1,6 +1,6 @@
 """What an error means, and which rows are written in which order: the rules, without any I/O."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from types import SimpleNamespace
@@ -51,6 +51,7 @@ class Claim:
     batch_id: UUID | None = None
     payload: Mapping[str, Any] = field(default_factory=dict)
     checkpoint: Any = None
+    keys: Sequence[str] | None = None
 
 
 class Postgres:

@@ -177,7 +177,7 @@ JOB = {"job": str(OF_JOB["job_id"]), "kind": "charge"}
             Snoozed(**OF_ATTEMPT, why="busy", delay_seconds=1),
             "info",
             "snoozed",
-            {"delay_seconds": 1, "why": "busy"},
+            {"attempt": 2, "delay_seconds": 1, "why": "busy"},
         ),
         (
             Postponed(**OF_JOB, queue="q", worker="w", why="unknown"),

@@ -60,4 +60,6 @@ def _log_outcome(commit: "asyncio.Task[None]") -> None:
     _detached.discard(commit)
     error = None if commit.cancelled() else commit.exception()
     outcome = "unknown" if commit.cancelled() or error else "committed"
-    log.warning("a commit ended after its request", outcome=outcome, error=type(error).__name__)
+    log.warning(
+        "a commit ended after its request", outcome=outcome, error_type=type(error).__qualname__
+    )

@@ -44,5 +44,5 @@ class RequestLog:
 
 def _log(scope: Scope, status: int, started: float) -> None:
     route = getattr(scope.get("route"), "path", None)
-    duration_ms = round((time.perf_counter() - started) * 1000, 1)
-    log.info("request", method=scope["method"], route=route, status=status, duration_ms=duration_ms)
+    seconds = round(time.perf_counter() - started, 4)
+    log.info("request", method=scope["method"], route=route, status=status, seconds=seconds)

@@ -81,7 +81,7 @@ class Server(uvicorn.Server):
             await stopping
             return
         running = len(self.server_state.tasks)
-        log.warning("api stopped at once", why="it was told to stop again", requests=running)
+        log.warning("api stopped at once", why="it was told to stop again", running=running)
 
     async def _shut_down(self, sockets: list[socket.socket] | None) -> None:
         self._shutdown_state.begin()

@@ -72,7 +72,7 @@ async def _skip(database: AsyncConnection[Any], after: Place, error: psycopg.Err
     row = await (await database.execute(NEXT_LETTER, _place(after))).fetchone()
     if row is None:
         return None
-    log.warning("dead letter cannot be deleted", letter=row[1], why=first_line(error))
+    log.warning("dead letter cannot be deleted", dead_letter=row[1], why=first_line(error))
     return row[0], row[1]
 
 

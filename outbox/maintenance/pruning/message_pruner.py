@@ -5,14 +5,11 @@ import time
 from datetime import timedelta
 from typing import Any
 
-import structlog
 from psycopg import AsyncConnection
 
 from outbox.maintenance.pruning.walks import PAUSE_FACTOR
 from outbox.postgres.session_settings import connect_async
 from outbox.store import transitions
-
-log = structlog.get_logger(__name__)
 
 INTERVAL_SECONDS = 3600.0
 

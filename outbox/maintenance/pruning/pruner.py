@@ -45,7 +45,7 @@ class Pruner:
         async with await connect_async(self._database_url, SETTINGS) as database:
             while True:
                 if pruned := await self.walk(database):
-                    log.info("finished jobs deleted", jobs=pruned, older_than=str(self._retention))
+                    log.info("finished jobs deleted", count=pruned)
                 await database.execute(transitions.PRUNE_TICKS, {"retention": self._retention})
                 await asyncio.sleep(WALK_INTERVAL_SECONDS)
 

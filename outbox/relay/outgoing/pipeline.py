@@ -66,7 +66,9 @@ class Pipeline:
         refused = [message for message, _ in outcome.refused]
         if refused:
             first, why = outcome.refused[0]
-            log.warning("messages refused", count=len(refused), first=first.id, why=why)
+            log.warning(
+                "messages to other services refused", count=len(refused), first=first.id, why=why
+            )
         failures = await store.settle(sent.database, outcome.confirmed, refused, outcome.put_off)
         self._idle.append(sent.database)
         for message, why in outcome.refused:

@@ -26,13 +26,13 @@ WHERE job.id = ANY (%(id)s::uuid[])
       LIMIT 1
   ))
 RETURNING asked.n, job.attempt, job.attempt_limit, job.attempt_budget, job.subject, job.batch_id,
-          job.payload, job.checkpoint
+          job.payload, job.checkpoint, job.keys
 """
 
 # The same for jobs of kinds whose keys have limits. It is a statement of its own because its commit
 # waits for the disk: a claim that Postgres lost in a crash would let another job of the key start
 # while this one runs.
-CLAIM_LIMITED = f"{CLAIM.rstrip()}, job.keys"
+CLAIM_LIMITED = f"{CLAIM.rstrip()}, true AS is_limited"
 
 # running -> succeeded. The only transition that also runs inside an actor's transaction.
 SUCCEED = """

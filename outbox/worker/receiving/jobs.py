@@ -62,8 +62,12 @@ async def quarantine(sessions: Sessions, received: Received, why: str) -> None:
     except DBAPIError as error:
         if not is_about(error):
             raise
-        log.warning("its headers are unreadable", queue=received.queue, why=first_line(error))
-        await _keep(sessions, received, "its headers are unreadable", "{}")
+        log.warning(
+            "headers of a foreign message are unreadable",
+            queue=received.queue,
+            why=first_line(error),
+        )
+        await _keep(sessions, received, "headers of a foreign message are unreadable", "{}")
 
 
 def is_about(error: DBAPIError) -> bool:

@@ -221,7 +221,7 @@ class Tasks:
         attempt = job.attempt
         job.enter(State.RUNNING)
         OF_JOB.set(attempt.job.id)  # in this callback's own context
-        with bound_contextvars(job=str(attempt.job.id), kind=attempt.kind.name):
+        with bound_contextvars(**attempt.events.log_fields):
             if job.rejection:
                 task = self._loop.create_task(self._run(job, None))
             else:

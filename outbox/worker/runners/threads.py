@@ -11,7 +11,6 @@ from functools import partial
 from typing import Any, TypeVar
 
 import dramatiq
-import structlog
 from dramatiq.broker import MessageProxy
 from sqlalchemy.orm import Session
 from structlog.contextvars import bound_contextvars
@@ -25,8 +24,6 @@ from outbox.worker.claimer import Slots
 from outbox.worker.in_flight import InFlight, JobInFlight, Outcomes, State
 from outbox.worker.records.group_commit import GroupCommit, GroupCommitClosed
 from outbox.worker.runners.time_limit import TimeLimits, Watch, stack_of
-
-log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
@@ -135,7 +132,7 @@ class Threads:
         outcome is on record when this returns. If the process dies in between, the job is rescued.
         """
         job = self._in_flight.find(job_id, dispatch)
-        with bound_contextvars(job=job_id, kind=job.attempt.kind.name):
+        with bound_contextvars(**job.attempt.events.log_fields):
             try:
                 self._run(job)
             except GroupCommitClosed:

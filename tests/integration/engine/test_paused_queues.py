@@ -77,7 +77,7 @@ def test_a_pause_reaches_a_relay_that_does_not_sweep_by_itself(
     first = line.submit(note_kind(queue)())
     wait_for("the first message", lambda: rabbit.depth(queue) == 1)
     person(queue_pauses.pause, queue)
-    wait_for("the relay to know", lambda: "queues are paused" in capsys.readouterr().out)
+    wait_for("the relay to know", lambda: "paused queues changed" in capsys.readouterr().out)
     second = line.submit(note_kind(queue)())
     line.start_worker(Actor(note_kind(queue), do_nothing))
     line.wait_for(first, "succeeded")  # it was in the broker
