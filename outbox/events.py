@@ -12,20 +12,13 @@ Each class says which process emits it. Its fields hold nothing of a payload, an
 redacted as in `duly.attempts`.
 """
 
-import inspect
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
-from typing import Any, TypeVar
+from typing import TypeVar
 from uuid import UUID
 
-import structlog
-
-from outbox.errors import Interrupted, JobCancelled, TimeLimitExceeded
-
-log = structlog.get_logger(__name__)
+from outbox.subscribers import Subscribers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +72,12 @@ class Claimed(AttemptEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Started(AttemptEvent):
-    """Worker: the payload is about to be validated, and the actor to be called."""
+    """Worker: the payload is about to be validated, and the actor to be called.
+
+    `late_seconds` is how long ago the job was due: since its `run_at`, or else its submission.
+    """
+
+    late_seconds: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,10 +115,15 @@ class Retried(AttemptEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snoozed(AttemptEvent):
-    """Worker: the job is queued again, and the attempt does not count."""
+    """Worker: the job is queued again, and the attempt does not count.
+
+    `is_asked` says whether the actor raised Snooze; otherwise its worker stops, or Postgres was
+    down.
+    """
 
     why: str
     delay_seconds: float
+    is_asked: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,11 +185,13 @@ class Cancelled(JobEvent):
     API, command line: a person cancelled it while it was queued. Worker: it was running when
     somebody asked, and its actor was interrupted, or it was to run again or to die. Relay: its
     worker is gone since, or the job had not begun by its `expires_at`, as `why` says. `by` is
-    None where no person acts at that moment.
+    None where no person acts at that moment. `attempt` is the worker's attempt that ended so, None
+    if there was none, or if it had failed.
     """
 
     by: str | None = None
     why: str | None = None
+    attempt: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -249,38 +254,7 @@ class BatchSettled(Event):
 
 
 E = TypeVar("E", bound=Event)
-Subscriber = Callable[[Any], object]
-
-
-class _Subscribers:
-    """Who listens, and for each type of event that was asked for, which of them.
-
-    Each attempt asks several times. A change replaces `by_type`, so that a thread that still
-    collects what it asked for does so in the old one.
-    """
-
-    def __init__(self) -> None:
-        self.all: list[tuple[type[Event], Subscriber]] = []
-        self.by_type: dict[type[Event], list[Subscriber]] = {}
-
-    def of(self, event_type: type[Event]) -> list[Subscriber]:
-        by_type = self.by_type
-        if event_type not in by_type:
-            by_type[event_type] = [each for kind, each in self.all if issubclass(event_type, kind)]
-        return by_type[event_type]
-
-    def add(self, entry: tuple[type[Event], Subscriber]) -> None:
-        if entry not in self.all:
-            self.all.append(entry)
-            self.by_type = {}
-
-    def remove(self, entry: tuple[type[Event], Subscriber]) -> None:
-        if entry in self.all:
-            self.all.remove(entry)
-            self.by_type = {}
-
-
-_SUBSCRIBERS = _Subscribers()
+_SUBSCRIBERS = Subscribers[Event]()
 
 
 def on(event_type: type[E], subscriber: Callable[[E], object]) -> Callable[[], None]:
@@ -289,11 +263,7 @@ def on(event_type: type[E], subscriber: Callable[[E], object]) -> Callable[[], N
     Subscribing again changes nothing. Raises TypeError for an `async def` function, which nobody
     would await.
     """
-    if _is_async(subscriber):
-        raise TypeError(f"{subscriber!r} is `async def`, and a subscriber is called without await")
-    entry = (event_type, subscriber)
-    _SUBSCRIBERS.add(entry)
-    return partial(_SUBSCRIBERS.remove, entry)
+    return _SUBSCRIBERS.on(event_type, subscriber)
 
 
 def is_wanted(event_type: type[Event]) -> bool:
@@ -306,26 +276,4 @@ def emit(event: Event) -> None:
 
     Raises nothing of theirs, only what ends the work around them: Ctrl-C, a time limit, a cancel.
     """
-    handled = sys.exception()
-    for subscriber in _SUBSCRIBERS.of(type(event)):
-        try:
-            subscriber(event)
-        except (KeyboardInterrupt, TimeLimitExceeded, Interrupted, JobCancelled):
-            raise
-        except BaseException as error:  # SystemExit would end the attempt
-            _unchain(error, handled)
-            name = getattr(subscriber, "__qualname__", None) or repr(subscriber)
-            told = {"event_type": type(event).__name__, "subscriber": name}
-            log.exception("a subscriber failed", **told)
-
-
-def _unchain(error: BaseException, handled: BaseException | None) -> None:
-    """Take away what was handled around the call: an actor's error is no cause of it."""
-    while error.__context__ is not None and error.__context__ is not handled:
-        error = error.__context__
-    error.__context__ = None
-
-
-def _is_async(function: Callable[..., object]) -> bool:
-    call = getattr(function, "__call__", None)  # noqa: B004 - its type is asked for
-    return any(map(inspect.iscoroutinefunction, (function, call)))
+    _SUBSCRIBERS.tell(event)

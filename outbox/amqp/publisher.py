@@ -54,7 +54,8 @@ class Sending(Generic[M]):
         self._answers = bytearray(len(messages))
         self._unknown = len(messages)
         self._loop = asyncio.get_running_loop()
-        self._deadline = self._loop.time() + CONFIRM_TIMEOUT_SECONDS
+        self._began = self._ended_at = self._loop.time()
+        self._deadline = self._began + CONFIRM_TIMEOUT_SECONDS
         self._ended: asyncio.Future[None] = self._loop.create_future()
         if not messages:
             self._end()
@@ -63,6 +64,11 @@ class Sending(Generic[M]):
     def is_complete(self) -> bool:
         """Whether the broker has answered every message."""
         return not self._unknown
+
+    @property
+    def seconds(self) -> float:
+        """From its sending to the last answer that was waited for."""
+        return self._ended_at - self._began
 
     def record(self, tags: range, answer: int) -> None:
         """Record the answer for those of the delivery tags that this batch still waits for."""
@@ -95,6 +101,7 @@ class Sending(Generic[M]):
 
     def _end(self, _: object = None) -> None:
         if not self._ended.done():
+            self._ended_at = self._loop.time()
             self._ended.set_result(None)
 
 

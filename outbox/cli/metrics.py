@@ -1,6 +1,7 @@
 """The options of the processes that serve metrics on a port of their own."""
 
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -8,7 +9,6 @@ from outbox.cli.errors import Code, Stop
 
 if TYPE_CHECKING:
     from outbox.metrics.registry import Metrics
-    from outbox.metrics.server import MetricsServer
 
 PortOption = Annotated[
     int | None,
@@ -20,26 +20,46 @@ HostOption = Annotated[
     str, typer.Option("--metrics-host", help="The address that --metrics-port is of.")
 ]
 LOCAL = "127.0.0.1"
+NEEDED = "--metrics-port needs prometheus-client: pip install 'duly[metrics]'"
 
 
-def metrics_of(process: str) -> "Metrics":
-    """The metrics of a sort of process. Raises Stop without the package that they need."""
-    try:
-        from outbox.metrics.processes import PROCESSES
-    except ModuleNotFoundError as error:
-        if error.name != "prometheus_client":
-            raise
-        hint = "--metrics-port needs prometheus-client: pip install 'duly[metrics]'"
-        raise Stop(hint, Code.USAGE) from None
-    return PROCESSES[process]()
+def serve_of_relay(host: str, port: int | None) -> None:
+    """Serve a relay's metrics, if there is a port. Raises Stop."""
+    if port is not None:
+        _require_package()
+        from outbox.metrics.processes import RelayMetrics
+
+        serve(RelayMetrics(), host, port)
 
 
-def serve(metrics: "Metrics", host: str, port: int) -> "MetricsServer":
-    """Serve them from now on. Raises Stop if nothing can listen there."""
+def serve_of_worker(host: str, port: int | None) -> Callable[[Any], object]:
+    """Serve a worker's metrics, if there is a port; returns what is to be told of the worker.
+
+    Raises Stop.
+    """
+    if port is None:
+        return lambda _: None
+    _require_package()
+    from outbox.metrics.processes import WorkerMetrics
+
+    metrics = WorkerMetrics()
+    serve(metrics, host, port)
+    return metrics.state.watch
+
+
+def serve(metrics: "Metrics", host: str, port: int) -> None:
+    """Serve them until the process ends. Raises Stop if nothing can listen there."""
     from outbox.metrics.server import MetricsServer
 
     try:
-        return MetricsServer(metrics, host, port)
+        MetricsServer(metrics, host, port)
     except OSError as error:
         why = error.strerror or str(error)
         raise Stop(f"no metrics can be served on {host}:{port}: {why}") from None
+
+
+def _require_package() -> None:
+    try:
+        import prometheus_client  # noqa: F401 - only whether it is there
+    except ModuleNotFoundError:
+        raise Stop(NEEDED, Code.USAGE) from None

@@ -44,6 +44,8 @@ class Claim(Protocol):
     payload: Mapping[str, Any]
     checkpoint: Any
     keys: Sequence[str] | None
+    late_seconds: float
+    """For how long the job is due."""
 
 
 @dataclass(slots=True)

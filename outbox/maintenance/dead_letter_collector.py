@@ -12,12 +12,14 @@ import psycopg
 import structlog
 from psycopg import AsyncConnection
 
+from outbox import measures
 from outbox.amqp import foreign_headers, messages, topology
 from outbox.amqp.connection import connect
 from outbox.amqp.queue_backoff import QueueBackoff
 from outbox.maintenance.dead_letter_consumer import DeadMessage
 from outbox.maintenance.dead_letter_consumers import DeadLetterConsumers
 from outbox.maintenance.outages import is_outage
+from outbox.measures import Redispatched
 from outbox.postgres.refused_records import first_line, is_about_data, is_about_one
 from outbox.postgres.replication import CommitWatch
 from outbox.postgres.session_settings import connect_async
@@ -121,6 +123,7 @@ async def keep(database: AsyncConnection[Any], message: DeadMessage) -> None:
             kind=dispatch.kind,
             cause=message.cause,
         )
+        measures.emit(Redispatched(queue=dispatch.queue, jobs=1))
     elif not await _fetch_one(database, transitions.JOB_EXISTS, job):
         await _keep_foreign(database, message, "it names a job that does not exist")
 

@@ -2,26 +2,37 @@
 
 from collections.abc import Callable, Mapping
 
+from outbox.metrics import attempts, relaying, submissions, work
 from outbox.metrics.registry import Metrics
+from outbox.metrics.worker_state import WorkerState
 
 
-def of_relay() -> Metrics:
+class RelayMetrics(Metrics):
     """The metrics of a relay, from now on."""
-    return Metrics()
+
+    def __init__(self) -> None:
+        super().__init__()
+        attempts.count_of_relay(self)
+        relaying.measure(self)
 
 
-def of_worker() -> Metrics:
-    """The metrics of a worker, from now on."""
-    return Metrics()
+class WorkerMetrics(Metrics):
+    """The metrics of a worker, from now on, and of its state once that is told of the worker."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        submissions.count(self)
+        attempts.count_of_worker(self)
+        work.measure(self)
+        self.state = WorkerState(self)
 
 
-def of_api() -> Metrics:
+class ApiMetrics(Metrics):
     """The metrics of an API, from now on."""
-    return Metrics()
 
 
 PROCESSES: Mapping[str, Callable[[], Metrics]] = {
-    "relay": of_relay,
-    "worker": of_worker,
-    "api": of_api,
+    "relay": RelayMetrics,
+    "worker": WorkerMetrics,
+    "api": ApiMetrics,
 }

@@ -1,17 +1,20 @@
 """The metrics of one process, in a registry of its own."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.metrics_core import Metric as Shown
 
+from outbox import events, measures
+from outbox.events import Event
 from outbox.metrics.labels import LabelBound
 
 M = TypeVar("M", bound=MetricWrapperBase)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,7 @@ class Metrics:
         self.registry = _Registry()
         self.bound = LabelBound()
         self.descriptions: list[Description] = []
+        self._subscriptions: list[Callable[[], None]] = []
         ProcessCollector(registry=self.registry)
         build = self.gauge("duly_build_info", "The version of Duly, as a label.", "version")
         build.of(_version()).set(1)
@@ -77,6 +81,16 @@ class Metrics:
         """A new histogram. `buckets` are the upper bounds, without infinity."""
         made = Histogram(name, about, labels, registry=self.registry, buckets=buckets)
         return self._made(made, name, labels)
+
+    def on(self, told: type[T], count: Callable[[T], object]) -> None:
+        """Have `count` called with each event or measure of this type, until closed."""
+        subscribe: Any = events.on if issubclass(told, Event) else measures.on
+        self._subscriptions.append(subscribe(told, count))
+
+    def close(self) -> None:
+        """Count no more."""
+        for end in self._subscriptions:
+            end()
 
     def describe(self, name: str, sort: str, *labels: str) -> None:
         """Note a metric that a collector of its own adds to the registry."""

@@ -10,6 +10,7 @@ blocked, nothing is locked beyond what was in flight, so an outage is no event's
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -19,15 +20,18 @@ from typing import Any
 import structlog
 from psycopg import AsyncConnection
 
+from outbox import measures
 from outbox.amqp import messages, topology
 from outbox.amqp.connection import BrokerConnection, connect
 from outbox.amqp.publisher import Publisher
 from outbox.amqp.queue_backoff import QueueBackoff
 from outbox.amqp.queue_depths import Queues
+from outbox.measures import Blocked, Redispatched
 from outbox.postgres.session_settings import connect_async
 from outbox.relay.capacity import Capacity, Room
 from outbox.relay.pipeline import Pipeline, open_database
 from outbox.relay.poll_policy import Poll, PollPolicy
+from outbox.relay.reached import reached, telling_losses
 from outbox.store import sequences, transitions
 
 log = structlog.get_logger(__name__)
@@ -112,6 +116,10 @@ class Relay:
         if self._stopping:
             return
         self._policy.restart()
+        with telling_losses():
+            await self._run()
+
+    async def _run(self) -> None:
         async with self._open() as opened:
             await sequences.advance_async(opened.database)
             log.info("relay ready", queues=sorted(self.queues), window=self._window)
@@ -127,21 +135,26 @@ class Relay:
             await connect_async(self._database_url) as database,
             open_database(self._database_url) as one,
             open_database(self._database_url) as other,
-            connect(self._amqp_url) as broker,
         ):
-            capacity = Capacity(self._window)
-            pipeline = Pipeline(
-                [one, other], Publisher(broker, messages.frames), self._queue_backoff, capacity
-            )
-            queues = Queues(broker, self._queue_backoff)
-            yield _Resources(database, broker, queues, capacity, pipeline)
+            reached("postgres")
+            async with connect(self._amqp_url) as broker:
+                reached("broker")
+                capacity = Capacity(self._window)
+                pipeline = Pipeline(
+                    [one, other], Publisher(broker, messages.frames), self._queue_backoff, capacity
+                )
+                queues = Queues(broker, self._queue_backoff)
+                yield _Resources(database, broker, queues, capacity, pipeline)
 
     async def _poll(self, opened: "_Resources") -> int:
         """Measure the queues if that is due, then publish a batch, unless the broker is blocked.
 
         Returns how many events were taken.
         """
-        if not opened.broker.unblocked.is_set():
+        is_blocked = not opened.broker.unblocked.is_set()
+        if measures.is_wanted(Blocked):
+            measures.emit(Blocked(is_blocked=is_blocked))
+        if is_blocked:
             await opened.pipeline.drain()
             self._policy.blocked(time.monotonic())
             return 0
@@ -194,9 +207,11 @@ class Relay:
             "depths": list(depths.values()),
             "patience_seconds": self._patience.total_seconds(),
         }
-        lost = await database.execute(transitions.REDISPATCH_LOST, asked)
-        if lost.rowcount:
-            log.info("unclaimed for long, to be published again", count=lost.rowcount)
+        lost = await (await database.execute(transitions.REDISPATCH_LOST, asked)).fetchall()
+        if lost:
+            log.info("unclaimed for long, to be published again", count=len(lost))
+        for queue, jobs in Counter(queue for _, queue in lost).items():
+            measures.emit(Redispatched(queue=queue, jobs=jobs))
 
     async def _wait_for_next_poll(self) -> None:
         """Wait until the policy's moment, which a wake-up may bring forward, or `stop`."""

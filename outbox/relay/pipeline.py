@@ -7,6 +7,7 @@ commits. If a batch is never settled, its connection closes when the relay's run
 and the events are as they were.
 """
 
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -19,9 +20,12 @@ from psycopg.pq.abc import PGresult
 
 from outbox.amqp.connection import BrokerGone
 from outbox.amqp.messages import Dispatch, flaw
-from outbox.amqp.publisher import Publisher, Sending
+from outbox.amqp.publisher import Outcome, Publisher, Sending
 from outbox.amqp.queue_backoff import QueueBackoff
 from outbox.events import Published, emit, is_wanted
+from outbox.measures import BatchConfirmed
+from outbox.measures import emit as measure
+from outbox.measures import is_wanted as is_measured
 from outbox.postgres.round_trip import Ask, PreparedStatement, array, named_rows, plain, round_trip
 from outbox.postgres.session_settings import TRANSITION_SETTINGS, connect_async, is_pooled
 from outbox.relay import unpublishable
@@ -128,6 +132,8 @@ class Pipeline:
         self._unpublishable += await settle(batch.database, outcome.confirmed, refused)
         self._idle.append(batch.database)
         _emit_published(outcome.confirmed)
+        if is_measured(BatchConfirmed):
+            _measure(batch.sending, outcome)
         for queue in {each.queue for each in outcome.confirmed}:
             self._queue_backoff.forget(queue)
         self._nacking.update(each.queue for each in outcome.nacked)
@@ -144,6 +150,21 @@ def _emit_published(dispatches: Sequence[Dispatch]) -> None:
     if is_wanted(Published):
         for job, number, kind, queue in dispatches:
             emit(Published(job_id=UUID(job), kind=kind, queue=queue, dispatch=number))
+
+
+def _measure(sending: Sending[Dispatch], outcome: Outcome[Dispatch]) -> None:
+    measure(
+        BatchConfirmed(
+            published=_by_queue(sending.messages),
+            confirmed=_by_queue(outcome.confirmed),
+            returned=_by_queue(outcome.refused),
+            seconds=sending.seconds,
+        )
+    )
+
+
+def _by_queue(dispatches: Sequence[Dispatch]) -> Counter[str]:
+    return Counter(each.queue for each in dispatches)
 
 
 @asynccontextmanager

@@ -12,6 +12,10 @@ MOST_AT_ONCE = 1_000
 """How many ticks are skipped in one step."""
 
 
+MISSED = "missed: "
+"""How the reason begins for which a tick is skipped that nobody made in time."""
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """The next thing to do with a schedule: make one tick's job, or skip some ticks."""
@@ -57,9 +61,9 @@ def _why_skipped(
     if late <= MISSED_AFTER:
         return None
     if missed is Missed.SKIP:
-        return "missed: no relay made it in time"
+        return f"{MISSED}no relay made it in time"
     if late > catch_up:
-        return f"missed: no relay made it within the catch-up window of {catch_up}"
+        return f"{MISSED}no relay made it within the catch-up window of {catch_up}"
     if missed is Missed.RUN_ONCE and following is not None and following <= now:
-        return "missed: a later tick was due, and only the newest is made"
+        return f"{MISSED}a later tick was due, and only the newest is made"
     return None

@@ -33,7 +33,7 @@ from outbox.errors import (
     Uncertain,
     WorkerStopping,
 )
-from outbox.events import Cancelled, Died, JobEvent, Postponed, Retried, Snoozed
+from outbox.events import Died, JobEvent, Postponed, Retried, Snoozed
 from outbox.job import Claim, Job
 from outbox.postgres.causes import causes
 from outbox.postgres.outages import is_own_conflict, is_own_demotion, is_own_outage
@@ -41,7 +41,7 @@ from outbox.retry import Retry
 from outbox.store import transitions
 from outbox.submission.wake_up import NOTIFY
 from outbox.values.result import UnstorableResult, storable
-from outbox.worker.attempt_events import NOT_OURS, AttemptEvents, error_of
+from outbox.worker.attempt_events import NOT_OURS, About, AttemptEvents, error_of
 from outbox.worker.records.claims import rates_of
 from outbox.worker.records.failure_record import UNKNOWN_FAILURE, Failure, FailureRecorder
 from outbox.worker.records.group_commit import GroupCommitClosed
@@ -109,16 +109,15 @@ class Attempt:
         self._failure_recorder = FailureRecorder(actor.kind, claim.payload)
         self._is_valid = False
         self._seconds = 0.0
-        self.events = AttemptEvents(
-            {
-                "job_id": job.id,
-                "kind": job.kind,
-                "queue": queue,
-                "worker": job.worker,
-                "attempt": job.attempt,
-                "key": claim.keys[0] if claim.keys else None,
-            }
+        about = About(
+            job_id=job.id,
+            kind=job.kind,
+            queue=queue,
+            worker=job.worker,
+            attempt=job.attempt,
+            key=claim.keys[0] if claim.keys else None,
         )
+        self.events = AttemptEvents(about, claim.late_seconds)
         job.on_completed = self.events.committed
 
     @property
@@ -208,7 +207,7 @@ class Attempt:
         elif isinstance(error, Snooze):
             delay, why = error.delay.total_seconds(), self._failure_recorder.text(error)
             rates = rates_of(self.kind) if isinstance(error, RateLimited) else {}
-            yield from self._snooze(delay, why, **rates)
+            yield from self._snooze(delay, why, asked=True, **rates)
         elif isinstance(error, Superseded | Interrupted):
             self.events.superseded(str(error) or NOT_OURS)
         elif is_own_conflict(error):
@@ -224,7 +223,7 @@ class Attempt:
         if (yield from _write(transitions.STOP, self._fence)) is None:
             self.events.superseded(NOT_OURS)
         else:
-            self.events.ended("cancelled", Cancelled(job_id=self.job.id, kind=self.job.kind))
+            self.events.cancelled()
 
     def _is_outage(self, error: BaseException) -> Steps[bool]:
         """Whether Postgres was unavailable: the group commit must have lost its connection too.
@@ -285,8 +284,11 @@ class Attempt:
         yield from self._write(transitions.DIE, {"reason": reason}, failure, died)
         return True
 
-    def _snooze(self, seconds: float, why: str, **rates: str) -> Steps[None]:
-        snoozed = Snoozed(**self.events.about, why=why, delay_seconds=seconds)
+    def _snooze(
+        self, seconds: float, why: str, *, asked: bool = False, **rates: str
+    ) -> Steps[None]:
+        about = self.events.about
+        snoozed = Snoozed(**about, why=why, delay_seconds=seconds, is_asked=asked)
         transition = transitions.RATE_LIMITED if rates else transitions.SNOOZE
         yield from self._write(transition, {"delay_seconds": seconds, **rates}, {}, snoozed)
 

@@ -48,10 +48,13 @@ def error_of(failure: Failure) -> Error:
 class AttemptEvents:
     """The events of one attempt, which ends once: what comes after its end is fenced."""
 
-    def __init__(self, about: About) -> None:
+    def __init__(self, about: About, late_seconds: float = 0.0) -> None:
+        """`late_seconds` is for how long its job is due."""
         self.about = about
         self.began = -math.inf
         """When it started, on the monotonic clock."""
+        self._due_at = time.monotonic() - late_seconds
+        self._has_failed = False
         self._has_ended = False
 
     @property
@@ -74,7 +77,7 @@ class AttemptEvents:
         """It starts now."""
         self.began = time.monotonic()
         if is_wanted(Started):
-            emit(Started(**self.about))
+            emit(Started(**self.about, late_seconds=self.began - self._due_at))
 
     def succeeded(self, seconds: float) -> None:
         """Its job has succeeded."""
@@ -86,13 +89,21 @@ class AttemptEvents:
 
     def failed(self, outcome: str, error: Error, seconds: float) -> None:
         """It has failed. What becomes of its job is told next."""
+        self._has_failed = True
         emit(Failed(**self.about, outcome=outcome, **error, seconds=seconds))
 
     def ended(self, state: str, event: JobEvent) -> None:
         """It ended so, or its job was cancelled instead, as somebody had asked for that."""
         if state == "cancelled":
-            event = Cancelled(job_id=self.about["job_id"], kind=self.about["kind"])
-        self._end(event)
+            self.cancelled()
+        else:
+            self._end(event)
+
+    def cancelled(self) -> None:
+        """Its job is cancelled."""
+        attempt = None if self._has_failed else self.about["attempt"]
+        job_id, kind = self.about["job_id"], self.about["kind"]
+        self._end(Cancelled(job_id=job_id, kind=kind, attempt=attempt))
 
     def superseded(self, why: str) -> None:
         """Its job is no longer this worker's, unless it was told already how it ended."""

@@ -141,10 +141,17 @@ class Broker(dramatiq.Broker):
         self.receive = receive
         self.keep_foreign = keep_foreign
         self.prefetch = prefetch
+        self.consumed: set[str] = set()
+        """Queues that have a consumer, as far as is known."""
         self.used_as_they_are: set[str] = set()
         """Queues that RabbitMQ did not let this worker declare; each is logged once."""
         for queue in prefetch:
             self.declare_queue(queue)
+
+    @property
+    def is_up(self) -> bool:
+        """Whether all queues are consumed, over connections that are not known to be lost."""
+        return self.consumed >= self.prefetch.keys()
 
     def declare_queue(self, queue_name: str) -> None:
         """Have Dramatiq's worker consume the queue. Its consumers declare it in RabbitMQ."""
@@ -184,6 +191,7 @@ class Consumer(DramatiqConsumer):
             self._messages = channel.consume(queue, inactivity_timeout=timeout_seconds)
         self.channel = channel
         self.answers = Answers(self.connection, channel)
+        broker.consumed.add(queue)
 
     def __next__(self) -> MessageProxy | None:
         """Hand the next message on; None. Waits for it up to the timeout.
@@ -193,6 +201,7 @@ class Consumer(DramatiqConsumer):
         try:
             method, properties, body = next(self._messages)
         except LOST as error:  # `with _lost_connections()` would cost each message
+            self._broker.consumed.discard(self._queue)
             raise ConnectionClosed(error) from None
         if method and properties and body is not None:
             self.answers.unanswered.add(method.delivery_tag)
@@ -206,6 +215,7 @@ class Consumer(DramatiqConsumer):
 
     def close(self) -> None:
         """Send the answers that were handed in, and disconnect. Raises ConnectionClosed."""
+        self._broker.consumed.discard(self._queue)
         with _lost_connections():
             try:
                 all_sent = threading.Event()

@@ -16,9 +16,11 @@ from uuid import UUID
 
 import structlog
 
+from outbox import measures
 from outbox.actors import Actor
 from outbox.amqp.messages import Dispatch
 from outbox.job import Claim, Job
+from outbox.measures import EmptyClaim
 from outbox.worker.attempt import Attempt
 from outbox.worker.broker import Delivery
 from outbox.worker.in_flight import InFlight, JobInFlight, State
@@ -48,6 +50,7 @@ class Slots(Generic[T]):
             raise TooFewSlots(
                 f"{count} {unit} are too few: each of the {len(queues)} queues needs its own"
             )
+        self.count = count
         self._shared = count - len(queues)
         self._own = frozenset(queues)
         self._waiting: OrderedDict[str, deque[T]] = OrderedDict((each, deque()) for each in queues)
@@ -56,6 +59,11 @@ class Slots(Generic[T]):
     def __len__(self) -> int:
         """How many messages wait."""
         return sum(map(len, self._waiting.values()))
+
+    @property
+    def busy(self) -> int:
+        """How many are busy. From any thread: then it may be off by those that change meanwhile."""
+        return sum(list(self._busy.values()))
 
     def most_of(self, queue: str) -> int:
         """How many slots the queue can have at once."""
@@ -214,6 +222,7 @@ class Claimer:
                 kind=dispatch.kind,
                 dispatch=dispatch.dispatch,
             )
+            measures.emit(EmptyClaim(queue=dispatch.queue))
             job.delivery.settle()
         else:
             log.warning(

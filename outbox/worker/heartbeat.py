@@ -1,6 +1,7 @@
 """Tells Postgres that this worker is alive. A worker that falls silent loses its jobs to others."""
 
 import json
+import math
 import os
 import secrets
 import socket
@@ -79,6 +80,11 @@ class Heartbeat:
         connection.execute(transitions.RECORD_HEARTBEAT, self._row)
         self.sent_at = sending_at
         self.registered.set()
+
+    @property
+    def age(self) -> float:
+        """How many seconds ago it sent the last that was answered; infinity before the first."""
+        return time.monotonic() - self.sent_at if self.registered.is_set() else math.inf
 
     def _leave(self, connection: "psycopg.Connection[Any]") -> None:
         connection.execute(transitions.DEREGISTER_WORKER, self._row)

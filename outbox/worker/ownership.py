@@ -72,6 +72,6 @@ class Ownership(Periodic):
                 "attempt": attempt,
                 "key": None,
             }
-            snoozed = Snoozed(**about, why=why, delay_seconds=0)
+            snoozed = Snoozed(**about, why=why, delay_seconds=0, is_asked=False)
             AttemptEvents(about).ended(written.state, snoozed)
         self._group_commit.wake_up()

@@ -4,7 +4,7 @@ import faulthandler
 import gc
 import signal
 import threading
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from datetime import timedelta
 
 import structlog
@@ -26,6 +26,10 @@ SHUTDOWN_MARGIN = timedelta(seconds=4.5)
 """How long after the grace period a stopping process ends, at the latest."""
 
 
+def _nobody(_: Worker) -> None:
+    """Nobody watches the worker."""
+
+
 def run(
     *,
     actors: Actors,
@@ -39,6 +43,7 @@ def run(
     patience: timedelta = PATIENCE,
     silence: timedelta = SILENCE,
     consumers: Consumers = NO_CONSUMERS,
+    watch: Callable[[Worker], object] = _nobody,
 ) -> int:
     """Work until SIGTERM or SIGINT; return the exit code for the process.
 
@@ -47,7 +52,8 @@ def run(
     After a second signal all are handed back at once. The process ends at most 5 seconds later,
     whatever it waits for. What Postgres has not recorded by then is rescued. A job whose kind or
     payload no worker has understood for `patience` dies. Relays take this worker for dead after
-    `silence`: if Postgres is away, jobs with limits are interrupted before.
+    `silence`: if Postgres is away, jobs with limits are interrupted before. `watch` is told of the
+    worker, for its metrics, before it starts.
 
     Returns 1, as soon as after SIGTERM, if a thread has died or an actor is stuck `margin` past its
     time limit. A supervisor then restarts the process: a worker short of threads would look alive
@@ -58,6 +64,7 @@ def run(
     worker = Worker(
         *(actors, database_url, amqp_url, queues, threads, patience, tasks, silence, consumers)
     )
+    watch(worker)
     stop = threading.Event()
 
     def end(*_: object) -> None:

@@ -17,8 +17,8 @@ from outbox.consumers import Consumers
 from outbox.submission.pending import WAKE_UP
 from outbox.submission.sessions import job_sessions
 from outbox.worker.attempt import Attempt
-from outbox.worker.broker import Broker
-from outbox.worker.claimer import Claimer
+from outbox.worker.broker import Broker, Delivery
+from outbox.worker.claimer import Claimer, Slots
 from outbox.worker.heartbeat import Heartbeat, worker_name
 from outbox.worker.in_flight import InFlight, JobInFlight, Outcomes
 from outbox.worker.job_watch import JobWatch
@@ -159,6 +159,26 @@ class Worker:
             and self._tasks.is_alive
             and self._receiving.is_alive
         )
+
+    @property
+    def slots(self) -> dict[str, Slots[Delivery]]:
+        """What can run at once, by sort."""
+        return {"thread": self._threads.slots, "task": self._tasks.slots}
+
+    @property
+    def heartbeat_age(self) -> float:
+        """How many seconds ago it sent the last heartbeat that Postgres has answered."""
+        return self._heartbeat.age
+
+    @property
+    def consumes(self) -> bool:
+        """Whether it consumes all its queues from RabbitMQ, as far as it knows."""
+        return self._broker.is_up
+
+    @property
+    def loop_lag(self) -> float:
+        """For how many seconds its event loop has lately made something wait, at most."""
+        return self._tasks.lag
 
     def stuck(self, margin: timedelta) -> list[JobInFlight]:
         """The jobs whose attempts still run `margin` past their time limit.

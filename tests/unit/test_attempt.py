@@ -52,6 +52,7 @@ class Claim:
     payload: Mapping[str, Any] = field(default_factory=dict)
     checkpoint: Any = None
     keys: Sequence[str] | None = None
+    late_seconds: float = 0.0
 
 
 class Postgres:
@@ -265,7 +266,7 @@ def test_how_an_attempt_ended_is_told_once(heard: list[Any]) -> None:
     take(made.hand_back(), postgres.answer)
     take(made.failed(ValueError()), postgres.answer)
     made.answered(is_ours=False)
-    assert [type(each) for each in heard] == [Started, Snoozed]
+    assert tuple(type(each) for each in heard) == (Started, Snoozed)
 
 
 def test_an_actor_that_fails_after_its_transaction_has_succeeded(heard: list[Any]) -> None:
@@ -274,5 +275,5 @@ def test_an_actor_that_fails_after_its_transaction_has_succeeded(heard: list[Any
     made.job._committed()
     take(made.failed(ValueError()), postgres.answer)
     take(made.hand_back(), postgres.answer)
-    assert [type(each) for each in heard] == [Started, Succeeded]
+    assert tuple(type(each) for each in heard) == (Started, Succeeded)
     assert (heard[1].queue, heard[1].worker, heard[1].attempt) == ("mail", "worker", 1)

@@ -174,7 +174,7 @@ JOB = {"job": str(OF_JOB["job_id"]), "kind": "charge"}
             {"attempt": 2, **NO, "delay_seconds": 1.2},
         ),
         (
-            Snoozed(**OF_ATTEMPT, why="busy", delay_seconds=1),
+            Snoozed(**OF_ATTEMPT, why="busy", delay_seconds=1, is_asked=True),
             "info",
             "snoozed",
             {"attempt": 2, "delay_seconds": 1, "why": "busy"},

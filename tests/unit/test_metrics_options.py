@@ -6,14 +6,15 @@ import sys
 import pytest
 
 from outbox.cli.errors import Code, Stop
-from outbox.cli.metrics import metrics_of, serve
+from outbox.cli.metrics import serve, serve_of_relay
+from outbox.metrics.registry import Metrics
 
 
 def test_a_port_in_use_is_named_in_one_line() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         with pytest.raises(Stop) as stop:
-            serve(metrics_of("relay"), "127.0.0.1", port)
+            serve(Metrics(), "127.0.0.1", port)
     assert str(stop.value) == (
         f"no metrics can be served on 127.0.0.1:{port}: Address already in use"
     )
@@ -23,15 +24,13 @@ def test_a_port_in_use_is_named_in_one_line() -> None:
 @pytest.mark.parametrize("host", ["256.0.0.1", "a..b", "192.0.2.1"])
 def test_a_host_that_is_not_this_machine_is_named_in_one_line(host: str) -> None:
     with pytest.raises(Stop, match=rf"^no metrics can be served on {host}:0: [^\n]+$"):
-        serve(metrics_of("worker"), host, 0)
+        serve(Metrics(), host, 0)
 
 
 def test_without_the_package_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in [name for name in sys.modules if name.startswith("outbox.metrics")]:
-        monkeypatch.delitem(sys.modules, module)
     monkeypatch.setitem(sys.modules, "prometheus_client", None)
     with pytest.raises(
         Stop, match=r"^--metrics-port needs .*pip install 'duly\[metrics\]'$"
     ) as stop:
-        metrics_of("relay")
+        serve_of_relay("127.0.0.1", 9101)
     assert stop.value.code == Code.USAGE

@@ -14,7 +14,7 @@ from outbox import Actors, Consumers
 from outbox.cli.app import amqp_url, app, kinds, settings
 from outbox.cli.errors import Code, Stop
 from outbox.cli.exit import exit_now
-from outbox.cli.metrics import LOCAL, HostOption, PortOption, metrics_of, serve
+from outbox.cli.metrics import LOCAL, HostOption, PortOption, serve_of_relay, serve_of_worker
 from outbox.cli.tables import require_tables
 
 log = structlog.get_logger(__name__)
@@ -56,8 +56,7 @@ def relay(*, metrics_port: PortOption = None, metrics_host: HostOption = LOCAL) 
     logs.configure(settings())
     broker = amqp_url()
     require_tables()
-    if metrics_port is not None:
-        serve(metrics_of("relay"), metrics_host, metrics_port)
+    serve_of_relay(metrics_host, metrics_port)
     runner = asyncio.Runner()  # never closed: that would wait for threads
     runner.run(
         relay_process.run(
@@ -111,8 +110,7 @@ def worker(
     broker = amqp_url()
     require_tables()
     _check()
-    if metrics_port is not None:
-        serve(metrics_of("worker"), metrics_host, metrics_port)
+    watch = serve_of_worker(metrics_host, metrics_port)
     try:
         code = worker_process.run(
             actors=_actors(),
@@ -125,6 +123,7 @@ def worker(
             silence=settings().worker_silence,
             grace=timedelta(seconds=grace),
             consumers=consumers,
+            watch=watch,
         )
     except TooFewSlots as error:
         raise Stop(str(error), Code.USAGE) from None

@@ -7,7 +7,9 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 
+from outbox import measures
 from outbox.kinds import Kinds
+from outbox.measures import HeldBack
 from outbox.relay.admission import round as one_round
 from outbox.relay.admission import statements
 from outbox.relay.admission.admission_window import AdmissionWindow
@@ -53,6 +55,7 @@ class Admitter:
         self._pauses = Pauses()
         self._closed = ClosedKeys()
         self._limits_read_at = -math.inf
+        self._found: Counter[str] = Counter()
 
     def wake_up(self) -> None:
         """Admit soon: jobs with keys were submitted, or have ended."""
@@ -92,6 +95,7 @@ class Admitter:
         free = {queue: room for queue, room in rooms.items() if room}
         due = await self._scan(database, free, state.held, now) if free else {}
         admitted = await self._admit(database, due, rooms)
+        self._tell_of_held_back(admitted)
         left = [room - admitted[queue] for queue, room in rooms.items()]
         return Round(
             seconds=time.monotonic() - began,
@@ -138,11 +142,25 @@ class Admitter:
             if each.queue in rooms
             and self._closed.is_open(self._limits.rates(each.kind, each.keys), now)
         ]
+        self._found = _by_queue(found) if measures.is_wanted(HeldBack) else Counter()
         self._cursor.aim(len(waiting), max(rooms.values()))
         return {each: found[each] for each in waiting[:MOST_AT_ONCE]}
+
+    def _tell_of_held_back(self, admitted: Mapping[str, int]) -> None:
+        found, self._found = self._found, Counter()
+        for queue, jobs in found.items():
+            if held_back := jobs - admitted[queue]:
+                measures.emit(HeldBack(queue=queue, jobs=held_back))
 
     async def _wait(self, seconds: float) -> None:
         """Wait for a wake-up, for so long."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._is_wanted.wait()
+
+
+def _by_queue(found: Mapping[Waiting, int]) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    for each, jobs in found.items():
+        counts[each.queue] += jobs
+    return counts

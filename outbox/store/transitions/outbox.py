@@ -197,7 +197,7 @@ ON CONFLICT (job_id) DO UPDATE
 SET dispatch = excluded.dispatch, available_at = excluded.available_at, failures = 0,
     keys = excluded.keys
 WHERE outbox_events.dispatch < excluded.dispatch
-RETURNING job_id
+RETURNING job_id, queue
 """
 
 # Relay: defers events that the broker returned or refused. Each backs off alone, 1 s to 5 min.

@@ -26,7 +26,9 @@ WHERE job.id = ANY (%(id)s::uuid[])
       LIMIT 1
   ))
 RETURNING asked.n, job.attempt, job.attempt_limit, job.attempt_budget, job.subject, job.batch_id,
-          job.payload, job.checkpoint, job.keys
+          job.payload, job.checkpoint, job.keys,
+          extract(epoch FROM clock_timestamp() - greatest(job.created_at, job.run_at))::float8
+              AS late_seconds
 """
 
 # The same for jobs of kinds whose keys have limits. It is a statement of its own because its commit

@@ -25,6 +25,8 @@ import psycopg
 import structlog
 from psycopg.errors import DeadlockDetected, SerializationFailure
 
+from outbox import measures
+from outbox.measures import GroupCommitted
 from outbox.postgres.refused_records import first_line, is_about_data, is_about_one
 from outbox.postgres.replication import WRITE_WAL, CommitWatch
 from outbox.postgres.round_trip import array, named_rows, round_trip
@@ -34,7 +36,7 @@ from outbox.submission.wake_up import NOTIFY, NOTIFY_KEYS, NOTIFY_MEMBERS
 from outbox.worker.records.claims import ASYNC_CLAIMS
 from outbox.worker.records.group_size import commits, next_group
 from outbox.worker.records.held_records import HeldRecords
-from outbox.worker.records.statements import STATEMENTS
+from outbox.worker.records.statements import SORTS, STATEMENTS
 
 log = structlog.get_logger(__name__)
 
@@ -260,10 +262,13 @@ class GroupCommit:
             groups[entry.statement].append(entry)
         if groups.keys() <= ASYNC_CLAIMS.keys() and not self._is_in_doubt:
             groups = {ASYNC_CLAIMS[claim]: group for claim, group in groups.items()}
+        began = time.monotonic()
         answers: dict[_Entry, Any] = {}
         for group, returned in zip(groups.values(), self._execute(groups), strict=True):
             rows = {row.n: row for row in returned}
             answers |= {entry: rows.get(n) for n, entry in enumerate(group, start=1)}
+        if measures.is_wanted(GroupCommitted):
+            _tell(groups, time.monotonic() - began)
         for entry in entries:  # in order: an answer implies that all earlier entries have theirs
             entry.on_answer(answers[entry])
 
@@ -309,6 +314,13 @@ class GroupCommit:
 
 def _columns(entries: Sequence[_Entry]) -> dict[str, str]:
     return {name: array(entry.row[name] for entry in entries) for name in entries[0].row}
+
+
+def _tell(groups: Mapping[str, Sequence[_Entry]], seconds: float) -> None:
+    """Tell how many claims and how many outcomes were written in one commit."""
+    for sort, statements in SORTS.items():
+        if jobs := sum(len(group) for each, group in groups.items() if each in statements):
+            measures.emit(GroupCommitted(statement=sort, jobs=jobs, seconds=seconds))
 
 
 def _refuse(entries: Sequence[_Entry], error: Exception) -> None:

@@ -1,5 +1,8 @@
 """The statements of a worker's group commit."""
 
+from collections.abc import Collection, Mapping
+
+from outbox.measures import Sort
 from outbox.postgres.replication import WRITE_WAL
 from outbox.postgres.round_trip import PreparedStatement
 from outbox.store import transitions
@@ -42,3 +45,18 @@ STATEMENTS = {
     }.items()
 }
 """Every statement that it can send."""
+_CLAIMS = frozenset(
+    {
+        *(transitions.CLAIM, transitions.CLAIM_LIMITED, transitions.CLAIM_RATED),
+        *(transitions.CLAIM_UNIQUE, transitions.CLAIM_UNIQUE_LIMITED),
+        *(transitions.CLAIM_UNIQUE_RATED, *ASYNC_CLAIMS.values()),
+    }
+)
+_OUTCOMES = frozenset(
+    {
+        *(transitions.SUCCEED, transitions.SUCCEED_MEMBER, transitions.RETRY, transitions.DIE),
+        *(transitions.SNOOZE, transitions.RATE_LIMITED, transitions.STOP, transitions.POSTPONE),
+    }
+)
+SORTS: Mapping[Sort, Collection[str]] = {"claim": _CLAIMS, "outcome": _OUTCOMES}
+"""Those that start an attempt, and those that record how one ended."""

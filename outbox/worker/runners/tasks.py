@@ -26,12 +26,10 @@ from outbox.worker.claimer import Slots
 from outbox.worker.in_flight import JobInFlight, Outcomes, State
 from outbox.worker.records.group_commit import GroupCommit, GroupCommitClosed
 from outbox.worker.runners.engines import TaskSessions
-from outbox.worker.runners.time_limit import stack_of
+from outbox.worker.runners.loop_watch import LoopWatch
 
 log = structlog.get_logger(__name__)
 
-BLOCKED_SECONDS = 1.0
-"""How long the loop may stand still before that is logged."""
 COMMIT_POLL_SECONDS = 0.05
 """How often a task that is to be ended is asked whether its COMMIT is over."""
 END_POLL_SECONDS = 0.01
@@ -152,10 +150,9 @@ class Tasks:
         self._tasks: set[asyncio.Task[None]] = set()
         self._runs: set[TaskRun] = set()
         self._starts = True
-        self._is_blocked = False
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run_loop, name="event loop", daemon=True)
-        self._watch = threading.Thread(target=self._watch_loop, name="loop watch", daemon=True)
+        self._watch = LoopWatch(self._loop, self._thread, self._blocker)
 
     def start_loop(self) -> None:
         """Start the loop's thread, and the one that watches it."""
@@ -165,7 +162,7 @@ class Tasks:
     @property
     def is_alive(self) -> bool:
         """Whether both threads run. They end only when closed, or by a bug."""
-        return self._thread.is_alive() and self._watch.is_alive()
+        return self._thread.is_alive() and self._watch.is_alive
 
     def open_sessions_of(self, job: Job) -> None:
         """Have the job open sessions for an `async def` actor."""
@@ -180,9 +177,14 @@ class Tasks:
         """Run the claimed job as a task."""
         self._loop.call_soon_threadsafe(self._begin, job)
 
+    @property
+    def lag(self) -> float:
+        """For how many seconds a turn of the loop was waited for lately, at most."""
+        return self._watch.lag
+
     def blocked_by(self, jobs: Iterable[JobInFlight]) -> JobInFlight | None:
         """The job among these whose actor, or a task that it has spawned, blocks the loop now."""
-        current = asyncio.current_task(self._loop) if self._is_blocked else None
+        current = asyncio.current_task(self._loop) if self._watch.is_blocked else None
         owner = self._owners.get(current) if current else None
         return next((job for job in jobs if owner and job.attempt.job.id == owner), None)
 
@@ -210,9 +212,9 @@ class Tasks:
         with suppress(TimeoutError):
             end.result(END_SECONDS)
         self._loop.call_soon_threadsafe(self._loop.stop)
-        for thread in (self._thread, self._watch):
-            thread.join(END_SECONDS)
-        if not (self._thread.is_alive() or self._watch.is_alive()):
+        self._thread.join(END_SECONDS)
+        self._watch.close(END_SECONDS)
+        if not (self._thread.is_alive() or self._watch.is_alive):
             self._loop.close()
 
     def _begin(self, job: JobInFlight) -> None:
@@ -311,22 +313,6 @@ class Tasks:
         if tasks:
             await asyncio.wait(tasks, timeout=END_SECONDS / 2)
         await last()
-
-    def _watch_loop(self) -> None:
-        """Log each time that the loop stands still for BLOCKED_SECONDS."""
-        while not self._closing.wait(BLOCKED_SECONDS):
-            turned = threading.Event()
-            self._loop.call_soon_threadsafe(turned.set)
-            if not turned.wait(BLOCKED_SECONDS):
-                self._wait_while_blocked(turned)
-
-    def _wait_while_blocked(self, turned: threading.Event) -> None:
-        self._is_blocked = True
-        told = {**self._blocker(), "stack": stack_of(self._thread.ident)}
-        log.warning("an actor blocks the event loop, and so all others", **told)
-        while not (turned.wait(BLOCKED_SECONDS) or self._closing.is_set()):
-            """It is logged once."""
-        self._is_blocked = False
 
     def _blocker(self) -> dict[str, str]:
         """The job whose actor, or a task that it has spawned, blocks the loop now."""

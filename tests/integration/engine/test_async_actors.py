@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from structlog.testing import capture_logs
 
 from outbox import Actor, Job, Retry, Snooze, Uncertain, submit_all
-from outbox.worker.runners import tasks
+from outbox.worker.runners import loop_watch
 from outbox.worker.worker import Worker
 from tests.support.engine.by_hand import ByHand
 from tests.support.engine.effects import Effects
@@ -245,7 +245,7 @@ def test_one_that_swallows_its_cancellation_is_stuck(line: Line, queue: str) -> 
 def test_one_that_blocks_the_loop_is_logged_and_stuck_and_not_those_that_it_holds_up(
     line: Line, queue: str, monkeypatch: pytest.MonkeyPatch, *, in_own_task: bool
 ) -> None:
-    monkeypatch.setattr(tasks, "BLOCKED_SECONDS", 0.1)
+    monkeypatch.setattr(loop_watch, "BLOCKED_SECONDS", 0.1)
     began, go_on = threading.Event(), threading.Event()
 
     async def wait(_note: Note, _job: Job) -> None:
