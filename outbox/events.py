@@ -18,7 +18,7 @@ from datetime import datetime
 from typing import TypeVar
 from uuid import UUID
 
-from outbox.subscribers import Subscribers
+from outbox.listeners.subscribers import Subscribers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,14 +12,14 @@ import psycopg
 import structlog
 from psycopg import AsyncConnection
 
-from outbox import measures
 from outbox.amqp import foreign_headers, messages, topology
 from outbox.amqp.connection import connect
 from outbox.amqp.queue_backoff import QueueBackoff
+from outbox.listeners import measures
+from outbox.listeners.measures import Redispatched
 from outbox.maintenance.dead_letter_consumer import DeadMessage
 from outbox.maintenance.dead_letter_consumers import DeadLetterConsumers
 from outbox.maintenance.outages import is_outage
-from outbox.measures import Redispatched
 from outbox.postgres.refused_records import first_line, is_about_data, is_about_one
 from outbox.postgres.replication import CommitWatch
 from outbox.postgres.session_settings import connect_async

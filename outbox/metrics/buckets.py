@@ -11,5 +11,3 @@ JOBS = (1, 2, 5, 10, 20, 50, 100, 200, 500)
 """A group has at most 500."""
 ROUND_TRIP = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 15)
 """From a local disk to a server that is as good as away: confirms are waited for 15 s."""
-FIX = (60, 300, 900, 3600, 4 * 3600, 12 * 3600, 86400, 3 * 86400, 7 * 86400, 30 * 86400)
-"""From somebody who was watching to a month."""

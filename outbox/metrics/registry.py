@@ -9,8 +9,9 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.metrics_core import Metric as Shown
 
-from outbox import events, measures
+from outbox import events
 from outbox.events import Event
+from outbox.listeners import measures
 from outbox.metrics.labels import LabelBound
 
 M = TypeVar("M", bound=MetricWrapperBase)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from prometheus_client import Counter
 
 from outbox.events import TickMade, TickSkipped
-from outbox.measures import BatchConfirmed, Blocked, HeldBack, Reached, Redispatched
+from outbox.listeners.measures import BatchConfirmed, Blocked, HeldBack, Reached, Redispatched
 from outbox.metrics import buckets
 from outbox.metrics.registry import Metric, Metrics
 from outbox.schedules.missed import MISSED

@@ -1,7 +1,7 @@
 """How fast a worker claims, runs and records."""
 
 from outbox.events import Claimed, Failed, Started, Succeeded
-from outbox.measures import EmptyClaim, GroupCommitted
+from outbox.listeners.measures import EmptyClaim, GroupCommitted
 from outbox.metrics import buckets
 from outbox.metrics.registry import Metrics
 

@@ -20,13 +20,13 @@ from typing import Any
 import structlog
 from psycopg import AsyncConnection
 
-from outbox import measures
 from outbox.amqp import messages, topology
 from outbox.amqp.connection import BrokerConnection, connect
 from outbox.amqp.publisher import Publisher
 from outbox.amqp.queue_backoff import QueueBackoff
 from outbox.amqp.queue_depths import Queues
-from outbox.measures import Blocked, Redispatched
+from outbox.listeners import measures
+from outbox.listeners.measures import Blocked, Redispatched
 from outbox.postgres.session_settings import connect_async
 from outbox.relay.capacity import Capacity, Room
 from outbox.relay.pipeline import Pipeline, open_database

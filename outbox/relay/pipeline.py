@@ -23,9 +23,9 @@ from outbox.amqp.messages import Dispatch, flaw
 from outbox.amqp.publisher import Outcome, Publisher, Sending
 from outbox.amqp.queue_backoff import QueueBackoff
 from outbox.events import Published, emit, is_wanted
-from outbox.measures import BatchConfirmed
-from outbox.measures import emit as measure
-from outbox.measures import is_wanted as is_measured
+from outbox.listeners.measures import BatchConfirmed
+from outbox.listeners.measures import emit as measure
+from outbox.listeners.measures import is_wanted as is_measured
 from outbox.postgres.round_trip import Ask, PreparedStatement, array, named_rows, plain, round_trip
 from outbox.postgres.session_settings import TRANSITION_SETTINGS, connect_async, is_pooled
 from outbox.relay import unpublishable

@@ -5,9 +5,9 @@ from contextlib import contextmanager
 
 import psycopg
 
-from outbox import measures
+from outbox.listeners import measures
+from outbox.listeners.measures import Reached, Server
 from outbox.maintenance.outages import is_outage
-from outbox.measures import Reached, Server
 
 
 def reached(server: Server) -> None:

@@ -16,11 +16,11 @@ from uuid import UUID
 
 import structlog
 
-from outbox import measures
 from outbox.actors import Actor
 from outbox.amqp.messages import Dispatch
 from outbox.job import Claim, Job
-from outbox.measures import EmptyClaim
+from outbox.listeners import measures
+from outbox.listeners.measures import EmptyClaim
 from outbox.worker.attempt import Attempt
 from outbox.worker.broker import Delivery
 from outbox.worker.in_flight import InFlight, JobInFlight, State

@@ -7,8 +7,9 @@ from uuid import uuid4
 
 import pytest
 
-from outbox import events, measures
+from outbox import events
 from outbox.events import emit
+from outbox.listeners import measures
 from outbox.metrics.processes import RelayMetrics, WorkerMetrics
 from outbox.metrics.registry import Metrics
 

@@ -7,9 +7,9 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 
-from outbox import measures
 from outbox.kinds import Kinds
-from outbox.measures import HeldBack
+from outbox.listeners import measures
+from outbox.listeners.measures import HeldBack
 from outbox.relay.admission import round as one_round
 from outbox.relay.admission import statements
 from outbox.relay.admission.admission_window import AdmissionWindow

@@ -25,8 +25,8 @@ import psycopg
 import structlog
 from psycopg.errors import DeadlockDetected, SerializationFailure
 
-from outbox import measures
-from outbox.measures import GroupCommitted
+from outbox.listeners import measures
+from outbox.listeners.measures import GroupCommitted
 from outbox.postgres.refused_records import first_line, is_about_data, is_about_one
 from outbox.postgres.replication import WRITE_WAL, CommitWatch
 from outbox.postgres.round_trip import array, named_rows, round_trip

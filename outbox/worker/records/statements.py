@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping
 
-from outbox.measures import Sort
+from outbox.listeners.measures import Sort
 from outbox.postgres.replication import WRITE_WAL
 from outbox.postgres.round_trip import PreparedStatement
 from outbox.store import transitions

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
-from outbox.subscribers import Subscribers
+from outbox.listeners.subscribers import Subscribers
 
 Server = Literal["postgres", "broker"]
 Sort = Literal["claim", "outcome"]
