@@ -1,6 +1,7 @@
 """What a relay and a worker count while jobs succeed, fail, die and are handed back."""
 
 import threading
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 
@@ -10,6 +11,7 @@ from outbox import Actor, Job, Key, Retry, Snooze, submit
 from outbox.metrics.processes import RelayMetrics, WorkerMetrics
 from outbox.metrics.registry import Metrics
 from outbox.operations.jobs import JobRecord
+from outbox.worker.runners import loop_watch
 from tests.support.engine.line import AT_ONCE, Line, Note, do_nothing, note_kind
 from tests.support.wait import wait_for
 
@@ -115,6 +117,21 @@ def slots(metrics: Metrics) -> dict[str, float]:
         state: value(metrics, "duly_slots", sort="thread", state=state)
         for state in ("busy", "free")
     }
+
+
+def test_an_actor_that_blocks_the_event_loop_is_seen_as_its_lag(
+    line: Line, queue: str, worker_metrics: WorkerMetrics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop_watch, "BLOCKED_SECONDS", 0.05)
+
+    async def block(_note: Note, _job: Job) -> None:
+        time.sleep(0.5)  # noqa: ASYNC251 - what no actor should do
+
+    kind = note_kind(queue)
+    line.start_relay(queue)
+    worker_metrics.state.watch(line.start_worker(Actor(kind, block)))
+    line.wait_for(line.submit(kind()), "succeeded")
+    assert 0.3 < value(worker_metrics, "duly_event_loop_lag_seconds") < 5
 
 
 def test_a_snooze_is_no_waste_and_starts_another_first_attempt(
