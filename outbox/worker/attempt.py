@@ -41,7 +41,7 @@ from outbox.retry import Retry
 from outbox.store import transitions
 from outbox.submission.wake_up import NOTIFY
 from outbox.values.result import UnstorableResult, storable
-from outbox.worker.attempt_events import NOT_OURS, About, AttemptEvents, error_of
+from outbox.worker.attempt_events import NOT_OURS, error_of, events_of
 from outbox.worker.records.claims import rates_of
 from outbox.worker.records.failure_record import UNKNOWN_FAILURE, Failure, FailureRecorder
 from outbox.worker.records.group_commit import GroupCommitClosed
@@ -109,15 +109,7 @@ class Attempt:
         self._failure_recorder = FailureRecorder(actor.kind, claim.payload)
         self._is_valid = False
         self._seconds = 0.0
-        about = About(
-            job_id=job.id,
-            kind=job.kind,
-            queue=queue,
-            worker=job.worker,
-            attempt=job.attempt,
-            key=claim.keys[0] if claim.keys else None,
-        )
-        self.events = AttemptEvents(about, claim.late_seconds)
+        self.events = events_of(job, queue, claim)
         job.on_completed = self.events.committed
 
     @property

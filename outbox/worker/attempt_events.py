@@ -17,6 +17,7 @@ from outbox.events import (
     emit,
     is_wanted,
 )
+from outbox.job import Claim, Job
 from outbox.worker.records.failure_record import Failure
 
 NOT_OURS = "this worker no longer owns the job"
@@ -113,3 +114,16 @@ class AttemptEvents:
     def _end(self, event: JobEvent) -> None:
         self._has_ended = True
         emit(event)
+
+
+def events_of(job: Job, queue: str, claim: Claim) -> AttemptEvents:
+    """The events of the attempt that this claim has begun."""
+    about = About(
+        job_id=job.id,
+        kind=job.kind,
+        queue=queue,
+        worker=job.worker,
+        attempt=job.attempt,
+        key=claim.keys[0] if claim.keys else None,
+    )
+    return AttemptEvents(about, claim.late_seconds)
