@@ -26,7 +26,7 @@ def render(work: RenderInvoice, job: Job) -> None:
     """
     with job.sessions() as session:
         invoice = _invoice(session, work.invoice_id)
-    from actors.drawing.invoice import draw  # when it is needed: it takes 38 MB
+    from actors.drawing.invoice import draw  # when it is needed: see docs/decisions/0064
 
     name, pdf = f"invoices/{invoice.id}.pdf", draw(invoice)
     documents().put(name, pdf)

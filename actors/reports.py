@@ -100,7 +100,7 @@ def _write_xlsx(
 def _write_pdf(
     name: str, figures: Figures, totals: list[Total], requested_at: datetime, _: Tell
 ) -> None:
-    from actors.drawing.report import draw  # when it is needed: it takes 30 MB
+    from actors.drawing.report import draw  # when it is needed: see docs/decisions/0064
 
     pdf = draw(figures.period, totals, figures.days(), figures.customers(), requested_at)
     documents().put(name, pdf)

@@ -52,7 +52,7 @@ def configure(settings: Settings) -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
-    for chatty in ("uvicorn.access", "httpx2", "fontTools", "stripe"):
+    for chatty in ("uvicorn.access", "httpx2", "stripe"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     # Duly logs an outage and a request itself, in one line.
     for verbose in ("pika", "psycopg.pipeline", "asgi_correlation_id"):

@@ -1,1 +1,1 @@
-"""What is drawn on paper."""
+"""What is drawn on paper: PDFs in any script, set by Typst from the templates in templates/."""

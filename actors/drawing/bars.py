@@ -1,4 +1,4 @@
-"""Draws a chart of bars over days or weeks."""
+"""What a chart of bars over days or weeks shows. Where it is on the page, the template knows."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -6,22 +6,15 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 from itertools import groupby
+from typing import Any
 
-from fpdf import FPDF
-
-from actors.drawing.paper import GRID, MUTED, NEGATIVE, POSITIVE, ink, short, write
+from actors.drawing.money import short
+from actors.drawing.money import written as money
 from service.reports.period import MONTHS, Period, written
 
 MOST_DAYS_DRAWN = 62
 """A longer period is drawn by weeks."""
 WEEK = timedelta(days=7)
-AXIS = 13.0
-"""Millimetres for the scale on the left."""
-FOOT = 5.0
-"""Millimetres for the dates below."""
-WIDEST_BAR = 7.0
-LABEL_WIDTH = 9.0
-"""Millimetres that a date below the bars needs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,16 +23,6 @@ class Bar:
 
     first_day: date
     amount: Decimal
-
-
-@dataclass(frozen=True, slots=True)
-class Box:
-    """A part of a page, in millimetres."""
-
-    x: float
-    y: float
-    width: float
-    height: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +36,10 @@ class Scale:
     def lines(self) -> Iterator[float]:
         """The value of each line."""
         return (self.low + n * self.step for n in range(self._steps + 1))
+
+    def place(self, value: float) -> float:
+        """How far below the top the value is, as a share of the whole height."""
+        return (self.high - value) / (self.high - self.low)
 
     @property
     def _steps(self) -> int:
@@ -85,13 +72,21 @@ def scale(drawn: Sequence[Bar]) -> Scale:
     return Scale(low, high if high > low else step, step)
 
 
-def draw(page: FPDF, box: Box, drawn: Sequence[Bar]) -> None:
-    """Draw the bars with their scale and dates."""
-    plot = Box(box.x + AXIS, box.y, box.width - AXIS, box.height - FOOT)
-    its_scale = scale(drawn)
-    _draw_lines(page, plot, its_scale)
-    _draw_bars(page, plot, its_scale, drawn)
-    _draw_dates(page, plot, drawn)
+def chart(drawn: Sequence[Bar]) -> dict[str, Any]:
+    """What the template draws: lines, bars and dates, by their place in the plot, from 0 to 1."""
+    its = scale(drawn)
+    return {
+        "lines": [_line(value, its) for value in its.lines()],
+        "bars": [_bar(bar, its) for bar in drawn],
+        "dates": [{"bar": place, "label": label} for place, label in _labels(drawn)],
+    }
+
+
+def peak(drawn: Sequence[Bar]) -> str:
+    """The highest bar in words."""
+    highest = max(drawn, key=lambda bar: bar.amount)
+    since = "in the week from" if is_weekly(drawn) else "on"
+    return f"most {since} {written(highest.first_day)}: {money(highest.amount)}"
 
 
 def _round_up(value: float) -> float:
@@ -100,42 +95,23 @@ def _round_up(value: float) -> float:
     return next(each * power for each in (1, 2, 2.5, 5, 10) if each * power >= value * 0.999)
 
 
-def _height_of(value: float, plot: Box, its: Scale) -> float:
-    return plot.y + plot.height * (its.high - value) / (its.high - its.low)
+def _line(value: float, its: Scale) -> dict[str, Any]:
+    is_zero = abs(value) < its.step / 2
+    return {
+        "place": its.place(value),
+        "label": short(0.0 if is_zero else value),
+        "is_zero": is_zero,
+    }
 
 
-def _draw_lines(page: FPDF, plot: Box, its: Scale) -> None:
-    for value in its.lines():
-        y, is_zero = _height_of(value, plot, its), abs(value) < its.step / 2
-        page.set_draw_color(*(MUTED if is_zero else GRID))
-        page.set_line_width(0.25 if is_zero else 0.15)
-        page.line(plot.x, y, plot.x + plot.width, y)
-        ink(page, MUTED, 6.5)
-        write(page, short(0.0 if is_zero else value), plot.x - AXIS, y - 1.75, AXIS - 1.5, 3.5, "R")
-
-
-def _draw_bars(page: FPDF, plot: Box, its: Scale, drawn: Sequence[Bar]) -> None:
-    room = plot.width / len(drawn)
-    width = min(room * 0.72, WIDEST_BAR)
-    zero = _height_of(0.0, plot, its)
-    for place, bar in enumerate(drawn):
-        if bar.amount:
-            top = _height_of(float(bar.amount), plot, its)
-            page.set_fill_color(*(POSITIVE if bar.amount > 0 else NEGATIVE))
-            x = plot.x + place * room + (room - width) / 2
-            page.rect(x, min(top, zero), width, max(abs(zero - top), 0.2), style="F")
-
-
-def _draw_dates(page: FPDF, plot: Box, drawn: Sequence[Bar]) -> None:
-    room = plot.width / len(drawn)
-    ink(page, MUTED, 6.5)
-    free_from = plot.x - 1
-    for place, text in _labels(drawn):
-        x = plot.x + (place + 0.5) * room
-        if x - LABEL_WIDTH / 2 < free_from - LABEL_WIDTH / 2 or x > plot.x + plot.width:
-            continue
-        write(page, text, x - LABEL_WIDTH / 2, plot.y + plot.height + 1, LABEL_WIDTH, 3.5, "C")
-        free_from = x + LABEL_WIDTH
+def _bar(bar: Bar, its: Scale) -> dict[str, Any]:
+    zero, end = its.place(0.0), its.place(float(bar.amount))
+    return {
+        "place": min(zero, end),
+        "height": abs(zero - end),
+        "is_positive": bar.amount > 0,
+        "is_nothing": not bar.amount,
+    }
 
 
 def _labels(drawn: Sequence[Bar]) -> Iterator[tuple[int, str]]:
@@ -149,10 +125,3 @@ def _labels(drawn: Sequence[Bar]) -> Iterator[tuple[int, str]]:
         elif place % WEEK.days == 0:
             yield place, f"{day.day} {name}"
         month = day.month
-
-
-def peak(drawn: Sequence[Bar]) -> str:
-    """The highest bar in words."""
-    highest = max(drawn, key=lambda bar: bar.amount)
-    since = "in the week from" if is_weekly(drawn) else "on"
-    return f"most {since} {written(highest.first_day)}: {highest.amount:,.2f}"

@@ -43,4 +43,4 @@ def test_a_worker_imports_no_routes() -> None:
 
 
 def test_a_worker_that_draws_nothing_does_not_hold_what_drawing_needs_in_memory() -> None:
-    assert not imported("service.jobs, actors") & {"fpdf", "fontTools", "matplotlib"}
+    assert not imported("service.jobs, actors") & {"typst", "matplotlib"}

@@ -1,11 +1,9 @@
-import io
 from collections.abc import Callable
 from decimal import Decimal
 from uuid import UUID, uuid4
 
 import psycopg
 import pytest
-from pypdf import PdfReader
 from sqlalchemy.orm import Session
 
 from actors import ACTORS
@@ -17,6 +15,7 @@ from service.invoices.kinds import RENDER_INVOICE, InvoiceGone, RenderInvoice
 from service.invoices.models import Invoice, InvoiceLine
 from service.webhooks.models import WebhookEndpoint
 from tests.integration.actors.conftest import Claim
+from tests.support.pdf import text
 
 Write = Callable[..., UUID]
 
@@ -41,7 +40,7 @@ def test_the_pdf_is_stored_and_named_in_the_invoice(
     job = claim(RENDER_INVOICE(invoice_id=invoice_id))
     render(RenderInvoice(invoice_id=invoice_id), job)
     pdf = documents().get(f"invoices/{invoice_id}.pdf")
-    assert "19.00" in PdfReader(io.BytesIO(pdf)).pages[0].extract_text()
+    assert "19.00" in text(pdf)
     assert session.get_one(Invoice, invoice_id).pdf == f"invoices/{invoice_id}.pdf"
     record = jobs.get(session, job.id)
     assert record is not None

@@ -14,7 +14,6 @@ import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pypdf import PdfReader
 from sqlalchemy import Engine, text
 from sqlalchemy.orm import Session
 
@@ -37,6 +36,7 @@ from service.reports.period import Period
 from service.reports.requests import ask_for
 from service.reports.schedule import MONTHLY
 from tests.integration.actors.conftest import Claim, Configure, next_attempt
+from tests.support.pdf import text as text_of
 
 NOVEMBER = Period.month(2026, 11, "Europe/Berlin")
 BEGIN = datetime(2026, 10, 20, tzinfo=UTC)
@@ -147,7 +147,7 @@ def test_the_totals_of_all_files_agree_with_sql_to_the_cent(
     assert _sums(csv.DictReader(io.StringIO(in_csv.decode(), newline=""))) == expected
     assert _sums(_rows(book["Invoiced"])) == _sums(_rows(book["Totals"])) == expected
     assert {currency: Decimal(amount) for currency, amount in per_day.items()} == expected
-    text_ = _text(pdf)
+    text_ = text_of(pdf)
     assert [each for each, amount in expected.items() if f"{amount:,.2f}" not in text_] == []
 
 
@@ -163,10 +163,6 @@ def _sums(rows: Any) -> dict[str, Decimal]:
         amount = Decimal(str(row["amount"])).quantize(Decimal("0.01"))
         found[row["currency"]] = found.get(row["currency"], Decimal()) + amount
     return found
-
-
-def _text(pdf: bytes) -> str:
-    return "\n".join(page.extract_text() for page in PdfReader(io.BytesIO(pdf)).pages)
 
 
 @pytest.mark.parametrize("customer", ["=1+1", "+1", "-1", "@x", "\t=1", "\r=1", "\uff1d1"])
@@ -248,7 +244,7 @@ def test_the_files_are_the_reports_once_the_job_has_succeeded(
         "USD,2026-11-01,Bob,1,1,5.00",
     ]
     assert stored(session, report, "xlsx").startswith(b"PK")
-    assert "November 2026" in _text(stored(session, report, "pdf"))
+    assert "November 2026" in text_of(stored(session, report, "pdf"))
     record = jobs.get(session, job.id)
     assert record is not None
     assert record.state == "succeeded"
