@@ -27,6 +27,10 @@ AMQP_FORM = (
     "must be a URL such as amqp://user:password@host/vhost; percent-encode special characters "
     "(@ is %40)"
 )
+MANAGEMENT_FORM = (
+    "must be a URL such as http://user:password@host:15672; percent-encode special characters "
+    "(@ is %40)"
+)
 
 
 def postgres(address: str) -> None:
@@ -51,6 +55,23 @@ def amqp(urls: str) -> None:
         is_valid = False
     if not is_valid:
         raise ValueError(AMQP_FORM)
+
+
+def management(url: str) -> None:
+    """Check the URL of RabbitMQ's management API, with its login."""
+    try:
+        where = urlsplit(url)
+        has_login = bool(where.username and where.password and "@" not in where.path + where.query)
+        is_valid = (
+            where.scheme in ("http", "https")
+            and bool(where.hostname and HOST.fullmatch(where.hostname))
+            and where.port != 0
+            and has_login
+        )
+    except ValueError:
+        is_valid = False
+    if not is_valid:
+        raise ValueError(MANAGEMENT_FORM)
 
 
 def _is_host(host: str) -> bool:

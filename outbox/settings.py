@@ -64,6 +64,8 @@ class Settings(BaseSettings):
 
     Only relays, workers and `duly status` need it.
     """
+    management_url: Annotated[str, parsed_by(server_addresses.management)] | None = None
+    """RabbitMQ's management API, which `duly doctor` asks for what AMQP does not tell."""
 
     actors: str | None = Field(
         default=None, pattern=r"^[A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_][A-Za-z0-9_]*$"

@@ -6,6 +6,7 @@ from outbox import Duly, Work
 from outbox.operations.api_keys import Scope
 from service.mail.kinds import SendEmail
 from service.settings import settings
+from service.setup_checks import CHECKS
 from service.subjects import KINDS, NEW_JOBS, OPEN_TO_CLIENTS, SCHEDULES, TABLES
 
 
@@ -34,4 +35,5 @@ duly = Duly(
     api="service.app:create_app",
     migrations="migrations",
     tables=TABLES,
+    checks=CHECKS,
 )

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
-from actors.mailing.smtp import connected
 from outbox import RateLimited, Uncertain
 from service.mail import status
 from service.mail.addresses import Recipient
 from service.mail.kinds import AddressGone, MailRefused
 from service.mail.server import MailServer
+from service.mail.smtp import connected
 
 ANSWER_SECONDS = 600.0
 """How long the server may take to answer the whole mail: ten minutes (RFC 5321, 4.5.3.2.6)."""

@@ -1,7 +1,21 @@
 """All checks of the library, in the order in which they are shown."""
 
 from outbox.doctor.check import Check
-from outbox.doctor.checks import app, broker, keys, postgres, sessions, tables, workers
+from outbox.doctor.checks import (
+    app,
+    app_tables,
+    broker,
+    clocks,
+    connections,
+    durability,
+    keys,
+    management,
+    postgres,
+    sessions,
+    tables,
+    vacuum,
+    workers,
+)
 
 CHECKS: tuple[Check, ...] = (
     app.python,
@@ -11,18 +25,33 @@ CHECKS: tuple[Check, ...] = (
     postgres.encoding,
     postgres.collation,
     postgres.read_only,
+    clocks.clock,
+    durability.durability,
+    durability.replication,
     sessions.pooler,
     sessions.isolation,
     sessions.timeouts,
+    connections.connections,
     tables.migrations,
+    app_tables.app_migrations,
     tables.rights,
     tables.record_of_acts,
     tables.sequences,
+    vacuum.autovacuum,
+    vacuum.open_transactions,
+    vacuum.prepared_transactions,
+    vacuum.replication_slots,
     workers.workers,
     workers.window,
     keys.api_keys,
     broker.rabbitmq,
     broker.rabbitmq_version,
+    broker.rabbitmq_alarm,
     broker.rabbitmq_rights,
     broker.queues,
+    management.management,
+    management.alarms,
+    management.queue_types,
+    management.policies,
+    management.rabbitmq_clock,
 )

@@ -41,16 +41,19 @@ def _group(setup: Setup, checks: Sequence[Check]) -> list[Finding]:
 
 
 def _findings(setup: Setup, checks: Sequence[Check]) -> Iterator[Finding]:
-    closed: Check | None = None
+    closed: Found | None = None
     for each in checks:
-        found = _closed(closed) if closed else _look(setup, each)
+        found = closed or _look(setup, each)
         yield _finding(setup, each, found)
-        if each.is_gate and found.level in (Level.ERROR, Level.SKIPPED):
-            closed = each
+        if each.is_gate and not closed:
+            closed = _closed(each, found)
 
 
-def _closed(gate: Check) -> Found:
-    return Found(Level.SKIPPED, f"see {gate.name}")
+def _closed(gate: Check, found: Found) -> Found | None:
+    """What the rest of the group finds, if this gate is closed: the same reason, or its name."""
+    if found.level is Level.SKIPPED:
+        return found
+    return Found(Level.SKIPPED, f"see {gate.name}") if found.level is Level.ERROR else None
 
 
 def _look(setup: Setup, check: Check) -> Found:
@@ -74,7 +77,7 @@ def _refused(problem: DBAPIError) -> Found:
     line = str(problem.orig).strip().partition("\n")[0]
     state = getattr(problem.orig, "sqlstate", None)
     if state == NO_RIGHT:
-        return Found(Level.SKIPPED, f"the role may not look, see rights: {line}")
+        return Found(Level.SKIPPED, f"the role may not look: {line}")
     if state in NO_TABLE:
         return Found(Level.SKIPPED, f"tables are missing, see migrations: {line}")
     return error(f"Postgres refused: {line}", "see the page")

@@ -10,6 +10,7 @@ from sqlalchemy import MetaData
 from outbox.actors import Actors
 from outbox.doctor.found import Skip
 from outbox.doctor.servers.broker import Broker
+from outbox.doctor.servers.management import Management
 from outbox.doctor.servers.postgres import Postgres
 from outbox.kinds import Kinds
 from outbox.settings import Settings
@@ -44,3 +45,10 @@ class Setup:
         if self.settings.amqp_url is None:
             raise Skip("AMQP_URL is not set for this process; relays and workers need it")
         return Broker(self.settings.amqp_url)
+
+    @property
+    def management(self) -> Management:
+        """RabbitMQ's management API. Raises Skip if its address or AMQP_URL is not set."""
+        if self.settings.management_url is None:
+            raise Skip("DULY_MANAGEMENT_URL is not set")
+        return Management(self.settings.management_url, self.broker.vhost)

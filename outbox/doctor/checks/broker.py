@@ -47,6 +47,28 @@ def rabbitmq_version(setup: Setup) -> Found:
     return ok(f"RabbitMQ {version}")
 
 
+@check(GROUP, "RabbitMQ takes messages: it is short of neither memory nor disk space.")
+def rabbitmq_alarm(setup: Setup) -> Found:
+    """It says so to whoever publishes. What is published here is for no queue, and is dropped."""
+    reasons: list[str] = []
+    try:
+        with setup.broker.connection() as connection:
+            connection.add_on_connection_blocked_callback(
+                lambda _, frame: reasons.append(frame.method.reason)
+            )
+            if not may_write(connection):
+                raise Skip("the user may not publish, so RabbitMQ does not tell it")
+    except BrokerGone:
+        if not reasons:
+            raise
+        return error(
+            f"RabbitMQ takes no messages: {reasons[0]}",
+            "free memory or disk space on its machine, or rabbitmqctl set_vm_memory_high_watermark"
+            " and set_disk_free_limit",
+        )
+    return ok("it does")
+
+
 @check(GROUP, "The user may do what a relay and a worker need.", docs=RIGHTS_PAGE)
 def rabbitmq_rights(setup: Setup) -> Found:
     """An api needs none; a relay and a worker may have users of their own, with fewer rights."""

@@ -7,25 +7,10 @@ from sqlalchemy import Row
 from outbox.doctor.check import Group, check
 from outbox.doctor.found import Found, Level, error, ok, warning
 from outbox.doctor.servers.postgres import Postgres
+from outbox.doctor.servers.role_settings import of_role, statement
 from outbox.doctor.setup import Setup
 
 GROUP = Group.POSTGRES
-# `reset_val` is what a session begins with; this one has settings of its own.
-SETTINGS = """
-SELECT name, reset_val AS value, current_user AS role,
-       (SELECT 'ALTER ' || CASE WHEN setrole = 0 THEN format('DATABASE %%I', current_database())
-                                WHEN setdatabase = 0 THEN format('ROLE %%I', current_user)
-                                ELSE format('ROLE %%I IN DATABASE %%I', current_user,
-                                            current_database()) END
-        FROM pg_db_role_setting
-        LEFT JOIN pg_roles ON pg_roles.oid = setrole
-        LEFT JOIN pg_database ON pg_database.oid = setdatabase
-        WHERE (setrole = 0 OR rolname = current_user)
-          AND (setdatabase = 0 OR datname = current_database())
-          AND EXISTS (SELECT FROM unnest(setconfig) AS line WHERE line LIKE name || '=%%')
-        ORDER BY setrole <> 0 DESC, setdatabase <> 0 DESC LIMIT 1) AS alter
-FROM pg_settings WHERE name = ANY (%(names)s) ORDER BY name
-"""
 ISOLATION = "default_transaction_isolation"
 
 
@@ -76,12 +61,12 @@ def pooler(setup: Setup) -> Found:
 @check(GROUP, "The role's transactions are READ COMMITTED by default.")
 def isolation(setup: Setup) -> Found:
     """Duly's own sessions ask for it; sessions of the app, in which jobs are submitted, may not."""
-    (row,) = setup.postgres.rows(SETTINGS, names=[ISOLATION])
+    (row,) = of_role(setup.postgres, ISOLATION)
     if row.value != "read committed":
         return warning(
             f"{ISOLATION} is {row.value}: Duly's own sessions change that, but transactions of the"
             " app that submit jobs are refused more often",
-            _set(row, "'read committed'"),
+            statement(row, "'read committed'"),
         )
     return ok("read committed")
 
@@ -89,8 +74,7 @@ def isolation(setup: Setup) -> Found:
 @check(GROUP, "No timeout of the role ends what Duly does.")
 def timeouts(setup: Setup) -> Found:
     """Compare each with what Duly's longest statements and transactions take."""
-    rows = setup.postgres.rows(SETTINGS, names=[*TIMEOUTS])
-    bad = [found for row in rows if (found := _short(row))]
+    bad = [found for row in of_role(setup.postgres, *TIMEOUTS) if (found := _short(row))]
     if not bad:
         return ok("none is too short")
     worst = Level.ERROR if any(each.level is Level.ERROR for each in bad) else Level.WARNING
@@ -103,11 +87,5 @@ def _short(row: Row[Any]) -> Found | None:
     if value == 0 or value >= least.warning:
         return None
     report = error if value < least.error else warning
-    change = _set(row, f"'{least.warning // 1000}s'")
+    change = statement(row, f"'{least.warning // 1000}s'")
     return report(f"{row.name} is {value} ms, and ends {least.ends}", change)
-
-
-def _set(row: Row[Any], value: str) -> str:
-    """The statement that changes the setting where it was made."""
-    where = row.alter or f'ALTER ROLE "{row.role}"'
-    return f"{where} SET {row.name} = {value}"

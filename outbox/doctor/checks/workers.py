@@ -1,12 +1,9 @@
 """Checks of the workers that send heartbeats."""
 
-from sqlalchemy.orm import Session
-
 from outbox.doctor.check import Group, check
 from outbox.doctor.found import Found, error, ok, warning
+from outbox.doctor.servers.live_workers import live_workers
 from outbox.doctor.setup import Setup
-from outbox.operations import status
-from outbox.operations.status import WorkerStatus
 
 GROUP = Group.POSTGRES
 
@@ -14,7 +11,7 @@ GROUP = Group.POSTGRES
 @check(GROUP, "Each queue has a live worker.", docs="docs/operations.md#check-the-state")
 def workers(setup: Setup) -> Found:
     """Compare the queues of the app's kinds with those that live workers serve."""
-    alive = _alive(setup)
+    alive = live_workers(setup.postgres, setup.settings.worker_silence)
     served = {queue for each in alive for queue in each.queues}
     if missing := [queue for queue in setup.kinds.queues if queue not in served]:
         return error(
@@ -28,7 +25,7 @@ def workers(setup: Setup) -> Found:
 def window(setup: Setup) -> Found:
     """A window is the most messages of a queue that workers can have."""
     slots: dict[str, int] = {}
-    for each in _alive(setup):
+    for each in live_workers(setup.postgres, setup.settings.worker_silence):
         for queue in each.queues:
             slots[queue] = slots.get(queue, 0) + each.threads + each.tasks
     most = max(slots.values(), default=0)
@@ -40,9 +37,3 @@ def window(setup: Setup) -> Found:
             f"DULY_WINDOW={2 * most} for the relays, or fewer --threads and --tasks",
         )
     return ok(f"DULY_WINDOW is {setup.settings.window}, and workers could run {most} at once")
-
-
-def _alive(setup: Setup) -> list[WorkerStatus]:
-    with setup.postgres.connection() as connection, Session(connection) as session:
-        found = status.workers(session)
-    return [each for each in found if each.is_alive(setup.settings.worker_silence)]

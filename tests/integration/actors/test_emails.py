@@ -12,10 +12,11 @@ import pytest
 from pydantic import ValidationError
 
 from actors import ACTORS
-from actors.mailing import smtp, transmission
+from actors.mailing import transmission
 from actors.mailing.transmission import MailDeferred, MailUncertain, ServerBusy
 from outbox import Uncertain
 from service.documents.store import DocumentMissing, documents
+from service.mail import smtp
 from service.mail.kinds import SEND_EMAIL, MailRefused, SendEmail
 from tests.integration.actors.conftest import Claim, Configure, next_attempt
 from tests.support.outside.mail_server import Inbox, mail_server

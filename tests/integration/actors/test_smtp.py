@@ -10,9 +10,9 @@ import pytest
 import trustme
 from aiosmtpd.smtp import SMTP
 
-from actors.mailing.smtp import connected
 from service.mail import server as urls
 from service.mail.kinds import SEND_EMAIL
+from service.mail.smtp import connected
 from tests.support.outside.mail_server import PASSWORD, USER, Inbox, mail_server, secured
 
 LOGIN = f"{quote(USER)}:{quote(PASSWORD, safe='')}"

@@ -1,6 +1,7 @@
 """A set-up to break, and the finding of one check."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -8,6 +9,7 @@ from psycopg.conninfo import conninfo_to_dict
 from pydantic import BaseModel
 from sqlalchemy import make_url
 
+import migrations
 from dev.servers import Servers
 from outbox import Kind, Kinds
 from outbox.actors import Actors
@@ -70,6 +72,7 @@ def setup_for(database_url: str, amqp_url: str, queue: str, **more: object) -> S
         Kinds(kind),
         Settings.model_validate(settings),
         tables=TABLES,
+        migrations=lambda: Path(migrations.__file__).parent,
         actors=lambda: Actors([]),
     )
 

@@ -27,13 +27,16 @@ class Nodes:
 
 
 @contextmanager
-def running_nodes(postgres: type[PrivatePostgres] = PrivatePostgres) -> Iterator[Nodes]:
+def running_nodes(
+    postgres: type[PrivatePostgres] = PrivatePostgres,
+    rabbitmq: type[PrivateRabbitmq] = PrivateRabbitmq,
+) -> Iterator[Nodes]:
     """Both servers, started in a folder of their own, and gone with it afterwards."""
     with tempfile.TemporaryDirectory(prefix="duly-faults-") as folder:
         Path(folder).chmod(0o711)  # so that the user they run as can enter
         nodes = Nodes(
             postgres(Path(folder, "postgres"), free_port()),
-            PrivateRabbitmq(Path(folder, "rabbitmq"), free_port()),
+            rabbitmq(Path(folder, "rabbitmq"), free_port()),
         )
         try:
             nodes.postgres.start()

@@ -5,24 +5,25 @@ import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+from outbox.resolver import TIMEOUT_SECONDS as LOOKUP_SECONDS
 from outbox.resolver import Resolver
 from service.mail.server import MailServer, StartTls
 
 TIMEOUT_SECONDS = 15.0
-"""For each command and its reply."""
+"""By default, for each command and its reply."""
 
 RESOLVER = Resolver(threads=2)
 
 
 @contextmanager
-def connected(to: MailServer) -> Iterator[smtplib.SMTP]:
+def connected(to: MailServer, seconds: float | None = None) -> Iterator[smtplib.SMTP]:
     """Connect, secure the connection, and log in if there is a user.
 
     By default STARTTLS is used if the server offers it, and required if there is a password to
     protect. Certificates are verified whenever TLS is required. Raises smtplib.SMTPException or
-    OSError if the server cannot be used.
+    OSError if the server cannot be used. Each command and its reply have `seconds`.
     """
-    server = _connect(to)
+    server = _connect(to, seconds or TIMEOUT_SECONDS)
     try:
         _secure(server, to.starttls)
         if to.user:
@@ -35,12 +36,14 @@ def connected(to: MailServer) -> Iterator[smtplib.SMTP]:
         server.close()
 
 
-def _connect(to: MailServer) -> smtplib.SMTP:
-    RESOLVER.resolve(to.host, to.port)  # with a deadline: smtplib's own lookup has none
+def _connect(to: MailServer, seconds: float) -> smtplib.SMTP:
+    RESOLVER.resolve(
+        to.host, to.port, min(seconds, LOOKUP_SECONDS)
+    )  # with a deadline: smtplib's own lookup has none
     if to.is_tls:
         context = ssl.create_default_context()
-        return smtplib.SMTP_SSL(to.host, to.port, timeout=TIMEOUT_SECONDS, context=context)
-    return smtplib.SMTP(to.host, to.port, timeout=TIMEOUT_SECONDS)
+        return smtplib.SMTP_SSL(to.host, to.port, timeout=seconds, context=context)
+    return smtplib.SMTP(to.host, to.port, timeout=seconds)
 
 
 def _secure(server: smtplib.SMTP, starttls: StartTls) -> None:
