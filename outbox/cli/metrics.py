@@ -1,15 +1,17 @@
 """The options of the processes that serve metrics on a port of their own."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from outbox.cli.errors import Code, Stop
+from outbox.kinds import Kind
 
 if TYPE_CHECKING:
     from outbox.metrics.registry import Metrics
 
+AnyKind = Kind[..., Any]
 PortOption = Annotated[
     int | None,
     typer.Option(
@@ -23,16 +25,20 @@ LOCAL = "127.0.0.1"
 NEEDED = "--metrics-port needs prometheus-client: pip install 'duly[metrics]'"
 
 
-def serve_of_relay(host: str, port: int | None) -> None:
+def serve_of_relay(host: str, port: int | None, kinds: Iterable[AnyKind]) -> None:
     """Serve a relay's metrics, if there is a port. Raises Stop."""
     if port is not None:
         _require_package()
         from outbox.metrics.processes import RelayMetrics
 
-        serve(RelayMetrics(), host, port)
+        metrics = RelayMetrics()
+        metrics.begin_at_zero(kinds)
+        serve(metrics, host, port)
 
 
-def serve_of_worker(host: str, port: int | None) -> Callable[[Any], object]:
+def serve_of_worker(
+    host: str, port: int | None, kinds: Iterable[AnyKind]
+) -> Callable[[Any], object]:
     """Serve a worker's metrics, if there is a port; returns what is to be told of the worker.
 
     Raises Stop.
@@ -43,6 +49,7 @@ def serve_of_worker(host: str, port: int | None) -> Callable[[Any], object]:
     from outbox.metrics.processes import WorkerMetrics
 
     metrics = WorkerMetrics()
+    metrics.begin_at_zero(kinds)
     serve(metrics, host, port)
     return metrics.state.watch
 

@@ -1,8 +1,10 @@
 """The metrics of one process, in a registry of its own."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from itertools import product
+from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
@@ -11,11 +13,13 @@ from prometheus_client.metrics_core import Metric as Shown
 
 from outbox import events
 from outbox.events import Event
+from outbox.kinds import Kind
 from outbox.listeners import measures
 from outbox.metrics.labels import LabelBound
 
 M = TypeVar("M", bound=MetricWrapperBase)
 T = TypeVar("T")
+NOTHING: Mapping[str, Sequence[str]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +34,16 @@ class Description:
 class Metric(Generic[M]):
     """A counter, gauge or histogram, with a series for each combination of its labels' values."""
 
-    def __init__(self, metric: M, labels: Sequence[str], bound: LabelBound) -> None:
+    def __init__(
+        self,
+        metric: M,
+        labels: Sequence[str],
+        bound: LabelBound,
+        known: Mapping[str, Sequence[str]] = NOTHING,
+    ) -> None:
         self._metric = metric
         self._labels = labels
+        self._known = known
         self._bound = bound
         self._series: dict[tuple[str, ...], M] = {}
 
@@ -42,6 +53,12 @@ class Metric(Generic[M]):
         A series that is known is found without a lock: each attempt of a job asks several times.
         """
         return self._series.get(values) or self._find(values)
+
+    def show(self, **values: Iterable[str]) -> None:
+        """Show a series for each combination of these values and those that are known."""
+        there_are = values | dict(self._known)
+        for combination in product(*(there_are.get(label, ()) for label in self._labels)):
+            self.of(*combination)
 
     def _find(self, values: tuple[str, ...]) -> M:
         if not self._labels:
@@ -63,14 +80,32 @@ class Metrics:
         self.registry = _Registry()
         self.bound = LabelBound()
         self.descriptions: list[Description] = []
+        self._counters: list[Metric[Counter]] = []
         self._subscriptions: list[Callable[[], None]] = []
         ProcessCollector(registry=self.registry)
         build = self.gauge("duly_build_info", "The version of Duly, as a label.", "version")
         build.of(_version()).set(1)
 
-    def counter(self, name: str, about: str, *labels: str) -> Metric[Counter]:
-        """A new counter, whose name ends with `_total`."""
-        return self._made(Counter(name, about, labels, registry=self.registry), name, labels)
+    def counter(
+        self, name: str, about: str, *labels: str, **known: Sequence[str]
+    ) -> Metric[Counter]:
+        """A new counter, whose name ends with `_total`.
+
+        `known` are the values of those labels that have few.
+        """
+        made = Counter(name, about, labels, registry=self.registry)
+        counter = self._made(made, name, labels, known)
+        self._counters.append(counter)
+        return counter
+
+    def begin_at_zero(self, kinds: Iterable[Kind[..., Any]]) -> None:
+        """Show each counter for these kinds and their queues.
+
+        Prometheus sees no increase in a series that begins at 1.
+        """
+        names = {kind.name: kind.queue for kind in kinds}
+        for counter in self._counters:
+            counter.show(kind=names, queue=dict.fromkeys(names.values()))
 
     def gauge(self, name: str, about: str, *labels: str) -> Metric[Gauge]:
         """A new gauge."""
@@ -97,9 +132,15 @@ class Metrics:
         """Note a metric that a collector of its own adds to the registry."""
         self.descriptions.append(Description(name, sort, labels))
 
-    def _made(self, metric: M, name: str, labels: Sequence[str]) -> Metric[M]:
+    def _made(
+        self,
+        metric: M,
+        name: str,
+        labels: Sequence[str],
+        known: Mapping[str, Sequence[str]] = NOTHING,
+    ) -> Metric[M]:
         self.describe(name, type(metric).__name__.lower(), *labels)
-        return Metric(metric, labels, self.bound)
+        return Metric(metric, labels, self.bound, known)
 
 
 class _Registry(CollectorRegistry):

@@ -54,7 +54,9 @@ def _jobs(metrics: Metrics) -> None:
 
 
 def _ticks(metrics: Metrics) -> None:
-    ticks = metrics.counter("duly_ticks_total", "Ticks of schedules.", "outcome")
+    ticks = metrics.counter(
+        *("duly_ticks_total", "Ticks of schedules.", "outcome"), outcome=("made", "skipped")
+    )
     missed = metrics.counter("duly_missed_ticks_total", "Ticks that were skipped as missed.")
 
     def skipped(event: TickSkipped) -> None:

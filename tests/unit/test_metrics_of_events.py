@@ -6,12 +6,18 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from pydantic import BaseModel
 
-from outbox import events
+from outbox import Kind, events
 from outbox.events import emit
 from outbox.listeners import measures
 from outbox.metrics.processes import RelayMetrics, WorkerMetrics
 from outbox.metrics.registry import Metrics
+
+
+class Empty(BaseModel):
+    """No payload."""
+
 
 JOB: Any = {"job_id": uuid4(), "kind": "mail"}
 IN_QUEUE: Any = JOB | {"queue": "slow"}
@@ -41,6 +47,20 @@ def counted(metrics: Metrics, name: str) -> dict[str, float]:
         for sample in family.samples
         if sample.name == name
     }
+
+
+def test_counters_of_known_kinds_begin_at_zero(worker: Metrics, relay: Metrics) -> None:
+    """Prometheus sees no increase where a series begins at 1."""
+    for metrics in (worker, relay):
+        metrics.begin_at_zero([Kind("mail", Empty, queue="slow")])
+    assert counted(worker, "duly_retries_total") == {"mail": 0}
+    assert counted(worker, "duly_claims_total") == {"slow": 0}
+    assert counted(worker, "duly_attempts_total")["mail failed"] == 0
+    assert counted(worker, "duly_dead_total")["mail exhausted"] == 0
+    assert counted(relay, "duly_attempts_total") == {"mail crashed": 0}
+    assert counted(relay, "duly_rescues_total") == {"mail": 0}
+    assert counted(relay, "duly_ticks_total") == {"made": 0, "skipped": 0}
+    assert counted(relay, "duly_redispatches_total") == {"slow": 0}
 
 
 def test_each_end_of_an_attempt_is_counted_once(worker: Metrics) -> None:

@@ -1,6 +1,7 @@
 """What a process says where it cannot serve its metrics."""
 
 import socket
+import subprocess
 import sys
 
 import pytest
@@ -32,5 +33,13 @@ def test_without_the_package_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPat
     with pytest.raises(
         Stop, match=r"^--metrics-port needs .*pip install 'duly\[metrics\]'$"
     ) as stop:
-        serve_of_relay("127.0.0.1", 9101)
+        serve_of_relay("127.0.0.1", 9101, [])
     assert stop.value.code == Code.USAGE
+
+
+def test_a_process_without_metrics_imports_nothing_of_them() -> None:
+    modules = "outbox.cli.commands.processes, outbox.relay.process, outbox.worker.process"
+    code = f"import sys, {modules}; print(*sys.modules)"
+    imported = subprocess.check_output([sys.executable, "-c", code], text=True).split()
+    assert "outbox.listeners.measures" in imported
+    assert not {"outbox.metrics", "prometheus_client"} & set(imported)

@@ -56,7 +56,7 @@ def relay(*, metrics_port: PortOption = None, metrics_host: HostOption = LOCAL) 
     logs.configure(settings())
     broker = amqp_url()
     require_tables()
-    serve_of_relay(metrics_host, metrics_port)
+    serve_of_relay(metrics_host, metrics_port, kinds().values())
     runner = asyncio.Runner()  # never closed: that would wait for threads
     runner.run(
         relay_process.run(
@@ -110,7 +110,8 @@ def worker(
     broker = amqp_url()
     require_tables()
     _check()
-    watch = serve_of_worker(metrics_host, metrics_port)
+    served = [each for each in kinds().values() if wanted is None or each.queue in wanted]
+    watch = serve_of_worker(metrics_host, metrics_port, served)
     try:
         code = worker_process.run(
             actors=_actors(),
