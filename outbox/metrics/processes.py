@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 
 from outbox.metrics import attempts, relaying, submissions, work
 from outbox.metrics.registry import Metrics
+from outbox.metrics.sampled import SampledGauges
 from outbox.metrics.worker_state import WorkerState
 
 
@@ -14,6 +15,7 @@ class RelayMetrics(Metrics):
         super().__init__()
         attempts.count_of_relay(self)
         relaying.measure(self)
+        SampledGauges(self)
 
 
 class WorkerMetrics(Metrics):

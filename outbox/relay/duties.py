@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
 from outbox.kinds import Kinds
+from outbox.listeners import measures
 from outbox.maintenance import upkeep
 from outbox.maintenance.batch_folder import BatchFolder
 from outbox.maintenance.dead_letter_collector import DeadLetterCollector
@@ -12,6 +13,8 @@ from outbox.maintenance.pruning import message_pruner
 from outbox.maintenance.pruning.letter_pruner import LetterPruner
 from outbox.maintenance.pruning.pruner import Pruner
 from outbox.maintenance.rescuer import Rescuer
+from outbox.maintenance.sampling.sampled import Sampled
+from outbox.maintenance.sampling.sampler import Sampler
 from outbox.maintenance.scheduler import Scheduler
 from outbox.maintenance.supervision import Duty
 from outbox.relay.admission.admitter import Admitter
@@ -79,6 +82,8 @@ class Duties:
             "admitter": self._admitter.run,
             "listener": lambda: listen(listen_url or database_url, self._publish_soon, notified),
         }
+        if measures.is_wanted(Sampled):
+            self.others["sampler"] = Sampler(database_url, kinds, silence).run
         if retention is not None:
             self.others["pruner"] = Pruner(database_url, retention).run
         if keep_closed is not None:

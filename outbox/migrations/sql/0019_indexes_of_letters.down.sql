@@ -1,1 +1,1 @@
-DROP INDEX duly.dead_letters_closed, duly.dead_letters_unseen, duly.dead_letters_replayed;
+DROP INDEX duly.dead_letters_closed, duly.dead_letters_unseen;

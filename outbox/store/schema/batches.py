@@ -46,6 +46,7 @@ batches = Table(
     timestamp("settled_at"),
     CheckConstraint(among("outcome", ("succeeded", "dead", "cancelled")), name="batches_outcome"),
     Index("batches_by_parent", "parent_id", postgresql_where=text("parent_id IS NOT NULL")),
+    Index("batches_open", "id", postgresql_where=text("settled_at IS NULL")),
     Index(
         "batches_to_cancel",
         "id",

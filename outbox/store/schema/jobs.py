@@ -63,7 +63,7 @@ jobs = Table(
         "expires_at",
         postgresql_where=text("state = 'queued' AND started_at IS NULL AND expires_at IS NOT NULL"),
     ),
-    Index("jobs_queued", "run_at", postgresql_where=text("state = 'queued'")),
+    Index("jobs_queued_by_time", "run_at", "id", postgresql_where=text("state = 'queued'")),
     Index("jobs_running", "worker", postgresql_where=text("state = 'running'")),
     Index(
         "jobs_to_cancel",
@@ -222,9 +222,6 @@ dead_letters = Table(
     Column("outgoing_id", Uuid),
     # Best effort: see outbox/operations/dead_letters.py.
     timestamp("looked_at"),
-    # Once a relay has found that the job has ended that was replayed: see
-    # outbox/store/transitions/fixes.py.
-    timestamp("replay_ended_at"),
     CheckConstraint(among("resolution", ("replayed", "discarded")), name="dead_letters_resolution"),
     Index(
         "dead_letters_by_dispatch",
@@ -250,12 +247,5 @@ dead_letters = Table(
         "dead_letters_unseen",
         "died_at",
         postgresql_where=text("closed_at IS NULL AND looked_at IS NULL"),
-    ),
-    Index(
-        "dead_letters_replayed",
-        "id",
-        postgresql_where=text(
-            "resolution = 'replayed' AND replay_ended_at IS NULL AND job_id IS NOT NULL"
-        ),
     ),
 )
