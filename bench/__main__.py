@@ -29,6 +29,8 @@ ALL = (
     "window",
     "history",
     "keys",
+    "looks",
+    "scaling",
 )
 
 

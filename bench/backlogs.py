@@ -56,10 +56,13 @@ Batch = tuple[float, int]
 """When it began, in seconds, and how large it was."""
 
 
-def fill(database_url: str, count: int) -> None:
-    """A backlog of so many jobs, as it is once Postgres has written it out and knows its size."""
+def fill(database_url: str, count: int, first: int = 0) -> None:
+    """A backlog of so many jobs, numbered from `first` on.
+
+    It is as it is once Postgres has written it out and knows its size.
+    """
     with psycopg.connect(database_url, autocommit=True) as connection:
-        connection.execute(FILL, {"first": 0, "count": count, "priority": Priority.NORMAL})
+        connection.execute(FILL, {"first": first, "count": count, "priority": Priority.NORMAL})
         connection.execute("VACUUM ANALYZE duly.jobs, duly.outbox_events")
         connection.execute("CHECKPOINT")  # or it would come while the backlog is worked off
 

@@ -9,6 +9,7 @@ import logging
 import os
 import socket
 import sys
+import time
 from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
@@ -31,7 +32,7 @@ AMQP_URL = os.environ["AMQP_URL"]
 QUEUE = "bench.duly"
 TUNED = bool(os.environ.get("BENCH_TUNED"))
 TUNED_THREADS = 32
-
+SHORT_SECONDS, LONG_SECONDS = 0.05, 4.0
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: bench\r\n\r\n"
 
@@ -69,9 +70,16 @@ async def wait_as_task(work: Number, _job: Job) -> None:
     writer.close()
 
 
+def pause(work: Number, _job: Job) -> None:
+    """Wait as for another service; some wait for longer than a worker that ends waits for them."""
+    mark(work.number)
+    time.sleep(LONG_SECONDS if work.number % 100 == 0 else SHORT_SECONDS)
+
+
 ACTORS: dict[str, Actor[Number, Any]] = {
     "nothing": nothing,
     "wait": Actor(NOTHING, wait),
+    "pause": Actor(NOTHING, pause),
     "await": Actor(NOTHING, wait_as_task),
 }
 
@@ -108,6 +116,8 @@ def run_worker() -> None:
     run = partial(worker_process.run, actors=Actors([chosen]))
     if at_once := int(os.environ.get("BENCH_AT_ONCE", "0")):
         run = partial(run, threads=min(at_once, 8), tasks=at_once)
+    if grace := int(os.environ.get("BENCH_GRACE", "0")):
+        run = partial(run, grace=timedelta(seconds=grace))
     if TUNED:
         run = partial(run, threads=TUNED_THREADS)
     sys.exit(run(database_url=DATABASE_URL, amqp_url=AMQP_URL))

@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from outbox.kinds import Kinds
+from outbox.operations.backlog import plans
 from outbox.operations.flow.limits import HOLDING
 
 OVERDUE_AFTER = timedelta(minutes=5)
@@ -15,7 +16,9 @@ OVERDUE_AFTER = timedelta(minutes=5)
 DEFAULT_TIME_LIMIT = timedelta(minutes=10)
 """How long a job may run before it is overdue, if its kind is unknown and no other is known."""
 MOST_READ = 5_000
-"""How many late queued jobs are read, the oldest first."""
+"""How many late queued jobs are read to count them, the oldest first."""
+MOST_FOUND = 1_000
+"""How many are read to find the longest overdue. Those of paused queues are among them."""
 
 # Of those that wait the longest are read, up to a bound, by an index in the order of `run_at`.
 OVERDUE = """
@@ -174,7 +177,8 @@ def find(
     overdue come first. A job whose kind is not in `kinds` is past its limit once it is past the
     longest limit in `kinds`. A worker without a heartbeat for `silence` counts as dead.
     """
-    asked = {"limit": limit, "held": kinds.holding} | _rates(kinds)
+    plans.compile_nothing(session)
+    asked = {"limit": limit, "held": kinds.holding, "most": MOST_FOUND} | _rates(kinds)
     parameters = _parameters(kinds, silence) | asked
     rows = session.connection().exec_driver_sql(OVERDUE + FIND, parameters)
     return [OverdueJob(*row) for row in rows]

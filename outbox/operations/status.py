@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from outbox.kinds import Kinds
 from outbox.operations import overdue
-from outbox.operations.backlog import begun, late_jobs, letters, unpublished, waiting
+from outbox.operations.backlog import begun, late_jobs, letters, plans, unpublished, waiting
 from outbox.operations.backlog.queue_status import Queues, QueueStatus
 from outbox.operations.flow import queue_pauses
 from outbox.operations.overdue import OVERDUE_AFTER, OverdueJob
@@ -72,6 +72,7 @@ def queues(session: Session, kinds: Kinds, silence: timedelta) -> list[QueueStat
     What it costs does not grow with the jobs: see `QueueStatus` for what is exact. It reads, so a
     process may die at any time.
     """
+    plans.compile_nothing(session)
     found = Queues()
     for queue in kinds.queues:
         found[queue] = QueueStatus(queue)

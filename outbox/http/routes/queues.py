@@ -58,8 +58,9 @@ class QueueShown(BaseModel):
     queued: int = Field(description="All queued jobs: `due`, `held`, `scheduled` and `published`.")
     running: int
     work: int = Field(
-        description="What workers could do now: `due`, `published` and `running`. Scale workers by "
-        "this number; the broker's queue has no more messages than the window lets in."
+        description="What workers could do now: `due`, `published` and `running`; without `due` if "
+        "the queue is paused. Scale workers by this number: the broker's queue has no more "
+        "messages than the window lets in."
     )
     overdue: int = Field(description="`GET /v1/overdue-jobs` lists them.")
     dead: int = Field(description="Open dead letters, foreign messages included.")

@@ -77,9 +77,11 @@ class QueueStatus:
     def work(self) -> int:
         """What workers could do now: due, published and running. The number to scale by.
 
-        The broker's queue length is not: the relay publishes no more than the window.
+        Of a paused queue without what is due, which no relay publishes. The broker's queue length
+        is no such number: the relay publishes no more than the window.
         """
-        return self.due.total + self.published.total + self.running.total
+        due = 0 if self.paused else self.due.total
+        return due + self.published.total + self.running.total
 
     def record(self) -> dict[str, Any]:
         """Everything, under the names that commands and the API show."""

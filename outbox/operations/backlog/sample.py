@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from sqlalchemy.orm import Session
 
-BLOCKS = 300
+BLOCKS = 200
 """About how many blocks of 8 kB are read."""
 DIGITS = 2
 """An estimate has so many digits that are not 0: more would look exact."""

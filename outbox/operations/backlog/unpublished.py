@@ -7,7 +7,7 @@ from outbox.operations.backlog.queue_status import Queues
 from outbox.operations.flow.limits import HOLDING
 from outbox.store.transitions.levels import levels_of
 
-MOST_LOOKED_AT = 1_000
+MOST_LOOKED_AT = 200
 """Of the events of a queue and level that have keys, so many are looked at."""
 
 # Events with keys that a relay would have admitted: no job of their queue, and none of their keys,
@@ -28,9 +28,11 @@ CROSS JOIN LATERAL (
 WHERE event.available_at <= now()
   AND NOT (found.queue = ANY (ARRAY(SELECT queue FROM holding))
            OR event.keys && ARRAY(SELECT key FROM holding)
-           OR EXISTS (SELECT FROM duly.outbox_events AS earlier
-                      WHERE earlier.keys IS NOT NULL AND earlier.keys[1] = event.keys[1]
-                        AND earlier.position < event.position))
+           OR event.position IS NOT NULL AND EXISTS (
+               SELECT FROM duly.outbox_events AS earlier
+               WHERE earlier.keys IS NOT NULL AND earlier.position IS NOT NULL
+                 AND earlier.keys[1] = event.keys[1] AND earlier.position < event.position
+           ))
 GROUP BY found.queue
 """  # noqa: S608 - no input
 

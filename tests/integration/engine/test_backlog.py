@@ -108,17 +108,28 @@ def test_many_levels_share_what_is_counted(
     )
 
 
-def test_published_jobs_are_exact_while_the_oldest_that_are_read_have_begun(
+def test_published_jobs_are_exact_while_the_oldest_that_are_listed_have_begun(
     session: Session, by_hand: ByHand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(begun, "MOST_COUNTED", 10)
-    begun_ones = [by_hand.running() for _ in range(5)]
+    monkeypatch.setattr(begun, "MOST_SENT", 10)
+    for _ in range(5):
+        by_hand.running()
     for _ in range(9):
         by_hand.publish(by_hand.submit())
     assert (look(session).published.total, look(session).estimated) == (9, set())
     by_hand.publish(by_hand.submit())
     assert look(session).estimated == {"published", "queued", "work"}
-    assert look(session).running.total == len(begun_ones)
+    assert look(session).running.total == 5
+
+
+def test_of_many_published_jobs_a_part_is_looked_up(
+    session: Session, by_hand: ByHand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(begun, "MOST_LOOKED_UP", 10)
+    for _ in range(40):
+        by_hand.publish(by_hand.submit())
+    queue = look(session)
+    assert (queue.published.total, queue.estimated) == (40, {"published", "queued", "work"})
 
 
 def test_many_open_letters_are_estimated(
@@ -140,6 +151,7 @@ def test_late_jobs_of_a_paused_queue_hide_none_of_another(
     for queue in ("paused", "paused", "paused", "q"):
         by_hand.take(AGE, id=by_hand.submit(queue), age=LATE)
     assert (look(session, "paused").overdue, look(session).overdue) == (0, 1)
+    assert (look(session, "paused").work, look(session).work) == (0, 1)
     assert look(session).estimated == {"overdue"}
 
 

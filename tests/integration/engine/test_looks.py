@@ -120,6 +120,7 @@ def test_no_look_reads_a_table_from_end_to_end(large: Engine, look: str) -> None
     plans = explained(large, LOOKS[look])
     assert "Scan" in plans
     assert not READS_ALL.findall(plans), plans
+    assert "JIT" not in plans
 
 
 @pytest.mark.parametrize("table", ["jobs", "outbox_events", "dead_letters", "publications"])
