@@ -31,6 +31,7 @@ ALL = (
     "keys",
     "looks",
     "scaling",
+    "traces",
 )
 
 

@@ -20,6 +20,7 @@ JOB: Row = {
     "parent_id": None,
     "submitted_by": None,
     "expires_at": None,
+    "trace": None,
 }
 """A job as SUBMIT takes it, but for its id."""
 UUID7 = """

@@ -15,14 +15,24 @@ import structlog
 from structlog.typing import EventDict, ExcInfo, Processor, WrappedLogger
 
 from outbox.settings import Settings
+from outbox.tracing.tracer import installed
 from outbox.values.printable import plain, plain_lines
 
 MULTILINE = ("exception", "stack")
 HEAD = ("timestamp", "level", "logger", "event")
 UNQUOTED = re.compile(r"[^\s='\"]+").fullmatch
 """Matches a value that needs no quotes."""
+
+
+def _add_trace(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    if (tracer := installed()) is not None:
+        event.update(tracer.current_ids())
+    return event
+
+
 ENRICH: list[Processor] = [
     structlog.contextvars.merge_contextvars,
+    _add_trace,
     structlog.stdlib.add_log_level,
     structlog.stdlib.add_logger_name,
     structlog.processors.TimeStamper(fmt="iso", utc=True),

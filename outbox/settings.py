@@ -97,6 +97,8 @@ class Settings(BaseSettings):
     """The largest request body, in bytes. Larger ones are rejected with 413."""
     idempotency_hours: int = Field(default=24, ge=1, le=10 * 365 * 24)
     """For how many hours the first response to an Idempotency-Key is kept."""
+    traces: bool = False
+    """Whether the processes trace with OpenTelemetry, which OTEL_… variables set up."""
     log_format: str = Field(default="console", pattern="^(console|json)$")
 
 

@@ -24,6 +24,7 @@ from bench.systems.shop import engine, keep_order
 from bench.tally import mark
 from outbox import Actor, Actors, Job, Kind, actor, logs, submit, submit_all
 from outbox.relay import process as relay_process
+from outbox.tracing.start import start
 from outbox.worker import process as worker_process
 from service.settings import settings
 
@@ -82,6 +83,10 @@ ACTORS: dict[str, Actor[Number, Any]] = {
     "pause": Actor(NOTHING, pause),
     "await": Actor(NOTHING, wait_as_task),
 }
+
+
+if settings().traces:
+    start("bench")
 
 
 def hand_in(numbers: Sequence[int]) -> None:

@@ -1,7 +1,7 @@
 """Makes a FastAPI app with limits, a log, documentation, and a problem for every error."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from typing import Any
 
 from asgi_correlation_id import CorrelationIdMiddleware
@@ -18,6 +18,10 @@ REQUEST_ID = re.compile(r"[0-9A-Fa-f]{8}(-?[0-9A-Fa-f]{4}){3}-?[0-9A-Fa-f]{12}")
 """Matches the ids that clients and proxies may give their requests: UUIDs, with hyphens or not."""
 
 
+PROBES = ("/healthz", "/readyz", "/metrics")
+"""Paths that are asked every few seconds: FastAPI makes no spans of such requests."""
+
+
 def create_app(
     *routers: APIRouter,
     lifespan: Any,
@@ -32,7 +36,12 @@ def create_app(
     It starts without any other server. Requests that need one get 503 until it is reachable.
     """
     app = DocumentedApi(
-        answers=answers, title=title, version="1", lifespan=lifespan, redirect_slashes=False
+        answers=answers,
+        title=title,
+        version="1",
+        lifespan=lifespan,
+        redirect_slashes=False,
+        telemetry={"exclude": _is_probe},
     )
     for router in routers:
         app.include_router(router)
@@ -44,3 +53,7 @@ def create_app(
     app.add_middleware(RequestLog)  # outside of BodyLimit: it also logs what that refuses
     app.add_middleware(CorrelationIdMiddleware, validator=lambda sent: bool(REQUEST_ID(sent)))
     return app
+
+
+def _is_probe(scope: MutableMapping[str, Any]) -> bool:
+    return str(scope.get("path", "")).endswith(PROBES)

@@ -1,5 +1,6 @@
 """What the routers share while the app runs."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from outbox.http.requests.late_writes import LateWrites
 from outbox.http.server.shutdown import Shutdown
 from outbox.kinds import Kinds
 from outbox.settings import Settings
+from outbox.tracing import start as tracing
 
 
 @dataclass(slots=True)
@@ -64,8 +66,11 @@ async def running(app: FastAPI, setup: Setup) -> AsyncIterator[None]:
         shutdown=shutdown,
         ended_jobs=EndedJobs(engine, shutdown),
     )
+    end_traces = tracing.start("duly-api") if settings.traces else None
     yield
     await engine.dispose()
+    if end_traces is not None:
+        await asyncio.to_thread(end_traces)
 
 
 def _platform(request: Request) -> Platform:

@@ -46,6 +46,8 @@ class Claim(Protocol):
     keys: Sequence[str] | None
     late_seconds: float
     """For how long the job is due."""
+    trace: str | None
+    attempt_trace: str | None
 
 
 @dataclass(slots=True)

@@ -19,6 +19,7 @@ from outbox.schedules.missed import Step, held_back, next_step
 from outbox.schedules.row import values
 from outbox.schedules.schedule import Missed, Schedule
 from outbox.store import transitions
+from outbox.tracing.tracer import Creation, installed
 
 log = structlog.get_logger(__name__)
 
@@ -105,9 +106,11 @@ class Scheduler:
         (due_at,), job_id = step.due_at, uuid7()
         later = held_back(row.name, due_at, timedelta(seconds=row.jitter_seconds))
         asked = {"due_at": due_at, "job_id": job_id, "held_back_seconds": later.total_seconds()}
+        creation = _creation()
+        asked["trace"] = creation.context if creation else None
         for tick in await _rows(database, transitions.TICK, _fence(row, step) | asked):
             if tick.outcome == "made":
-                self._tell_of_job(row.name, due_at, job_id, tick)
+                self._tell_of_job(row.name, due_at, job_id, tick, creation)
             elif tick.outcome == "skipped":
                 emit(TickSkipped(schedule=row.name, due_at=due_at, why=tick.why))
             for job, kind in zip(tick.cancelled, tick.cancelled_kinds, strict=True):
@@ -116,13 +119,19 @@ class Scheduler:
         return False
 
     async def _make_waiting(self, database: AsyncConnection[Any], name: str) -> bool:
-        asked = {"name": name, "job_id": uuid7()}
+        creation = _creation()
+        asked: dict[str, Any] = {"name": name, "job_id": uuid7()}
+        asked["trace"] = creation.context if creation else None
         for tick in await _rows(database, transitions.MAKE_WAITING, asked):
-            self._tell_of_job(name, tick.due_at, asked["job_id"], tick)
+            self._tell_of_job(name, tick.due_at, asked["job_id"], tick, creation)
             return True
         return False
 
-    def _tell_of_job(self, name: str, due_at: Any, job_id: Any, tick: Any) -> None:
+    def _tell_of_job(
+        self, name: str, due_at: Any, job_id: Any, tick: Any, creation: Creation | None
+    ) -> None:
+        if creation is not None:
+            creation.of_jobs(tick.kind, tick.queue, [str(job_id)])
         emit(
             TickMade(schedule=name, due_at=due_at, job_id=job_id, kind=tick.kind, queue=tick.queue)
         )
@@ -142,6 +151,11 @@ async def declare(database: AsyncConnection[Any], schedules: Sequence[Schedule])
         row = values(schedule, "code", now)
         if await _rows(database, transitions.DECLARE_SCHEDULE, row):
             log.info("schedule declared", schedule=schedule.name)
+
+
+def _creation() -> Creation | None:
+    """The begun span of a job that a tick may make, if this process traces."""
+    return tracer.create() if (tracer := installed()) is not None else None
 
 
 def _fence(row: Any, step: Step) -> dict[str, Any]:

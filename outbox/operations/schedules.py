@@ -245,6 +245,7 @@ def _make(
         "job_id": [uuid7() for _ in due],
         "why": ACTS[act],
         "by": acts.named(by),
+        "trace": None,
     }
     made = session.connection().exec_driver_sql(transitions.MAKE_TICKS, asked).all()
     jobs = [row.job_id for row in made]

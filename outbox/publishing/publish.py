@@ -66,7 +66,7 @@ def publish(
     own = session.sync_session if isinstance(session, AsyncSession) else session
     id_ = uuid7()
     given = _Envelope(type, source, subject, time, content_type, headers or {})
-    trace = tracing.checked(traceparent, tracestate) or tracing.current()
+    trace = tracing.checked(traceparent, tracestate) or tracing.current(exchange, routing_key, id_)
     row = _row(id_, exchange, routing_key, message, given, trace)
     add(own, [row], may_write=own is session)
     return PublishedMessage(id_, exchange, routing_key)

@@ -3,6 +3,9 @@
 import re
 import sys
 from importlib import import_module
+from uuid import UUID
+
+from outbox.tracing.tracer import installed
 
 TRACEPARENT, TRACESTATE = "traceparent", "tracestate"
 FORMAT = re.compile("[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
@@ -24,8 +27,15 @@ def checked(traceparent: str | None, tracestate: str | None) -> dict[str, str]:
     return {TRACEPARENT: traceparent, TRACESTATE: tracestate}
 
 
-def current() -> dict[str, str]:
-    """The headers of OpenTelemetry's current span, if the app uses OpenTelemetry and has one."""
+def current(exchange: str, routing_key: str, message_id: UUID) -> dict[str, str]:
+    """The headers of a span that says that the message was made, if this process traces.
+
+    Otherwise those of OpenTelemetry's current span, if the app uses OpenTelemetry and has one.
+    """
+    if (tracer := installed()) is not None:
+        creation = tracer.create()
+        creation.of_message(exchange, routing_key, str(message_id))
+        return creation.headers()
     if "opentelemetry.trace" not in sys.modules:
         return {}
     context = import_module("opentelemetry.trace.propagation.tracecontext")

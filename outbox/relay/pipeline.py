@@ -28,11 +28,12 @@ from outbox.listeners.measures import emit as measure
 from outbox.listeners.measures import is_wanted as is_measured
 from outbox.postgres.round_trip import Ask, PreparedStatement, array, named_rows, plain, round_trip
 from outbox.postgres.session_settings import TRANSITION_SETTINGS, connect_async, is_pooled
-from outbox.relay import unpublishable
+from outbox.relay import send_spans, unpublishable
 from outbox.relay.capacity import Capacity
 from outbox.relay.scan_cursor import Event, ScanCursor
 from outbox.relay.unpublishable import Unpublishable
 from outbox.store import transitions
+from outbox.tracing.tracer import SendSpan, installed
 
 log = structlog.get_logger(__name__)
 
@@ -42,6 +43,7 @@ LARGEST_BATCH = 1000
 _LOCK = PreparedStatement("lock_events", transitions.LOCK_EVENTS)
 _DELETE = PreparedStatement("delete_events", transitions.DELETE_EVENTS)
 _DEFER = PreparedStatement("defer_events", transitions.DEFER_EVENTS)
+_TRACES = PreparedStatement("traces_of", transitions.TRACES_OF)
 _BEGIN, _COMMIT = plain("BEGIN ISOLATION LEVEL READ COMMITTED"), plain("COMMIT")
 
 
@@ -52,6 +54,7 @@ class _Batch:
     database: AsyncConnection[Any]
     flawed: Sequence[Dispatch]
     sending: Sending[Dispatch]
+    span: SendSpan | None
 
 
 class Pipeline:
@@ -119,7 +122,8 @@ class Pipeline:
         flawed = [each for each in dispatches if flaw(each.kind, each.queue)]
         if flawed:
             dispatches = [each for each in dispatches if not flaw(each.kind, each.queue)]
-        return len(locked), _Batch(database, flawed, await self._publisher.send(dispatches))
+        span = send_spans.of_jobs(dispatches)
+        return len(locked), _Batch(database, flawed, await self._publisher.send(dispatches), span)
 
     async def _settle_last(self) -> None:
         batch, self._in_flight = self._in_flight, None
@@ -129,7 +133,14 @@ class Pipeline:
         refused = [*outcome.refused, *batch.flawed]
         if refused:
             log.warning("messages refused", count=len(refused), first=refused[0].message_id)
-        self._unpublishable += await settle(batch.database, outcome.confirmed, refused)
+        self._unpublishable += await settle(batch.database, outcome.confirmed, refused, batch.span)
+        send_spans.end(
+            batch.span,
+            len(batch.sending.messages),
+            confirmed=len(outcome.confirmed),
+            refused=len(outcome.refused),
+            put_off=len(outcome.nacked),
+        )
         self._idle.append(batch.database)
         _emit_published(outcome.confirmed)
         if is_measured(BatchConfirmed):
@@ -172,7 +183,8 @@ async def open_database(database_url: str) -> AsyncIterator[AsyncConnection[Any]
     """Open a connection for a pipeline. Raises psycopg's errors."""
     async with await connect_async(database_url, TRANSITION_SETTINGS) as database:
         if not is_pooled(database):
-            await _execute(database, _LOCK.prepare, _DELETE.prepare, _DEFER.prepare)
+            own = (_LOCK, _DELETE, _DEFER, *([_TRACES] if installed() else []))
+            await _execute(database, *(each.prepare for each in own))
         yield database
 
 
@@ -189,18 +201,28 @@ async def lock(
 
 
 async def settle(
-    database: AsyncConnection[Any], confirmed: Sequence[Dispatch], refused: Sequence[Dispatch]
+    database: AsyncConnection[Any],
+    confirmed: Sequence[Dispatch],
+    refused: Sequence[Dispatch],
+    span: SendSpan | None = None,
 ) -> Unpublishable:
     """Delete confirmed events, defer refused ones and commit; returns the unpublishable ones.
+
+    A sampled span is linked to where the jobs were submitted.
 
     Those are deferred too, until their jobs are made dead; if the process dies before, they are
     tried again. Raises psycopg's errors: then nothing has changed, unless only the answer to the
     commit was lost.
     """
-    statements = [_DELETE.of(database, _keys(confirmed))] if confirmed else []
+    is_linked = span is not None and span.is_sampled
+    statements = [_TRACES.of(database, _ids(confirmed))] if is_linked else []
+    if confirmed:
+        statements.append(_DELETE.of(database, _keys(confirmed)))
     if refused:
         statements.append(_DEFER.of(database, _keys(refused)))
     answers = await _execute(database, *statements, _COMMIT)
+    if span is not None and is_linked:
+        span.link(row.trace for row in named_rows(database, answers[0]))
     return unpublishable.of(refused, named_rows(database, answers[-2])) if refused else []
 
 
@@ -217,6 +239,10 @@ def _wanted(capacity: Capacity, scan_cursor: ScanCursor) -> dict[str, str]:
         "replays": array(min(n, limit) for _, each in capacity.items() for n in each.replays),
         "reached": array(scan_cursor.of(queues)),
     }
+
+
+def _ids(dispatches: Sequence[Dispatch]) -> dict[str, str]:
+    return {"job_id": array(each.job_id for each in dispatches)}
 
 
 def _keys(dispatches: Sequence[Dispatch]) -> dict[str, str]:

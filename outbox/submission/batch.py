@@ -16,6 +16,8 @@ from outbox.postgres.round_trip import array
 from outbox.submission.pending import add
 from outbox.submission.rows import Row
 from outbox.submission.submit import BATCH, PARENT
+from outbox.submission.traced_rows import trace_of
+from outbox.tracing.tracer import installed
 from outbox.values.storable import storable, storable_json
 
 AnySession = Session | AsyncSession
@@ -129,5 +131,7 @@ def _callback(work: Work[Any] | None) -> str | None:
     job |= {"budget": kind.retry.attempts}
     if keys := work.keys():
         job |= {"keys": array(keys), "is_ordered": kind.is_ordered}
+    if (tracer := installed()) is not None and (trace := trace_of(tracer, kind.name, kind.queue)):
+        job["trace"] = trace
     rest = to_json(job, ensure_ascii=True).decode()
     return f'{rest[:-1]},"payload":{storable_json(work.to_json())}}}'

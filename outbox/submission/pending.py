@@ -33,7 +33,9 @@ WAKE_UP = "duly.wake_up"
 """In `Session.info`: a function that takes a notification for the relays, if the session should not
 send it."""
 
-UNSAID: Row = dict.fromkeys(("run_at", "expires_at", "subject", "parent_id", "submitted_by"))
+UNSAID: Row = dict.fromkeys(
+    ("run_at", "expires_at", "subject", "parent_id", "submitted_by", "trace")
+)
 
 
 @dataclass(slots=True)

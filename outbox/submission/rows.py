@@ -10,8 +10,8 @@ Row = dict[str, str | None]
 """One job as the parameters of SUBMIT, all of them text. Those of `UNSAID` may be left out.
 
 A job with keys has `keys`, the text of an array, and `is_ordered`. A member of a batch has a
-`batch_id`, too. A row with `is_new` or `is_sealed` is no job, but a batch that is made or sealed.
-One with `exchange` is a message to another service.
+`batch_id`, too, and a job whose submission is traced a `trace`. A row with `is_new` or `is_sealed`
+is no job, but a batch that is made or sealed. One with `exchange` is a message to another service.
 """
 Key = tuple[str | None, str | None]
 """Kind and key."""

@@ -19,6 +19,8 @@ from outbox.postgres.after_commit import announce
 from outbox.postgres.round_trip import array
 from outbox.submission.pending import add
 from outbox.submission.rows import Row, UniqueRow
+from outbox.submission.traced_rows import trace
+from outbox.tracing.tracer import installed
 from outbox.values.storable import storable, storable_json
 
 PARENT = "duly.parent"
@@ -94,6 +96,8 @@ def submit_all(
     own = session.sync_session if isinstance(session, AsyncSession) else session
     jobs, rows = _jobs(own, works, **options)
     if rows:
+        if (tracer := installed()) is not None:
+            trace(tracer, rows)
         add(own, rows, may_write=own is session)
         if is_wanted(Submitted):
             _announce(own, jobs)

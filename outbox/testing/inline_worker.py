@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from contextvars import copy_context
 from datetime import timedelta
 from functools import partial
 from time import sleep
@@ -80,6 +81,10 @@ class InlineWorker:
     def _run(self, attempt: Attempt) -> None:
         attempt.events.claimed()
         self._running = [attempt]
+        with attempt.events.told():
+            self._run_and_record(attempt)
+
+    def _run_and_record(self, attempt: Attempt) -> None:
         try:
             returned = self._call(attempt)
             row = attempt.succeeded(returned)
@@ -107,7 +112,7 @@ class InlineWorker:
     def _call(self, attempt: Attempt) -> Any:
         """Call the actor within its time limit."""
         if attempt.actor.is_async:
-            returned, error = self._runner.run(_await(attempt))
+            returned, error = self._runner.run(_await(attempt), context=copy_context())
             if error is not None:
                 raise error
             return returned

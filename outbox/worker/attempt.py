@@ -257,7 +257,8 @@ class Attempt:
         why = f"worker {worker} does not understand its payload: {error}"
         refusal = {"kind": "", "queue": "", "why": why}
         patience = {"patience_seconds": self._patience.total_seconds()}
-        if (yield from _write(transitions.POSTPONE, self._fence | refusal | patience)) is None:
+        row = self._fence | refusal | patience | self.events.kept
+        if (yield from _write(transitions.POSTPONE, row)) is None:
             return (yield from self._die("invalid_payload", failure))
         self.events.ended("queued", Postponed(**self.events.about, why=why))
         return False
@@ -289,7 +290,7 @@ class Attempt:
 
         Then tell how the attempt ended.
         """
-        row, seconds = self._fence | row, self.events.seconds
+        row, seconds = self._fence | row | self.events.kept, self.events.seconds
         try:
             written = yield from _write(transition, row | failure)
         except psycopg.Error:

@@ -2,8 +2,12 @@
 
 import math
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any, TypedDict
 from uuid import UUID
+
+from structlog.contextvars import bound_contextvars
 
 from outbox.event_log import of_attempt
 from outbox.events import (
@@ -18,8 +22,12 @@ from outbox.events import (
     is_wanted,
 )
 from outbox.job import Claim, Job
+from outbox.tracing.tracer import installed
+from outbox.worker.attempt_trace import AttemptTrace
 from outbox.worker.records.failure_record import Failure
 
+UNTRACED = nullcontext()
+"""In place of the block of a span."""
 NOT_OURS = "this worker no longer owns the job"
 
 
@@ -55,8 +63,22 @@ class AttemptEvents:
         self.began = -math.inf
         """When it started, on the monotonic clock."""
         self._due_at = time.monotonic() - late_seconds
+        self.trace: AttemptTrace | None = None
+        """Its span, if it is traced."""
         self._has_failed = False
         self._has_ended = False
+
+    @contextmanager
+    def told(self) -> Iterator[None]:
+        """A block whose log lines name the attempt. All in it belongs to its span, if any."""
+        trace = UNTRACED if self.trace is None else self.trace.block()
+        with bound_contextvars(**self.log_fields), trace:
+            yield
+
+    @property
+    def kept(self) -> dict[str, str | None]:
+        """What its record keeps of its span."""
+        return {"trace": None if self.trace is None else self.trace.context}
 
     @property
     def log_fields(self) -> dict[str, Any]:
@@ -91,6 +113,8 @@ class AttemptEvents:
     def failed(self, outcome: str, error: Error, seconds: float) -> None:
         """It has failed. What becomes of its job is told next."""
         self._has_failed = True
+        if self.trace is not None:
+            self.trace.failed(outcome, error["error_type"])
         emit(Failed(**self.about, outcome=outcome, **error, seconds=seconds))
 
     def ended(self, state: str, event: JobEvent) -> None:
@@ -113,7 +137,10 @@ class AttemptEvents:
 
     def _end(self, event: JobEvent) -> None:
         self._has_ended = True
-        emit(event)
+        if self.trace is None:
+            emit(event)
+        else:
+            self.trace.end(event)
 
 
 def events_of(job: Job, queue: str, claim: Claim) -> AttemptEvents:
@@ -126,4 +153,7 @@ def events_of(job: Job, queue: str, claim: Claim) -> AttemptEvents:
         attempt=job.attempt,
         key=claim.keys[0] if claim.keys else None,
     )
-    return AttemptEvents(about, claim.late_seconds)
+    events = AttemptEvents(about, claim.late_seconds)
+    if (tracer := installed()) is not None:
+        events.trace = AttemptTrace(tracer, job, queue, claim)
+    return events

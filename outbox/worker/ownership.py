@@ -62,6 +62,7 @@ class Ownership(Periodic):
         why = "running in Postgres, but not in flight here"
         log.warning("handed back", job=job, attempt=attempt, why=why)
         row = {"id": job, "dispatch": dispatch, "attempt": attempt, "delay_seconds": 0}
+        row["trace"] = None
         written = self._group_commit.write(transitions.SNOOZE, row)
         if written is not None:
             about: About = {

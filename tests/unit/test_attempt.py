@@ -53,6 +53,8 @@ class Claim:
     checkpoint: Any = None
     keys: Sequence[str] | None = None
     late_seconds: float = 0.0
+    trace: str | None = None
+    attempt_trace: str | None = None
 
 
 class Postgres:

@@ -16,6 +16,7 @@ from outbox.cli.errors import Code, Stop
 from outbox.cli.exit import exit_now
 from outbox.cli.metrics import LOCAL, HostOption, PortOption, serve_of_relay, serve_of_worker
 from outbox.cli.tables import require_tables
+from outbox.cli.traces import check_traces, start_traces
 
 log = structlog.get_logger(__name__)
 commands = typer.Typer()
@@ -36,6 +37,7 @@ def api(
     logs.configure(settings())
     require_tables()
     _check()
+    check_traces()  # they start with the app, which may set up OpenTelemetry itself
     server = Server(app().api(), host, port)
     # A full collection of all that was imported would stall every request for some 70 ms.
     gc.collect()
@@ -57,6 +59,7 @@ def relay(*, metrics_port: PortOption = None, metrics_host: HostOption = LOCAL) 
     broker = amqp_url()
     require_tables()
     serve_of_relay(metrics_host, metrics_port, kinds().values())
+    end_traces = start_traces("duly-relay")
     runner = asyncio.Runner()  # never closed: that would wait for threads
     runner.run(
         relay_process.run(
@@ -75,6 +78,7 @@ def relay(*, metrics_port: PortOption = None, metrics_host: HostOption = LOCAL) 
             schedules=app().schedules,
         )
     )
+    end_traces()
     exit_now(Code.OK)
 
 
@@ -112,9 +116,11 @@ def worker(
     _check()
     served = [each for each in kinds().values() if wanted is None or each.queue in wanted]
     watch = serve_of_worker(metrics_host, metrics_port, served)
+    actors = _actors()
+    end_traces = start_traces("duly-worker")
     try:
         code = worker_process.run(
-            actors=_actors(),
+            actors=actors,
             database_url=settings().database_url,
             amqp_url=broker,
             queues=wanted,
@@ -128,6 +134,7 @@ def worker(
         )
     except TooFewSlots as error:
         raise Stop(str(error), Code.USAGE) from None
+    end_traces()
     exit_now(code)
 
 

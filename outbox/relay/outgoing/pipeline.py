@@ -8,9 +8,11 @@ import structlog
 from psycopg import AsyncConnection
 
 from outbox.amqp.connection import BrokerGone
+from outbox.relay import send_spans
 from outbox.relay.outgoing import store, unsendable
 from outbox.relay.outgoing.exchanges import Batch, Exchanges
 from outbox.relay.unpublishable import FAILURES_ALLOWED
+from outbox.tracing.tracer import SendSpan
 
 log = structlog.get_logger(__name__)
 
@@ -21,6 +23,8 @@ class _InFlight:
 
     database: AsyncConnection[Any]
     batch: Batch
+    count: int
+    span: SendSpan | None
 
 
 class Pipeline:
@@ -70,6 +74,13 @@ class Pipeline:
                 "messages to other services refused", count=len(refused), first=first.id, why=why
             )
         failures = await store.settle(sent.database, outcome.confirmed, refused, outcome.put_off)
+        send_spans.end(
+            sent.span,
+            sent.count,
+            confirmed=len(outcome.confirmed),
+            refused=len(refused),
+            put_off=len(outcome.put_off),
+        )
         self._idle.append(sent.database)
         for message, why in outcome.refused:
             if failures[message.id] >= FAILURES_ALLOWED:
@@ -83,4 +94,6 @@ class Pipeline:
             await database.execute("COMMIT")
             self._idle.append(database)
             return locked, None
-        return locked, _InFlight(database, await self._exchanges.send(locked.messages))
+        span, count = send_spans.of_messages(locked.messages), len(locked.messages)
+        batch = await self._exchanges.send(locked.messages)
+        return locked, _InFlight(database, batch, count, span)

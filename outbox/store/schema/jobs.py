@@ -56,6 +56,10 @@ jobs = Table(
     Column("cancel_reason", Text),
     Column("keys", ARRAY(Text)),
     Column("position", BigInteger),
+    # W3C trace context: of the span in which the job was submitted, and of its last attempt that is
+    # on record. Both are null where nobody traces.
+    Column("trace", Text),
+    Column("attempt_trace", Text),
     Index("jobs_by_subject", "subject", postgresql_where=text("subject IS NOT NULL")),
     Index("jobs_by_parent", "parent_id", "id", postgresql_where=text("parent_id IS NOT NULL")),
     Index(

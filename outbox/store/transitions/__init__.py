@@ -91,6 +91,7 @@ from outbox.store.transitions.outbox import (
     SUBMIT,
     SUBMIT_ALL,
     SUBMIT_KEYED,
+    TRACES_OF,
 )
 from outbox.store.transitions.people import (
     CANCEL,
@@ -242,6 +243,7 @@ __all__ = [
     "SUCCEED_MEMBER",
     "SWEEP_HOLDERS",
     "TICK",
+    "TRACES_OF",
     "TRY_LOCK_KEYS",
     "WAITING_SCHEDULES",
 ]

@@ -21,7 +21,8 @@ WITH new AS MATERIALIZED (
     FROM json_to_recordset(%(jobs)s::json)
          AS new (id uuid, kind text, queue text, priority smallint, payload text,
                  run_at timestamptz, budget int, subject text, parent_id uuid, submitted_by text,
-                 batch_id uuid, expires_at timestamptz, keys text[], is_ordered boolean)
+                 batch_id uuid, expires_at timestamptz, keys text[], is_ordered boolean,
+                 trace text)
 ), given AS MATERIALIZED (
     SELECT *
     FROM json_to_recordset(%(batches)s::json)
@@ -87,9 +88,9 @@ WITH new AS MATERIALIZED (
 ), job AS (
     INSERT INTO duly.jobs (id, kind, queue, priority, payload, run_at, attempt_limit,
                            attempt_budget, subject, parent_id, submitted_by, batch_id,
-                           expires_at, keys, position)
+                           expires_at, keys, position, trace)
     SELECT id, kind, queue, priority, payload::jsonb, coalesce(run_at, now()), budget, budget,
-           subject, parent_id, submitted_by, batch_id, expires_at, keys, {NEXT_POSITION}
+           subject, parent_id, submitted_by, batch_id, expires_at, keys, {NEXT_POSITION}, trace
     FROM new
     RETURNING id, dispatch, kind, queue, priority, run_at, keys, position
 )
@@ -174,11 +175,12 @@ WITH change AS (
     SELECT id, new_generation, name, job_id FROM due
 ), job AS (
     INSERT INTO duly.jobs (id, kind, queue, priority, payload, attempt_limit, attempt_budget,
-                           subject, submitted_by, keys, position)
+                           subject, submitted_by, keys, position, trace)
     SELECT job_id, work->>'kind', work->>'queue', (work->>'priority')::smallint, work->'payload',
            (work->>'budget')::int, (work->>'budget')::int, subject, submitted_by,
            (work->>'keys')::text[],
-           CASE WHEN (work->>'is_ordered')::boolean THEN nextval('duly.positions') END
+           CASE WHEN (work->>'is_ordered')::boolean THEN nextval('duly.positions') END,
+           work->>'trace'
     FROM due
     RETURNING id, dispatch, kind, queue, priority, run_at, keys, position
 ), event AS (

@@ -4,6 +4,7 @@ It locks them, then deletes or defers them.
 """
 
 from outbox.store.transitions.levels import LEVEL, UNADMITTED
+from outbox.tracing.tracer import MOST_LINKS
 
 
 def queues_of(name: str, events: str) -> str:
@@ -24,10 +25,11 @@ def queues_of(name: str, events: str) -> str:
 SUBMIT = """
 WITH job AS (
     INSERT INTO duly.jobs (id, kind, queue, priority, payload, run_at, attempt_limit,
-                           attempt_budget, subject, parent_id, submitted_by, expires_at)
+                           attempt_budget, subject, parent_id, submitted_by, expires_at, trace)
     VALUES (%(id)s::uuid, %(kind)s, %(queue)s, %(priority)s::smallint, %(payload)s::text::jsonb,
             coalesce(%(run_at)s::timestamptz, now()), %(budget)s::int, %(budget)s::int,
-            %(subject)s, %(parent_id)s::uuid, %(submitted_by)s, %(expires_at)s::timestamptz)
+            %(subject)s, %(parent_id)s::uuid, %(submitted_by)s, %(expires_at)s::timestamptz,
+            %(trace)s)
     RETURNING id, dispatch, kind, queue, priority, run_at
 )
 INSERT INTO duly.outbox_events (job_id, dispatch, kind, queue, priority, available_at)
@@ -39,13 +41,13 @@ SELECT id, dispatch, kind, queue, priority, run_at FROM job
 SUBMIT_ALL = """
 WITH job AS (
     INSERT INTO duly.jobs (id, kind, queue, priority, payload, run_at, attempt_limit,
-                           attempt_budget, subject, parent_id, submitted_by, expires_at)
+                           attempt_budget, subject, parent_id, submitted_by, expires_at, trace)
     SELECT id, kind, queue, priority, payload::jsonb, coalesce(run_at, now()), budget, budget,
-           subject, parent_id, submitted_by, expires_at
+           subject, parent_id, submitted_by, expires_at, trace
     FROM json_to_recordset(%(jobs)s::json)
          AS new (id uuid, kind text, queue text, priority smallint, payload text,
                  run_at timestamptz, budget int, subject text, parent_id uuid, submitted_by text,
-                 expires_at timestamptz)
+                 expires_at timestamptz, trace text)
     RETURNING id, dispatch, kind, queue, priority, run_at
 )
 INSERT INTO duly.outbox_events (job_id, dispatch, kind, queue, priority, available_at)
@@ -64,13 +66,13 @@ SUBMIT_KEYED = f"""
 WITH job AS (
     INSERT INTO duly.jobs (id, kind, queue, priority, payload, run_at, attempt_limit,
                            attempt_budget, subject, parent_id, submitted_by, expires_at, keys,
-                           position)
+                           position, trace)
     SELECT id, kind, queue, priority, payload::jsonb, coalesce(run_at, now()), budget, budget,
-           subject, parent_id, submitted_by, expires_at, keys, {NEXT_POSITION}
+           subject, parent_id, submitted_by, expires_at, keys, {NEXT_POSITION}, trace
     FROM json_to_recordset(%(jobs)s::json)
          AS new (id uuid, kind text, queue text, priority smallint, payload text,
                  run_at timestamptz, budget int, subject text, parent_id uuid, submitted_by text,
-                 expires_at timestamptz, keys text[], is_ordered boolean)
+                 expires_at timestamptz, keys text[], is_ordered boolean, trace text)
     RETURNING id, dispatch, kind, queue, priority, run_at, keys, position
 )
 INSERT INTO duly.outbox_events (job_id, dispatch, kind, queue, priority, available_at, keys,
@@ -209,4 +211,11 @@ FROM unnest(%(job_id)s::uuid[], %(dispatch)s::int[]) AS refused (job_id, dispatc
 WHERE event.job_id = ANY (%(job_id)s::uuid[])
   AND event.job_id = refused.job_id AND event.dispatch = refused.dispatch
 RETURNING event.job_id, event.dispatch, event.failures
+"""
+
+# Relay, when it traces: where some of these jobs were submitted.
+TRACES_OF = f"""
+SELECT trace FROM duly.jobs
+WHERE id = ANY (%(job_id)s::uuid[]) AND trace IS NOT NULL
+LIMIT {MOST_LINKS}
 """

@@ -26,7 +26,7 @@ WHERE job.id = ANY (%(id)s::uuid[])
       LIMIT 1
   ))
 RETURNING asked.n, job.attempt, job.attempt_limit, job.attempt_budget, job.subject, job.batch_id,
-          job.payload, job.checkpoint, job.keys,
+          job.payload, job.checkpoint, job.keys, job.trace, job.attempt_trace,
           extract(epoch FROM clock_timestamp() - greatest(job.created_at, job.run_at))::float8
               AS late_seconds
 """
@@ -63,12 +63,13 @@ WITH failed AS (
     SET state = CASE WHEN job.cancel_requested_at IS NULL THEN 'queued' ELSE 'cancelled' END,
         finished_at = CASE WHEN job.cancel_requested_at IS NULL THEN NULL ELSE now() END,
         dispatch = job.dispatch + 1,
-        run_at = now() + error.delay_seconds * interval '1 second'
+        run_at = now() + error.delay_seconds * interval '1 second',
+        attempt_trace = coalesce(nullif(error.trace, ''), job.attempt_trace)
     FROM unnest(%(id)s::uuid[], %(dispatch)s::int[], %(attempt)s::int[], %(outcome)s::text[],
                 %(error_type)s::text[], %(error_message)s::text[], %(traceback)s::text[],
-                %(delay_seconds)s::float8[])
+                %(delay_seconds)s::float8[], %(trace)s::text[])
          WITH ORDINALITY AS error (id, dispatch, attempt, outcome, error_type, error_message,
-                                   traceback, delay_seconds, n)
+                                   traceback, delay_seconds, trace, n)
     WHERE job.id = ANY (%(id)s::uuid[])
       AND job.id = error.id AND job.dispatch = error.dispatch AND job.attempt = error.attempt
       AND job.worker = %(worker)s AND job.state || '' = 'running'
@@ -102,10 +103,11 @@ WITH snoozed AS (
         finished_at = CASE WHEN job.cancel_requested_at IS NULL THEN NULL ELSE now() END,
         dispatch = job.dispatch + 1,
         attempt = job.attempt - 1,
-        run_at = now() + nap.delay_seconds * interval '1 second'
+        run_at = now() + nap.delay_seconds * interval '1 second',
+        attempt_trace = coalesce(nullif(nap.trace, ''), job.attempt_trace)
     FROM unnest(%(id)s::uuid[], %(dispatch)s::int[], %(attempt)s::int[],
-                %(delay_seconds)s::float8[])
-         WITH ORDINALITY AS nap (id, dispatch, attempt, delay_seconds, n)
+                %(delay_seconds)s::float8[], %(trace)s::text[])
+         WITH ORDINALITY AS nap (id, dispatch, attempt, delay_seconds, trace, n)
     WHERE job.id = ANY (%(id)s::uuid[])
       AND job.id = nap.id AND job.dispatch = nap.dispatch AND job.attempt = nap.attempt
       AND job.worker = %(worker)s AND job.state || '' = 'running'
@@ -141,12 +143,12 @@ DIE = f"""
 WITH died AS (
     UPDATE duly.jobs AS job
     SET state = CASE WHEN job.cancel_requested_at IS NULL THEN 'dead' ELSE 'cancelled' END,
-        finished_at = now()
+        finished_at = now(), attempt_trace = coalesce(nullif(error.trace, ''), job.attempt_trace)
     FROM unnest(%(id)s::uuid[], %(dispatch)s::int[], %(attempt)s::int[], %(reason)s::text[],
                 %(outcome)s::text[], %(error_type)s::text[], %(error_message)s::text[],
-                %(traceback)s::text[])
+                %(traceback)s::text[], %(trace)s::text[])
          WITH ORDINALITY AS error (id, dispatch, attempt, reason, outcome, error_type,
-                                   error_message, traceback, n)
+                                   error_message, traceback, trace, n)
     WHERE job.id = ANY (%(id)s::uuid[])
       AND job.id = error.id AND job.dispatch = error.dispatch AND job.attempt = error.attempt
       AND job.worker = %(worker)s AND job.state || '' = 'running'

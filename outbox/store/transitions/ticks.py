@@ -31,11 +31,11 @@ _LIVE = """
 
 _JOB = """
     INSERT INTO duly.jobs (id, kind, queue, priority, payload, run_at, attempt_limit,
-                           attempt_budget, subject, submitted_by, keys, position)
+                           attempt_budget, subject, submitted_by, keys, position, trace)
     SELECT tick.job_id, kind, queue, priority, payload,
            greatest(now(), tick.due_at + {held_back}),
            attempt_budget, attempt_budget, coalesce(subject, 'schedule:' || name), {by},
-           keys, CASE WHEN is_ordered THEN nextval('duly.positions') END
+           keys, CASE WHEN is_ordered THEN nextval('duly.positions') END, %(trace)s
     FROM tick, {of} AS schedule{only}
     RETURNING id, dispatch, kind, queue, priority, run_at, keys, position
 ), event AS (

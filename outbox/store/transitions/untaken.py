@@ -42,8 +42,10 @@ WITH refusal AS (
     SELECT asked.*, coalesce(earlier.since, now()) AS since,
            least(greatest(extract(epoch FROM now() - earlier.since), 2), 60) AS delay_seconds
     FROM unnest(%(id)s::uuid[], %(dispatch)s::int[], %(attempt)s::int[], %(kind)s::text[],
-                %(queue)s::text[], %(why)s::text[], %(patience_seconds)s::float8[])
-         WITH ORDINALITY AS asked (id, dispatch, attempt, kind, queue, why, patience_seconds, n)
+                %(queue)s::text[], %(why)s::text[], %(patience_seconds)s::float8[],
+                %(trace)s::text[])
+         WITH ORDINALITY AS asked (id, dispatch, attempt, kind, queue, why, patience_seconds, trace,
+                                   n)
     LEFT JOIN duly.refusals AS earlier
            ON earlier.job_id = asked.id AND earlier.job_id = ANY (%(id)s::uuid[])
           AND earlier.dispatch = asked.dispatch
@@ -51,7 +53,8 @@ WITH refusal AS (
     UPDATE duly.jobs AS job
     SET state = 'queued', dispatch = job.dispatch + 1,
         attempt = job.attempt - CASE job.state WHEN 'running' THEN 1 ELSE 0 END,
-        run_at = now() + refusal.delay_seconds * interval '1 second'
+        run_at = now() + refusal.delay_seconds * interval '1 second',
+        attempt_trace = coalesce(nullif(refusal.trace, ''), job.attempt_trace)
     FROM refusal
     WHERE job.id = ANY (%(id)s::uuid[])
       AND job.id = refusal.id AND job.dispatch = refusal.dispatch

@@ -1,6 +1,7 @@
 """Writes what becomes of foreign messages: jobs, or dead letters."""
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 import psycopg
 import structlog
@@ -13,6 +14,7 @@ from outbox.postgres.any_driver import execute
 from outbox.postgres.refused_records import first_line, is_about_one
 from outbox.store import transitions
 from outbox.submission.submit import submit
+from outbox.tracing.tracer import installed
 from outbox.worker.receiving.envelope import Received
 from outbox.worker.receiving.reading import Readable
 
@@ -38,7 +40,8 @@ async def do(sessions: Sessions, messages: Sequence[Readable]) -> None:
         new = {tuple(row) for row in rows}
         for (queue, message_id), message in by_id.items():
             if message.work and (queue, message_id) in new:
-                submit(session, message.work, by=f"queue:{queue}")
+                with _trace_of(message.received):
+                    submit(session, message.work, by=f"queue:{queue}")
 
 
 async def count_delivery(sessions: Sessions, received: Received, message_id: str) -> int:
@@ -84,6 +87,12 @@ async def _keep(sessions: Sessions, received: Received, why: str, headers: str) 
     }
     async with sessions() as session, session.begin():
         await session.run_sync(lambda sync: sync.connection().exec_driver_sql(_KEEP_FOREIGN, given))
+
+
+def _trace_of(received: Received) -> AbstractContextManager[object]:
+    """A block within which spans belong to the trace of the message, if this process traces."""
+    tracer = installed()
+    return nullcontext() if tracer is None else tracer.within(received.headers)
 
 
 def _said(received: Received) -> dict[str, object]:

@@ -63,6 +63,7 @@ class UnusableMessages:
         why = f"worker {self._group_commit.name} does not know its kind"
         job = {"id": id_, "dispatch": number, "kind": kind, "queue": queue}
         row = job | {"attempt": 0, "why": why, "patience_seconds": self._patience_seconds}
+        row["trace"] = None
         self._group_commit.post(transitions.POSTPONE, row, partial(self._on_put_off, message, row))
 
     def _on_put_off(self, message: Delivery, row: dict[str, Any], answer: Any) -> None:

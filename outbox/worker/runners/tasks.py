@@ -15,7 +15,6 @@ from uuid import UUID
 from weakref import WeakKeyDictionary
 
 import structlog
-from structlog.contextvars import bound_contextvars
 
 from outbox.errors import Interrupted, JobCancelled, TimeLimitExceeded, WorkerStopping
 from outbox.job import Job
@@ -223,7 +222,7 @@ class Tasks:
         attempt = job.attempt
         job.enter(State.RUNNING)
         OF_JOB.set(attempt.job.id)  # in this callback's own context
-        with bound_contextvars(**attempt.events.log_fields):
+        with attempt.events.told():
             if job.rejection:
                 task = self._loop.create_task(self._run(job, None))
             else:

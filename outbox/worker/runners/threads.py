@@ -13,7 +13,6 @@ from typing import Any, TypeVar
 import dramatiq
 from dramatiq.broker import MessageProxy
 from sqlalchemy.orm import Session
-from structlog.contextvars import bound_contextvars
 
 from outbox.errors import Interrupted, WorkerStopping
 from outbox.job import Job
@@ -132,7 +131,7 @@ class Threads:
         outcome is on record when this returns. If the process dies in between, the job is rescued.
         """
         job = self._in_flight.find(job_id, dispatch)
-        with bound_contextvars(**job.attempt.events.log_fields):
+        with job.attempt.events.told():
             try:
                 self._run(job)
             except GroupCommitClosed:

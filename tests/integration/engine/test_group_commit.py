@@ -245,7 +245,7 @@ def test_a_step_that_the_role_may_not_take_keeps_no_other_waiting(
     group_commit: GroupCommit, threads: ThreadPoolExecutor, by_hand: ByHand, refusing: Refusing
 ) -> None:
     refusing.refuse("dead_letters", "true", PRIVILEGE)
-    death = WHAT_WENT_WRONG | {"reason": "exhausted"}
+    death = WHAT_WENT_WRONG | {"reason": "exhausted", "trace": None}
     row = {"id": by_hand.running(), "dispatch": 1, "attempt": 1} | death
     group_commit.start()
     held = threads.submit(group_commit.write, transitions.DIE, row)
@@ -263,7 +263,7 @@ def test_a_sequence_that_is_behind_its_rows_is_moved_on_and_the_letters_are_writ
     """As after a switchover by logical replication, which does not copy sequences."""
     before = [by_hand.dead()[1] for _ in range(5)]
     by_hand.take(f"SELECT setval('duly.dead_letters_id_seq', {before[0]}, false)")
-    death = WHAT_WENT_WRONG | {"reason": "refused"}
+    death = WHAT_WENT_WRONG | {"reason": "refused", "trace": None}
     fence = {"dispatch": 1, "attempt": 1}
     jobs = [by_hand.running() for _ in range(deaths)]
     answers = handed_in(

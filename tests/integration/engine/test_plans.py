@@ -19,6 +19,7 @@ FROM generate_series(1, 20000)
 JOB = {"job_id": uuid4(), "dispatch": 1}
 CLAIM = {"id": [uuid4()] * 10, "dispatch": [1] * 10, "worker": "w1"}
 FENCE = CLAIM | {"attempt": [1] * 10}
+TRACE = {"trace": [""] * 10}
 ERROR = FENCE | {name: [value] * 10 for name, value in WHAT_WENT_WRONG.items()}
 GRAVE = CLAIM | {
     name: ["x"] * 10 for name in ("kind", "queue", "reason", "error_type", "error_message")
@@ -33,10 +34,10 @@ BY_ID: dict[str, dict[str, Any]] = {
     "CLAIM_UNIQUE_RATED": RATED,
     "SUCCEED": FENCE | {"result": ["null"] * 10},
     "SUCCEED_MEMBER": FENCE | {"result": ["null"] * 10},
-    "RETRY": ERROR | {"delay_seconds": [0.0] * 10},
-    "SNOOZE": FENCE | {"delay_seconds": [0.0] * 10},
-    "RATE_LIMITED": FENCE | {"delay_seconds": [0.0] * 10, "bursts": ["{3}"] * 10},
-    "DIE": ERROR | {"reason": ["exhausted"] * 10},
+    "RETRY": ERROR | TRACE | {"delay_seconds": [0.0] * 10},
+    "SNOOZE": FENCE | TRACE | {"delay_seconds": [0.0] * 10},
+    "RATE_LIMITED": FENCE | TRACE | {"delay_seconds": [0.0] * 10, "bursts": ["{3}"] * 10},
+    "DIE": ERROR | TRACE | {"reason": ["exhausted"] * 10},
     "STEP": {"id": uuid4(), "dispatch": 1, "attempt": 1, "worker": "w1", "checkpoint": "1"},
     "SAVE_PROGRESS": FENCE | {"progress": ['{"done": 1}'] * 10},
     "STOP": FENCE,
@@ -51,6 +52,7 @@ BY_ID: dict[str, dict[str, Any]] = {
     },
     "DIE_UNCLAIMED": GRAVE,
     "POSTPONE": FENCE
+    | TRACE
     | {
         "kind": [""] * 10,
         "queue": [""] * 10,

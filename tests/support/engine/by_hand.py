@@ -45,7 +45,7 @@ class ByHand:
     def take(self, step: str, **parameters: object) -> list[Row]:
         """Take the step and commit it."""
         cursor = self.connection.cursor(row_factory=dict_row)
-        cursor.execute(step, parameters)
+        cursor.execute(step, {"trace": None} | parameters)
         assert cursor.pgresult
         has_rows = cursor.pgresult.status == ExecStatus.TUPLES_OK  # of no columns, too
         return cursor.fetchall() if has_rows else []
@@ -53,7 +53,8 @@ class ByHand:
     def take_one(self, step: str, **row: object) -> Row | None:
         """Take a step of many rows for one row."""
         worker = {"worker": row.pop("worker", "w1")}
-        taken = self.take(step, **worker, **{name: [value] for name, value in row.items()})
+        rows = {"trace": None} | row
+        taken = self.take(step, **worker, **{name: [value] for name, value in rows.items()})
         return taken[0] if taken else None
 
     def submit(

@@ -65,6 +65,7 @@ def _failed(error_type: str, message: str) -> dict[str, list[str]]:
         "error_type": [error_type],
         "error_message": [message],
         "traceback": [f"Traceback:\n  {error_type}: {message}"],
+        "trace": [""],
     }
 
 

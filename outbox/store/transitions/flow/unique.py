@@ -32,7 +32,7 @@ _ASKED = """asked AS MATERIALIZED (
                    run_at timestamptz, budget int, subject text, parent_id uuid,
                    submitted_by text, expires_at timestamptz, unique_key text, until text,
                    within_seconds float8, debounce_seconds float8, cap_seconds float8,
-                   keys text[], is_ordered boolean)
+                   keys text[], is_ordered boolean, trace text)
 )"""
 
 # new -> queued for each key that is free, by a handler or an actor: at most one job of a key in one
@@ -59,10 +59,11 @@ WITH {_ASKED}, held AS (
 ), job AS (
     INSERT INTO duly.jobs (id, kind, queue, priority, payload, run_at, attempt_limit,
                            attempt_budget, subject, parent_id, submitted_by, expires_at, keys,
-                           position)
+                           position, trace)
     SELECT id, asked.kind, queue, priority, payload::jsonb,
            greatest(coalesce(run_at, now()), now() + debounce_seconds * interval '1 second'),
-           budget, budget, subject, parent_id, submitted_by, expires_at, keys, {NEXT_POSITION}
+           budget, budget, subject, parent_id, submitted_by, expires_at, keys, {NEXT_POSITION},
+           trace
     FROM asked JOIN held ON held.job_id = asked.id
     RETURNING id, dispatch, kind, queue, priority, run_at, keys, position
 ), event AS (

@@ -1,0 +1,1 @@
+ALTER TABLE duly.jobs DROP COLUMN trace, DROP COLUMN attempt_trace;

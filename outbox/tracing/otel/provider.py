@@ -1,0 +1,80 @@
+"""OpenTelemetry's provider of this process: the app's own, or one after the variables."""
+
+import threading
+from collections.abc import Callable
+from functools import partial
+from importlib.metadata import version
+
+from opentelemetry import trace
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import SERVICE_NAME, Resource
+from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace.export import (
+    BatchSpanProcessor,
+    ConsoleSpanExporter,
+    SimpleSpanProcessor,
+)
+
+from outbox.tracing.otel import environment
+from outbox.tracing.otel.attributes import SCHEMA
+from outbox.tracing.otel.sampler import LinkBased
+from outbox.tracing.otel.spans import Tracer
+
+FLUSH_SECONDS = 1.0
+"""How long a process that ends waits for the collector."""
+
+
+def start(service: str) -> tuple[Tracer, Callable[[], None]]:
+    """The tracer, and what flushes it at the process's end. Raises ValueError.
+
+    A provider that the app has set stays, with its sampler and exporter, and is flushed by the app.
+    Otherwise one becomes the process's, so that actors' own spans are exported, too.
+    """
+    provider = trace.get_tracer_provider()
+    stop: Callable[[], None] = _nothing
+    if isinstance(provider, trace.ProxyTracerProvider):
+        provider = own = _provider(service)
+        trace.set_tracer_provider(own)
+        stop = partial(_shut_down, own)
+    tracer = provider.get_tracer("duly", version("duly"), schema_url=SCHEMA)
+    return Tracer(tracer), stop
+
+
+def _nothing() -> None:
+    """The app ends its own provider."""
+
+
+def _provider(service: str) -> TracerProvider:
+    provider = TracerProvider(resource=_resource(service), shutdown_on_exit=False)
+    if environment.value("OTEL_TRACES_SAMPLER").lower() in ("", *_PARENT_BASED):
+        provider.sampler = LinkBased(provider.sampler)
+    if processor := _processor():
+        provider.add_span_processor(processor)
+    return provider
+
+
+_PARENT_BASED = [each for each in environment.SAMPLERS if each.startswith("parentbased_")]
+
+
+def _processor() -> SpanProcessor | None:
+    match environment.exporter():
+        case "none":
+            return None
+        case "console":
+            return SimpleSpanProcessor(ConsoleSpanExporter())
+    return BatchSpanProcessor(OTLPSpanExporter())
+
+
+def _resource(service: str) -> Resource:
+    """What OTEL_RESOURCE_ATTRIBUTES and OTEL_SERVICE_NAME say; without a name, that of ours."""
+    given = Resource.create()
+    if str(given.attributes[SERVICE_NAME]).startswith("unknown_service"):
+        return given.merge(Resource({SERVICE_NAME: service}))
+    return given
+
+
+def _shut_down(provider: TracerProvider) -> None:
+    """Send what has ended, within FLUSH_SECONDS: a collector that is away takes as long."""
+    flushing = threading.Thread(target=provider.shutdown, name="flush of spans", daemon=True)
+    flushing.start()
+    flushing.join(FLUSH_SECONDS)

@@ -1,0 +1,169 @@
+"""Makes spans of what the engine tells. Nothing of a payload is in any."""
+
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
+from itertools import islice
+from uuid import UUID
+
+from opentelemetry import trace
+from opentelemetry.context import Context
+from opentelemetry.trace import Link, SpanKind, StatusCode
+
+from outbox.tracing.otel import attributes as names
+from outbox.tracing.otel import contexts
+from outbox.tracing.tracer import MOST_LINKS, AttemptOf
+
+_NOTHING = nullcontext()
+# Spans of unsampled traces are made current, too: what follows from them is not sampled either.
+# Errors are told by `failed` and `end`: OpenTelemetry would keep the error's text.
+_use = partial(trace.use_span, record_exception=False, set_status_on_exception=False)
+
+
+class Creation:
+    """See `tracer.Creation`."""
+
+    def __init__(self, span: trace.Span) -> None:
+        self._span = span
+        self.context = contexts.text_of(span)
+
+    def headers(self) -> dict[str, str]:
+        """Its trace context as the headers of a message."""
+        return contexts.headers_of(self._span)
+
+    def of_jobs(self, kind: str, queue: str, job_ids: Collection[str] = ()) -> None:
+        """End it: these jobs were made."""
+        if self._span.is_recording():
+            self._span.set_attribute(names.KIND, kind)
+            if len(job_ids) == 1:
+                self._span.set_attribute(
+                    names.CONVERSATION_ID, *(str(UUID(id_)) for id_ in job_ids)
+                )
+            elif job_ids:
+                self._span.set_attribute(names.BATCH_COUNT, len(job_ids))
+        self._end("", queue)
+
+    def of_message(self, exchange: str, routing_key: str, message_id: str) -> None:
+        """End it: this message was made."""
+        self._span.set_attribute(names.MESSAGE_ID, message_id)
+        self._end(exchange, routing_key)
+
+    def _end(self, exchange: str, routing_key: str) -> None:
+        if self._span.is_recording():
+            where = names.destination(exchange, routing_key)
+            self._span.update_name(f"create {where['messaging.destination.name']}")
+            self._span.set_attributes({**names.operation("create"), **where})
+        self._span.end()
+
+
+class AttemptSpan:
+    """See `tracer.AttemptSpan`."""
+
+    def __init__(self, span: trace.Span) -> None:
+        self._span = span
+        self.context = contexts.text_of(span)
+
+    def current(self) -> AbstractContextManager[object]:
+        """A block within which spans are its children."""
+        return _use(self._span)
+
+    def failed(self, error_type: str) -> None:
+        """The attempt failed by an error of this type."""
+        self._span.set_attribute(names.ERROR_TYPE, error_type)
+        self._span.set_status(StatusCode.ERROR)
+
+    def end(self, outcome: str) -> None:
+        """End it: the attempt's outcome is on record."""
+        self._span.set_attribute(names.OUTCOME, outcome)
+        self._span.end()
+
+
+class SendSpan:
+    """See `tracer.SendSpan`."""
+
+    def __init__(self, span: trace.Span) -> None:
+        self._span = span
+        self.is_sampled = span.is_recording()
+
+    def link(self, contexts_: Iterable[str | None]) -> None:
+        """Link it to some of these."""
+        found = filter(None, map(contexts.from_text, contexts_))
+        for each in islice(found, MOST_LINKS):
+            self._span.add_link(each, {names.LINK: "creation"})
+
+    def end(self, error_type: str | None = None) -> None:
+        """End it, with what went wrong."""
+        if error_type:
+            self._span.set_attribute(names.ERROR_TYPE, error_type)
+            self._span.set_status(StatusCode.ERROR)
+        self._span.end()
+
+
+class Tracer:
+    """See `tracer.Tracer`."""
+
+    def __init__(self, tracer: trace.Tracer) -> None:
+        self._tracer = tracer
+
+    def create(self) -> Creation:
+        """Begin a span where jobs or a message are made."""
+        return Creation(self._tracer.start_span("create", kind=SpanKind.PRODUCER))
+
+    def process(
+        self, attempt: AttemptOf, created_in: str | None, attempt_before: str | None
+    ) -> AttemptSpan:
+        """Begin the span of an attempt."""
+        span = self._tracer.start_span(
+            f"process {attempt.queue}",
+            Context(),
+            SpanKind.CONSUMER,
+            links=_links(creation=created_in, attempt_before=attempt_before),
+        )
+        if span.is_recording():
+            span.set_attributes(_told(attempt))
+        return AttemptSpan(span)
+
+    def send(self, destinations: Collection[tuple[str, str]], count: int) -> SendSpan:
+        """Begin the span of a batch. It has a destination if all of it has the same."""
+        where = names.destination(*next(iter(destinations))) if len(destinations) == 1 else {}
+        name = " ".join(("send", *islice(where.values(), 1)))
+        span = self._tracer.start_span(name, Context(), SpanKind.CLIENT)
+        if span.is_recording():
+            span.set_attributes({**names.operation("send"), **where})
+            span.set_attribute(names.BATCH_COUNT, count)
+        return SendSpan(span)
+
+    def within(self, headers: Mapping[str, object]) -> AbstractContextManager[object]:
+        """A block within which spans belong to the trace that these headers name."""
+        if trace.get_current_span().get_span_context().is_valid:
+            return _NOTHING
+        found = contexts.from_headers(headers)
+        return _use(trace.NonRecordingSpan(found)) if found else _NOTHING
+
+    def current_ids(self) -> dict[str, str]:
+        """`trace_id` and `span_id` of the current span, if there is one."""
+        context = trace.get_current_span().get_span_context()
+        if not context.is_valid:
+            return {}
+        return {
+            "trace_id": trace.format_trace_id(context.trace_id),
+            "span_id": trace.format_span_id(context.span_id),
+        }
+
+
+def _links(**texts: str | None) -> list[Link] | None:
+    """Links to these contexts, each with what it is."""
+    found = {name: contexts.from_text(text) for name, text in texts.items() if text}
+    return [Link(each, {names.LINK: name}) for name, each in found.items() if each] or None
+
+
+def _told(attempt: AttemptOf) -> dict[str, str | int]:
+    return {
+        **names.operation("process"),
+        **names.destination("", attempt.queue),
+        names.MESSAGE_ID: f"{attempt.job_id}.{attempt.dispatch}",
+        names.CONVERSATION_ID: str(attempt.job_id),
+        names.CLIENT_ID: attempt.worker,
+        names.KIND: attempt.kind,
+        names.ATTEMPT: attempt.attempt,
+    }
