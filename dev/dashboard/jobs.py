@@ -30,7 +30,7 @@ PROMISES = Row(
         Panel(
             "Age of the figures",
             "s",
-            "Since a relay last sampled the database: all that is sampled is as old as this.",
+            "Since a relay last sampled the database. After 30 s without, its panels are empty.",
             {"age": f"time() - {largest('duly_sample_timestamp_seconds')}"},
             sort="stat",
             red_from=120,
@@ -38,7 +38,7 @@ PROMISES = Row(
         Panel(
             "Wasted attempts",
             "percentunit",
-            "The share of a kind's attempts that failed, timed out or crashed.",
+            "The share of a kind's attempts without success, and by nobody's wish.",
             {
                 "{{kind}}": f"{rate('duly_wasted_attempts_total', 'kind')}"
                 f" / {rate('duly_attempts_total', 'kind')}"

@@ -15,6 +15,7 @@ from importlib import import_module
 from typing import Any, NoReturn
 
 from outbox.cli import main
+from outbox.maintenance.sampling import sampler
 from outbox.worker import process as worker_process
 from tests.faults.moments import Moment, named
 
@@ -27,6 +28,7 @@ def hurry() -> None:
     assert defaults
     defaults |= {"margin": timedelta(seconds=1)}
     worker_process.FROZEN_SECONDS = 4
+    sampler.INTERVAL_SECONDS, sampler.PAUSE_FACTOR = 0.5, 1
     if "worker" in sys.argv:
         sys.argv += ["--grace", "1"]
 

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from dev.dashboard.files import JSON, PAGE, as_json, written
+from dev.dashboard.files import JSON, PAGE, ROWS, as_json, written
 from outbox import monitoring
 from outbox.cli.main import commands
+from tests.support.monitoring.documented import documented_metrics
 
 DASHBOARD: dict[str, Any] = json.loads(monitoring.dashboard())
 PANELS: list[dict[str, Any]] = [each for each in DASHBOARD["panels"] if each["type"] != "row"]
@@ -77,3 +78,8 @@ def _overlap(one: dict[str, int], other: dict[str, int]) -> bool:
         one[at] < other[at] + other[size] and other[at] < one[at] + one[size]
         for at, size in (("x", "w"), ("y", "h"))
     )
+
+
+def test_each_metric_is_shown_in_a_panel() -> None:
+    shown = {name for row in ROWS for panel in row.panels for name in panel.metrics}
+    assert sorted(documented_metrics() - shown) == []

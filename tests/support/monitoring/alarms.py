@@ -2,7 +2,7 @@
 
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,8 @@ from tests.support.wait import wait_for
 
 EVERY = "500ms"
 """How often it scrapes, and looks at its rules."""
-PATIENCE_SECONDS = 60
+PATIENCE_SECONDS = 120
+"""The longest `for` of the rules takes 60."""
 UNFILLED = ("{{", "<no value>", "<error")
 
 
@@ -59,6 +60,10 @@ class Alarms:
         except httpx2.TransportError:
             return False
 
+    def close(self) -> None:
+        """Ask no more."""
+        self._http.close()
+
     def _sees_all(self) -> bool:
         targets = self._get("/api/v1/targets", state="active")["activeTargets"]
         return bool(targets) and all(each["health"] == "up" for each in targets)
@@ -80,9 +85,9 @@ def watching(folder: Path, rules: str, targets: Mapping[str, Sequence[str]]) -> 
             stderr=log,
         )
     try:
-        alarms = Alarms(f"http://127.0.0.1:{port}")
-        wait_for("Prometheus is ready", alarms.is_ready)
-        yield alarms
+        with closing(Alarms(f"http://127.0.0.1:{port}")) as alarms:
+            wait_for("Prometheus is ready", alarms.is_ready)
+            yield alarms
     finally:
         process.kill()
         process.wait()
