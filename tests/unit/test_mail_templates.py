@@ -69,6 +69,22 @@ def test_a_subject_is_one_line() -> None:
     assert re.fullmatch(PATTERN, made.subject)
 
 
+@pytest.mark.parametrize("name", ["\u0642\u0647\u0648\u0629", "\u05e7\u05e4\u05d4 12"])
+def test_a_number_stays_behind_a_text_from_the_right(name: str) -> None:
+    made = rendering.render("invoice", INVOICE | {"lines": [LINE | {"description": name}]})
+    assert f"2 x {name}\u200e: 7.00 EUR" in made.text
+    assert f">{name}</td>" in (made.html or "")
+
+
+def test_a_name_in_another_direction_leaves_its_sentence_as_it_is() -> None:
+    name = "\u0645\u062d\u0645\u062f"
+    for template, data in (
+        ("note", NOTE | {"name": name}),
+        ("invoice", INVOICE | {"customer": name}),
+    ):
+        assert f"Dear <bdi>{name}</bdi>," in (rendering.render(template, data).html or "")
+
+
 def test_a_long_invoice_is_cut_in_the_mail() -> None:
     made = rendering.render("invoice", INVOICE | {"lines": [LINE] * 100})
     assert made.html

@@ -10,11 +10,14 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unicodedata import bidirectional
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
 FOLDER = Path(__file__).parent
+FROM_RIGHT = ("R", "AL")
+LEFT_TO_RIGHT_MARK = "\u200e"
 SUBJECT, TEXT, BODY = "subject.txt", "text.txt", "body.html"
 
 
@@ -87,7 +90,7 @@ def _environment() -> Environment:
     from jinja2 import FileSystemLoader, StrictUndefined, select_autoescape
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-    return ImmutableSandboxedEnvironment(
+    made = ImmutableSandboxedEnvironment(
         loader=FileSystemLoader(FOLDER),
         autoescape=select_autoescape(["html"]),
         undefined=StrictUndefined,
@@ -95,3 +98,16 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+    made.filters["before_number"] = before_number
+    return made
+
+
+def before_number(text: str) -> str:
+    """A text after which a number follows in plain text.
+
+    Arabic or Hebrew ends with a mark that nobody sees. Without it, the number is put before the
+    text, beside whatever number is there.
+    """
+    if any(bidirectional(each) in FROM_RIGHT for each in text):
+        return text + LEFT_TO_RIGHT_MARK
+    return text
