@@ -4,6 +4,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy.exc import DBAPIError
 
@@ -19,9 +20,17 @@ from actors.mailing.transmission import (
 )
 from outbox import Job, actor
 from outbox.operations import jobs
-from service.job_times import time_of
+from service.job_times import first_id, time_of
 from service.mail import addresses, emails, suppressions
-from service.mail.kinds import SEND_EMAIL, SEND_EMAIL_ONCE, AddressGone, MailRefused, SendEmail
+from service.mail.kinds import (
+    PRUNE_EMAILS,
+    SEND_EMAIL,
+    SEND_EMAIL_ONCE,
+    AddressGone,
+    MailRefused,
+    PruneEmails,
+    SendEmail,
+)
 from service.settings import settings
 
 HANDED_OVER = "handed_over"
@@ -53,6 +62,26 @@ def send_once(work: SendEmail, job: Job) -> None:
         _note(job, "uncertain", LEFT_OPEN)
         raise MailUncertain(LEFT_OPEN)
     _send(work, job, lambda: _mark(job))
+
+
+@actor(PRUNE_EMAILS)
+def prune(_: PruneEmails, job: Job) -> dict[str, int]:
+    """Delete the rows of mails older than `keep_emails`, in short transactions.
+
+    If the process dies, the next attempt deletes what is left.
+    """
+    kept, pruned = settings().keep_emails, 0
+    if kept is not None:
+        oldest = first_id(datetime.now(UTC) - kept)
+        while deleted := _prune_some(job, oldest):
+            pruned += deleted
+            job.progress(pruned)
+    return {"pruned": pruned}
+
+
+def _prune_some(job: Job, oldest: UUID) -> int:
+    with job.sessions() as session, session.begin():
+        return emails.prune(session, oldest)
 
 
 def _send(work: SendEmail, job: Job, before_content: Callable[[], None]) -> None:
@@ -152,4 +181,4 @@ def _age(job: Job) -> timedelta:
     return datetime.now(UTC) - time_of(job.id)
 
 
-ACTORS = (send, send_once)
+ACTORS = (send, send_once, prune)

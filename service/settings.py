@@ -126,6 +126,8 @@ class Settings(outbox.settings.Settings):
     """The address at which receivers reach `/v1/unsubscribe`."""
     mail_secret: LinkSecret | None = None
     """Signs the links with which receivers unsubscribe."""
+    keep_emails: Retention = timedelta(days=365)
+    """How long it is kept what became of a mail. `forever` deletes nothing."""
     dkim_key: Path | None = None
     """The file of the RSA key that signs mails, as PEM."""
     dkim_selector: Annotated[str, Field(pattern=DNS_NAME)] = "duly"

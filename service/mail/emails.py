@@ -1,8 +1,9 @@
 """Statements on the table of mails: what became of each."""
 
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -10,6 +11,7 @@ from service.mail.addresses import normalised
 from service.mail.models import Email
 
 LONGEST_REPLY = 1000
+PRUNED_AT_ONCE = 1000
 
 
 def add(
@@ -25,3 +27,14 @@ def record(session: Session, email_id: UUID, state: str, reply: str | None = Non
     values = {"state": state, "reply": reply and reply[:LONGEST_REPLY], "changed_at": func.now()}
     mail = update(Email).where(Email.id == email_id, Email.state != "bounced")
     session.execute(mail.values(values))
+
+
+def prune(session: Session, oldest: UUID) -> int:
+    """Delete some mails with a smaller id, the oldest first; returns how many.
+
+    One that is still to be sent stays, and with it one whose job was cancelled or is dead.
+    """
+    ended = select(Email.id).where(Email.id < oldest, Email.state != "queued")
+    some = ended.order_by(Email.id).limit(PRUNED_AT_ONCE)
+    gone: Any = session.execute(delete(Email).where(Email.id.in_(some)))
+    return int(gone.rowcount)

@@ -81,6 +81,10 @@ class AddressGone(MailRefused):
     """The mail server knows for good that nobody has this address: a hard bounce."""
 
 
+class PruneEmails(Payload):
+    """Delete the rows of mails that are older than `Settings.keep_emails`."""
+
+
 SEND_EMAIL = Kind(
     "email.send",
     SendEmail,
@@ -103,4 +107,14 @@ SEND_EMAIL_ONCE = Kind(
     sensitive=("to", "text", "html", "reply_to"),
     owner="messaging",
     idempotency="a mark before the mail leaves; an uncertain answer is never tried again",
+)
+
+PRUNE_EMAILS = Kind(
+    "email.prune",
+    PruneEmails,
+    queue="upkeep",
+    time_limit=timedelta(minutes=30),
+    retry=Retry(attempts=5),
+    owner="messaging",
+    idempotency="what is deleted stays deleted",
 )

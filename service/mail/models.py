@@ -44,7 +44,9 @@ class Suppression(Base):
     """`*` is all mail."""
     reason: Mapped[str]
     """`bounce`, `complaint`, `unsubscribe` or `person`."""
-    email_id: Mapped[UUID | None] = mapped_column(ForeignKey("emails.id", ondelete="SET NULL"))
+    email_id: Mapped[UUID | None] = mapped_column(
+        ForeignKey("emails.id", ondelete="SET NULL"), index=True
+    )
     """The mail that bounced, or that somebody complained about or unsubscribed from."""
     created_at: Mapped[datetime] = mapped_column(server_default=func.now())
 

@@ -11,12 +11,13 @@ from itertools import chain
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from actors.tables.dates import NotADate, read_date
 from actors.tables.numbers import NotANumber, find_mark, read_number
 from actors.tables.rows import BadFile, Broken
+from actors.tables.table import OTHERS
 from actors.tables.xlsx.archive import HIGHEST_RATIO
 from actors.tables.xlsx.styles import as_date
 from tests.support.tables import SHEET, changed, opened, rows, sheet, workbook
@@ -43,6 +44,7 @@ def test_any_table_in_any_dialect_comes_back_and_goes_on_from_any_row(
         quoting = csv.QUOTE_ALL  # the writer does not quote them
     csv.writer(text, delimiter=separator, lineterminator=end, quoting=quoting).writerows(table)
     content = text.getvalue().encode(encoding)
+    assume(not content.startswith(tuple(OTHERS)))
     stated = encoding if encoding == "utf-16-le" else None
     each = opened(content, part, encoding=stated, separator=separator)
     found = [(row, each.place) for row in each.rows()]

@@ -110,6 +110,31 @@ def test_all_bytes_and_lines_are_such_as_every_server_takes(claim: Claim, inbox:
     assert body.get_content().replace("\r\n", "\n") == long_lines
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "محمد علي",
+        "\u05e0\u05d5\u05e2\u05d4",
+        "प्रिया",
+        "สมชาย",
+        "山田太郎",
+        "🚀 Labs",
+    ],
+)
+def test_subject_sender_and_text_arrive_in_any_script(
+    claim: Claim, inbox: Inbox, configure: Configure, text: str
+) -> None:
+    configure(mail_from=f"{text} <invoices@duly.example>")
+    send(claim, subject=f"Invoice for {text}", text=f"{text}\n", html=f"<p>{text}</p>")
+    message = _only(inbox)
+    body, html = message.get_body(("plain",)), message.get_body(("html",))
+    assert message["Subject"] == f"Invoice for {text}"
+    assert message["From"].addresses[0].display_name == text
+    assert body
+    assert html
+    assert (body.get_content(), html.get_content()) == (f"{text}\n", f"<p>{text}</p>")
+
+
 def test_a_receiver_whose_name_is_not_ascii_gets_it_in_utf8(claim: Claim, inbox: Inbox) -> None:
     send(claim, to="jürgen@bücher.example")
     [envelope] = inbox.envelopes

@@ -1,7 +1,7 @@
 """What becomes of a mail: sent, refused, suppressed, deferred, or nobody knows."""
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
@@ -14,8 +14,17 @@ from actors.mailing import transmission
 from actors.mailing.transmission import MailDeferred, MailUncertain, ServerBusy
 from outbox import Job, RateLimited
 from outbox.operations import jobs
+from service.job_times import first_id
 from service.mail import emails, suppressions
-from service.mail.kinds import SEND_EMAIL, SEND_EMAIL_ONCE, AddressGone, MailRefused
+from service.mail.kinds import (
+    PRUNE_EMAILS,
+    SEND_EMAIL,
+    SEND_EMAIL_ONCE,
+    AddressGone,
+    MailRefused,
+    PruneEmails,
+)
+from service.mail.models import Email, Suppression
 from tests.integration.actors.conftest import Claim, Configure, next_attempt
 from tests.integration.actors.mails import claimed, run, send, state, suppressed
 from tests.support.outside.mail_server import Inbox, mail_server
@@ -223,3 +232,22 @@ def _raise(error: BaseException) -> Any:
         raise error
 
     return fail
+
+
+def test_old_mails_are_pruned_but_not_those_that_wait_and_what_they_suppressed_stays(
+    claim: Claim, session: Session, configure: Configure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(emails, "PRUNED_AT_ONCE", 2)
+    configure(keep_emails="P10D")
+    days = [("sent", 14), ("bounced", 13), ("refused", 12), ("queued", 11), ("sent", 9)]
+    ids = [first_id(datetime.now(UTC) - timedelta(days=age)) for _, age in days]
+    for id_, (became, _) in zip(ids, days, strict=True):
+        emails.add(session, id_, "ada@example.com", None, became)
+    suppressions.add(session, "ada@example.com", suppressions.ALL, "bounce", ids[1])
+    session.commit()
+    job = claim(PRUNE_EMAILS())
+    assert mail.prune.function(PruneEmails(), job) == {"pruned": 3}
+    assert [each.id for each in session.query(Email).order_by(Email.id)] == ids[3:]
+    [left] = session.query(Suppression)
+    session.refresh(left)
+    assert (left.address, left.email_id) == ("ada@example.com", None)
