@@ -124,5 +124,5 @@ def _plain_traceback(out: TextIO, error: ExcInfo) -> None:
 
 
 def _hide_rows(text: str) -> str:
-    """Remove the row values that Postgres quotes in an error's DETAIL."""
-    return re.sub(r"(?m)^(DETAIL:).*$", r"\1 (not logged)", text)
+    """Remove the values that Postgres quotes in an error's DETAIL and CONTEXT."""
+    return re.sub(r"(?m)^(DETAIL:|CONTEXT:).*$", r"\1 (not logged)", text)

@@ -24,6 +24,7 @@ from outbox.postgres.refused_records import first_line, is_about_data, is_about_
 from outbox.postgres.replication import CommitWatch
 from outbox.postgres.session_settings import connect_async
 from outbox.store import sequences, transitions
+from outbox.values.way import way
 
 log = structlog.get_logger(__name__)
 
@@ -92,7 +93,7 @@ async def _keep_in_any_form(database: AsyncConnection[Any], message: DeadMessage
     except Exception as error:
         if is_outage(error) or (isinstance(error, psycopg.Error) and not is_about_data(error)):
             raise
-        log.exception("dead message kept without its headers", queue=message.queue)
+        log.error("dead message kept without its headers", queue=message.queue, stack=way(error))  # noqa: TRY400 - its text may quote them
         await _keep_foreign(database, replace(message, headers={}), "its headers are unreadable")
 
 

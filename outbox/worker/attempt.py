@@ -201,7 +201,7 @@ class Attempt:
             rates = rates_of(self.kind) if isinstance(error, RateLimited) else {}
             yield from self._snooze(delay, why, asked=True, **rates)
         elif isinstance(error, Superseded | Interrupted):
-            self.events.superseded(str(error) or NOT_OURS)
+            self.events.superseded(self._failure_recorder.text(error) or NOT_OURS)
         elif is_own_conflict(error):
             yield from self._snooze(OUTAGE_DELAY_SECONDS, "its transaction conflicted with another")
         elif is_own_demotion(error) or (yield from self._is_outage(error)):

@@ -2,6 +2,7 @@
 
 import pytest
 from pydantic import BaseModel
+from structlog.testing import capture_logs
 
 from outbox import Key, Kind, Message, Unique, Work, consumer
 from outbox.consumers import Consumer
@@ -64,3 +65,16 @@ def test_a_message_whose_job_has_no_usable_key_is_unusable(customer: bytes) -> N
 def test_an_unusable_body_tells_what_is_wrong_and_where(body: bytes, why: str) -> None:
     with pytest.raises(Unusable, match=why):
         read(CONSUMER, received(body))
+
+
+def test_the_log_says_where_a_consumer_failed_and_nothing_of_the_message() -> None:
+    @consumer("partner.orders", Order)
+    def failing(content: Order, _: Message) -> Work[Order]:
+        raise LookupError(f"nobody is called {content.customer}")
+
+    with capture_logs() as logs, pytest.raises(Unusable, match="its consumer raised LookupError"):
+        read(failing, received(b'{"order_id":1,"customer":"hunter2"}'))
+    (line,) = logs
+    assert (line["event"], line["error_type"]) == ("consumer failed", "LookupError")
+    assert line["stack"].endswith("in failing")
+    assert "hunter2" not in str(line)

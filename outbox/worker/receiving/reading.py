@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from outbox.consumers import Consumer
 from outbox.kinds import Work
 from outbox.submission.submit import check
+from outbox.values.way import way
 from outbox.worker.receiving.envelope import Received, Unusable, opened
 
 log = structlog.get_logger(__name__)
@@ -34,7 +35,8 @@ def read(consumer: Consumer[Any], received: Received) -> Readable:
         work = consumer(content, envelope.message)
         _check(work)
     except Exception as error:
-        log.exception("consumer failed", queue=received.queue)
+        error_type = type(error).__qualname__
+        log.error("consumer failed", queue=received.queue, error_type=error_type, stack=way(error))  # noqa: TRY400 - its text may quote the message
         raise Unusable(f"its consumer raised {type(error).__name__}, see the log") from error
     return Readable(received, envelope.message.id, work)
 
