@@ -4,17 +4,19 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, FastAPI
 from starlette.requests import Request
 
 from outbox.doctor import Setup
 from outbox.http.auth.last_seen import LastSeen
+from outbox.http.auth.scraper_keys import ScraperKeys
 from outbox.http.auth.verified_keys import VerifiedKeys
 from outbox.http.base_path import find_prefix
 from outbox.http.doctor import Doctor
 from outbox.http.ended_jobs import EndedJobs
+from outbox.http.metrics.measured import measured
 from outbox.http.openapi.documentation import complete_openapi
 from outbox.http.readiness import Readiness
 from outbox.http.requests.database import Sessions, create_engine, create_sessions
@@ -23,6 +25,9 @@ from outbox.http.server.shutdown import Shutdown
 from outbox.kinds import Kinds
 from outbox.settings import Settings
 from outbox.tracing import start as tracing
+
+if TYPE_CHECKING:
+    from outbox.metrics.processes import ApiMetrics
 
 
 @dataclass(slots=True)
@@ -39,6 +44,9 @@ class Platform:
     doctor: Doctor
     shutdown: Shutdown
     ended_jobs: EndedJobs
+    scraper_keys: ScraperKeys
+    metrics: "ApiMetrics | None"
+    """None without the package prometheus-client."""
 
 
 @asynccontextmanager
@@ -54,20 +62,24 @@ async def running(app: FastAPI, setup: Setup) -> AsyncIterator[None]:
     engine = create_engine(settings.database_url)
     late_writes = LateWrites(engine)
     shutdown = getattr(app.state, "shutdown", None) or Shutdown()
-    app.state.duly = Platform(
-        kinds=kinds,
-        settings=settings,
-        sessions=create_sessions(engine),
-        keys=VerifiedKeys(engine),
-        late_writes=late_writes,
-        last_seen=LastSeen(late_writes),
-        readiness=Readiness(engine, settings.amqp_url, kinds.queues),
-        doctor=Doctor(setup),
-        shutdown=shutdown,
-        ended_jobs=EndedJobs(engine, shutdown),
-    )
+    keys = VerifiedKeys(engine)
     end_traces = tracing.start("duly-api") if settings.traces else None
-    yield
+    with measured(app, engine, kinds.values()) as metrics:
+        app.state.duly = Platform(
+            kinds=kinds,
+            settings=settings,
+            sessions=create_sessions(engine),
+            keys=keys,
+            late_writes=late_writes,
+            last_seen=LastSeen(late_writes),
+            readiness=Readiness(engine, settings.amqp_url, kinds.queues),
+            doctor=Doctor(setup),
+            shutdown=shutdown,
+            ended_jobs=EndedJobs(engine, shutdown),
+            scraper_keys=ScraperKeys(keys),
+            metrics=metrics,
+        )
+        yield
     await engine.dispose()
     if end_traces is not None:
         await asyncio.to_thread(end_traces)

@@ -61,6 +61,11 @@ class Readiness:
         self._report: Report | None = None
         self._checked_at = 0.0
 
+    async def postgres(self) -> PostgresState:
+        """How Postgres is now. Takes TIMEOUT_SECONDS if it does not answer."""
+        state, _ = await self._check_postgres()
+        return state
+
     async def report(self) -> Report:
         """A report that is at most CACHE_SECONDS old."""
         async with self._lock:

@@ -3,7 +3,7 @@
 from fastapi import APIRouter
 from fastapi.openapi.models import Example
 
-from outbox.http.routes import health, index, kinds, limits, problems, queues, workers
+from outbox.http.routes import health, index, kinds, limits, metrics, problems, queues, workers
 from outbox.http.routes.batches import handlers as batches
 from outbox.http.routes.batches import submit as submit_batch
 from outbox.http.routes.cancellations import handlers as cancellations
@@ -30,6 +30,6 @@ def create_router(
         router.include_router(module.router)
     router.include_router(schedules.create_router(open_kinds, needed_scope))
     router.include_router(kinds.create_router(open_kinds))
-    for module in (queues, limits, workers, health, index, problems):
+    for module in (queues, limits, workers, health, metrics, index, problems):
         router.include_router(module.router)
     return router

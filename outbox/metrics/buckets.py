@@ -11,3 +11,5 @@ JOBS = (1, 2, 5, 10, 20, 50, 100, 200, 500)
 """A group has at most 500."""
 ROUND_TRIP = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 15)
 """From a local disk to a server that is as good as away: confirms are waited for 15 s."""
+REQUEST = (0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 60)
+"""From a read of one row to the 20 seconds that a request may take, and uploads beyond."""

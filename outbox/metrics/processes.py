@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping
 
 from outbox.metrics import attempts, relaying, submissions, work
+from outbox.metrics.api.requests import Requests
+from outbox.metrics.api.state import ApiState
 from outbox.metrics.registry import Metrics
 from outbox.metrics.sampled import SampledGauges
 from outbox.metrics.worker_state import WorkerState
@@ -30,7 +32,13 @@ class WorkerMetrics(Metrics):
 
 
 class ApiMetrics(Metrics):
-    """The metrics of an API, from now on."""
+    """The metrics of an API, from now on, and of its state once that is told of the API."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        submissions.count(self)
+        self.requests = Requests(self)
+        self.state = ApiState(self)
 
 
 PROCESSES: Mapping[str, Callable[[], Metrics]] = {

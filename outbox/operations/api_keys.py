@@ -36,6 +36,8 @@ class Scope(StrEnum):
     """Cancel jobs; replay and discard dead letters."""
     ADMIN = "admin"
     """All of these, and what else an app asks it for."""
+    METRICS = "metrics"
+    """Read the metrics of the API's processes."""
     PAYLOADS = "payloads"
     """See sensitive payload fields; never implied by another scope."""
 

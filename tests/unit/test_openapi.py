@@ -65,6 +65,7 @@ OPERATIONS = {
     "get_invoice",
     "get_invoice_pdf",
     "get_job",
+    "get_metrics",
     "get_payment",
     "get_received",
     "get_report",

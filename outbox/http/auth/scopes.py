@@ -1,6 +1,6 @@
 """Authenticates callers by API key, and checks the scope that each route requires."""
 
-from typing import Annotated
+from typing import Annotated, Protocol
 
 import structlog
 from fastapi import BackgroundTasks, Depends, Security
@@ -8,7 +8,6 @@ from fastapi.security import HTTPBearer, SecurityScopes
 from starlette.requests import Request
 
 from outbox.http.auth.last_seen import LastSeen
-from outbox.http.auth.verified_keys import VerifiedKeys
 from outbox.http.problems import types
 from outbox.http.problems.problem import Problem
 from outbox.operations.api_keys import Caller, Scope
@@ -19,20 +18,29 @@ api_key_scheme = HTTPBearer(
     bearerFormat="duly_<prefix>_<secret>",
     description="A key made with `duly keys create`. Scopes: `submit` creates jobs, and what the "
     "app creates with them; `read` shows these, schedules, dead letters, kinds, queues and "
-    "workers; `operate` cancels, replays, discards and schedules; `admin` allows all this and what "
-    "else the app asks it for; `payloads` shows what is otherwise redacted.",
+    "workers; `operate` cancels, replays, discards and schedules; `metrics` reads metrics; "
+    "`admin` allows all this and what else the app asks it for; `payloads` shows what is otherwise "
+    "redacted.",
 )
 
 
-async def authenticate(request: Request) -> None:
+class Keys(Protocol):
+    """Finds who holds an API key."""
+
+    async def caller(self, key: str) -> Caller | None:
+        """Who holds it, or None. Raises what `VerifiedKeys.caller` raises."""
+
+
+async def authenticate(request: Request, keys: Keys | None = None) -> None:
     """Find out who calls from the headers alone, before any of the body is read.
 
-    Raises `Problem`: 401 without a valid key, 503 if Postgres does not answer in time. Raises
-    what else `VerifiedKeys.caller` raises.
+    `keys` are by default the app's `VerifiedKeys`. Raises `Problem`: 401 without a valid key, 503
+    if Postgres does not answer in time. Raises what else `keys` raise.
     """
     given = request.headers.getlist("authorization")
     scheme, _, key = given[0].partition(" ") if len(given) == 1 else ("", "", "")
-    caller = await _find_caller(request, key.strip()) if scheme.lower() == "bearer" else None
+    known = keys or request.app.state.duly.keys
+    caller = await _find_caller(known, key.strip()) if scheme.lower() == "bearer" else None
     if caller is None:
         detail = "the Authorization header has no valid API key"
         raise Problem(types.UNAUTHENTICATED, detail, headers={"WWW-Authenticate": "Bearer"})
@@ -40,8 +48,7 @@ async def authenticate(request: Request) -> None:
     request.state.caller = caller
 
 
-async def _find_caller(request: Request, key: str) -> Caller | None:
-    keys: VerifiedKeys = request.app.state.duly.keys
+async def _find_caller(keys: Keys, key: str) -> Caller | None:
     try:
         return await keys.caller(key)
     except TimeoutError:
@@ -100,4 +107,5 @@ def require_scope(caller: Caller, scope: Scope) -> None:
 Submitter = Annotated[Caller, Security(_with_scopes, scopes=[Scope.SUBMIT])]
 Reader = Annotated[Caller, Security(_with_scopes, scopes=[Scope.READ])]
 Operator = Annotated[Caller, Security(_with_scopes, scopes=[Scope.OPERATE])]
+Scraper = Annotated[Caller, Security(_with_scopes, scopes=[Scope.METRICS])]
 Admin = Annotated[Caller, Security(_with_scopes, scopes=[Scope.ADMIN])]

@@ -20,6 +20,7 @@ PATHS = {
     "problems": "/problems",
     "health": "/healthz",
     "readiness": "/readyz",
+    "metrics": "/metrics",
 }
 
 router = APIRouter(

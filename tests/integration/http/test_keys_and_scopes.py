@@ -34,6 +34,7 @@ LINKS = {"/v1/downloads/{token}", "/v1/unsubscribe/{token}"}
 """For whoever has the link."""
 OPEN = {"/healthz", "/readyz", "/v1", "/problems", "/problems/{name}"} | SIGNED | LINKS
 ROUTES: list[tuple[str, str, Scope, Any]] = [
+    ("GET", "/metrics", Scope.METRICS, None),
     ("POST", "/v1/invoices", Scope.SUBMIT, NEW_INVOICES["two lines"]["value"]),
     ("GET", "/v1/invoices", Scope.READ, None),
     ("GET", f"/v1/invoices/{ID}", Scope.READ, None),

@@ -112,6 +112,28 @@ def test_libraries_log_through_it_and_pika_only_what_is_critical(configured: Con
     assert (line["event"], line["level"]) == ("trouble with a connection", "warning")
 
 
+def test_values_that_postgres_quotes_in_an_error_are_not_logged(
+    configured: Configured, sql_now: psycopg.Connection
+) -> None:
+    stderr = configured("json")
+    try:
+        sql_now.execute("SELECT %s::json", ["".join(['{"name": hunt', "er2}"])])
+    except psycopg.Error:
+        structlog.stdlib.get_logger().exception("failed")
+
+    (line,) = _lines(stderr, 1)
+    assert "invalid input syntax for type json" in line["exception"]
+    assert "hunter2" not in str(line)
+
+
+def test_the_line_of_a_head_has_its_route(client: httpx2.Client, configured: Configured) -> None:
+    stderr = configured("json")
+    client.head("/v1/jobs")
+
+    (line,) = _lines(stderr, 1)
+    assert (line["method"], line["route"]) == ("HEAD", "/v1/jobs")
+
+
 def test_tracebacks_on_the_console_show_no_local_variables(configured: Configured) -> None:
     stderr = configured("console")
     _divide_with_a_secret()

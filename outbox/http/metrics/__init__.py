@@ -1,0 +1,1 @@
+"""What the API measures of itself, for `GET /metrics`. docs/metrics.md lists it."""
