@@ -42,6 +42,7 @@ CHECKS: tuple[Check, ...] = (
     vacuum.prepared_transactions,
     vacuum.replication_slots,
     workers.workers,
+    workers.worker_code,
     workers.window,
     keys.api_keys,
     broker.rabbitmq,

@@ -14,6 +14,7 @@ import psycopg
 import structlog
 
 from outbox.postgres.session_settings import connect
+from outbox.release import release
 from outbox.store import transitions
 
 log = structlog.get_logger(__name__)
@@ -34,11 +35,25 @@ class Heartbeat:
     """
 
     def __init__(
-        self, database_url: str, name: str, queues: Iterable[str], *, threads: int, tasks: int
+        self,
+        database_url: str,
+        name: str,
+        queues: Iterable[str],
+        *,
+        threads: int,
+        tasks: int,
+        kinds: Iterable[str] = (),
     ) -> None:
         self._database_url = database_url
         served = json.dumps(sorted(queues))
-        self._row = {"name": name, "queues": served, "threads": threads, "tasks": tasks}
+        code = json.dumps({"release": release(), "kinds": sorted(kinds)})
+        self._row = {
+            "name": name,
+            "queues": served,
+            "threads": threads,
+            "tasks": tasks,
+            "code": code,
+        }
         self._closing = threading.Event()
         self.registered = threading.Event()
         """Set once Postgres knows this worker. Nothing may be claimed before."""

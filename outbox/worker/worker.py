@@ -114,7 +114,9 @@ class Worker:
         self._broker = Broker(amqp_url, prefetch, self._claimer.receive, unusable.keep_foreign)
         for actor in served_actors.values():
             self._register(actor)
-        self._heartbeat = Heartbeat(database_url, self.name, served, threads=threads, tasks=tasks)
+        self._heartbeat = Heartbeat(
+            database_url, self.name, served, threads=threads, tasks=tasks, kinds=served_actors
+        )
         self._lease = Lease(silence, self._heartbeat, self._in_flight)
         self._worker = dramatiq.Worker(self._broker, worker_threads=threads)
         self._worker.work_queue = self._threads.queue  # type: ignore[assignment]

@@ -111,6 +111,16 @@ BAD: dict[str, list[str]] = {
         "amqp://there/?heartbeat=hunter",
         "amqp://one;hunter",
     ],
+    "DULY_MANAGEMENT_URL": [
+        "",
+        "there:15672",
+        "http://there",
+        "http://hunter@there",
+        "amqp://me:hunter@there",
+        "http://me:8/hunter@there",
+        "http://me:hunter#2@there",
+        "http://me:hunter@there:99999",
+    ],
     "DULY_SMTP_URL": [
         "",
         "mail.example.com",
@@ -196,6 +206,7 @@ GOOD: dict[str, list[str]] = {
         "amqps://[::1]/vhost?heartbeat=10",
         "amqp://one;amqp://two",
     ],
+    "DULY_MANAGEMENT_URL": ["http://me:p%40ss%2F@there:15672", "https://me:x@there/rabbit"],
     "DULY_SMTP_URL": [
         "smtp://me:p%2Fss@there:587?starttls=require",
         "smtps://there",

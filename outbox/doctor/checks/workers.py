@@ -1,11 +1,20 @@
 """Checks of the workers that send heartbeats."""
 
+from typing import Any
+
+from sqlalchemy import Row
+
 from outbox.doctor.check import Group, check
 from outbox.doctor.found import Found, error, ok, warning
 from outbox.doctor.servers.live_workers import live_workers
 from outbox.doctor.setup import Setup
+from outbox.release import release
 
 GROUP = Group.POSTGRES
+CODE = """
+SELECT name, queues, code ->> 'release' AS release, code -> 'kinds' AS kinds
+FROM duly.workers WHERE heartbeat_at > now() - %(silence)s::interval ORDER BY name
+"""
 
 
 @check(GROUP, "Each queue has a live worker.", docs="docs/operations.md#check-the-state")
@@ -37,3 +46,27 @@ def window(setup: Setup) -> Found:
             f"DULY_WINDOW={2 * most} for the relays, or fewer --threads and --tasks",
         )
     return ok(f"DULY_WINDOW is {setup.settings.window}, and workers could run {most} at once")
+
+
+@check(GROUP, "All live workers run this release, and know the same kinds as this process.")
+def worker_code(setup: Setup) -> Found:
+    """A job of a kind that a worker does not know goes back, and waits for one that does."""
+    rows = setup.postgres.rows(CODE, silence=setup.settings.worker_silence)
+    different = [f"{row.name} {how}" for row in rows if (how := _different(setup, row))]
+    if different:
+        return warning("; ".join(different), "start these workers again, with this release")
+    return ok(f"{len(rows)} run {release()}")
+
+
+def _different(setup: Setup, row: Row[Any]) -> str | None:
+    """How the worker's code differs from ours; None if it does not, as far as it says."""
+    if row.release is None:
+        return "runs an earlier release"
+    if row.release != release():
+        return f"runs release {row.release}, and this is {release()}"
+    kinds = {name for name, kind in setup.kinds.items() if kind.queue in row.queues}
+    if missing := sorted(kinds - {*row.kinds}):
+        return f"does not know {', '.join(missing)}"
+    if unknown := sorted({*row.kinds} - setup.kinds.keys()):
+        return f"knows {', '.join(unknown)}, which this process does not"
+    return None

@@ -20,7 +20,9 @@ workers = Table(
     Column("tasks", Integer, nullable=False, server_default=text("0")),
     timestamp("started_at", now=True),
     timestamp("heartbeat_at", now=True),
+    Column("code", JSONB),
 )
+"""The workers that send heartbeats. `code` is null for one of a release that did not say it."""
 
 migrations = Table(
     "migrations",

@@ -58,8 +58,8 @@ SELECT id, kind, queue, worker, attempt, state, error_message FROM rescued
 
 # Worker: sends a heartbeat. It waits for neither disk nor standby: while it waits it seems silent.
 RECORD_HEARTBEAT = """
-INSERT INTO duly.workers (name, queues, threads, tasks)
-VALUES (%(name)s, %(queues)s::jsonb, %(threads)s, %(tasks)s)
+INSERT INTO duly.workers (name, queues, threads, tasks, code)
+VALUES (%(name)s, %(queues)s::jsonb, %(threads)s, %(tasks)s, %(code)s::jsonb)
 ON CONFLICT (name) DO UPDATE SET heartbeat_at = now()
 RETURNING set_config('synchronous_commit', 'off', true)
 """

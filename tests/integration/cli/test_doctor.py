@@ -13,6 +13,7 @@ from outbox.cli.errors import Code
 from outbox.doctor.catalog import CHECKS
 from outbox.operations import api_keys
 from outbox.operations.api_keys import Scope
+from outbox.release import release
 from outbox.store import transitions
 from service.subjects import KINDS
 from tests.integration.cli.conftest import Duly
@@ -26,8 +27,9 @@ def _well(
     """A worker that serves all, a key, a mail server and documents."""
     duly.environment["DULY_DOCUMENTS_URL"] = tmp_path.as_uri()
     duly.environment["DULY_WORKER_SILENCE"] = "PT1H"
+    code = json.dumps({"release": release(), "kinds": [*KINDS]})
     row = {"name": "w1", "queues": json.dumps(KINDS.queues), "threads": 8, "tasks": 50}
-    sql_now.execute(transitions.RECORD_HEARTBEAT, row)
+    sql_now.execute(transitions.RECORD_HEARTBEAT, row | {"code": code})
     api_keys.create(session, "shop", [Scope.READ], by="ops")
     session.commit()
     with mail_server(Inbox()) as address:

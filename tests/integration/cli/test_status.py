@@ -21,7 +21,7 @@ def _worker(duly: Duly, sql_now: psycopg.Connection) -> None:
     """A live one: its only heartbeat counts for longer than the test takes."""
     duly.environment["DULY_WORKER_SILENCE"] = "PT1H"
     queues = json.dumps(KINDS.queues)
-    beat = {"name": "w1", "queues": queues, "threads": 8, "tasks": 50}
+    beat = {"name": "w1", "queues": queues, "threads": 8, "tasks": 50, "code": None}
     sql_now.execute(transitions.RECORD_HEARTBEAT, beat)
 
 

@@ -15,6 +15,7 @@ from outbox.doctor.checks import postgres
 from outbox.operations import api_keys
 from outbox.operations.api_keys import Scope
 from outbox.postgres.address import sqlalchemy_url
+from outbox.release import release
 from outbox.store import transitions
 from tests.integration.doctor.conftest import find, setup_for
 
@@ -203,7 +204,7 @@ def test_a_sequence_behind_its_rows(setup: Setup, sql_now: psycopg.Connection) -
 @pytest.fixture
 def beat(queue: str, sql_now: psycopg.Connection) -> str:
     """The name of a worker of the queue, of which one heartbeat was heard."""
-    row = {"name": queue, "queues": f'["{queue}"]', "threads": 8, "tasks": 50}
+    row = {"name": queue, "queues": f'["{queue}"]', "threads": 8, "tasks": 50, "code": None}
     sql_now.execute(transitions.RECORD_HEARTBEAT, row)
     return queue
 
@@ -245,3 +246,34 @@ def test_no_api_key_and_one_that_expires_soon(setup: Setup, session: Session) ->
     api_keys.revoke(session, key.split("_")[1], by="ops")
     session.commit()
     assert find("api-keys", setup).level is Level.OK
+
+
+@pytest.mark.parametrize(
+    ("code", "level", "text"),
+    [
+        ('{"release": "%(release)s", "kinds": ["%(kind)s"]}', Level.OK, ""),
+        (None, Level.WARNING, "runs an earlier release"),
+        ('{"release": "0.0.1", "kinds": []}', Level.WARNING, "runs release 0.0.1, and this is "),
+        ('{"release": "%(release)s", "kinds": []}', Level.WARNING, "does not know %(kind)s"),
+        (
+            '{"release": "%(release)s", "kinds": ["%(kind)s", "gone"]}',
+            Level.WARNING,
+            "knows gone, which this process does not",
+        ),
+    ],
+)
+@pytest.mark.usefixtures("own_database")
+def test_a_worker_of_other_code(
+    setup: Setup,
+    queue: str,
+    sql_now: psycopg.Connection,
+    code: str | None,
+    level: Level,
+    text: str,
+) -> None:
+    names = {"release": release(), "kind": f"{queue}.do"}
+    row = {"name": "w1", "queues": f'["{queue}"]', "threads": 8, "tasks": 50}
+    sql_now.execute(transitions.RECORD_HEARTBEAT, row | {"code": code and code % names})
+    found = find("worker-code", setup)
+    assert found.level is level
+    assert text % names in found.found

@@ -42,7 +42,7 @@ def test_a_role_that_may_open_too_few_connections(
 ) -> None:
     sql_now.execute(f"ALTER ROLE {role} CONNECTION LIMIT 20")
     assert find("connections", setup).level is Level.OK
-    beat = {"name": queue, "queues": f'["{queue}"]', "threads": 50, "tasks": 100}
+    beat = {"name": queue, "queues": f'["{queue}"]', "threads": 50, "tasks": 100, "code": None}
     sql_now.execute(transitions.RECORD_HEARTBEAT, beat)
     found = find("connections", setup)
     assert found.level is Level.WARNING

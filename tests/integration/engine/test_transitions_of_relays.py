@@ -92,7 +92,12 @@ def test_queues_with_events_or_messages_or_workers_are_found(by_hand: ByHand) ->
         by_hand.submit(queue)
     by_hand.publish(by_hand.submit("published"))
     by_hand.take(
-        transitions.RECORD_HEARTBEAT, name="w1", queues='["served", "a"]', threads=1, tasks=1
+        transitions.RECORD_HEARTBEAT,
+        name="w1",
+        queues='["served", "a"]',
+        threads=1,
+        tasks=1,
+        code=None,
     )
     found = [row["queue"] for row in by_hand.take(transitions.QUEUES_IN_USE)]
     assert sorted(found) == ["a", "b", "c", "published", "served"]

@@ -86,7 +86,13 @@ def test_a_worker_is_alive_while_its_heartbeat_is_recent(
     client: httpx2.Client, sql_now: psycopg.Connection
 ) -> None:
     for name in ("w1", "w2"):
-        beat = {"name": name, "queues": json.dumps(["email"]), "threads": 8, "tasks": 50}
+        beat = {
+            "name": name,
+            "queues": json.dumps(["email"]),
+            "threads": 8,
+            "tasks": 50,
+            "code": None,
+        }
         sql_now.execute(transitions.RECORD_HEARTBEAT, beat)
     sql_now.execute(
         "UPDATE duly.workers SET heartbeat_at = now() - interval '1 hour' WHERE name = 'w2'"

@@ -237,7 +237,9 @@ class ByHand:
 
     def beat(self, worker: str) -> None:
         """The worker's sign of life."""
-        self.take(transitions.RECORD_HEARTBEAT, name=worker, queues='["q"]', threads=1, tasks=1)
+        self.take(
+            transitions.RECORD_HEARTBEAT, name=worker, queues='["q"]', threads=1, tasks=1, code=None
+        )
 
     def rescue(self, *only: UUID) -> list[Row]:
         """Take the jobs of silent workers from them: of those whose last heartbeat is long ago.

@@ -1,0 +1,1 @@
+ALTER TABLE duly.workers DROP COLUMN code;
