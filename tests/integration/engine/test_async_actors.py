@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from structlog.testing import capture_logs
 
 from outbox import Actor, Job, Retry, Snooze, Uncertain, submit_all
+from outbox.release import release
 from outbox.worker.runners import loop_watch
 from outbox.worker.worker import Worker
 from tests.support.engine.by_hand import ByHand
@@ -72,8 +73,9 @@ def test_more_of_them_run_at_once_than_there_are_threads(
     line.start_worker(Actor(kind, do), threads=1, tasks=40)
     jobs = [line.submit(kind(text=str(number))) for number in range(40)]
     assert {line.wait_for(job, "succeeded").result for job in jobs} == running
-    (shown,) = by_hand.take("SELECT threads, tasks FROM duly.workers")
-    assert shown == {"threads": 1, "tasks": 40}
+    (shown,) = by_hand.take("SELECT threads, tasks, code FROM duly.workers")
+    code = {"release": release(), "kinds": [kind.name]}
+    assert shown == {"threads": 1, "tasks": 40, "code": code}
 
 
 def test_a_queue_may_have_actors_of_both_sorts(line: Line, queue: str) -> None:
