@@ -67,11 +67,10 @@ class Worker:
     ) -> None:
         """Raises TooFewSlots if there are fewer threads or tasks than queues that need them."""
         self.name = worker_name()
-        served_actors = {
-            each.kind.name: each
-            for each in actors.values()
-            if not queues or each.kind.queue in queues
-        }
+        wanted_actors = [
+            each for each in actors.values() if not queues or each.kind.queue in queues
+        ]
+        served_actors = {each.kind.name: each for each in wanted_actors}
         for_threads = {each.kind.queue for each in served_actors.values() if not each.is_async}
         for_tasks = {each.kind.queue for each in served_actors.values() if each.is_async}
         served = for_threads | for_tasks
@@ -114,9 +113,8 @@ class Worker:
         self._broker = Broker(amqp_url, prefetch, self._claimer.receive, unusable.keep_foreign)
         for actor in served_actors.values():
             self._register(actor)
-        self._heartbeat = Heartbeat(
-            database_url, self.name, served, threads=threads, tasks=tasks, kinds=served_actors
-        )
+        room = {"threads": threads, "tasks": tasks}
+        self._heartbeat = Heartbeat(database_url, self.name, served, **room, kinds=served_actors)
         self._lease = Lease(silence, self._heartbeat, self._in_flight)
         self._worker = dramatiq.Worker(self._broker, worker_threads=threads)
         self._worker.work_queue = self._threads.queue  # type: ignore[assignment]
