@@ -18,6 +18,9 @@ from bench.looked_at import fill
 from bench.setting import Bench
 from outbox import Kinds
 from outbox.http import readiness
+from outbox.maintenance.sampling import totals
+from outbox.maintenance.sampling.promises import PromiseMeter
+from outbox.maintenance.sampling.sampler import INTERVAL_SECONDS, Sampler
 from outbox.operations import jobs, overdue, status
 from outbox.operations.jobs import JobFilter
 from outbox.postgres.address import sqlalchemy_url
@@ -39,6 +42,9 @@ def _list(wanted: JobFilter) -> Look:
 LOOKS: Mapping[str, Look] = {
     "duly status": lambda session: status.read(session, Kinds(), SILENCE),
     "/v1/queues": lambda session: status.queues(session, Kinds(), SILENCE),
+    "a relay's sample": lambda session: Sampler("", Kinds(), SILENCE).read(session),
+    "its totals": totals.read,
+    "its promises": lambda session: PromiseMeter(SILENCE, INTERVAL_SECONDS).look(session),
     "/v1/overdue-jobs": lambda session: overdue.find(session, Kinds(), silence=SILENCE),
     "/readyz": lambda session: session.execute(
         readiness.OLDEST_DUE, {"queues": [f"bench.q{n}" for n in range(8)]}
