@@ -14,7 +14,7 @@ ENV PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1
 RUN useradd --system --uid 10001 --create-home duly \
     # A new volume mounted here takes over this owner.
-    && install --directory --owner duly /var/lib/duly/documents
+    && install --directory --owner duly /var/lib/duly/documents /var/lib/duly/keys
 COPY requirements.txt /tmp/
 RUN pip install --no-cache-dir --disable-pip-version-check --root-user-action ignore \
         --require-hashes -r /tmp/requirements.txt

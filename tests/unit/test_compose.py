@@ -25,6 +25,7 @@ COMPOSE: dict[str, Any] = yaml.safe_load(WITH_DEFAULTS)
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 PROCESSES = {"relay", "worker"}
 MONITORING = {"prometheus", "grafana"}
+ONCE = {"migrate", "scraper-key"}
 SERVERS = {"postgres", "rabbitmq", "api", *MONITORING}
 
 
@@ -43,7 +44,7 @@ def test_what_does_not_follow_it_is_noticed(wrong: str) -> None:
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_every_service_is_started_again_after_a_crash(name: str) -> None:
-    assert SERVICES[name]["restart"] == ("on-failure:5" if name == "migrate" else "unless-stopped")
+    assert SERVICES[name]["restart"] == ("on-failure:5" if name in ONCE else "unless-stopped")
 
 
 def test_every_server_has_a_health_check() -> None:
@@ -59,6 +60,7 @@ def test_whoever_waits_for_a_server_waits_until_it_is_healthy() -> None:
         "migrate": "service_completed_successfully",
         "postgres": "service_healthy",
         "prometheus": "service_healthy",
+        "scraper-key": "service_completed_successfully",
         "rabbitmq": "service_healthy",
     }
 
@@ -113,8 +115,8 @@ def test_every_setting_of_the_shell_reaches_the_processes() -> None:
 
 
 def test_monitoring_starts_only_where_it_is_asked_for() -> None:
-    assert {name for name, each in SERVICES.items() if "profiles" in each} == MONITORING
-    assert all(SERVICES[name]["profiles"] == ["monitoring"] for name in MONITORING)
+    asked_for = {name: each["profiles"] for name, each in SERVICES.items() if "profiles" in each}
+    assert asked_for == {name: ["monitoring"] for name in [*MONITORING, "scraper-key"]}
 
 
 @pytest.mark.parametrize("name", sorted(MONITORING))
@@ -144,7 +146,20 @@ def test_prometheus_scrapes_where_the_processes_serve_their_metrics() -> None:
     commands = {name: SERVICES[name]["command"] for name in PROCESSES}
     assert {_option(each, "--metrics-host") for each in commands.values()} == {"0.0.0.0"}
     ports = {name: _option(each, "--metrics-port") for name, each in commands.items()}
+    ports["api"] = _option(SERVICES["api"]["command"], "--port")
     assert addresses == {f"{name}:{port}" for name, port in ports.items()}
+
+
+def test_the_key_is_where_prometheus_looks_for_it() -> None:
+    text = (CHECKOUT / "dev" / "monitoring" / "prometheus.yml").read_text()
+    (api,) = [each for each in yaml.safe_load(text)["scrape_configs"] if "authorization" in each]
+    volume, folder, _ = next(
+        each.split(":") for each in SERVICES["prometheus"]["volumes"] if "keys" in each
+    )
+    made = next(each for each in SERVICES["scraper-key"]["volumes"] if each.startswith(volume))
+    name = api["authorization"]["credentials_file"].removeprefix("keys/")
+    assert folder == "/etc/prometheus/keys"
+    assert f"key={made.split(':')[1]}/{name}\n" in SERVICES["scraper-key"]["command"][0]
 
 
 def _addresses(job: dict[str, Any]) -> list[str]:
