@@ -45,12 +45,6 @@ PROMISES = Row(
             },
         ),
         Panel(
-            "From failure to fix",
-            "s",
-            "From a job's death to its success after a replay, over the last day.",
-            quantiles("duly_fix_seconds", spell="1d"),
-        ),
-        Panel(
             "Versions",
             "short",
             "How many processes run each version. Two at a time are a deployment.",
