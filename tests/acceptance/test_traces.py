@@ -13,6 +13,7 @@ import psycopg
 import pytest
 
 from dev.ports import free_port
+from tests.support.network.deaf import deaf_server
 from tests.support.outside.collector import Collector, Span, Spans, collector
 from tests.support.service.process import DULY, Process
 from tests.support.service.traced_app import KINDS, NEWS
@@ -173,6 +174,7 @@ def test_a_request_and_all_that_follows_from_it_is_traced(
     check_logs(shop, created, failed, done)
 
 
+@pytest.mark.slow
 def test_without_traces_nothing_is_written_or_sent(
     shop: Shop,
     environment: dict[str, str],
@@ -189,6 +191,22 @@ def test_without_traces_nothing_is_written_or_sent(
     logs = [line for name in shop.processes for line in shop.lines(name)]
     assert logs
     assert not any("trace_id" in line for line in logs)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("collector_is", ["gone", "silent"])
+def test_a_collector_that_takes_nothing_costs_nothing_but_the_spans(
+    shop: Shop,
+    environment: dict[str, str],
+    app_database_url: str,
+    api_key: str,
+    collector_is: str,
+) -> None:
+    with deaf_server() as silent:
+        port = silent if collector_is == "silent" else free_port()
+        environment["OTEL_EXPORTER_OTLP_ENDPOINT"] = f"http://127.0.0.1:{port}"
+        tell_the_story(shop, app_database_url, api_key)
+    assert not any("Traceback" in process.log for process in shop.processes.values())
 
 
 def in_order(spans: list[Span]) -> list[Span]:

@@ -97,6 +97,51 @@ def test_without_traces_nothing_of_opentelemetry_is_imported() -> None:
     assert subprocess.check_output([sys.executable, "-c", program], text=True).strip() == "[]"
 
 
+APP_WITH_A_PROVIDER = """
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from outbox.tracing import start, tracer
+
+own, exporter = TracerProvider(), InMemorySpanExporter()
+own.add_span_processor(SimpleSpanProcessor(exporter))
+trace.set_tracer_provider(own)
+stop = start.start("duly-worker")
+tracer.installed().create().of_jobs("kind", "queue")
+stop()
+own.get_tracer("app").start_span("the app's").end()
+print([span.name for span in exporter.get_finished_spans()], trace.get_tracer_provider() is own)
+"""
+
+
+def test_a_provider_that_the_app_has_set_is_used_and_not_ended() -> None:
+    said = subprocess.check_output([sys.executable, "-c", APP_WITH_A_PROVIDER], text=True)
+    assert said.strip() == """['create queue', "the app's"] True"""
+
+
+@pytest.mark.parametrize(
+    ("variables", "service"),
+    [
+        ({}, "duly-worker"),
+        ({"OTEL_SERVICE_NAME": "billing"}, "billing"),
+        ({"OTEL_RESOURCE_ATTRIBUTES": "service.name=billing"}, "billing"),
+    ],
+)
+def test_without_a_provider_ours_becomes_that_of_the_process(
+    variables: dict[str, str], service: str
+) -> None:
+    program = (
+        "from opentelemetry import trace\n"
+        "from outbox.tracing import start\n"
+        "stop = start.start('duly-worker')\n"
+        "print(trace.get_tracer_provider().resource.attributes['service.name'])\n"
+    )
+    environment = os.environ | {"OTEL_TRACES_EXPORTER": "none"} | variables
+    said = subprocess.check_output([sys.executable, "-c", program], text=True, env=environment)
+    assert said.strip() == service
+
+
 def test_a_context_is_kept_as_text_and_read_again() -> None:
     spans = Spans()
     with spans.tracer.within({"traceparent": PARENT, "tracestate": "vendor=1"}):

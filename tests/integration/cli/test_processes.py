@@ -270,3 +270,12 @@ def test_what_does_not_is_done_without_it(duly: Duly, command: list[str]) -> Non
     del duly.environment["AMQP_URL"]
     ended = duly(*command)
     assert ended.returncode == 0, ended.stderr
+
+
+@pytest.mark.parametrize("process", ["api", "relay", "worker"])
+def test_a_process_that_cannot_trace_says_why_in_one_line(duly: Duly, process: str) -> None:
+    duly.environment |= {"DULY_TRACES": "on", "OTEL_TRACES_SAMPLER": "sometimes"}
+    done = duly(process)
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("duly: OTEL_TRACES_SAMPLER: it is 'sometimes', and not one of ")

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
+from opentelemetry.sdk.trace import TracerProvider
 from psycopg.rows import namedtuple_row
 from sqlalchemy import create_engine, text
 from sqlalchemy.orm import Session
@@ -18,6 +19,8 @@ from outbox.relay import poll_policy
 from outbox.relay.loop import Relay
 from outbox.store import transitions
 from outbox.submission.pending import WAKE_UP
+from outbox.tracing.otel.spans import Tracer
+from outbox.tracing.tracer import install
 from outbox.worker.records.group_commit import GroupCommit
 from tests.integration.engine.looking import looking
 from tests.support.engine.by_hand import KIND, ByHand
@@ -38,6 +41,16 @@ def postgres(database_url: str) -> Iterator[Proxy]:
         yield counting
 
 
+@pytest.fixture(params=[False, True], ids=["untraced", "traced"])
+def traced(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Without traces, and with all of them sampled."""
+    if request.param:
+        install(Tracer(TracerProvider(shutdown_on_exit=False).get_tracer("test")))
+    yield
+    install(None)
+
+
+@pytest.mark.usefixtures("traced")
 def test_one_job_or_a_hundred_are_one_round_trip_of_the_callers_transaction(
     postgres: Proxy, database_url: str
 ) -> None:
@@ -81,6 +94,7 @@ def test_a_step_is_one_round_trip_of_the_ledger(
     assert postgres.round_trips == before + 2
 
 
+@pytest.mark.usefixtures("traced")
 @pytest.mark.parametrize("events", [1, 100])
 def test_a_batch_of_the_relay_is_two_round_trips_and_the_look_after_it_is_two(
     postgres: Proxy,
