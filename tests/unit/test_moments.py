@@ -1,5 +1,7 @@
 """The moments at which the fault tests kill processes: found by name, in functions that exist."""
 
+import ast
+import inspect
 from functools import reduce
 from importlib import import_module
 
@@ -19,6 +21,12 @@ LISTED = {
 def test_every_moment_is_found_by_its_name() -> None:
     assert set(moments.ALL) == LISTED
     assert len({each.name for each in moments.ALL}) == len(moments.ALL)
+
+
+def test_no_list_takes_the_name_of_another() -> None:
+    lines = ast.parse(inspect.getsource(moments)).body
+    names = [ast.unparse(each.targets[0]) for each in lines if isinstance(each, ast.Assign)]
+    assert len(names) == len(set(names))
 
 
 @pytest.mark.parametrize("moment", moments.ALL, ids=lambda moment: moment.name.replace(" ", "-"))
