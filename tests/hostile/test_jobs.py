@@ -18,7 +18,7 @@ from tests.support.engine.line import Line
 from tests.support.service.process import DULY
 from tests.support.wait import wait_for
 
-SUPERVISED = (sys.executable, "-m", "dev.supervise", *DULY)
+SUPERVISED = (sys.executable, "-m", "dev.demo.supervise", *DULY)
 CRASHING = ("be_killed", "read_nowhere", "exit_at_once", "exit_from_thread")
 
 

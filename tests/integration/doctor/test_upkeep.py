@@ -40,6 +40,7 @@ def test_a_role_whose_commits_do_not_wait_for_the_disk(
 def test_a_role_that_may_open_too_few_connections(
     setup: Setup, role: str, queue: str, sql_now: psycopg.Connection
 ) -> None:
+    sql_now.execute("DELETE FROM duly.workers")  # those of other tests
     sql_now.execute(f"ALTER ROLE {role} CONNECTION LIMIT 20")
     assert find("connections", setup).level is Level.OK
     beat = {"name": queue, "queues": f'["{queue}"]', "threads": 50, "tasks": 100, "code": None}
