@@ -47,6 +47,8 @@ def _dead_letters(session: Session, sql_now: psycopg.Connection) -> None:
     foreign(sql_now, b"\xff")
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(600)
 @pytest.mark.usefixtures("_dead_letters")
 def test_every_answer_is_as_described(address: str, session: Session) -> None:
     key = api_keys.create(session, "test", list(Scope), by="ops")
@@ -55,6 +57,7 @@ def test_every_answer_is_as_described(address: str, session: Session) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_every_answer_to_a_wrong_key_is_as_described(address: str) -> None:
     _run_schemathesis(address, "wrong")
 

@@ -65,7 +65,10 @@ class LoopWatch:
         while not self._closing.wait(BLOCKED_SECONDS):
             turned = threading.Event()
             self._asked_at = time.monotonic()
-            self._loop.call_soon_threadsafe(turned.set)
+            try:
+                self._loop.call_soon_threadsafe(turned.set)
+            except RuntimeError:  # the loop is closed: there is nothing left to watch
+                return
             if not turned.wait(BLOCKED_SECONDS):
                 self._wait_while_blocked(turned)
             self._lags.append(time.monotonic() - self._asked_at)
