@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from itertools import product
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar
@@ -16,6 +15,7 @@ from outbox.events import Event
 from outbox.kinds import Kind
 from outbox.listeners import measures
 from outbox.metrics.labels import LabelBound
+from outbox.release import release
 
 M = TypeVar("M", bound=MetricWrapperBase)
 T = TypeVar("T")
@@ -84,7 +84,7 @@ class Metrics:
         self._subscriptions: list[Callable[[], None]] = []
         ProcessCollector(registry=self.registry)
         build = self.gauge("duly_build_info", "The version of Duly, as a label.", "version")
-        build.of(_version()).set(1)
+        build.of(release()).set(1)
 
     def counter(
         self, name: str, about: str, *labels: str, **known: Sequence[str]
@@ -154,10 +154,3 @@ class _Registry(CollectorRegistry):
 
 def _is_created(sample: str) -> bool:
     return sample.endswith("_created")
-
-
-def _version() -> str:
-    try:
-        return version("duly")
-    except PackageNotFoundError:
-        return "unknown"

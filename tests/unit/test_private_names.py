@@ -4,6 +4,8 @@ import inspect
 from pathlib import Path
 
 from pika.adapters.asyncio_connection import AsyncioConnection
+from pika.adapters.blocking_connection import BlockingConnection
+from pika.connection import Connection
 from psycopg._connection_base import BaseConnection
 from psycopg._preparing import PrepareManager
 
@@ -26,6 +28,12 @@ def test_pika_takes_encoded_frames() -> None:
     """As `BrokerConnection.write` hands them over."""
     parameters = inspect.signature(AsyncioConnection._output_marshaled_frames).parameters
     assert list(parameters) == ["self", "marshaled_frames"]
+
+
+def test_pika_keeps_what_the_server_said_of_itself() -> None:
+    """As `server_version` asks. A connection has nothing of it before the handshake."""
+    assert "self._impl = " in inspect.getsource(BlockingConnection.__init__)
+    assert "self.server_properties = " in inspect.getsource(Connection)
 
 
 def test_psycopg_remembers_what_it_has_prepared() -> None:

@@ -3,7 +3,6 @@
 import threading
 from collections.abc import Callable
 from functools import partial
-from importlib.metadata import version
 
 from opentelemetry import trace
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -15,6 +14,7 @@ from opentelemetry.sdk.trace.export import (
     SimpleSpanProcessor,
 )
 
+from outbox.release import release
 from outbox.tracing.otel import environment
 from outbox.tracing.otel.attributes import SCHEMA
 from outbox.tracing.otel.sampler import LinkBased
@@ -36,7 +36,7 @@ def start(service: str) -> tuple[Tracer, Callable[[], None]]:
         provider = own = _provider(service)
         trace.set_tracer_provider(own)
         stop = partial(_shut_down, own)
-    tracer = provider.get_tracer("duly", version("duly"), schema_url=SCHEMA)
+    tracer = provider.get_tracer("duly", release(), schema_url=SCHEMA)
     return Tracer(tracer), stop
 
 
