@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import fields
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -242,12 +242,17 @@ def makers(event_type: type[Event]) -> Iterator[str]:
     """Who runs the modules that make events of this type."""
     for folder, who in EMITTERS.items():
         for file in (LIBRARY / folder).rglob("*.py"):
-            tree = ast.parse(file.read_text())
-            names = [name for node in ast.walk(tree) for name in imported_events(node)]
-            calls = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call)]
-            called = {each.id for each in calls if isinstance(each, ast.Name)}
-            if event_type.__name__ in called.intersection(names):
+            if event_type.__name__ in made_in(file):
                 yield who
+
+
+@cache
+def made_in(file: Path) -> set[str]:
+    """The names of the events that the module imports and calls."""
+    nodes = [*ast.walk(ast.parse(file.read_text()))]
+    calls = [node.func for node in nodes if isinstance(node, ast.Call)]
+    called = {each.id for each in calls if isinstance(each, ast.Name)}
+    return called.intersection(name for node in nodes for name in imported_events(node))
 
 
 def imported_events(node: ast.AST) -> list[str]:

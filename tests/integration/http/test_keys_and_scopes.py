@@ -1,6 +1,7 @@
 """Who may call what."""
 
 import re
+from collections.abc import Awaitable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
@@ -12,9 +13,10 @@ import pytest
 from sqlalchemy import Engine, event, text
 from sqlalchemy.orm import Session
 
+from outbox.http.auth.verified_keys import VerifiedKeys
 from outbox.http.requests.database import CONNECTIONS
 from outbox.operations import api_keys
-from outbox.operations.api_keys import Scope
+from outbox.operations.api_keys import Caller, Scope
 from service.app import create_app
 from service.imports.examples import NEW_IMPORTS
 from service.invoices.examples import NEW_INVOICES
@@ -200,19 +202,30 @@ def test_no_valid_key_no_answer(lasting_client: httpx2.Client, authorization: st
 
 
 def test_many_requests_at_once_look_a_key_up_once(
-    client: httpx2.Client, database_url: str, sql_now: psycopg.Connection
+    client: httpx2.Client,
+    database_url: str,
+    sql_now: psycopg.Connection,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     lookups: list[str] = []
+    arrived: list[str] = []
+    caller = VerifiedKeys.caller
+
+    def arrive(keys: VerifiedKeys, key: str) -> Awaitable[Caller | None]:
+        arrived.append(key)
+        return caller(keys, key)
 
     def note(_: object, __: object, statement: str, *___: object) -> None:
         if "FROM duly.api_keys" in statement:
             lookups.append(statement)
 
+    monkeypatch.setattr(VerifiedKeys, "caller", arrive)
     event.listen(Engine, "before_cursor_execute", note)
     with psycopg.connect(database_url) as other, ThreadPoolExecutor(2 * CONNECTIONS) as threads:
         other.execute("LOCK TABLE duly.api_keys")
         asked = [threads.submit(client.get, "/v1/jobs") for _ in range(2 * CONNECTIONS)]
         wait_for("the key to be looked up", lambda: sql_now.execute(WAITING).fetchone())
+        wait_for("all to wait for that", lambda: len(arrived) == len(asked))
         other.commit()
         assert {each.result().status_code for each in asked} == {200}
     event.remove(Engine, "before_cursor_execute", note)
