@@ -53,7 +53,7 @@ compare: venv ## The same task by BackgroundTask, Celery, Dramatiq and Duly: kil
 faults: venv ## Kill, stop, wipe and cut off all there is, on servers of its own; trace the way of a job
 	@$(BIN)/pytest tests/faults tests/integration/engine/test_ways.py \
 		tests/acceptance/test_kill_loops.py tests/acceptance/test_metrics.py \
-		tests/acceptance/test_demo.py tests/hostile/test_openapi.py \
+		tests/acceptance/test_demo.py tests/acceptance/test_own_app.py tests/hostile \
 		-m "slow or not slow" $(ARGS)
 
 bench: venv ## Measure Duly beside its peers; ARGS="relay --rounds 5" for some, --help says more

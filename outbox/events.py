@@ -85,9 +85,11 @@ class Succeeded(AttemptEvent):
     """Worker: the job has succeeded.
 
     `seconds` is how long the actor ran, until it returned or its transaction was committed.
+    `fix_seconds` is None unless the job was replayed: how long ago it first died.
     """
 
     seconds: float
+    fix_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

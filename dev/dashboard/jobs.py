@@ -206,6 +206,12 @@ FAILURES = Row(
             red_from=86400,
         ),
         Panel(
+            "From failure to fix",
+            "s",
+            "From a job's first death to its success after a replay, over the last day.",
+            quantiles("duly_fix_seconds", over="1d"),
+        ),
+        Panel(
             "Closed dead letters",
             "short",
             "Replayed and discarded letters that are still kept, by how long ago they were closed.",

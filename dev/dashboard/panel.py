@@ -60,18 +60,18 @@ def rate(metric: str, *labels: str, where: str = "") -> str:
     return f"sum{_by(labels)} (rate({metric}{_selector(labels, where)}[$__rate_interval]))"
 
 
-def quantile(share: float, metric: str, *labels: str) -> str:
+def quantile(share: float, metric: str, *labels: str, over: str = "$__rate_interval") -> str:
     """What this share of a histogram's observations is below."""
-    buckets = f"{metric}_bucket{_selector(labels)}[$__rate_interval]"
+    buckets = f"{metric}_bucket{_selector(labels)}[{over}]"
     return f"histogram_quantile({share}, sum{_by(('le', *labels))} (rate({buckets})))"
 
 
-def quantiles(metric: str, *labels: str) -> dict[str, str]:
+def quantiles(metric: str, *labels: str, over: str = "$__rate_interval") -> dict[str, str]:
     """The median and what 95 % are below, by their names in a legend."""
     shown = "".join(f"{{{{{label}}}}}, " for label in labels)
     return {
-        f"{shown}half": quantile(0.5, metric, *labels),
-        f"{shown}95 %": quantile(0.95, metric, *labels),
+        f"{shown}half": quantile(0.5, metric, *labels, over=over),
+        f"{shown}95 %": quantile(0.95, metric, *labels, over=over),
     }
 
 

@@ -46,6 +46,8 @@ class Claim(Protocol):
     keys: Sequence[str] | None
     late_seconds: float
     """For how long the job is due."""
+    dead_seconds: float | None
+    """How long ago the job first died, if it was replayed."""
     trace: str | None
     attempt_trace: str | None
 

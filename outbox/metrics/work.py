@@ -30,15 +30,25 @@ def _times(metrics: Metrics) -> None:
         buckets=buckets.RUN,
     )
 
+    fix = metrics.histogram(
+        *("duly_fix_seconds", "From a job's first death to its success after a replay.", "kind"),
+        buckets=buckets.FIX,
+    )
+
     def started(event: Started) -> None:
         if event.attempt == 1:
             delay.of(event.kind).observe(max(event.late_seconds, 0.0))
+
+    def fixed(event: Succeeded) -> None:
+        if event.fix_seconds is not None:
+            fix.of(event.kind).observe(max(event.fix_seconds, 0.0))
 
     def ended(event: Succeeded | Failed) -> None:
         run.of(event.kind).observe(event.seconds)
 
     metrics.on(Started, started)
     metrics.on(Succeeded, ended)
+    metrics.on(Succeeded, fixed)
     metrics.on(Failed, ended)
 
 

@@ -133,7 +133,9 @@ class InlineWorker:
             job.open_async_session = self._async_sessions
         else:
             job.open_session = self._sessions
-        return Attempt(actor, job, queue, claim, self._group_commit, NO_PATIENCE)
+        return Attempt(
+            actor, job, queue, claim, self._group_commit, NO_PATIENCE, uniform=_whole_backoff
+        )
 
 
 async def _await(attempt: Attempt) -> Outcome:
@@ -144,6 +146,11 @@ async def _await(attempt: Attempt) -> Outcome:
         return await run.result(), None
     except BaseException as error:  # noqa: BLE001 - the caller raises it
         return None, error
+
+
+def _whole_backoff(_: float, bound: float) -> float:
+    """No jitter: whether a retry is due already must not be a matter of luck."""
+    return bound
 
 
 def _wake_nobody(_: str) -> None:

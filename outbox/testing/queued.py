@@ -67,11 +67,11 @@ def drain(
     """Run all jobs of these actors that are due, one at a time, until none is.
 
     Returns what has become of each, in the order of their first runs. They are claimed, and their
-    outcomes recorded, by a worker's own code: retries, dead letters and time limits are real. Jobs
-    that are submitted meanwhile run too. With `until`, so do those that are due until then, as if
-    their time had come: delayed jobs, and retries after their backoff. Other kinds' jobs stay.
-    Before each run, jobs that have expired are cancelled, as relays do. Jobs of keys with rates
-    take permits, which come with the time.
+    outcomes recorded, by a worker's own code: retries, dead letters and time limits are real. A
+    retry waits for its whole backoff, without jitter. Jobs that are submitted meanwhile run too.
+    With `until`, so do those that are due until then, as if their time had come: delayed jobs, and
+    retries after their backoff. Other kinds' jobs stay. Before each run, jobs that have expired are
+    cancelled, as relays do. Jobs of keys with rates take permits, which come with the time.
 
     It sees only what is committed, over connections of its own to the database of `where`, an
     address or an engine. No relay or worker may serve that database at the same time. It blocks,

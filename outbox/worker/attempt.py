@@ -97,6 +97,7 @@ class Attempt:
         claim: Claim,
         group_commit: GroupCommitState,
         patience: timedelta,
+        uniform: Callable[[float, float], float] | None = None,
     ) -> None:
         self.actor = actor
         self.kind = actor.kind
@@ -104,6 +105,7 @@ class Attempt:
         self._claim = claim
         self._group_commit = group_commit
         self._patience = patience
+        self._uniform = uniform
         self._spent = claim.attempt - claim.attempt_limit + claim.attempt_budget
         self._fence: Row = {"id": str(job.id), "dispatch": job.dispatch, "attempt": claim.attempt}
         self._failure_recorder = FailureRecorder(actor.kind, claim.payload)
@@ -238,7 +240,8 @@ class Attempt:
             earlier = yield from self._count_uncertain()
             if earlier >= policy.uncertain:
                 return (yield from self._die("uncertain", failure))
-        return (yield from self._retry_while_left(policy.delay(self._spent, error), failure))
+        delay = policy.delay(self._spent, error, self._uniform)
+        return (yield from self._retry_while_left(delay, failure))
 
     def _count_uncertain(self) -> Steps[int]:
         """How many earlier attempts ended uncertain since the job was submitted or replayed."""

@@ -57,12 +57,15 @@ def error_of(failure: Failure) -> Error:
 class AttemptEvents:
     """The events of one attempt, which ends once: what comes after its end is fenced."""
 
-    def __init__(self, about: About, late_seconds: float = 0.0) -> None:
-        """`late_seconds` is for how long its job is due."""
+    def __init__(
+        self, about: About, late_seconds: float = 0.0, dead_seconds: float | None = None
+    ) -> None:
+        """For how long its job is due, and how long ago it first died, if it was replayed."""
         self.about = about
         self.began = -math.inf
         """When it started, on the monotonic clock."""
         self._due_at = time.monotonic() - late_seconds
+        self._died_at = None if dead_seconds is None else time.monotonic() - dead_seconds
         self.trace: AttemptTrace | None = None
         """Its span, if it is traced."""
         self._has_failed = False
@@ -104,7 +107,8 @@ class AttemptEvents:
 
     def succeeded(self, seconds: float) -> None:
         """Its job has succeeded."""
-        self._end(Succeeded(**self.about, seconds=seconds))
+        fixed = None if self._died_at is None else time.monotonic() - self._died_at
+        self._end(Succeeded(**self.about, seconds=seconds, fix_seconds=fixed))
 
     def committed(self) -> None:
         """Its own transaction has just completed its job."""
@@ -153,7 +157,7 @@ def events_of(job: Job, queue: str, claim: Claim) -> AttemptEvents:
         attempt=job.attempt,
         key=claim.keys[0] if claim.keys else None,
     )
-    events = AttemptEvents(about, claim.late_seconds)
+    events = AttemptEvents(about, claim.late_seconds, claim.dead_seconds)
     if (tracer := installed()) is not None:
         events.trace = AttemptTrace(tracer, job, queue, claim)
     return events

@@ -35,7 +35,7 @@ OWN = ("service", "actors", "migrations")
 Environment = dict[str, str]
 
 
-@pytest.fixture(scope="module", params=["locked", "lowest"])
+@pytest.fixture(scope="module", params=["locked", pytest.param("lowest", marks=pytest.mark.slow)])
 def installed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A virtual environment with the wheel, and of all else only what the wheel asks for.
 

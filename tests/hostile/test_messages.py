@@ -25,6 +25,7 @@ DEAD_LETTERS = topology.dead_letter_queue(QUEUE)
 KEPT = "SELECT message_body, reason, error_message FROM duly.dead_letters WHERE job_id IS NULL"
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_foreign_messages_are_quarantined_and_harm_no_job(
     line: Line, effects: Effects, rabbit: Rabbit, start: Start, sql_now: psycopg.Connection

@@ -59,6 +59,7 @@ WHY = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(180)
 def test_hostile_servers_cost_little_time_and_memory(
     line: Line, session: Session, start: Start

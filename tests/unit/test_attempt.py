@@ -53,6 +53,7 @@ class Claim:
     checkpoint: Any = None
     keys: Sequence[str] | None = None
     late_seconds: float = 0.0
+    dead_seconds: float | None = None
     trace: str | None = None
     attempt_trace: str | None = None
 

@@ -8,7 +8,8 @@ from outbox.store.transitions.members import count_ended
 # but the answer was lost with the connection. (The worker itself drops a message for a job that it
 # has in flight.) Kind and run_at are fenced too: a forged message runs no job early, and none as
 # another kind. A job that has not begun by its `expires_at` does not begin. Nor does one with keys
-# under which this dispatch was not admitted: whoever has published its message.
+# under which this dispatch was not admitted: whoever has published its message. `dead_seconds` is
+# how long ago a job first died that has been replayed.
 CLAIM = """
 UPDATE duly.jobs AS job
 SET state = 'running', worker = %(worker)s, started_at = now(),
@@ -28,7 +29,14 @@ WHERE job.id = ANY (%(id)s::uuid[])
 RETURNING asked.n, job.attempt, job.attempt_limit, job.attempt_budget, job.subject, job.batch_id,
           job.payload, job.checkpoint, job.keys, job.trace, job.attempt_trace,
           extract(epoch FROM clock_timestamp() - greatest(job.created_at, job.run_at))::float8
-              AS late_seconds
+              AS late_seconds,
+          CASE WHEN job.replays > 0 THEN (
+              SELECT extract(epoch FROM clock_timestamp() - letter.died_at)::float8
+              FROM duly.dead_letters AS letter
+              WHERE letter.job_id = job.id
+              ORDER BY letter.job_id, letter.dispatch
+              LIMIT 1
+          ) END AS dead_seconds
 """
 
 # The same for jobs of kinds whose keys have limits. It is a statement of its own because its commit

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import text
+from sqlalchemy.orm import Session
 
 from outbox import Actor, Job, Key, Retry, Snooze, submit
 from outbox.metrics.processes import RelayMetrics, WorkerMetrics
@@ -14,6 +16,10 @@ from outbox.operations.jobs import JobRecord
 from outbox.worker.runners import loop_watch
 from tests.support.engine.line import AT_ONCE, Line, Note, do_nothing, note_kind
 from tests.support.wait import wait_for
+
+DIED_BEFORE = text(
+    "UPDATE duly.dead_letters SET died_at = died_at - CAST(:ago AS interval) WHERE id = :id"
+)
 
 
 @pytest.fixture
@@ -76,6 +82,36 @@ def test_attempts_are_counted_as_they_end(
         assert value(relay_metrics, name, queue=queue) == attempts
     assert value(relay_metrics, "duly_returned_total", queue=queue) == 0
     assert value(relay_metrics, "duly_confirm_seconds_count") >= 1
+
+
+def test_a_fix_takes_from_the_first_death_to_the_success(
+    line: Line, queue: str, worker_metrics: WorkerMetrics, session: Session
+) -> None:
+    is_mended = threading.Event()
+
+    def act(note: Note, job: Job) -> None:
+        if note.text == "fail" and not is_mended.is_set():
+            raise ValueError(note.text)
+        if note.text == "fail":
+            with job.transaction():
+                """It completes the job itself."""
+
+    kind = note_kind(queue)
+    line.start_relay(queue)
+    worker_metrics.state.watch(line.start_worker(Actor(kind, act)))
+    fine, dead = line.submit(kind()), line.submit(kind(text="fail"))
+    for ago in ("1 hour", "1 minute"):
+        line.wait_for(dead, "dead")
+        letter, *_ = line.letters()
+        session.execute(DIED_BEFORE, {"ago": ago, "id": letter.id})
+        session.commit()
+        if ago == "1 minute":
+            is_mended.set()
+        line.replay(letter.id)
+    for job in (fine, dead):
+        line.wait_for(job, "succeeded")
+    assert value(worker_metrics, "duly_fix_seconds_count", kind=kind.name) == 1
+    assert 3600 < value(worker_metrics, "duly_fix_seconds_sum", kind=kind.name) < 3660
 
 
 def outcomes(metrics: Metrics, **expected: int) -> bool:

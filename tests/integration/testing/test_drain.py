@@ -42,9 +42,11 @@ def test_a_due_job_runs_and_so_does_the_one_that_it_submits(
 def test_a_failure_is_put_off_and_repeated_once_its_time_has_come(
     engine: Engine, session: Session, kind: AnyKind
 ) -> None:
+    began = datetime.now(UTC)
     _submit(engine, kind(text="tea", end="once"))
     [kept] = drain(ACTORS, engine)
     assert (kept.state, kept.attempt, kept.dispatch) == ("queued", 1, 2)
+    assert kept.run_at >= began + kind.retry.first
     [attempt] = jobs.attempts(session, kept.id)
     assert (attempt.error_type, attempt.error_message) == ("ValueError", "the first time")
     assert "outbox" not in (attempt.traceback or "outbox")
