@@ -10,7 +10,7 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-MOST_LOOKED_AT = 10_000
+MOST_LOOKED_AT = 4_000
 """How many jobs one look takes up."""
 MOST_REMEMBERED = 1_000
 """So many wrong jobs are known at once; a table with more of them shows no more."""

@@ -14,7 +14,7 @@ from outbox.operations.backlog.queue_status import MOST_COUNTED, Queues, QueueSt
 from outbox.operations.backlog.sample import NOTHING, Guess
 from outbox.store.transitions.levels import levels_of
 
-MOST_IN_ALL = 30_000
+MOST_IN_ALL = 15_000
 """Up to how many events are counted of all queues and priorities in a state."""
 
 _AGE = """round(extract(epoch FROM now() - min(greatest(available_at, 'epoch'))
