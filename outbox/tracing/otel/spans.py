@@ -2,11 +2,11 @@
 
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from functools import partial
+from contextvars import Token
 from itertools import islice
 from uuid import UUID
 
-from opentelemetry import trace
+from opentelemetry import context, trace
 from opentelemetry.context import Context
 from opentelemetry.trace import Link, SpanKind, StatusCode
 
@@ -15,9 +15,26 @@ from outbox.tracing.otel import contexts
 from outbox.tracing.tracer import MOST_LINKS, AttemptOf
 
 _NOTHING = nullcontext()
-# Spans of unsampled traces are made current, too: what follows from them is not sampled either.
-# Errors are told by `failed` and `end`: OpenTelemetry would keep the error's text.
-_use = partial(trace.use_span, record_exception=False, set_status_on_exception=False)
+
+
+class _Current:
+    """A block within which this span is the current one, unless it is already.
+
+    So are spans of unsampled traces: what follows from them is not sampled either. Each attempt
+    pays for it, traced or not, and `trace.use_span` takes longer.
+    """
+
+    def __init__(self, span: trace.Span) -> None:
+        self._span = span
+        self._token: Token[Context] | None = None
+
+    def __enter__(self) -> None:
+        if trace.get_current_span() is not self._span:
+            self._token = context.attach(trace.set_span_in_context(self._span))
+
+    def __exit__(self, *_: object) -> None:
+        if self._token is not None:
+            context.detach(self._token)
 
 
 class Creation:
@@ -65,7 +82,7 @@ class AttemptSpan:
 
     def current(self) -> AbstractContextManager[object]:
         """A block within which spans are its children."""
-        return _use(self._span)
+        return _Current(self._span)
 
     def failed(self, error_type: str) -> None:
         """The attempt failed by an error of this type."""
@@ -138,16 +155,16 @@ class Tracer:
         if trace.get_current_span().get_span_context().is_valid:
             return _NOTHING
         found = contexts.from_headers(headers)
-        return _use(trace.NonRecordingSpan(found)) if found else _NOTHING
+        return _Current(trace.NonRecordingSpan(found)) if found else _NOTHING
 
     def current_ids(self) -> dict[str, str]:
         """`trace_id` and `span_id` of the current span, if there is one."""
-        context = trace.get_current_span().get_span_context()
-        if not context.is_valid:
+        found = trace.get_current_span().get_span_context()
+        if not found.is_valid:
             return {}
         return {
-            "trace_id": trace.format_trace_id(context.trace_id),
-            "span_id": trace.format_span_id(context.span_id),
+            "trace_id": trace.format_trace_id(found.trace_id),
+            "span_id": trace.format_span_id(found.span_id),
         }
 
 
