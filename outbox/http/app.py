@@ -41,7 +41,9 @@ def create_app(
         version="1",
         lifespan=lifespan,
         redirect_slashes=False,
-        telemetry={"exclude": _is_probe},
+        # Its logs would quote what clients sent; its spans of single functions would cost more than
+        # all that Duly makes.
+        telemetry={"exclude": _is_probe, "logs": False, "operation_spans": False},
     )
     for router in routers:
         app.include_router(router)

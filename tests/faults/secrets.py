@@ -25,6 +25,7 @@ NAMES = (
     "database password",
     "broker password",
     "smtp password",
+    "collector key",
     "s3 key",
     "stripe key",
     "stripe webhook secret",

@@ -1,8 +1,8 @@
 """No secret leaves its place: they are sent along every path, and looked for wherever Duly writes.
 
 Real processes run on real servers. The sinks are the logs in both formats, the answers of the API
-and of the commands, the metrics, the messages in RabbitMQ, and all columns of Postgres but those
-that are there to hold what is sensitive.
+and of the commands, the metrics, the traces, the messages in RabbitMQ, and all columns of Postgres
+but those that are there to hold what is sensitive.
 """
 
 import json
@@ -26,6 +26,7 @@ from tests.faults.secrets import Secrets
 from tests.support.engine.rabbit import Rabbit
 from tests.support.log_calls import bound_fields
 from tests.support.log_page import EVENTS, OF_LOGS, OF_TRACES
+from tests.support.outside.collector import Collector, collector
 from tests.support.outside.mail_server import Inbox
 from tests.support.outside.receiver import receiver, status
 from tests.support.servers.nodes import Nodes
@@ -58,6 +59,13 @@ def secrets() -> Secrets:
     return Secrets()
 
 
+@pytest.fixture
+def traces() -> Iterator[Collector]:
+    """Where all spans arrive."""
+    with collector() as running:
+        yield running
+
+
 @pytest.fixture(params=["json", "console"])
 def line(
     request: pytest.FixtureRequest,
@@ -65,6 +73,7 @@ def line(
     empty_queues: None,
     database_url: str,
     secrets: Secrets,
+    traces: Collector,
     tmp_path: Path,
 ) -> Iterator[Line]:
     """The line with a secret in each setting that may have one, and nothing started yet."""
@@ -83,6 +92,9 @@ def line(
                 "DATABASE_URL": _with_role(database_url, secrets["database password"]),
                 "AMQP_URL": _with_user(nodes, secrets["broker password"]),
                 "DULY_LOG_FORMAT": request.param,
+                "DULY_TRACES": "on",
+                "OTEL_EXPORTER_OTLP_ENDPOINT": traces.url,
+                "OTEL_EXPORTER_OTLP_HEADERS": f"authorization={secrets['collector key']}",
             }
         )
         line = Line(environment, tmp_path, inbox, hooks)
@@ -92,7 +104,12 @@ def line(
 
 @pytest.mark.timeout(900)
 def test_no_secret_leaves_its_place(
-    line: Line, secrets: Secrets, engine: Engine, sql_now: psycopg.Connection, nodes: Nodes
+    line: Line,
+    secrets: Secrets,
+    traces: Collector,
+    engine: Engine,
+    sql_now: psycopg.Connection,
+    nodes: Nodes,
 ) -> None:
     ports = [free_port() for _ in range(3)]
     processes = [*line.start("api"), _measured(line, "relay", ports[0])]
@@ -130,6 +147,8 @@ def test_no_secret_leaves_its_place(
     for process in processes:
         process.wait(60)
     shown += [(f"the log of {each}", each.log) for each in processes]
+    assert {span.service for span in traces.spans} == {"duly-api", "duly-relay", "duly-worker"}
+    shown += [("a trace", body.decode("latin-1")) for body in traces.spans.bodies]
 
     assert _leaks(secrets, shown) == []
     if line.environment["DULY_LOG_FORMAT"] == "json":

@@ -17,6 +17,7 @@ from opentelemetry.trace import Link, SpanContext, SpanKind, TraceFlags, TraceSt
 
 from outbox.tracing import start
 from outbox.tracing.otel import contexts, environment
+from outbox.tracing.otel.redaction import Redaction
 from outbox.tracing.otel.sampler import LinkBased
 from outbox.tracing.otel.spans import Tracer
 from outbox.tracing.tracer import MOST_LINKS
@@ -201,6 +202,26 @@ def test_the_names_are_the_same_whatever_is_opted_into(
         "messaging.rabbitmq.destination.routing_key": "invoice.paid",
         "messaging.message.id": "1",
     }
+
+
+def test_what_a_client_wrote_into_an_address_is_in_no_span() -> None:
+    provider, exporter = TracerProvider(), InMemorySpanExporter()
+    provider.add_span_processor(Redaction())
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    address = {"url.path": "/v1/downloads/token", "url.query": "token=1", "url.scheme": "https"}
+    for kind, attributes in (
+        (SpanKind.SERVER, address),
+        (SpanKind.SERVER, {}),
+        (SpanKind.CLIENT, address),
+    ):
+        provider.get_tracer("test").start_span("GET", kind=kind, attributes=attributes).end()
+    of_request, without, of_call = [
+        dict(span.attributes or {}) for span in exporter.get_finished_spans()
+    ]
+    hidden = {"url.path": "[redacted]", "url.query": "[redacted]"}
+    assert of_request == address | hidden
+    assert without == {}
+    assert of_call == address
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from opentelemetry.sdk.trace.export import (
 from outbox.release import release
 from outbox.tracing.otel import environment
 from outbox.tracing.otel.attributes import SCHEMA
+from outbox.tracing.otel.redaction import Redaction
 from outbox.tracing.otel.sampler import LinkBased
 from outbox.tracing.otel.spans import Tracer
 
@@ -48,6 +49,7 @@ def _provider(service: str) -> TracerProvider:
     provider = TracerProvider(resource=_resource(service), shutdown_on_exit=False)
     if environment.value("OTEL_TRACES_SAMPLER").lower() in ("", *_PARENT_BASED):
         provider.sampler = LinkBased(provider.sampler)
+    provider.add_span_processor(Redaction())
     if processor := _processor():
         provider.add_span_processor(processor)
     return provider
