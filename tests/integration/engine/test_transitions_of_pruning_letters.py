@@ -52,10 +52,11 @@ def test_a_discarded_letter_goes_with_its_job_and_all_attempts(by_hand: ByHand) 
     by_hand.put_off(by_hand.submit())
     (gone, letter), (other, _) = by_hand.dead(), by_hand.dead()
     by_hand.take("UPDATE duly.refusals SET job_id = %(id)s", id=gone)
+    by_hand.put_off(by_hand.submit())
     close(by_hand, letter)
     assert prune_letters(by_hand, DAY) is None
     assert prune_letters(by_hand) == 1
-    assert counts(by_hand) == [2, 1, 1, 0]
+    assert counts(by_hand) == [3, 1, 1, 1]
     assert len(by_hand.attempts(other)) == 1
 
 
@@ -150,6 +151,40 @@ def test_a_member_stays_until_its_batch_has_settled_and_its_callbacks_have_ended
         by_hand.cancel(row["job_id"])
     assert prune_letters(by_hand) == 1
     assert by_hand.take("SELECT FROM duly.jobs WHERE id = %(id)s", id=dead) == []
+
+
+def test_what_other_jobs_are_needed_for_keeps_no_member(by_hand: ByHand, engine: Engine) -> None:
+    batches = Batches(engine, by_hand)
+    _, (dead,) = batches.make(1)
+    batches.end("dead", dead)
+    close(by_hand, by_hand.letters(dead)[0]["id"])
+    batches.fold()
+    for row in by_hand.take("SELECT job_id FROM duly.batch_callbacks"):
+        by_hand.cancel(row["job_id"])
+    _, (done,) = batches.make(1)
+    batches.end("succeeded", done)
+    batches.fold()
+    _, (queued,) = batches.make(1)
+    by_hand.take(KEY, job=queued)
+    assert prune_letters(by_hand) == 1
+    assert by_hand.take("SELECT FROM duly.jobs WHERE id = %(id)s", id=dead) == []
+
+
+def test_a_dead_job_without_a_letter_stays(by_hand: ByHand) -> None:
+    job, letter = by_hand.dead()
+    by_hand.take("DELETE FROM duly.dead_letters WHERE id = %(id)s", id=letter)
+    close(by_hand, by_hand.keep_foreign(b"x"))
+    assert prune_letters(by_hand) == 1
+    assert by_hand.job(job)["state"] == "dead"
+
+
+def test_what_stays_is_not_looked_at_again(by_hand: ByHand) -> None:
+    job, letter = by_hand.dead()
+    by_hand.take(KEY, job=job)
+    close(by_hand, letter)
+    asked = {"retention": ALL, "closed_at": START[0], "id": START[1]}
+    (first,) = by_hand.take(transitions.PRUNE_LETTERS, **asked)
+    assert by_hand.take(transitions.PRUNE_LETTERS, **asked | first) == []
 
 
 def test_a_step_goes_by_the_time_of_closing_and_says_how_far(by_hand: ByHand) -> None:

@@ -126,6 +126,28 @@ def test_what_another_job_was_refused_for_does_not_count(by_hand: ByHand) -> Non
     assert by_hand.put_off(other, dispatch=2)
 
 
+def test_of_two_that_are_refused_at_once_one_may_have_been_refused_for_too_long(
+    by_hand: ByHand,
+) -> None:
+    old, new = by_hand.submit(), by_hand.submit()
+    by_hand.put_off(old)
+    by_hand.take(AGE, age=3601)
+    by_hand.claim(new)
+    by_hand.retry(new)
+    by_hand.take(NOW_DUE)
+    rows = {
+        "id": [old, new],
+        "dispatch": [2, 2],
+        "attempt": [0, 0],
+        "kind": [KIND] * 2,
+        "queue": ["q"] * 2,
+        "why": ["new"] * 2,
+        "patience_seconds": [3600.0] * 2,
+    }
+    taken = by_hand.take(transitions.POSTPONE, worker="w1", **rows)
+    assert [row["n"] for row in taken] == [2]
+
+
 def test_many_jobs_are_put_off_at_once_each_with_its_own_reason(by_hand: ByHand) -> None:
     jobs = [by_hand.submit() for _ in range(3)]
     rows = {

@@ -8,6 +8,9 @@ from outbox.store import transitions
 from tests.support.engine.by_hand import ByHand, Row
 
 Step = Callable[..., Row | None]
+DIED_BEFORE = """
+UPDATE duly.dead_letters SET died_at = now() - CAST(%(ago)s AS interval) WHERE job_id = %(id)s
+"""
 STEPS = ["step", "say_progress", "stop", "succeed_member"]
 
 
@@ -131,6 +134,22 @@ def test_only_what_somebody_asked_to_cancel_is_stopped(by_hand: ByHand) -> None:
     assert now["finished_at"]
     assert by_hand.attempts(job) == []
     assert by_hand.letters(job) == []
+
+
+def test_a_claim_says_how_long_ago_its_job_first_died_if_it_was_replayed(by_hand: ByHand) -> None:
+    (other, _), (job, letter) = by_hand.dead(), by_hand.dead()
+    by_hand.take(DIED_BEFORE, id=other, ago="1 day")
+    by_hand.take(DIED_BEFORE, id=job, ago="1 hour")
+    assert by_hand.close(transitions.REPLAY, letter)
+    claimed = by_hand.claim(job, dispatch=2)
+    assert claimed
+    assert 3600 <= claimed["dead_seconds"] < 3660
+    never_replayed = by_hand.submit()
+    renamed = "UPDATE duly.dead_letters SET job_id = %(id)s WHERE job_id = %(other)s"
+    by_hand.take(renamed, id=never_replayed, other=other)
+    claimed = by_hand.claim(never_replayed)
+    assert claimed
+    assert claimed["dead_seconds"] is None
 
 
 def test_of_many_each_job_has_its_own(by_hand: ByHand) -> None:

@@ -585,6 +585,15 @@ def test_keys_that_nobody_holds_are_deleted(by_hand: ByHand, unique: UniqueByHan
     assert unique.held() == [*zip("abdf", kept, strict=True)]
 
 
+def test_the_open_letter_of_another_job_keeps_no_key(by_hand: ByHand, unique: UniqueByHand) -> None:
+    closed, still_open = (unique.new(key, until="ended") for key in "ab")
+    for job in (closed, still_open):
+        by_hand.bury(job)
+    by_hand.close(transitions.DISCARD, by_hand.letters(closed)[0]["id"])
+    assert unique.prune() == 1
+    assert unique.held() == [("b", still_open)]
+
+
 def test_the_key_of_a_job_that_somebody_deleted_by_hand_is_deleted(
     by_hand: ByHand, unique: UniqueByHand
 ) -> None:
