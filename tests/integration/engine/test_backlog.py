@@ -24,8 +24,6 @@ LATER = timedelta(hours=-1)
 LATE = timedelta(minutes=6)
 
 
-
-
 @pytest.fixture(autouse=True)
 def _small_tables(sql_now: psycopg.Connection) -> None:
     """Tables without the empty blocks that other tests left: all of a small table is sampled."""
