@@ -5,17 +5,15 @@ A trace context is text: a W3C traceparent and, if that is short, the tracestate
 
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 from uuid import UUID
 
 MOST_LINKS = 32
 """How many of the jobs in a batch its span is linked to."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AttemptOf:
-    """What a span says of an attempt."""
+class AttemptOf(NamedTuple):
+    """What a span says of an attempt. Each attempt makes one, sampled or not: it costs little."""
 
     job_id: UUID
     kind: str

@@ -17,20 +17,22 @@ from outbox.tracing.tracer import MOST_LINKS, AttemptOf
 _NOTHING = nullcontext()
 
 
-class _Current:
-    """A block within which this span is the current one, unless it is already.
+_ROOT = Context()
+"""Has no span: what begins in it is the first of its trace."""
 
-    So are spans of unsampled traces: what follows from them is not sampled either. Each attempt
-    pays for it, traced or not, and `trace.use_span` takes longer.
+
+class _Within:
+    """A block within which this context, with its span, is the current one.
+
+    Each attempt pays for it, sampled or not, and `trace.use_span` takes longer.
     """
 
-    def __init__(self, span: trace.Span) -> None:
-        self._span = span
+    def __init__(self, whole: Context) -> None:
+        self._context = whole
         self._token: Token[Context] | None = None
 
     def __enter__(self) -> None:
-        if trace.get_current_span() is not self._span:
-            self._token = context.attach(trace.set_span_in_context(self._span))
+        self._token = context.attach(self._context)
 
     def __exit__(self, *_: object) -> None:
         if self._token is not None:
@@ -78,11 +80,12 @@ class AttemptSpan:
 
     def __init__(self, span: trace.Span) -> None:
         self._span = span
+        self._within = trace.set_span_in_context(span, _ROOT)
         self.context = contexts.text_of(span)
 
     def current(self) -> AbstractContextManager[object]:
-        """A block within which spans are its children."""
-        return _Current(self._span)
+        """A block within which spans are its children, sampled only if it is."""
+        return _Within(self._within)
 
     def failed(self, error_type: str) -> None:
         """The attempt failed by an error of this type."""
@@ -132,7 +135,7 @@ class Tracer:
         """Begin the span of an attempt."""
         span = self._tracer.start_span(
             f"process {attempt.queue}",
-            Context(),
+            _ROOT,
             SpanKind.CONSUMER,
             links=_links(creation=created_in, attempt_before=attempt_before),
         )
@@ -144,7 +147,7 @@ class Tracer:
         """Begin the span of a batch. It has a destination if all of it has the same."""
         where = names.destination(*next(iter(destinations))) if len(destinations) == 1 else {}
         name = " ".join(("send", *islice(where.values(), 1)))
-        span = self._tracer.start_span(name, Context(), SpanKind.CLIENT)
+        span = self._tracer.start_span(name, _ROOT, SpanKind.CLIENT)
         if span.is_recording():
             span.set_attributes({**names.operation("send"), **where})
             span.set_attribute(names.BATCH_COUNT, count)
@@ -155,7 +158,9 @@ class Tracer:
         if trace.get_current_span().get_span_context().is_valid:
             return _NOTHING
         found = contexts.from_headers(headers)
-        return _Current(trace.NonRecordingSpan(found)) if found else _NOTHING
+        if found is None:
+            return _NOTHING
+        return _Within(trace.set_span_in_context(trace.NonRecordingSpan(found), _ROOT))
 
     def current_ids(self) -> dict[str, str]:
         """`trace_id` and `span_id` of the current span, if there is one."""
@@ -170,6 +175,8 @@ class Tracer:
 
 def _links(**texts: str | None) -> list[Link] | None:
     """Links to these contexts, each with what it is."""
+    if not any(texts.values()):
+        return None
     found = {name: contexts.from_text(text) for name, text in texts.items() if text}
     return [Link(each, {names.LINK: name}) for name, each in found.items() if each] or None
 
