@@ -6,7 +6,7 @@
 
     duly = Duly(..., checks=[Check("smtp", "The mail server answers.", smtp_answers)])
 
-Reading order: found, setup, check, servers, checks, catalog, timed, passwords, examine.
+Reading order: found, steps, setup, check, servers, checks, catalog, timed, passwords, examine.
 """
 
 from outbox.doctor.check import Check

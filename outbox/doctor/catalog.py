@@ -4,18 +4,18 @@ from outbox.doctor.check import Check
 from outbox.doctor.checks import (
     app,
     app_tables,
-    broker,
     clocks,
     connections,
     durability,
     keys,
-    management,
     postgres,
     sessions,
     tables,
     vacuum,
+    window,
     workers,
 )
+from outbox.doctor.checks.rabbitmq import broker, management, policies, queues
 
 CHECKS: tuple[Check, ...] = (
     app.python,
@@ -43,16 +43,16 @@ CHECKS: tuple[Check, ...] = (
     vacuum.replication_slots,
     workers.workers,
     workers.worker_code,
-    workers.window,
+    window.window,
     keys.api_keys,
     broker.rabbitmq,
     broker.rabbitmq_version,
     broker.rabbitmq_alarm,
     broker.rabbitmq_rights,
-    broker.queues,
+    queues.queues,
     management.management,
     management.alarms,
     management.queue_types,
-    management.policies,
+    policies.policies,
     management.rabbitmq_clock,
 )

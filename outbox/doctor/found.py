@@ -23,7 +23,7 @@ class Found:
     level: Level
     found: str
     change: str | None = None
-    """The setting, the SQL or the command."""
+    """The setting, the SQL or the command; several steps are separated by `; `."""
 
 
 @dataclass(frozen=True, slots=True)

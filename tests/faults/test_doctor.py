@@ -1,6 +1,7 @@
 """What the doctor says of servers that are wrong as a whole; these are its own."""
 
 import re
+import shlex
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from secrets import token_hex
@@ -16,6 +17,7 @@ from outbox.doctor import Finding, Level, Setup
 from outbox.migrations.grants import grant
 from service.subjects import TABLES
 from tests.integration.doctor.conftest import find, setup_for
+from tests.support.cli_line import commands_of
 from tests.support.engine.rabbit import Rabbit
 from tests.support.servers.databases import new_database
 from tests.support.servers.managed import ManagedRabbitmq
@@ -165,6 +167,14 @@ def test_a_clock_that_is_wrong(
     wait_for("the right time", lambda: find("clock", setup).level is Level.OK)
 
 
+def _follow(own: Nodes, found: Finding) -> None:
+    """Run the commands of RabbitMQ's that the finding names."""
+    for line in commands_of(found.change):
+        program, *arguments = shlex.split(line)
+        assert program == "rabbitmqctl"
+        own.rabbitmq.control(*arguments)
+
+
 def _user(own: Nodes, *rights: str, tags: str = "") -> str:
     """A new user that may do only this: `name:password`."""
     name, password = f"u{token_hex(4)}", token_hex(8)
@@ -191,6 +201,9 @@ def test_a_user_that_lacks_rights(
     found = find("rabbitmq-rights", _setup(own, owner, queue, amqp_url))
     assert found.level is level
     assert lacks in found.found
+    _follow(own, found)
+    found = find("rabbitmq-rights", _setup(own, owner, queue, amqp_url))
+    assert found.level is Level.OK
 
 
 def test_a_user_that_may_not_make_a_queue_that_is_missing(
@@ -221,6 +234,10 @@ def test_an_alarm(
         wait_for("the alarm", lambda: find("rabbitmq-alarm", setup).level is Level.ERROR, 60)
         wait_for("the statistics", lambda: find("alarms", setup).level is Level.ERROR, 60)
         assert f"short of {what} of " in find("alarms", setup).found
+        assert "short of memory or disk space" in find("rabbitmq-alarm", setup).found
+        assert find("rabbitmq-rights", setup).level is Level.SKIPPED
+        _follow(own, find("alarms", setup))
+        wait_for("no alarm", lambda: find("rabbitmq-alarm", setup).level is Level.OK, 60)
     finally:
         own.rabbitmq.control(*cleared)
     wait_for("the end of the alarm", lambda: find("rabbitmq-alarm", setup).level is Level.OK, 60)
@@ -229,14 +246,22 @@ def test_an_alarm(
 POLICIES = [
     ('{"message-ttl": 60000}', "", Level.ERROR, "its messages expire (message-ttl 60000)"),
     ('{"expires": 600000}', "", Level.ERROR, "it is deleted when it is unused (expires 600000)"),
-    ('{"max-length": 5}', r"\.XQ", Level.ERROR, "dead messages are dropped (max-length)"),
-    ('{"max-length": 5}', "$", Level.WARNING, "takes 5 messages, and DULY_WINDOW is 1000"),
-    ('{"delivery-limit": 2}', "$", Level.WARNING, "dead after 2 deliveries (delivery-limit)"),
+    ('{"max-length": 5}', r"\.XQ", Level.ERROR, "dead messages are dropped (max-length 5)"),
+    ('{"max-length": 5}', "$", Level.WARNING, "DULY_WINDOW, 1000 (max-length 5)"),
+    ('{"max-length-bytes": 1}', r"\.XQ", Level.ERROR, "dropped (max-length-bytes 1)"),
+    ('{"max-length-bytes": 9000}', "$", Level.WARNING, "1000 (max-length-bytes 9000)"),
+    ('{"max-length": 9999, "overflow": "drop-head"}', "$", Level.ERROR, "(max-length 9999)"),
+    ('{"overflow": "drop-head"}', "$", Level.WARNING, "(overflow drop-head)"),
+    ('{"delivery-limit": 2}', "$", Level.WARNING, "few deliveries (delivery-limit 2)"),
+    ('{"delivery-limit": 99}', r"\.XQ", Level.WARNING, "few deliveries (delivery-limit 99)"),
+    ('{"dead-letter-strategy": "at-least-once"}', "$", Level.WARNING, "can break it"),
 ]
 
 
-@pytest.mark.parametrize(("definition", "end", "level", "text"), POLICIES)
-@pytest.mark.parametrize("sort", ["policy", "operator_policy"])
+@pytest.mark.parametrize(
+    ("sort", "definition", "end", "level", "text"),
+    [("operator_policy", *POLICIES[0]), *(("policy", *each) for each in POLICIES)],
+)
 def test_a_policy_that_takes_messages_away(
     own: Nodes,
     setup: Setup,
@@ -248,13 +273,20 @@ def test_a_policy_that_takes_messages_away(
     text: str,
 ) -> None:
     own.rabbitmq.control(f"set_{sort}", "bad", f"^{queue}{end}", definition, "--apply-to", "queues")
-    try:
-        wait_for("the statistics", lambda: find("policies", setup).level is level, 30)
-        found = find("policies", setup)
-    finally:
-        own.rabbitmq.control(f"clear_{sort}", "bad")
+    wait_for("the statistics", lambda: find("policies", setup).level is level, 30)
+    found = find("policies", setup)
+    _follow(own, found)
+    wait_for("the statistics", lambda: find("policies", setup).level is Level.OK, 30)
     assert text in found.found
-    assert f"rabbitmqctl clear_{sort} -p '/' bad" in (found.change or "")
+
+
+def test_a_policy_that_leaves_room_for_a_window(own: Nodes, setup: Setup, queue: str) -> None:
+    definition = '{"max-length": 1000, "max-length-bytes": 1024000, "delivery-limit": 20}'
+    own.rabbitmq.control("set_policy", "good", f"^{queue}$", definition)
+    path = f"/api/queues/{{vhost}}/{queue}"
+    wait_for("the statistics", lambda: setup.management.get(path).get("policy") == "good", 30)
+    assert find("policies", setup).level is Level.OK
+    own.rabbitmq.control("clear_policy", "good")
 
 
 def test_a_classic_queue(own: Nodes, setup: Setup, queue: str) -> None:
@@ -263,6 +295,32 @@ def test_a_classic_queue(own: Nodes, setup: Setup, queue: str) -> None:
         rabbit.declare_classic(queue)
         wait_for("the statistics", lambda: find("queue-types", setup).level is Level.WARNING, 30)
         assert f"not quorum queues: {queue} (classic)" in find("queue-types", setup).found
+        rabbit.publish(queue, b"left behind")
+        _follow(own, find("queue-types", setup))
+        rabbit.declare(queue)
+        wait_for("the statistics", lambda: find("queue-types", setup).level is Level.OK, 30)
+
+
+def test_queues_with_other_arguments_can_be_replaced(own: Nodes, setup: Setup, queue: str) -> None:
+    with closing(Rabbit(own.amqp_url)) as rabbit:
+        rabbit.delete(queue)
+        rabbit.declare(queue, **{"x-delivery-limit": 3})
+        rabbit.publish(queue, b"left behind")
+        _follow(own, find("queues", setup))
+        rabbit.declare(queue)
+        assert find("queues", setup).level is Level.OK
+
+
+def test_a_queue_that_the_user_may_not_compare_is_not_taken_for_well(
+    own: Nodes, owner: str, queue: str
+) -> None:
+    amqp_url = re.sub("//.*@", f"//{_user(own, '^$', '.*', '.*')}@", own.amqp_url)
+    found = find("queues", _setup(own, owner, queue, amqp_url))
+    assert found.level is Level.SKIPPED
+    assert f"RabbitMQ does not compare {queue} (access to queue" in found.found
+    assert f"{queue}.XQ (access to queue" in found.found
+    missing = find("queues", _setup(own, owner, f"{queue}_new", amqp_url))
+    assert missing.level is Level.OK
 
 
 def _managed(own: Nodes, owner: str, queue: str, url: str) -> Finding:

@@ -9,6 +9,8 @@ from outbox.doctor.setup import Setup
 GROUP = Group.APP
 OLDEST = (3, 11)
 """As pyproject.toml says."""
+IMPORT_SECONDS = 60.0
+"""How long the first import of an app's actors may take."""
 
 
 @check(GROUP, f"Python is version {'.'.join(map(str, OLDEST))} or newer.")
@@ -21,7 +23,7 @@ def python(_: Setup) -> Found:
     return ok(f"Python {version}")
 
 
-@check(GROUP, "Each kind has an actor, and each actor a kind.", seconds=60)
+@check(GROUP, "Each kind has an actor, and each actor a kind.", seconds=IMPORT_SECONDS)
 def actors(setup: Setup) -> Found:
     """A kind without an actor can be submitted, and no worker will run it."""
     if setup.actors is None:

@@ -3,6 +3,7 @@
 from outbox.doctor.check import Group, check
 from outbox.doctor.found import Found, Skip, error, ok, warning
 from outbox.doctor.setup import Setup
+from outbox.doctor.steps import duly
 
 # An app's env.py may keep it in any schema.
 RECORDS = """
@@ -27,7 +28,7 @@ def app_migrations(setup: Setup) -> Found:
         return error(
             f"the database has revision {', '.join(sorted(recorded)) or 'none'}, and this release"
             f" needs {', '.join(sorted(heads))}",
-            "duly migrate",
+            duly("migrate"),
         )
     return ok(f"revision {', '.join(sorted(heads))}")
 

@@ -7,7 +7,8 @@ from sqlalchemy.orm import Session
 from outbox.doctor.check import Group, check
 from outbox.doctor.found import Found, ok, warning
 from outbox.doctor.setup import Setup
-from outbox.operations.api_keys import ApiKey, all_keys
+from outbox.doctor.steps import duly, steps
+from outbox.operations.api_keys import ApiKey, Scope, all_keys
 
 SOON = timedelta(days=14)
 
@@ -24,7 +25,7 @@ def api_keys(setup: Setup) -> Found:
     if not valid:
         return warning(
             "there is no valid API key, so nobody can call the API",
-            "duly keys create NAME --scope ...",
+            duly("keys", "create", "--name", "ops", "--scopes", f"{Scope.READ},{Scope.OPERATE}"),
         )
     soon = [each for each in valid if each.expires_at and each.expires_at < now + SOON]
     if soon:
@@ -33,9 +34,17 @@ def api_keys(setup: Setup) -> Found:
         )
         return warning(
             f"these expire soon: {names}",
-            "duly keys create a new one for each, and duly keys revoke PREFIX once it is unused",
+            steps(*(step for each in soon for step in _replaced(each))),
         )
     return ok(f"{len(valid)} are valid")
+
+
+def _replaced(key: ApiKey) -> tuple[str, ...]:
+    return (
+        duly("keys", "create", "--name", key.name, "--scopes", ",".join(key.scopes)),
+        "give the new key to who uses the old one",
+        duly("keys", "revoke", key.prefix),
+    )
 
 
 def _keys(setup: Setup) -> list[ApiKey]:

@@ -3,6 +3,7 @@
 from outbox.doctor.check import Group, check
 from outbox.doctor.found import Found, error, ok, warning
 from outbox.doctor.setup import Setup
+from outbox.doctor.steps import duly, steps
 from outbox.migrations.grants import WRITABLE_COLUMNS
 from outbox.migrations.versions import LATEST, installed
 from outbox.store.schema import SCHEMA, acts, metadata
@@ -50,7 +51,7 @@ def migrations(setup: Setup) -> Found:
     if found < LATEST:
         return error(
             f"the database has version {found} of Duly's tables and this release needs {LATEST}",
-            "duly migrate",
+            duly("migrate"),
         )
     if found > LATEST:
         return warning(
@@ -68,7 +69,7 @@ def rights(setup: Setup) -> Found:
     if missing:
         return error(
             f"the role {role} lacks {_few(missing)}",
-            f"as the owner of the tables: duly migrate --grant-to {role}",
+            f"as the owner of the tables: {duly('migrate', '--grant-to', role)}",
         )
     return ok(f"the role {role} has them")
 
@@ -85,8 +86,12 @@ def record_of_acts(setup: Setup) -> Found:
         if row.is_owner:
             return warning(
                 f"the role {row.role} may change the record of acts: it owns it, or is a superuser",
-                "CREATE ROLE duly_app LOGIN PASSWORD ...; duly migrate --grant-to duly_app;"
-                " and set DATABASE_URL of the processes to that role",
+                steps(
+                    "CREATE ROLE duly_app LOGIN",
+                    "in psql: \\password duly_app",
+                    duly("migrate", "--grant-to", "duly_app"),
+                    "set DATABASE_URL of the processes to that role",
+                ),
             )
     return ok("the role cannot change it")
 
@@ -98,7 +103,7 @@ def sequences(setup: Setup) -> Found:
         late = behind(connection, metadata, setup.tables)
     if late:
         names = [f"{each.table} (at {each.largest})" for each in late]
-        return error(f"numbers are behind their rows: {_few(names)}", "duly migrate")
+        return error(f"numbers are behind their rows: {_few(names)}", duly("migrate"))
     return ok("none is behind")
 
 

@@ -8,6 +8,7 @@ from outbox.doctor.check import Group, check
 from outbox.doctor.found import Found, error, ok, warning
 from outbox.doctor.servers.live_workers import live_workers
 from outbox.doctor.setup import Setup
+from outbox.doctor.steps import duly
 from outbox.release import release
 
 GROUP = Group.POSTGRES
@@ -25,27 +26,9 @@ def workers(setup: Setup) -> Found:
     if missing := [queue for queue in setup.kinds.queues if queue not in served]:
         return error(
             f"no live worker serves {', '.join(missing)}",
-            f"duly worker --queues {','.join(missing)}",
+            duly("worker", "--queues", ",".join(missing)),
         )
     return ok(f"{len(alive)} live")
-
-
-@check(GROUP, "The relay's window is no smaller than what the workers of a queue run at once.")
-def window(setup: Setup) -> Found:
-    """A window is the most messages of a queue that workers can have."""
-    slots: dict[str, int] = {}
-    for each in live_workers(setup.postgres, setup.settings.worker_silence):
-        for queue in each.queues:
-            slots[queue] = slots.get(queue, 0) + each.threads + each.tasks
-    most = max(slots.values(), default=0)
-    if most > setup.settings.window:
-        queue = max(slots, key=lambda name: slots[name])
-        return warning(
-            f"DULY_WINDOW is {setup.settings.window}, and the workers of {queue} could run {most}"
-            " jobs at once",
-            f"DULY_WINDOW={2 * most} for the relays, or fewer --threads and --tasks",
-        )
-    return ok(f"DULY_WINDOW is {setup.settings.window}, and workers could run {most} at once")
 
 
 @check(GROUP, "All live workers run this release, and know the same kinds as this process.")

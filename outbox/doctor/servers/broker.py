@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from uuid import uuid4
 
 from pika.adapters.blocking_connection import BlockingChannel, BlockingConnection
-from pika.exceptions import ChannelClosedByBroker
+from pika.exceptions import ChannelClosedByBroker, ConnectionBlockedTimeout
 
 from outbox.amqp.connection import look, parameters, server_version
 
@@ -16,6 +16,10 @@ NEVER_VALID = {"x-expires": -1}
 """An argument with which RabbitMQ declares no queue. It looks at the user's rights before."""
 NEVER_CONSUMES = {"x-priority": "none"}
 """The same for consuming."""
+
+
+class Blocked(Exception):
+    """RabbitMQ takes no message from any publisher, and closes no channel for it."""
 
 
 class Broker:
@@ -63,6 +67,16 @@ class Refusal:
         """Whether the user lacks a right."""
         return self.code == REFUSED
 
+    @property
+    def is_mismatch(self) -> bool:
+        """Whether there is such a queue with other arguments."""
+        return self.code == PRECONDITION_FAILED
+
+    @property
+    def reason(self) -> str:
+        """The text without the name of the code."""
+        return self.text.partition(" - ")[2] or self.text
+
 
 def refusal(
     connection: BlockingConnection, ask: Callable[[BlockingChannel], object]
@@ -75,6 +89,11 @@ def refusal(
         return Refusal(closed.reply_code, closed.reply_text)
     channel.close()
     return None
+
+
+def looked_at(connection: BlockingConnection, queue: str) -> Refusal | None:
+    """How RabbitMQ refuses to say whether the queue exists; None if it exists."""
+    return refusal(connection, lambda channel: channel.queue_declare(queue, passive=True))
 
 
 def may_configure(connection: BlockingConnection, queue: str) -> bool:
@@ -96,11 +115,17 @@ def may_read(connection: BlockingConnection, queue: str) -> bool:
 
 
 def may_write(connection: BlockingConnection) -> bool:
-    """Whether the user may publish to queues. What it publishes is for no queue, and is dropped."""
+    """Whether the user may publish to queues. What it publishes is for no queue, and is dropped.
+
+    Raises Blocked.
+    """
 
     def publish(channel: BlockingChannel) -> None:
         channel.confirm_delivery()
         channel.basic_publish("", f"duly.doctor.{uuid4()}", b"")
 
-    refused = refusal(connection, publish)
+    try:
+        refused = refusal(connection, publish)
+    except ConnectionBlockedTimeout:
+        raise Blocked from None
     return refused is None or not refused.is_forbidden

@@ -12,6 +12,11 @@ SECONDS = 3.0
 class NoAnswer(Exception):
     """It cannot be reached, or answered something else than 200; the text says which."""
 
+    def __init__(self, text: str, status: int | None = None) -> None:
+        super().__init__(text)
+        self.status = status
+        """None if there was no answer."""
+
 
 class Management:
     """One management API, and the virtual host whose queues are looked at."""
@@ -19,6 +24,11 @@ class Management:
     def __init__(self, url: str, vhost: str) -> None:
         self._where = urlsplit(url)
         self._vhost = quote(vhost, safe="")
+
+    @property
+    def user(self) -> str:
+        """Who this process logs in as."""
+        return unquote(self._where.username or "")
 
     def get(self, path: str) -> Any:
         """What it answers; `{vhost}` in the path is the virtual host. Raises NoAnswer."""
@@ -40,11 +50,9 @@ class Management:
         finally:
             connection.close()
         if answer.status != 200:
-            raise NoAnswer(f"{answer.status} {answer.reason} for {path}")
+            raise NoAnswer(f"{answer.status} {answer.reason} for {path}", answer.status)
         return json.loads(text), answer.headers["Date"]
 
     def _login(self) -> dict[str, str]:
-        user, password = (
-            unquote(each or "") for each in (self._where.username, self._where.password)
-        )
-        return {"Authorization": f"Basic {b64encode(f'{user}:{password}'.encode()).decode()}"}
+        login = f"{self.user}:{unquote(self._where.password or '')}"
+        return {"Authorization": f"Basic {b64encode(login.encode()).decode()}"}

@@ -18,6 +18,7 @@ from outbox.doctor.catalog import CHECKS
 from outbox.doctor.examine import examine_with
 from service.settings import Settings
 from service.subjects import TABLES
+from tests.support.cli_line import commands_of, parse
 from tests.support.engine.rabbit import Rabbit
 from tests.support.servers.databases import new_database
 
@@ -78,8 +79,11 @@ def setup_for(database_url: str, amqp_url: str, queue: str, **more: object) -> S
 
 
 def find(check: str, setup: Setup) -> Finding:
-    """What this check of the library finds."""
+    """What this check of the library finds. What it says to do can be done."""
     (finding,) = examine_with([each for each in CHECKS if each.name == check], setup)
+    for line in commands_of(finding.change):
+        if line.startswith("duly "):
+            parse(line)
     return finding
 
 

@@ -10,14 +10,17 @@ from sqlalchemy.orm import Session
 
 from dev.ports import free_port
 from dev.servers import Servers
-from outbox.doctor import Level, Setup
+from outbox import Job, Kind
+from outbox.actors import Actor, Actors
+from outbox.doctor import Finding, Level, Setup
 from outbox.doctor.checks import postgres
 from outbox.operations import api_keys
 from outbox.operations.api_keys import Scope
 from outbox.postgres.address import sqlalchemy_url
 from outbox.release import release
 from outbox.store import transitions
-from tests.integration.doctor.conftest import find, setup_for
+from tests.integration.doctor.conftest import Nothing, find, setup_for
+from tests.support.cli_line import commands_of
 
 
 def test_all_is_well_with_postgres_for_the_role_of_the_processes(setup: Setup) -> None:
@@ -224,26 +227,61 @@ def test_a_worker_that_is_silent_counts_as_none(
     assert find("workers", setup).level is Level.ERROR
 
 
+def _on_a_thread(_: Nothing, job: Job) -> None:
+    """An actor that blocks."""
+
+
+async def _as_a_task(_: Nothing, job: Job) -> None:
+    """An actor that does not."""
+
+
+def _windowed(setup: Setup, window: int, *functions: Callable[[Nothing, Job], object]) -> Finding:
+    """What is found with actors that are these functions, all for the same queue."""
+    (kind,) = setup.kinds.values()
+    actors = Actors(
+        Actor(Kind(f"{kind.queue}.{each.__name__}", Nothing, queue=kind.queue), each)
+        for each in functions
+    )
+    settings = setup.settings.model_copy(update={"window": window})
+    return find("window", replace(setup, settings=settings, actors=lambda: actors))
+
+
 @pytest.mark.usefixtures("beat")
 def test_a_window_smaller_than_what_workers_run_at_once(setup: Setup) -> None:
-    assert find("window", setup).level is Level.OK
-    settings = setup.settings.model_copy(update={"window": 20})
-    found = find("window", replace(setup, settings=settings))
+    assert _windowed(setup, 58, _on_a_thread, _as_a_task).level is Level.OK
+    found = _windowed(setup, 57, _on_a_thread, _as_a_task)
     assert found.level is Level.WARNING
     assert (found.change or "").startswith("DULY_WINDOW=116 ")
+
+
+@pytest.mark.usefixtures("beat")
+def test_a_window_need_not_hold_tasks_where_no_actor_is_async(setup: Setup) -> None:
+    assert _windowed(setup, 8, _on_a_thread).level is Level.OK
+    assert _windowed(setup, 7, _on_a_thread).level is Level.WARNING
+    assert _windowed(setup, 50, _as_a_task).level is Level.OK
+
+
+def test_the_window_is_not_judged_without_the_actors(setup: Setup) -> None:
+    assert find("window", replace(setup, actors=None)).level is Level.SKIPPED
 
 
 @pytest.mark.usefixtures("own_database")
 def test_no_api_key_and_one_that_expires_soon(setup: Setup, session: Session) -> None:
     found = find("api-keys", setup)
     assert (found.level, found.found[:26]) == (Level.WARNING, "there is no valid API key,")
+    assert found.change == "duly keys create --name ops --scopes read,operate"
     key = api_keys.create(session, "shop", [Scope.READ], timedelta(days=3), by="ops")
     session.commit()
     found = find("api-keys", setup)
     assert found.level is Level.WARNING
-    assert found.found.startswith(f"these expire soon: shop ({key.split('_')[1]}, ")
+    prefix = key.split("_")[1]
+    assert found.found.startswith(f"these expire soon: shop ({prefix}, ")
+    assert commands_of(found.change) == [
+        "duly keys create --name shop --scopes read",
+        f"duly keys revoke {prefix}",
+    ]
     api_keys.create(session, "lasting", [Scope.READ], by="ops")
-    api_keys.revoke(session, key.split("_")[1], by="ops")
+    api_keys.revoke(session, prefix, by="ops")
     session.commit()
     assert find("api-keys", setup).level is Level.OK
 

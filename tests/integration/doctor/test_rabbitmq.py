@@ -7,8 +7,9 @@ import pytest
 
 from dev.ports import free_port
 from outbox.doctor import Level, Setup
-from outbox.doctor.checks import broker
+from outbox.doctor.checks.rabbitmq import broker
 from tests.integration.doctor.conftest import find, setup_for
+from tests.support.cli_line import commands_of
 from tests.support.engine.rabbit import Rabbit
 
 RABBITMQ = ("rabbitmq", "rabbitmq-version", "rabbitmq-rights", "queues")
@@ -65,6 +66,17 @@ def test_a_classic_queue(setup: Setup, rabbit: Rabbit, queue: str) -> None:
     found = find("queues", setup)
     assert found.level is Level.WARNING
     assert f"for queue '{queue}'" in found.found
+    vhost = setup.broker.vhost
+    assert commands_of(found.change) == [f"rabbitmqctl delete_queue -p {vhost} {queue}"]
+
+
+def test_a_queue_that_belongs_to_a_connection_is_not_taken_for_well(
+    setup: Setup, rabbit: Rabbit, queue: str
+) -> None:
+    rabbit.declare_exclusive(queue)
+    found = find("queues", setup)
+    assert found.level is Level.SKIPPED
+    assert found.found.startswith(f"RabbitMQ does not compare {queue} (cannot obtain exclusive")
 
 
 @pytest.mark.parametrize(

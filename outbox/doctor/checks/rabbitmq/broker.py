@@ -1,6 +1,7 @@
-"""Checks of RabbitMQ, its queues and what its user may do, over AMQP."""
+"""Checks of RabbitMQ and of what its user may do, over AMQP."""
 
 import logging
+from typing import NamedTuple
 
 from pika.adapters.blocking_connection import BlockingConnection
 
@@ -9,19 +10,36 @@ from outbox.amqp.connection import BrokerGone
 from outbox.doctor.check import Group, check
 from outbox.doctor.found import Found, Skip, error, ok, warning
 from outbox.doctor.servers.broker import (
-    Refusal,
+    Blocked,
+    looked_at,
     may_configure,
     may_read,
     may_write,
-    refusal,
 )
 from outbox.doctor.setup import Setup
+from outbox.doctor.steps import rabbitmqctl, steps
 
 GROUP = Group.RABBITMQ
 OLDEST = (3, 10)
 """The oldest version that the tests run on."""
+
+
+class Alarm(NamedTuple):
+    """What RabbitMQ is short of, and what ends the alarm."""
+
+    what: str
+    change: str
+
+
+MEMORY = Alarm(
+    "memory",
+    steps("give its machine more memory", "or there: rabbitmqctl set_vm_memory_high_watermark 0.6"),
+)
+DISK = Alarm(
+    "disk space",
+    steps("free disk space on its machine", "or there: rabbitmqctl set_disk_free_limit 50MB"),
+)
 RIGHTS_PAGE = "docs/operations.md#what-rabbitmqs-users-need"
-QUEUES_PAGE = "docs/operations.md#a-queue-has-other-arguments"
 
 
 @check(GROUP, "RabbitMQ can be reached.", is_gate=True, docs="docs/operations.md#rabbitmq-is-down")
@@ -50,21 +68,14 @@ def rabbitmq_version(setup: Setup) -> Found:
 @check(GROUP, "RabbitMQ takes messages: it is short of neither memory nor disk space.")
 def rabbitmq_alarm(setup: Setup) -> Found:
     """It says so to whoever publishes. What is published here is for no queue, and is dropped."""
-    reasons: list[str] = []
     try:
         with setup.broker.connection() as connection:
-            connection.add_on_connection_blocked_callback(
-                lambda _, frame: reasons.append(frame.method.reason)
-            )
             if not may_write(connection):
                 raise Skip("the user may not publish, so RabbitMQ does not tell it")
-    except BrokerGone:
-        if not reasons:
-            raise
+    except Blocked:
         return error(
-            f"RabbitMQ takes no messages: {reasons[0]}",
-            "free memory or disk space on its machine, or rabbitmqctl set_vm_memory_high_watermark"
-            " and set_disk_free_limit",
+            f"RabbitMQ takes no messages: it is short of {MEMORY.what} or {DISK.what}",
+            steps(MEMORY.change, DISK.change),
         )
     return ok("it does")
 
@@ -75,8 +86,11 @@ def rabbitmq_rights(setup: Setup) -> Found:
     if setup.actors is None:
         raise Skip("this process needs no right in RabbitMQ")
     broker = setup.broker
-    with broker.connection() as connection:
-        relay, worker = _unfit(connection, setup.kinds.queues)
+    try:
+        with broker.connection() as connection:
+            relay, worker = _unfit(connection, setup.kinds.queues)
+    except Blocked:
+        raise Skip("RabbitMQ takes no messages, see rabbitmq-alarm") from None
     if not relay and not worker:
         return ok(f"the user {broker.user} may")
     report = error if relay and worker else warning
@@ -84,28 +98,11 @@ def rabbitmq_rights(setup: Setup) -> Found:
     lacks += [f"a worker: {', '.join(worker)}"] * bool(worker)
     return report(
         f"the user {broker.user} lacks rights. For {'; for '.join(lacks)}",
-        f"rabbitmqctl set_permissions -p '{broker.vhost}' {broker.user} '.*' '.*' '.*',"
-        " or the fewer ones of the page",
+        steps(
+            rabbitmqctl("set_permissions", broker.vhost, broker.user, ".*", ".*", ".*"),
+            "or give it the fewer rights of the page",
+        ),
     )
-
-
-@check(GROUP, "Each queue has the arguments that Duly gives it.", docs=QUEUES_PAGE)
-def queues(setup: Setup) -> Found:
-    """Declare those that exist as Duly would. RabbitMQ refuses if they are otherwise."""
-    with setup.broker.connection() as connection:
-        differs = [
-            answer
-            for queue in setup.kinds.queues
-            for name, arguments in _declared(queue)
-            if (answer := _difference(connection, name, arguments))
-        ]
-    if differs:
-        return warning(
-            "; ".join(differs),
-            "stop relays and workers of the queue once it is empty, run"
-            " rabbitmqctl delete_queue NAME --if-empty, and start them",
-        )
-    return ok("those that exist do")
 
 
 def _unfit(connection: BlockingConnection, queues: list[str]) -> tuple[list[str], list[str]]:
@@ -127,32 +124,5 @@ def _unfit(connection: BlockingConnection, queues: list[str]) -> tuple[list[str]
 
 
 def _exists(connection: BlockingConnection, queue: str) -> bool:
-    refused = _looked_at(connection, queue)
+    refused = looked_at(connection, queue)
     return refused is None or not refused.is_missing
-
-
-def _looked_at(connection: BlockingConnection, queue: str) -> Refusal | None:
-    return refusal(connection, lambda channel: channel.queue_declare(queue, passive=True))
-
-
-def _declared(queue: str) -> list[tuple[str, dict[str, object]]]:
-    letters = topology.dead_letter_queue(queue)
-    return [
-        (queue, topology.work_queue(queue)),
-        (letters, topology.dead_letter_queue_arguments()),
-    ]
-
-
-def _difference(
-    connection: BlockingConnection, queue: str, arguments: dict[str, object]
-) -> str | None:
-    """How RabbitMQ says that an existing queue differs; None if there is none, or it is alike."""
-    if not _exists(connection, queue):
-        return None
-    refused = refusal(
-        connection,
-        lambda channel: channel.queue_declare(queue, durable=True, arguments=arguments),
-    )
-    if refused is None or refused.is_forbidden:
-        return None
-    return refused.text.removeprefix("PRECONDITION_FAILED - ")

@@ -1,0 +1,1 @@
+"""Checks of RabbitMQ: over AMQP (broker, queues), and by its management API."""
