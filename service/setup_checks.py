@@ -75,6 +75,10 @@ def _stripe(setup: Setup) -> Found:
         )
     if answer.status_code == httpx2.codes.UNAUTHORIZED:
         return error("Stripe does not accept the key", "correct DULY_STRIPE_KEY")
+    if answer.status_code == httpx2.codes.FORBIDDEN:
+        raise Skip("the key may not read the balance, which is all that is asked for here")
+    if not answer.is_success:
+        return error(f"{own.stripe_url} answers {answer.status_code}", "correct DULY_STRIPE_URL")
     return ok(f"{own.stripe_url} answers")
 
 

@@ -20,6 +20,7 @@ ROUTES = {
     "confirm": ("POST", re.compile(INTENT + "/confirm")),
     "cancel": ("POST", re.compile(INTENT + "/cancel")),
     "refund": ("POST", re.compile(r"/v1/refunds")),
+    "balance": ("GET", re.compile(r"/v1/balance")),
     "list": ("GET", re.compile(r"/v1/refunds")),
 }
 PARAMS = {
@@ -85,6 +86,7 @@ class Provider:
             "confirm": lambda: self.book.confirm(intent_id),
             "cancel": lambda: self.book.cancel(intent_id),
             "refund": lambda: self.book.refund(params),
+            "balance": lambda: {"object": "balance"},
             "list": lambda: self.book.refunds_of(params.get("payment_intent", "")),
         }[name]
 

@@ -1,7 +1,7 @@
 """Checks of what a commit means on this Postgres: after a crash, and after a failover."""
 
 from outbox.doctor.check import Group, check
-from outbox.doctor.found import Found, error, ok, warning
+from outbox.doctor.found import Found, Skip, error, ok, warning
 from outbox.doctor.servers.role_settings import of_role, statement
 from outbox.doctor.setup import Setup
 
@@ -16,7 +16,8 @@ WAITS_FOR_NONE = ("off", "local")
 STANDBYS = """
 SELECT current_setting('synchronous_standby_names') AS names,
        count(*) AS standbys,
-       count(*) FILTER (WHERE sync_state IN ('sync', 'quorum') OR sync_state IS NULL) AS confirming
+       count(*) FILTER (WHERE sync_state IN ('sync', 'quorum')) AS confirming,
+       count(*) FILTER (WHERE sync_state IS NULL) AS hidden, quote_ident(current_user) AS role
 FROM pg_stat_replication
 """
 
@@ -58,6 +59,11 @@ def replication(setup: Setup) -> Found:
             f"synchronous_standby_names is set, but commits of the role wait for no standby:"
             f" synchronous_commit is {commit.value}",
             statement(commit, "on"),
+        )
+    if not row.confirming and row.hidden:
+        raise Skip(
+            f"the role may not see whether a standby confirms commits:"
+            f" GRANT pg_read_all_stats TO {row.role}"
         )
     if not row.confirming:
         return error(

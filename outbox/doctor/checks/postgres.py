@@ -2,20 +2,18 @@
 
 from outbox.doctor.check import Group, check
 from outbox.doctor.found import Found, error, ok, warning
+from outbox.doctor.servers.role_settings import of_role, statement
 from outbox.doctor.setup import Setup
+from outbox.doctor.steps import steps
 from outbox.postgres.outages import is_unreachable
 
 GROUP = Group.POSTGRES
 OLDEST = 15
 """The oldest major version that the tests run on."""
 
-READ_ONLY = """
-SELECT pg_is_in_recovery() AS is_standby,
-       (SELECT reset_val FROM pg_settings WHERE name = 'default_transaction_read_only') AS setting,
-       current_database() AS database, current_user AS role
-"""
+READ_ONLY = "default_transaction_read_only"
 COLLATION = """
-SELECT datname AS database, datcollversion AS recorded,
+SELECT quote_ident(datname) AS database, datcollversion AS recorded,
        pg_database_collation_actual_version(oid) AS actual
 FROM pg_database WHERE datname = current_database()
 """
@@ -50,12 +48,16 @@ def postgres_version(setup: Setup) -> Found:
 def encoding(setup: Setup) -> Found:
     """Payloads hold any text, which only UTF-8 can store."""
     row = setup.postgres.row(
-        "SELECT current_setting('server_encoding') AS told, current_database() AS database"
+        "SELECT current_setting('server_encoding') AS told, current_database() AS database,"
+        " quote_ident(current_database() || '_utf8') AS new"
     )
     if row.told != "UTF8":
         return error(
             f"the encoding of {row.database} is {row.told}",
-            "CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE template0, and move the data there",
+            steps(
+                f"CREATE DATABASE {row.new} ENCODING 'UTF8' TEMPLATE template0",
+                "move the data there, and correct DATABASE_URL",
+            ),
         )
     return ok("UTF8")
 
@@ -64,12 +66,14 @@ def encoding(setup: Setup) -> Found:
 def collation(setup: Setup) -> Found:
     """After an upgrade of the C library, indexes on text may be in another order than it says."""
     row = setup.postgres.row(COLLATION)
-    if row.recorded != row.actual:
+    if row.recorded and row.actual and row.recorded != row.actual:
         return warning(
             f"the collation of {row.database} is version {row.actual}, and its indexes were built"
             f" with {row.recorded}: they may miss rows",
-            f'REINDEX DATABASE "{row.database}"; '
-            f'ALTER DATABASE "{row.database}" REFRESH COLLATION VERSION',
+            steps(
+                f"REINDEX DATABASE {row.database}",
+                f"ALTER DATABASE {row.database} REFRESH COLLATION VERSION",
+            ),
         )
     return ok(f"version {row.actual}" if row.actual else "it has no version")
 
@@ -81,15 +85,12 @@ def collation(setup: Setup) -> Found:
 )
 def read_only(setup: Setup) -> Found:
     """A standby, and a role or database whose transactions are read-only, take no job."""
-    row = setup.postgres.row(READ_ONLY)
-    if row.is_standby:
+    if setup.postgres.row("SELECT pg_is_in_recovery() AS is_standby").is_standby:
         return error(
             "it is a standby, and takes no writes",
             "give DATABASE_URL all nodes, and target_session_attrs=read-write",
         )
-    if row.setting == "on":
-        return error(
-            "transactions are read-only by default",
-            f'ALTER ROLE "{row.role}" SET default_transaction_read_only = off',
-        )
+    (row,) = of_role(setup.postgres, READ_ONLY)
+    if row.value == "on":
+        return error("transactions are read-only by default", statement(row, "off"))
     return ok("it takes writes")

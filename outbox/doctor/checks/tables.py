@@ -1,7 +1,7 @@
 """Checks of Duly's tables: their version, the role's rights on them, and their sequences."""
 
 from outbox.doctor.check import Group, check
-from outbox.doctor.found import Found, error, ok, warning
+from outbox.doctor.found import Found, Skip, error, ok, warning
 from outbox.doctor.setup import Setup
 from outbox.doctor.steps import duly, steps
 from outbox.migrations.grants import WRITABLE_COLUMNS
@@ -36,6 +36,12 @@ FROM class JOIN pg_attribute ON attrelid = class.oid AND attname = ANY (%(column
 WHERE name = %(acts)s AND NOT has_column_privilege(class.oid, attnum, 'INSERT')
 ORDER BY 1
 """
+ABSENT = """
+SELECT array_agg(name ORDER BY name) AS names FROM unnest(%(tables)s::text[]) AS name
+WHERE NOT EXISTS (
+    SELECT FROM pg_class JOIN pg_namespace AS space ON space.oid = relnamespace
+    WHERE nspname || '.' || relname = name)
+"""
 OWNER = """
 SELECT rolname AS role, rolsuper OR pg_has_role(rolname, relowner, 'MEMBER') AS is_owner
 FROM pg_roles, pg_class JOIN pg_namespace AS space ON space.oid = relnamespace
@@ -66,6 +72,8 @@ def rights(setup: Setup) -> Found:
     """On Duly's schema, tables and sequences, and on the app's tables."""
     role = setup.postgres.row("SELECT current_user AS role").role
     missing = [each.missing for each in setup.postgres.rows(MISSING_RIGHTS, **_needed(setup))]
+    if not missing and (absent := setup.postgres.row(ABSENT, **_needed(setup)).names):
+        raise Skip(f"tables are missing, see migrations: {_few(absent)}")
     if missing:
         return error(
             f"the role {role} lacks {_few(missing)}",
@@ -82,17 +90,19 @@ def rights(setup: Setup) -> Found:
 def record_of_acts(setup: Setup) -> Found:
     """Whoever has an owner's password could remove what is in the record."""
     name = {"schema": SCHEMA, "table": acts.name}
-    for row in setup.postgres.rows(OWNER, **name):
-        if row.is_owner:
-            return warning(
-                f"the role {row.role} may change the record of acts: it owns it, or is a superuser",
-                steps(
-                    "CREATE ROLE duly_app LOGIN",
-                    "in psql: \\password duly_app",
-                    duly("migrate", "--grant-to", "duly_app"),
-                    "set DATABASE_URL of the processes to that role",
-                ),
-            )
+    rows = setup.postgres.rows(OWNER, **name)
+    if not rows:
+        raise Skip("tables are missing, see migrations")
+    if rows[0].is_owner:
+        return warning(
+            f"the role {rows[0].role} may change the record of acts: it owns it, or is a superuser",
+            steps(
+                "CREATE ROLE duly_app LOGIN",
+                "in psql: \\password duly_app",
+                duly("migrate", "--grant-to", "duly_app"),
+                "set DATABASE_URL of the processes to that role",
+            ),
+        )
     return ok("the role cannot change it")
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Row
 
 from outbox.doctor.check import Group, check
-from outbox.doctor.found import Found, ok, warning
+from outbox.doctor.found import Found, Skip, ok, warning
 from outbox.doctor.setup import Setup
 from outbox.store.schema import SCHEMA
 
@@ -19,9 +19,10 @@ AUTOVACUUM = """
 SELECT current_setting('autovacuum') AS autovacuum, current_setting('track_counts') AS counts,
        (SELECT array_agg(format('%%I.%%I', nspname, relname) ORDER BY relname)
         FROM pg_class JOIN pg_namespace AS space ON space.oid = relnamespace
-        WHERE nspname = %(schema)s AND 'autovacuum_enabled=false' = ANY (reloptions)) AS tables
+        WHERE nspname = %(schema)s AND EXISTS (
+            SELECT FROM pg_options_to_table(reloptions)
+            WHERE option_name = 'autovacuum_enabled' AND NOT option_value::boolean)) AS tables
 """
-# Of other roles' transactions only members of pg_read_all_stats see how old they are.
 OPEN = """
 SELECT format('%%s of %%s (%%s), for %%s s', pid, usename, coalesce(nullif(application_name, ''),
               'no application_name'), extract(epoch FROM now() - xact_start)::int) AS what,
@@ -30,6 +31,12 @@ FROM pg_stat_activity
 WHERE datname = current_database() AND xact_start <= now() - %(long)s::interval
   AND (backend_xmin IS NOT NULL OR backend_xid IS NOT NULL) AND pid <> pg_backend_pid()
 ORDER BY xact_start
+"""
+# How old it is, only members of pg_read_all_stats see of other roles' transactions.
+HIDDEN = """
+SELECT count(*)::int AS transactions, quote_ident(current_user) AS role FROM pg_stat_activity
+WHERE datname = current_database() AND usesysid IS NOT NULL AND state IS NULL
+  AND (backend_xmin IS NOT NULL OR backend_xid IS NOT NULL)
 """
 PREPARED = """
 SELECT format('%%L of %%s, for %%s s', gid, owner, extract(epoch FROM now() - prepared)::int)
@@ -69,7 +76,13 @@ def autovacuum(setup: Setup) -> Found:
 def open_transactions(setup: Setup) -> Found:
     """Rows that died since it began cannot be removed."""
     rows = setup.postgres.rows(OPEN, long=LONG)
-    return _keeping(rows, "transactions keep dead rows", "none that this role may see")
+    hidden = setup.postgres.row(HIDDEN)
+    if hidden.transactions and not rows:
+        raise Skip(
+            f"the role may not see how old {hidden.transactions} transactions of others are:"
+            f" GRANT pg_read_all_stats TO {hidden.role}"
+        )
+    return _keeping(rows, "transactions keep dead rows", "none")
 
 
 @check(GROUP, "No prepared transaction has been left behind.")

@@ -19,7 +19,10 @@ from outbox.operations.status import WorkerStatus
 def window(setup: Setup) -> Found:
     """A window is the most messages of a queue that workers can have."""
     actors, slots = _actors(setup), Counter[str]()
-    for worker in live_workers(setup.postgres, setup.settings.worker_silence):
+    alive = live_workers(setup.postgres, setup.settings.worker_silence)
+    if not alive:
+        raise Skip("no worker is alive, see workers")
+    for worker in alive:
         slots.update(_most_at_once(worker, actors))
     queue, most = max(slots.items(), key=lambda each: each[1], default=("", 0))
     if most > setup.settings.window:

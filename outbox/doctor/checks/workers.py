@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import Row
 
 from outbox.doctor.check import Group, check
-from outbox.doctor.found import Found, error, ok, warning
+from outbox.doctor.found import Found, Skip, error, ok, warning
 from outbox.doctor.servers.live_workers import live_workers
 from outbox.doctor.setup import Setup
 from outbox.doctor.steps import duly
@@ -35,6 +35,8 @@ def workers(setup: Setup) -> Found:
 def worker_code(setup: Setup) -> Found:
     """A job of a kind that a worker does not know goes back, and waits for one that does."""
     rows = setup.postgres.rows(CODE, silence=setup.settings.worker_silence)
+    if not rows:
+        raise Skip("no worker is alive, see workers")
     different = [f"{row.name} {how}" for row in rows if (how := _different(setup, row))]
     if different:
         return warning("; ".join(different), "start these workers again, with this release")

@@ -8,7 +8,8 @@ from outbox.doctor.servers.postgres import Postgres
 
 # `reset_val` is what a session begins with; this one has settings of its own.
 _SETTINGS = """
-SELECT name, reset_val AS value, current_user AS role,
+SELECT name, reset_val AS value, quote_ident(current_user) AS role,
+       strpos(%(options)s, name) > 0 AS is_of_client,
        (SELECT 'ALTER ' || CASE WHEN setrole = 0 THEN format('DATABASE %%I', current_database())
                                 WHEN setdatabase = 0 THEN format('ROLE %%I', current_user)
                                 ELSE format('ROLE %%I IN DATABASE %%I', current_user,
@@ -29,10 +30,15 @@ def of_role(postgres: Postgres, *names: str) -> list[Row[Any]]:
 
     Timeouts are in milliseconds.
     """
-    return postgres.rows(_SETTINGS, names=[*names])
+    with postgres.connection() as connection:
+        driver: Any = connection.connection.driver_connection
+        wanted = {"names": [*names], "options": driver.info.options or ""}
+        return [*connection.exec_driver_sql(_SETTINGS, wanted)]
 
 
 def statement(row: Row[Any], value: str) -> str:
     """The statement that gives a setting another value, where it has got the present one."""
-    where = row.altered or f'ALTER ROLE "{row.role}"'
+    if row.is_of_client:
+        return f"remove {row.name} from the options of DATABASE_URL, or from PGOPTIONS"
+    where = row.altered or f"ALTER ROLE {row.role}"
     return f"{where} SET {row.name} = {value}"

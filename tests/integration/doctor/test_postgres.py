@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import psycopg
 import pytest
+from sqlalchemy import make_url
 from sqlalchemy.orm import Session
 
 from dev.ports import free_port
@@ -64,15 +65,31 @@ def test_an_encoding_other_than_utf8(servers: Servers, amqp_url: str, queue: str
         finally:
             admin.execute(f"DROP DATABASE {queue}")
     assert (found.level, found.found) == (Level.ERROR, f"the encoding of {queue} is LATIN1")
+    create, _ = (found.change or "").split("; ")
+    with psycopg.connect(servers.database_url, autocommit=True) as admin:
+        admin.execute(create)
+        admin.execute(f"DROP DATABASE {queue}_utf8")
 
 
-@pytest.mark.usefixtures("own_database")
-def test_a_collation_of_an_earlier_c_library(setup: Setup, sql_now: psycopg.Connection) -> None:
-    name = sql_now.info.dbname
-    sql_now.execute("UPDATE pg_database SET datcollversion = '1.0' WHERE datname = %s", [name])
-    found = find("collation", setup)
-    assert found.level is Level.WARNING
-    assert f'ALTER DATABASE "{name}" REFRESH COLLATION VERSION' in (found.change or "")
+def test_a_collation_of_an_earlier_c_library(servers: Servers, amqp_url: str, queue: str) -> None:
+    with psycopg.connect(servers.database_url, autocommit=True) as admin:
+        icu = "LOCALE_PROVIDER icu ICU_LOCALE 'en' LOCALE 'C' ENCODING 'UTF8'"
+        admin.execute(f"CREATE DATABASE {queue} {icu} TEMPLATE template0")
+    try:
+        url = make_url(servers.database_url).set(database=queue)
+        address = url.render_as_string(hide_password=False)
+        with psycopg.connect(address, autocommit=True) as owner:
+            owner.execute(
+                "UPDATE pg_database SET datcollversion = '1.0' WHERE datname = %s", [queue]
+            )
+            found = find("collation", setup_for(address, amqp_url, queue))
+            assert found.level is Level.WARNING
+            for step in (found.change or "").split("; "):
+                owner.execute(step)
+        assert find("collation", setup_for(address, amqp_url, queue)).level is Level.OK
+    finally:
+        with psycopg.connect(servers.database_url, autocommit=True) as admin:
+            admin.execute(f"DROP DATABASE {queue}")
 
 
 def test_a_role_whose_transactions_are_read_only(
@@ -81,7 +98,7 @@ def test_a_role_whose_transactions_are_read_only(
     sql_now.execute(f"ALTER ROLE {role} SET default_transaction_read_only = on")
     found = find("read-only", setup)
     assert found.level is Level.ERROR
-    assert found.change == f'ALTER ROLE "{role}" SET default_transaction_read_only = off'
+    assert found.change == f"ALTER ROLE {role} SET default_transaction_read_only = off"
     sql_now.execute(found.change)
     assert find("read-only", setup).level is Level.OK
 
@@ -162,6 +179,10 @@ def test_no_tables_at_all(empty_database_url: str, amqp_url: str, queue: str) ->
     later = find("sequences", setup)
     assert later.level is Level.SKIPPED
     assert later.found.startswith("tables are missing, see migrations: ")
+    for name in ("rights", "record-of-acts"):
+        found = find(name, setup)
+        assert found.level is Level.SKIPPED
+        assert found.found.startswith("tables are missing, see migrations")
 
 
 @pytest.mark.parametrize(
@@ -263,6 +284,23 @@ def test_a_window_need_not_hold_tasks_where_no_actor_is_async(setup: Setup) -> N
 
 def test_the_window_is_not_judged_without_the_actors(setup: Setup) -> None:
     assert find("window", replace(setup, actors=None)).level is Level.SKIPPED
+
+
+@pytest.mark.usefixtures("own_database")
+def test_code_and_window_of_no_worker_are_not_taken_for_well(setup: Setup) -> None:
+    for name in ("window", "worker-code"):
+        found = find(name, setup)
+        assert (found.level, found.found) == (Level.SKIPPED, "no worker is alive, see workers")
+
+
+def test_a_setting_in_the_address_is_not_to_be_changed_in_postgres(
+    setup: Setup, app_database_url: str, amqp_url: str, queue: str
+) -> None:
+    url = make_url(app_database_url).update_query_dict({"options": "-cstatement_timeout=1s"})
+    address = url.render_as_string(hide_password=False)
+    found = find("timeouts", setup_for(address, amqp_url, queue))
+    assert found.level is Level.ERROR
+    assert (found.change or "").startswith("remove statement_timeout from the options of DATABASE_")
 
 
 @pytest.mark.usefixtures("own_database")

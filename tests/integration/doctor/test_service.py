@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from dev.ports import free_port
-from dev.stripe.provider import KEY, Provider
+from dev.stripe.answers import Answer
+from dev.stripe.provider import KEY, Provider, Request
 from outbox.doctor import Finding, Level, Setup
 from outbox.doctor.examine import examine_with
 from service.settings import Settings
@@ -70,6 +71,16 @@ def test_a_bucket_that_is_missing(setup: Setup) -> None:
     assert (found.level, found.found) == (Level.ERROR, "there is no bucket nowhere")
 
 
+class Refusing(Provider):
+    """Answers all requests with one status."""
+
+    status = 404
+
+    def answer(self, _: Request) -> Answer:
+        """Without looking at the request."""
+        return Answer(self.status, {})
+
+
 def test_stripe_with_a_key_without_one_and_away(setup: Setup) -> None:
     assert _find("stripe", setup).level is Level.SKIPPED
     with stripe_server(Provider()) as server:
@@ -77,6 +88,13 @@ def test_stripe_with_a_key_without_one_and_away(setup: Setup) -> None:
         assert found.level is Level.OK
         found = _find("stripe", setup, stripe_url=server.url, stripe_key="sk_wrong")
         assert (found.level, found.change) == (Level.ERROR, "correct DULY_STRIPE_KEY")
+    refusing = Refusing()
+    with stripe_server(refusing) as server:
+        found = _find("stripe", setup, stripe_url=server.url, stripe_key="sk_1")
+        assert (found.level, found.found) == (Level.ERROR, f"{server.url} answers 404")
+        refusing.status = 403
+        found = _find("stripe", setup, stripe_url=server.url, stripe_key="rk_1")
+        assert found.level is Level.SKIPPED
     away = _find("stripe", setup, stripe_url=f"http://127.0.0.1:{free_port()}", stripe_key="sk_1")
     assert away.level is Level.ERROR
     assert "sk_1" not in str(away)

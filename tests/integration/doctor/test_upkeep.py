@@ -47,7 +47,7 @@ def test_a_role_that_may_open_too_few_connections(
     sql_now.execute(transitions.RECORD_HEARTBEAT, beat)
     found = find("connections", setup)
     assert found.level is Level.WARNING
-    assert "may need 86 connections, and the limit of the role leaves 20" in found.found
+    assert "may need 90 connections, and the limit of the role leaves 20" in found.found
     sql_now.execute(f"ALTER ROLE {role} CONNECTION LIMIT 3")
     found = find("connections", setup)
     assert found.found == "1 of the limit of the role (3) are in use"
@@ -56,8 +56,11 @@ def test_a_role_that_may_open_too_few_connections(
 
 
 @pytest.mark.usefixtures("own_database")
-def test_a_table_that_autovacuum_leaves_out(setup: Setup, sql_now: psycopg.Connection) -> None:
-    sql_now.execute("ALTER TABLE duly.jobs SET (autovacuum_enabled = false)")
+@pytest.mark.parametrize("off", ["false", "off", "0"])
+def test_a_table_that_autovacuum_leaves_out(
+    setup: Setup, sql_now: psycopg.Connection, off: str
+) -> None:
+    sql_now.execute(f"ALTER TABLE duly.jobs SET (autovacuum_enabled = {off})")
     found = find("autovacuum", setup)
     assert found.level is Level.WARNING
     assert found.change == "ALTER TABLE duly.jobs RESET (autovacuum_enabled)"
@@ -82,6 +85,18 @@ def test_a_transaction_that_is_left_open(
         assert "(forgotten), for 0 s" in found.found
         assert found.change == f"SELECT pg_terminate_backend({forgotten.info.backend_pid})"
     assert find("open-transactions", setup).level is Level.OK
+
+
+def test_transactions_that_the_role_may_not_see_are_not_taken_for_well(
+    setup: Setup, role: str, database_url: str, sql_now: psycopg.Connection
+) -> None:
+    with psycopg.connect(database_url) as other:
+        other.execute("SELECT pg_current_xact_id()")
+        found = find("open-transactions", setup)
+        assert found.level is Level.SKIPPED
+        assert found.found.endswith(f": GRANT pg_read_all_stats TO {role}")
+        sql_now.execute(found.found.partition(": ")[2])
+        assert find("open-transactions", setup).level is Level.OK
 
 
 @pytest.fixture
