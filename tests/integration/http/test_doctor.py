@@ -1,11 +1,20 @@
 """`/readyz?full`: the findings of `duly doctor`, for those who may operate."""
 
+import asyncio
+from itertools import count
+from threading import Event
+
 import httpx2
 import psycopg
 import pytest
 
+from dev.ports import free_port
+from outbox import Kinds
+from outbox.doctor import Check, Found, Setup, ok
 from outbox.doctor.catalog import CHECKS
+from outbox.http.doctor import Doctor
 from outbox.operations.api_keys import Scope
+from outbox.settings import Settings
 from service.subjects import KINDS
 from tests.integration.http.conftest import MakeClient
 
@@ -32,6 +41,26 @@ def test_it_answers_200_without_an_error(
     answer = client_with(Scope.OPERATE).get("/readyz?full")
     wrong = [each for each in answer.json()["findings"] if each["level"] == "error"]
     assert (wrong, answer.status_code, answer.json()["status"]) == ([], 200, "ready")
+
+
+def test_those_who_ask_at_once_share_an_examination_that_begins_after_they_asked() -> None:
+    numbers, has_begun = count(1), Event()
+
+    def look(_: Setup) -> Found:
+        has_begun.set()
+        return ok(str(next(numbers)))
+
+    away = {"DATABASE_URL": f"postgresql://127.0.0.1:{free_port()}/d"}
+    setup = Setup(Kinds(), Settings.model_validate(away), checks=[Check("own", "", look)])
+
+    async def ask() -> list[str]:
+        doctor = Doctor(setup)
+        first = asyncio.create_task(doctor.findings())
+        await asyncio.to_thread(has_begun.wait, 30)
+        later = await asyncio.gather(*(doctor.findings() for _ in range(100)))
+        return [findings[-1].found for findings in (await first, *later)]
+
+    assert asyncio.run(ask()) == ["1", *["2"] * 100]
 
 
 def test_it_needs_the_scope_and_without_full_no_key(client_with: MakeClient, address: str) -> None:
