@@ -5,15 +5,17 @@ A trace context is text: a W3C traceparent and, if that is short, the tracestate
 
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import AbstractContextManager
-from typing import NamedTuple, Protocol
+from dataclasses import dataclass
+from typing import Protocol
 from uuid import UUID
 
 MOST_LINKS = 32
 """How many of the jobs in a batch its span is linked to."""
 
 
-class AttemptOf(NamedTuple):
-    """What a span says of an attempt. Each attempt makes one, sampled or not: it costs little."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptOf:
+    """What a span says of an attempt."""
 
     job_id: UUID
     kind: str
@@ -44,6 +46,9 @@ class AttemptSpan(Protocol):
 
     context: str | None
     """Its trace context; None if it is not sampled."""
+
+    def tell(self, attempt: AttemptOf) -> None:
+        """Say what it is the span of. If it is not sampled, nobody reads that."""
 
     def current(self) -> AbstractContextManager[object]:
         """A block within which spans are its children, and log lines have its ids."""
@@ -77,7 +82,7 @@ class Tracer(Protocol):
         """Begin a span where jobs or a message are made, as a child of the current one."""
 
     def process(
-        self, attempt: AttemptOf, created_in: str | None, attempt_before: str | None
+        self, queue: str, created_in: str | None, attempt_before: str | None
     ) -> AttemptSpan:
         """Begin the span of an attempt, the first of its trace, linked to these contexts."""
 

@@ -5,7 +5,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any, TypedDict
-from uuid import UUID
 
 from structlog.contextvars import bound_contextvars
 
@@ -23,23 +22,13 @@ from outbox.events import (
 )
 from outbox.job import Claim, Job
 from outbox.tracing.tracer import installed
+from outbox.worker.about import About
 from outbox.worker.attempt_trace import AttemptTrace
 from outbox.worker.records.failure_record import Failure
 
 UNTRACED = nullcontext()
 """In place of the block of a span."""
 NOT_OURS = "this worker no longer owns the job"
-
-
-class About(TypedDict):
-    """The fields that all of its events have."""
-
-    job_id: UUID
-    kind: str
-    queue: str
-    worker: str
-    attempt: int
-    key: str | None
 
 
 class Error(TypedDict):
@@ -159,5 +148,5 @@ def events_of(job: Job, queue: str, claim: Claim) -> AttemptEvents:
     )
     events = AttemptEvents(about, claim.late_seconds, claim.dead_seconds)
     if (tracer := installed()) is not None:
-        events.trace = AttemptTrace(tracer, job, queue, claim)
+        events.trace = AttemptTrace(tracer, about, job.dispatch, claim)
     return events

@@ -3,8 +3,9 @@
 from contextlib import AbstractContextManager
 
 from outbox.events import JobEvent, emit
-from outbox.job import Claim, Job
+from outbox.job import Claim
 from outbox.tracing.tracer import AttemptOf, AttemptSpan, Tracer
+from outbox.worker.about import About
 
 
 class AttemptTrace:
@@ -13,17 +14,11 @@ class AttemptTrace:
     An attempt that never starts has no span, nor has one whose worker dies.
     """
 
-    def __init__(self, tracer: Tracer, job: Job, queue: str, claim: Claim) -> None:
+    def __init__(self, tracer: Tracer, about: About, dispatch: int, claim: Claim) -> None:
         self._tracer = tracer
+        self._about = about
+        self._dispatch = dispatch
         self._claim = claim
-        self._told = AttemptOf(
-            job_id=job.id,
-            kind=job.kind,
-            queue=queue,
-            dispatch=job.dispatch,
-            attempt=job.attempt,
-            worker=job.worker,
-        )
         self._span: AttemptSpan | None = None
         self._failure: str | None = None
 
@@ -35,9 +30,15 @@ class AttemptTrace:
     def block(self) -> AbstractContextManager[object]:
         """A block within which all belongs to the span, which begins now or goes on."""
         if self._span is None:
-            claim = self._claim
-            self._span = self._tracer.process(self._told, claim.trace, claim.attempt_trace)
+            self._span = self._begin(self._about)
         return self._span.current()
+
+    def _begin(self, about: About) -> AttemptSpan:
+        claim = self._claim
+        span = self._tracer.process(about["queue"], claim.trace, claim.attempt_trace)
+        if span.context is not None:
+            span.tell(self._told(about))
+        return span
 
     def failed(self, outcome: str, error_type: str) -> None:
         """The attempt has failed so. What becomes of its job is told by `end`."""
@@ -53,3 +54,13 @@ class AttemptTrace:
         with self._span.current():
             emit(event)
         self._span.end(self._failure or type(event).__name__.lower())
+
+    def _told(self, about: About) -> AttemptOf:
+        return AttemptOf(
+            job_id=about["job_id"],
+            kind=about["kind"],
+            queue=about["queue"],
+            dispatch=self._dispatch,
+            attempt=about["attempt"],
+            worker=about["worker"],
+        )

@@ -48,6 +48,18 @@ def check() -> None:
     _one_of(PROVIDER, known, fold=str)
 
 
+def ratio() -> float | None:
+    """The share of new traces that is kept, where a trace's parent decides about all others."""
+    match value("OTEL_TRACES_SAMPLER").lower():
+        case "" | "parentbased_always_on":
+            return 1.0
+        case "parentbased_always_off":
+            return 0.0
+        case "parentbased_traceidratio":
+            return float(value("OTEL_TRACES_SAMPLER_ARG") or 1)
+    return None
+
+
 def drop_empty() -> None:
     """Take away variables without a value: they count as not set, and the SDK does not know."""
     for name in [name for name in os.environ if name.startswith("OTEL_") and not value(name)]:

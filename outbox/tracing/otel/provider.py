@@ -32,13 +32,15 @@ def start(service: str) -> tuple[Tracer, Callable[[], None]]:
     Otherwise one becomes the process's, so that actors' own spans are exported, too.
     """
     provider = trace.get_tracer_provider()
-    stop: Callable[[], None] = _nothing
-    if isinstance(provider, trace.ProxyTracerProvider):
-        provider = own = _provider(service)
-        trace.set_tracer_provider(own)
-        stop = partial(_shut_down, own)
-    tracer = provider.get_tracer("duly", release(), schema_url=SCHEMA)
-    return Tracer(tracer), stop
+    if not isinstance(provider, trace.ProxyTracerProvider):
+        return Tracer(_tracer(provider)), _nothing
+    own = _provider(service)
+    trace.set_tracer_provider(own)
+    return Tracer(_tracer(own), environment.ratio()), partial(_shut_down, own)
+
+
+def _tracer(provider: trace.TracerProvider) -> trace.Tracer:
+    return provider.get_tracer("duly", release(), schema_url=SCHEMA)
 
 
 def _nothing() -> None:
@@ -47,15 +49,12 @@ def _nothing() -> None:
 
 def _provider(service: str) -> TracerProvider:
     provider = TracerProvider(resource=_resource(service), shutdown_on_exit=False)
-    if environment.value("OTEL_TRACES_SAMPLER").lower() in ("", *_PARENT_BASED):
+    if environment.ratio() is not None:
         provider.sampler = LinkBased(provider.sampler)
     provider.add_span_processor(Redaction())
     if processor := _processor():
         provider.add_span_processor(processor)
     return provider
-
-
-_PARENT_BASED = [each for each in environment.SAMPLERS if each.startswith("parentbased_")]
 
 
 def _processor() -> SpanProcessor | None:

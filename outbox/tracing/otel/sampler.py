@@ -6,11 +6,18 @@ hundred would seldom meet its attempts.
 
 from collections.abc import Sequence
 
-from opentelemetry import trace
+from opentelemetry import context, trace
 from opentelemetry.context import Context
-from opentelemetry.sdk.trace.sampling import Sampler, SamplingResult
+from opentelemetry.sdk.trace.sampling import ALWAYS_ON, Sampler, SamplingResult
 from opentelemetry.trace import Link, SpanKind, TraceState
 from opentelemetry.util.types import Attributes
+
+_KEPT = context.create_key("duly-kept")
+
+
+def kept() -> Context:
+    """A context in which a span begins a new trace that is kept: that was decided already."""
+    return context.set_value(_KEPT, "already decided", Context())
 
 
 class LinkBased(Sampler):
@@ -29,7 +36,9 @@ class LinkBased(Sampler):
         links: Sequence[Link] | None = None,
         trace_state: TraceState | None = None,
     ) -> SamplingResult:
-        """What the other sampler decides."""
+        """What was decided already, or what the other sampler decides."""
+        if context.get_value(_KEPT, parent_context):
+            return ALWAYS_ON.should_sample(parent_context, trace_id, name, kind, attributes)
         if links and not trace.get_current_span(parent_context).get_span_context().is_valid:
             parent = trace.NonRecordingSpan(links[0].context)
             parent_context = trace.set_span_in_context(parent, Context())

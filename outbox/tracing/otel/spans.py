@@ -1,9 +1,10 @@
 """Makes spans of what the engine tells. Nothing of a payload is in any."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from contextvars import Token
 from itertools import islice
+from random import random
 from uuid import UUID
 
 from opentelemetry import context, trace
@@ -12,6 +13,8 @@ from opentelemetry.trace import Link, SpanKind, StatusCode
 
 from outbox.tracing.otel import attributes as names
 from outbox.tracing.otel import contexts
+from outbox.tracing.otel.sampler import kept
+from outbox.tracing.otel.unsampled import Unsampled
 from outbox.tracing.tracer import MOST_LINKS, AttemptOf
 
 _NOTHING = nullcontext()
@@ -83,6 +86,10 @@ class AttemptSpan:
         self._within = trace.set_span_in_context(span, _ROOT)
         self.context = contexts.text_of(span)
 
+    def tell(self, attempt: AttemptOf) -> None:
+        """Say what it is the span of."""
+        self._span.set_attributes(_told(attempt))
+
     def current(self) -> AbstractContextManager[object]:
         """A block within which spans are its children, sampled only if it is."""
         return _Within(self._within)
@@ -122,32 +129,36 @@ class SendSpan:
 class Tracer:
     """See `tracer.Tracer`."""
 
-    def __init__(self, tracer: trace.Tracer) -> None:
+    def __init__(self, tracer: trace.Tracer, ratio: float | None = None) -> None:
+        """`ratio` is the share of new traces that are kept, if nothing else decides about them.
+
+        Whoever begins a span decides by it then: that costs less than to begin one for nothing.
+        """
         self._tracer = tracer
+        self._ratio = ratio
+        self._kept = kept()
 
     def create(self) -> Creation:
         """Begin a span where jobs or a message are made."""
+        above = trace.get_current_span()
+        if above is trace.INVALID_SPAN:
+            return Creation(self._first("create", SpanKind.PRODUCER))
+        if isinstance(above, Unsampled):
+            return Creation(Unsampled(above))
         return Creation(self._tracer.start_span("create", kind=SpanKind.PRODUCER))
 
     def process(
-        self, attempt: AttemptOf, created_in: str | None, attempt_before: str | None
+        self, queue: str, created_in: str | None, attempt_before: str | None
     ) -> AttemptSpan:
         """Begin the span of an attempt."""
-        span = self._tracer.start_span(
-            f"process {attempt.queue}",
-            _ROOT,
-            SpanKind.CONSUMER,
-            links=_links(creation=created_in, attempt_before=attempt_before),
-        )
-        if span.is_recording():
-            span.set_attributes(_told(attempt))
-        return AttemptSpan(span)
+        links = _links(creation=created_in, attempt_before=attempt_before)
+        return AttemptSpan(self._first(f"process {queue}", SpanKind.CONSUMER, links))
 
     def send(self, destinations: Collection[tuple[str, str]], count: int) -> SendSpan:
         """Begin the span of a batch. It has a destination if all of it has the same."""
         where = names.destination(*next(iter(destinations))) if len(destinations) == 1 else {}
         name = " ".join(("send", *islice(where.values(), 1)))
-        span = self._tracer.start_span(name, _ROOT, SpanKind.CLIENT)
+        span = self._first(name, SpanKind.CLIENT)
         if span.is_recording():
             span.set_attributes({**names.operation("send"), **where})
             span.set_attribute(names.BATCH_COUNT, count)
@@ -164,21 +175,31 @@ class Tracer:
 
     def current_ids(self) -> dict[str, str]:
         """`trace_id` and `span_id` of the current span, if there is one."""
-        found = trace.get_current_span().get_span_context()
-        if not found.is_valid:
+        span = trace.get_current_span()
+        if isinstance(span, Unsampled):
+            trace_id, span_id = span.ids
+        else:
+            found = span.get_span_context()
+            trace_id, span_id = found.trace_id, found.span_id
+        if not (trace_id and span_id):
             return {}
-        return {
-            "trace_id": trace.format_trace_id(found.trace_id),
-            "span_id": trace.format_span_id(found.span_id),
-        }
+        return {"trace_id": f"{trace_id:032x}", "span_id": f"{span_id:016x}"}
+
+    def _first(self, name: str, kind: SpanKind, links: Sequence[Link] = ()) -> trace.Span:
+        """Begin the first span of a trace. One with links is kept if what it is linked to is."""
+        if links or self._ratio is None:
+            return self._tracer.start_span(name, _ROOT, kind, links=links)
+        if random() < self._ratio:  # noqa: S311 - no secret
+            return self._tracer.start_span(name, self._kept, kind)
+        return Unsampled()
 
 
-def _links(**texts: str | None) -> list[Link] | None:
+def _links(**texts: str | None) -> Sequence[Link]:
     """Links to these contexts, each with what it is."""
     if not any(texts.values()):
-        return None
+        return ()
     found = {name: contexts.from_text(text) for name, text in texts.items() if text}
-    return [Link(each, {names.LINK: name}) for name, each in found.items() if each] or None
+    return [Link(each, {names.LINK: name}) for name, each in found.items() if each]
 
 
 def _told(attempt: AttemptOf) -> dict[str, str | int]:
