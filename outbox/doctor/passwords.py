@@ -11,6 +11,7 @@ from outbox.settings import Settings
 
 LOGIN = re.compile(r"(?<=://)[^\s/@]*:[^\s/@]*(?=@)")
 """User and password in an address."""
+NAME = "duly"
 PASSWORD = re.compile(r"(?i)(?<=password=)('[^']*'|\S+)")
 
 
@@ -35,9 +36,14 @@ def _flat(value: object) -> tuple[object, ...]:
 
 
 def _passwords(address: str) -> Iterator[str]:
-    """The passwords in it, as they are written there and as they are meant."""
+    """The passwords in it, as they are written there and as they are meant.
+
+    One that is also the user's name, or ours, is left out: to hide it in each text would hide names
+    and commands, and tell what it is.
+    """
     for login in LOGIN.findall(address):
-        password = login.partition(":")[2]
-        yield from filter(None, (password, unquote(password)))
+        user, _, password = login.partition(":")
+        if password not in ("", user, NAME):
+            yield from (password, unquote(password))
     for written in PASSWORD.findall(address):
         yield written.strip("'")

@@ -99,6 +99,17 @@ def test_no_secret_of_the_settings_is_shown(setup: Setup) -> None:
     assert found.found.replace("[redacted]", "").split() == ["password=", "postgresql://@h/d"]
 
 
+@pytest.mark.parametrize("login", ["guest:guest", "anna:duly"])
+def test_a_password_that_is_also_a_name_hides_no_names_and_is_not_told(
+    setup: Setup, login: str
+) -> None:
+    settings = setup.settings.model_copy(update={"amqp_url": f"amqp://{login}@127.0.0.1/"})
+    text = f"duly migrate --grant-to guest; amqp://{login}@127.0.0.1/"
+    checks = [Check("talks", "", partial(_raise, ValueError(text)))]
+    (found,) = examine_with(checks, replace(setup, settings=settings))
+    assert found.found == "duly migrate --grant-to guest; amqp://[redacted]@127.0.0.1/"
+
+
 DO = Kind("doctor.do", Nothing)
 
 
