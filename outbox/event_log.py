@@ -49,7 +49,11 @@ def _retried(event: Retried) -> None:
 
 
 def _snoozed(event: Snoozed) -> None:
-    log.info("snoozed", **_attempt(event), delay_seconds=event.delay_seconds, why=event.why)
+    fields = {**_attempt(event), "delay_seconds": event.delay_seconds, "why": event.why}
+    if event.is_asked:
+        log.info("snoozed", **fields)
+    else:
+        log.info("queued again", **fields)
 
 
 def _postponed(event: Postponed) -> None:

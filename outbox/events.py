@@ -120,7 +120,7 @@ class Snoozed(AttemptEvent):
     """Worker: the job is queued again, and the attempt does not count.
 
     `is_asked` says whether the actor raised Snooze; otherwise its worker stops, or Postgres was
-    down.
+    down or rolled its transaction back for another.
     """
 
     why: str

@@ -162,6 +162,12 @@ def parameters(amqp_url: str) -> list[pika.URLParameters]:
     return [_parameters(url) for url in amqp_url.split(";")]
 
 
+def only_node(amqp_url: str) -> tuple[str, int] | None:
+    """The host and port of the broker; None if there are several nodes."""
+    node, *others = parameters(amqp_url)
+    return None if others else (node.host, node.port)
+
+
 @contextmanager
 def look(amqp_url: str, seconds: float) -> Iterator[BlockingConnection]:
     """A connection for probing the broker. Gives a silent node or name server up after `seconds`.

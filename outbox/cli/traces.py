@@ -16,12 +16,14 @@ def check_traces() -> None:
             raise Stop(str(error), Code.USAGE) from None
 
 
-def start_traces(service: str) -> Callable[[], None]:
+def start_traces(service: str, amqp_url: str) -> Callable[[], None]:
     """Trace from now on, if the settings say so; returns what ends that. Raises Stop."""
+    from outbox.amqp.connection import only_node
+
     if not settings().traces:
         return _nothing
     try:
-        return tracing.start(service)
+        return tracing.start(service, only_node(amqp_url))
     except ValueError as error:
         raise Stop(str(error), Code.USAGE) from None
 

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
+Address = tuple[str, int]
+"""The host of a server, as the settings name it, and its port."""
+
 MOST_LINKS = 32
 """How many of the jobs in a batch its span is linked to."""
 

@@ -133,10 +133,10 @@ def tell_the_story(shop: Shop, database_url: str, key: str) -> None:
 
 
 def test_a_request_and_all_that_follows_from_it_is_traced(
-    shop: Shop, app_database_url: str, target: Collector, api_key: str
+    shop: Shop, app_database_url: str, target: Collector, api_key: str, amqp_url: str
 ) -> None:
     tell_the_story(shop, app_database_url, api_key)
-    spans = target.spans
+    spans, broker = target.spans, pika.URLParameters(amqp_url)
 
     (created,) = spans.of("create traced", duly_job_kind="story.begin")
     assert (created.service, created.kind) == ("duly-api", "PRODUCER")
@@ -166,12 +166,22 @@ def test_a_request_and_all_that_follows_from_it_is_traced(
     (hearing,) = spans.of("process traced", duly_job_kind="story.heard")
     assert hearing.linked("creation") == [heard.context]
 
-    check_names(created, done)
-    check_sends(list(spans), created)
+    server = {"server.address": broker.host, "server.port": broker.port}
+    check_names(created, done, server)
+    check_sends(list(spans), created, server)
     assert len([span for span in spans if span.kind == "CONSUMER"]) == ATTEMPTS
     assert not any(SECRET.encode() in body for body in spans.bodies)
     assert not any(span.message or span.events for span in spans)
     check_logs(shop, created, failed, done)
+
+
+def test_baggage_of_a_request_does_not_go_on_to_other_services(shop: Shop) -> None:
+    shop.processes = {"api": shop.processes["api"]}
+    shop.start()
+    sent = {"traceparent": TRACEPARENT, "baggage": f"user={SECRET}"}
+    onward = httpx2.get(f"http://127.0.0.1:{shop.port}/onward", headers=sent)
+    assert onward.json().keys() == {"traceparent"}
+    assert CALLER[0] in onward.json()["traceparent"]
 
 
 @pytest.mark.slow
@@ -222,7 +232,7 @@ def follow_up(spans: Spans, parent: Span, kind: str, queue: str, *, attempts: in
     return created
 
 
-def check_names(created: Span, done: Span) -> None:
+def check_names(created: Span, done: Span, server: dict[str, Any]) -> None:
     """The names of the semantic conventions."""
     job = created.attributes["messaging.message.conversation_id"]
     told = {
@@ -234,16 +244,17 @@ def check_names(created: Span, done: Span) -> None:
     create = {"messaging.operation.name": "create", "messaging.operation.type": "create"}
     assert created.attributes.items() >= (told | create).items()
     process = {"messaging.operation.name": "process", "messaging.operation.type": "process"}
-    process |= {"messaging.message.id": f"{job}.2"}
+    process |= {"messaging.message.id": f"{job}.2"} | server
     assert done.attributes.items() >= (told | process).items()
     assert created.schema == done.schema == "https://opentelemetry.io/schemas/1.44.0"
 
 
-def check_sends(spans: list[Span], created: Span) -> None:
+def check_sends(spans: list[Span], created: Span, server: dict[str, Any]) -> None:
     """Each batch of the relay, for jobs and messages, and the jobs that were in it."""
     sends = [span for span in spans if span.kind == "CLIENT"]
     assert {span.service for span in sends} == {"duly-relay"}
     assert {span.attributes["messaging.operation.type"] for span in sends} == {"send"}
+    assert all(span.attributes.items() >= server.items() for span in sends)
     counts = [span.attributes["messaging.batch.message_count"] for span in sends]
     assert sum(counts) == ATTEMPTS + 1
     assert created.context in [each for span in sends for each in span.linked("creation")]

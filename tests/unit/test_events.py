@@ -181,6 +181,12 @@ JOB = {"job": str(OF_JOB["job_id"]), "kind": "charge"}
             {"attempt": 2, "delay_seconds": 1, "why": "busy"},
         ),
         (
+            Snoozed(**OF_ATTEMPT, why="it stops", delay_seconds=0, is_asked=False),
+            "info",
+            "queued again",
+            {"attempt": 2, "delay_seconds": 0, "why": "it stops"},
+        ),
+        (
             Postponed(**OF_JOB, queue="q", worker="w", why="unknown"),
             "warning",
             "postponed",

@@ -15,8 +15,9 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON, Decision, ParentBased, Sampler
 from opentelemetry.trace import Link, SpanContext, SpanKind, TraceFlags, TraceState
 
+from outbox.amqp.connection import only_node
 from outbox.tracing import start
-from outbox.tracing.otel import contexts, environment
+from outbox.tracing.otel import attributes, contexts, environment
 from outbox.tracing.otel.redaction import Redaction
 from outbox.tracing.otel.sampler import LinkBased
 from outbox.tracing.otel.spans import Tracer
@@ -50,6 +51,7 @@ def no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
         ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "5000"),
         ("OTEL_SPAN_LINK_COUNT_LIMIT", "many"),
         ("OTEL_PYTHON_TRACER_PROVIDER", "nobodys"),
+        ("OTEL_PROPAGATORS", "tracecontext,nobodys"),
     ],
 )
 def test_a_variable_that_cannot_be_meant_is_named_in_one_line(
@@ -143,6 +145,45 @@ def test_without_a_provider_ours_becomes_that_of_the_process(
     assert said.strip() == service
 
 
+@pytest.mark.parametrize(
+    ("propagators", "passed_on"),
+    [
+        ({}, ["traceparent"]),
+        ({"OTEL_PROPAGATORS": ""}, ["traceparent"]),
+        ({"OTEL_PROPAGATORS": "baggage"}, ["baggage"]),
+    ],
+)
+def test_baggage_goes_on_only_where_a_variable_says_so(
+    propagators: dict[str, str], passed_on: list[str]
+) -> None:
+    program = (
+        "from opentelemetry import context, propagate\n"
+        "from outbox.tracing import start\n"
+        "start.start('duly-api')\n"
+        f"given = {{'traceparent': {PARENT!r}, 'baggage': 'user=7'}}\n"
+        "sent = {}\n"
+        "propagate.inject(sent, propagate.extract(given))\n"
+        "print(list(sent))\n"
+    )
+    environment = os.environ | {"OTEL_TRACES_EXPORTER": "none"} | propagators
+    said = subprocess.check_output([sys.executable, "-c", program], text=True, env=environment)
+    assert said.strip() == str(passed_on)
+
+
+@pytest.mark.parametrize(
+    ("amqp_url", "told"),
+    [
+        ("amqp://duly:secret@broker/vhost", {"server.address": "broker", "server.port": 5672}),
+        ("amqps://duly:secret@broker/vhost", {"server.address": "broker", "server.port": 5671}),
+        ("amqp://one:7;amqp://two:7", {}),
+    ],
+)
+def test_a_span_says_where_the_broker_is_and_nothing_more_of_its_address(
+    amqp_url: str, told: dict[str, Any]
+) -> None:
+    assert attributes.server(only_node(amqp_url)) == told
+
+
 def test_a_context_is_kept_as_text_and_read_again() -> None:
     spans = Spans()
     with spans.tracer.within({"traceparent": PARENT, "tracestate": "vendor=1"}):
@@ -209,12 +250,12 @@ def test_what_a_client_wrote_into_an_address_is_in_no_span() -> None:
     provider.add_span_processor(Redaction())
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     address = {"url.path": "/v1/downloads/token", "url.query": "token=1", "url.scheme": "https"}
-    for kind, attributes in (
+    for kind, written in (
         (SpanKind.SERVER, address),
         (SpanKind.SERVER, {}),
         (SpanKind.CLIENT, address),
     ):
-        provider.get_tracer("test").start_span("GET", kind=kind, attributes=attributes).end()
+        provider.get_tracer("test").start_span("GET", kind=kind, attributes=written).end()
     of_request, without, of_call = [
         dict(span.attributes or {}) for span in exporter.get_finished_spans()
     ]

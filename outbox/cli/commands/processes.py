@@ -59,7 +59,7 @@ def relay(*, metrics_port: PortOption = None, metrics_host: HostOption = LOCAL) 
     broker = amqp_url()
     require_tables()
     serve_of_relay(metrics_host, metrics_port, kinds().values())
-    end_traces = start_traces("duly-relay")
+    end_traces = start_traces("duly-relay", broker)
     runner = asyncio.Runner()  # never closed: that would wait for threads
     runner.run(
         relay_process.run(
@@ -117,7 +117,7 @@ def worker(
     served = [each for each in kinds().values() if wanted is None or each.queue in wanted]
     watch = serve_of_worker(metrics_host, metrics_port, served)
     actors = _actors()
-    end_traces = start_traces("duly-worker")
+    end_traces = start_traces("duly-worker", broker)
     try:
         code = worker_process.run(
             actors=actors,

@@ -6,6 +6,8 @@ newer ones. These spans have never had any others, so each of its values leads t
 
 from collections.abc import Mapping
 
+from outbox.tracing.tracer import Address
+
 SCHEMA = "https://opentelemetry.io/schemas/1.44.0"
 
 SYSTEM = {"messaging.system": "rabbitmq"}
@@ -33,3 +35,11 @@ def destination(exchange: str, routing_key: str) -> Mapping[str, str]:
         "messaging.destination.name": name,
         "messaging.rabbitmq.destination.routing_key": routing_key,
     }
+
+
+def server(broker: Address | None) -> dict[str, str | int]:
+    """Where the broker is, if that is known."""
+    if broker is None:
+        return {}
+    host, port = broker
+    return {"server.address": host, "server.port": port}

@@ -27,6 +27,7 @@ LIMITS = (
     "OTEL_LINK_ATTRIBUTE_COUNT_LIMIT",
 )
 PROVIDER = "OTEL_PYTHON_TRACER_PROVIDER"
+PROPAGATORS = "OTEL_PROPAGATORS"
 
 
 def check() -> None:
@@ -44,8 +45,8 @@ def check() -> None:
         _number(name, int, 0)
     if int(value(BATCH) or 512) > int(value(QUEUE) or 2048):
         raise ValueError(f"{BATCH}: more than {QUEUE}")
-    known = [each.name for each in entry_points(group="opentelemetry_tracer_provider")]
-    _one_of(PROVIDER, known, fold=str)
+    _one_of(PROVIDER, _installed("opentelemetry_tracer_provider"), fold=str)
+    _check_propagators()
 
 
 def ratio() -> float | None:
@@ -79,6 +80,16 @@ def exporter() -> str:
 def is_disabled() -> bool:
     """Whether OTEL_SDK_DISABLED says that there is to be no trace."""
     return value("OTEL_SDK_DISABLED").lower() == "true"
+
+
+def _installed(group: str) -> list[str]:
+    return [each.name for each in entry_points(group=group)]
+
+
+def _check_propagators() -> None:
+    known = [*_installed("opentelemetry_propagator"), "none"]
+    if unknown := {each.strip() for each in value(PROPAGATORS).split(",")} - {*known, ""}:
+        raise ValueError(f"{PROPAGATORS}: {min(unknown)!r} is none of {', '.join(known)}")
 
 
 def _check_exporter(prefix: str) -> None:

@@ -17,26 +17,30 @@ from opentelemetry.sdk.trace.export import (
 from outbox.release import release
 from outbox.tracing.otel import environment
 from outbox.tracing.otel.attributes import SCHEMA
+from outbox.tracing.otel.propagation import pass_no_baggage
 from outbox.tracing.otel.redaction import Redaction
 from outbox.tracing.otel.sampler import LinkBased
 from outbox.tracing.otel.spans import Tracer
+from outbox.tracing.tracer import Address
 
 FLUSH_SECONDS = 1.0
 """How long a process that ends waits for the collector."""
 
 
-def start(service: str) -> tuple[Tracer, Callable[[], None]]:
+def start(service: str, broker: Address | None) -> tuple[Tracer, Callable[[], None]]:
     """The tracer, and what flushes it at the process's end. Raises ValueError.
 
     A provider that the app has set stays, with its sampler and exporter, and is flushed by the app.
-    Otherwise one becomes the process's, so that actors' own spans are exported, too.
+    Otherwise one becomes the process's, so that actors' own spans are exported, too. `broker` is
+    said of spans that have to do with the broker.
     """
     provider = trace.get_tracer_provider()
     if not isinstance(provider, trace.ProxyTracerProvider):
-        return Tracer(_tracer(provider)), _nothing
+        return Tracer(_tracer(provider), broker), _nothing
     own = _provider(service)
     trace.set_tracer_provider(own)
-    return Tracer(_tracer(own), environment.ratio()), partial(_shut_down, own)
+    pass_no_baggage()
+    return Tracer(_tracer(own), broker, environment.ratio()), partial(_shut_down, own)
 
 
 def _tracer(provider: trace.TracerProvider) -> trace.Tracer:

@@ -15,7 +15,7 @@ from outbox.tracing.otel import attributes as names
 from outbox.tracing.otel import contexts
 from outbox.tracing.otel.sampler import kept
 from outbox.tracing.otel.unsampled import Unsampled
-from outbox.tracing.tracer import MOST_LINKS, AttemptOf
+from outbox.tracing.tracer import MOST_LINKS, Address, AttemptOf
 
 _NOTHING = nullcontext()
 
@@ -129,12 +129,15 @@ class SendSpan:
 class Tracer:
     """See `tracer.Tracer`."""
 
-    def __init__(self, tracer: trace.Tracer, ratio: float | None = None) -> None:
+    def __init__(
+        self, tracer: trace.Tracer, broker: Address | None = None, ratio: float | None = None
+    ) -> None:
         """`ratio` is the share of new traces that are kept, if nothing else decides about them.
 
         Whoever begins a span decides by it then: that costs less than to begin one for nothing.
         """
         self._tracer = tracer
+        self._server = names.server(broker)
         self._ratio = ratio
         self._kept = kept()
 
@@ -152,7 +155,10 @@ class Tracer:
     ) -> AttemptSpan:
         """Begin the span of an attempt."""
         links = _links(creation=created_in, attempt_before=attempt_before)
-        return AttemptSpan(self._first(f"process {queue}", SpanKind.CONSUMER, links))
+        span = self._first(f"process {queue}", SpanKind.CONSUMER, links)
+        if span.is_recording():
+            span.set_attributes(self._server)
+        return AttemptSpan(span)
 
     def send(self, destinations: Collection[tuple[str, str]], count: int) -> SendSpan:
         """Begin the span of a batch. It has a destination if all of it has the same."""
@@ -160,7 +166,7 @@ class Tracer:
         name = " ".join(("send", *islice(where.values(), 1)))
         span = self._first(name, SpanKind.CLIENT)
         if span.is_recording():
-            span.set_attributes({**names.operation("send"), **where})
+            span.set_attributes({**names.operation("send"), **where, **self._server})
             span.set_attribute(names.BATCH_COUNT, count)
         return SendSpan(span)
 

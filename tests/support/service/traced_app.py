@@ -2,6 +2,8 @@
 
 from datetime import timedelta
 
+from fastapi import FastAPI
+from opentelemetry import propagate
 from pydantic import BaseModel
 
 from outbox import (
@@ -21,6 +23,7 @@ from outbox import (
     submit,
     submit_all,
 )
+from outbox.http.app import create_app
 
 NEWS = "traced.news"
 """The queue of the messages that the app publishes, and receives itself."""
@@ -84,4 +87,19 @@ duly = Duly(
     Actors([begin, follow, member, settled, heard]),
     open_kinds=KINDS,
     consumers=Consumers([hear]),
+    api="tests.support.service.traced_app:api",
 )
+
+
+def api() -> FastAPI:
+    """Duly's routes, and one of the app's own."""
+    app = duly.router()
+    app.get("/onward")(onward)
+    return create_app(app, lifespan=duly.lifespan, largest_body=duly.settings().largest_body)
+
+
+async def onward() -> dict[str, str]:
+    """The headers that an instrumented HTTP client would send from this request."""
+    headers: dict[str, str] = {}
+    propagate.inject(headers)
+    return headers
