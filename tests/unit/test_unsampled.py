@@ -25,7 +25,7 @@ class Sampled:
         provider = TracerProvider(LinkBased(ParentBased(ALWAYS_OFF)), shutdown_on_exit=False)
         provider.add_span_processor(SimpleSpanProcessor(self._exporter))
         self.otel = provider.get_tracer("test")
-        self.tracer = Tracer(self.otel, ratio)
+        self.tracer = Tracer(self.otel, ratio=ratio)
 
     @property
     def kept(self) -> int:
