@@ -79,7 +79,7 @@ def test_runbooks_may_be_elsewhere() -> None:
 
 
 PAGE = (CHECKOUT / "docs" / "monitoring.md").read_text()
-KUBECTL = "kubectl create --dry-run=client -o yaml -f -"
+KUBECTL = "kubectl apply -f -"
 
 
 def test_the_pages_yaml_is_yaml() -> None:
