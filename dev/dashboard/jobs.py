@@ -72,7 +72,7 @@ BACKLOG = Row(
         Panel(
             "Work by queue",
             "short",
-            "Due, published and running jobs: what to scale workers by.",
+            "What workers could do now, and what to scale them by.",
             {"{{queue}}": largest("duly_work", "queue")},
         ),
         Panel(
@@ -84,7 +84,8 @@ BACKLOG = Row(
         Panel(
             "Oldest due job",
             "s",
-            "How long the oldest due job of each queue has waited in Postgres to be published.",
+            "How long the oldest due job of each queue has waited that a relay would have "
+            "published, or admitted by its keys.",
             {"{{queue}}": largest("duly_oldest_due_seconds", "queue")},
         ),
         Panel(

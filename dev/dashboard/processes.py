@@ -151,7 +151,8 @@ LIMITS = Row(
         Panel(
             "Held back each second",
             "ops",
-            "How often relays did not admit a job, or a worker gave it back, because of its keys.",
+            "How often relays did not admit a job, or a worker gave it back, because of its keys "
+            "or because enough others may begin.",
             {"{{queue}}": rate("duly_held_back_total", "queue")},
         ),
         Panel(

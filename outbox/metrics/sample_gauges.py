@@ -59,13 +59,13 @@ GAUGES = (
     _of_queue(
         "duly_jobs_estimated", "Whether counts are estimates.", lambda of: bool(of.estimated), max
     ),
-    _of_queue("duly_work", "Due, published and running jobs.", lambda of: of.work),
+    _of_queue("duly_work", "What workers could do now.", lambda of: of.work),
     _of_queue("duly_held_jobs", "Due jobs that wait for their keys.", lambda of: of.held.total),
     _of_queue("duly_overdue_jobs", "Overdue jobs.", lambda of: of.overdue),
     _of_queue(
         "duly_oldest_due_seconds",
-        "Age of the oldest due job.",
-        lambda of: of.oldest_due_seconds,
+        "For how long the oldest due job waits for a relay.",
+        lambda of: of.unpublished_seconds,
         max,
     ),
     _of_queue(

@@ -8,7 +8,15 @@ from sqlalchemy.orm import Session
 
 from outbox.kinds import Kinds
 from outbox.operations import overdue
-from outbox.operations.backlog import begun, late_jobs, letters, plans, unpublished, waiting
+from outbox.operations.backlog import (
+    begun,
+    late_jobs,
+    letters,
+    plans,
+    startable,
+    unpublished,
+    waiting,
+)
 from outbox.operations.backlog.queue_status import Queues, QueueStatus
 from outbox.operations.flow import queue_pauses
 from outbox.operations.overdue import OVERDUE_AFTER, OverdueJob
@@ -80,6 +88,7 @@ def queues(session: Session, kinds: Kinds, silence: timedelta) -> list[QueueStat
     begun.count_published(session, found)
     begun.count_running(session, found)
     unpublished.measure(session, found, kinds)
+    startable.count(session, found, kinds)
     for queue, pause in queue_pauses.find(session).items():
         found[queue].paused = pause
     late_jobs.count(session, found, kinds, silence=silence, waiting=late)

@@ -33,7 +33,7 @@ def tell(queues: Sequence[QueueStatus]) -> None:
 
 
 def queue(name: str, dead: int, oldest: float | None) -> QueueStatus:
-    return QueueStatus(name, dead=dead, oldest_due_seconds=oldest)
+    return QueueStatus(name, dead=dead, unpublished_seconds=oldest)
 
 
 def test_queues_beyond_the_bound_are_added_up_and_the_oldest_of_them_is_shown(

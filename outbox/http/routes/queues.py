@@ -44,7 +44,7 @@ class PauseShown(BaseModel):
 class QueueShown(BaseModel):
     """A queue, and how many jobs it has in each state.
 
-    Numbers up to 5,000 are exact, for each priority and state. Those in `estimated` may not be.
+    Numbers that may not be exact are in `estimated`, by their names.
     """
 
     name: str
@@ -58,9 +58,9 @@ class QueueShown(BaseModel):
     queued: int = Field(description="All queued jobs: `due`, `held`, `scheduled` and `published`.")
     running: int
     work: int = Field(
-        description="What workers could do now: `due`, `published` and `running`; without `due` if "
-        "the queue is paused. Scale workers by this number: the broker's queue has no more "
-        "messages than the window lets in."
+        description="What workers could do now: `due`, `published` and `running`, and those of "
+        "`held` that their keys let start; of a paused queue what was published. Scale workers by "
+        "this number: the broker's queue has no more messages than the window lets in."
     )
     overdue: int = Field(description="`GET /v1/overdue-jobs` lists them.")
     dead: int = Field(description="Open dead letters, foreign messages included.")

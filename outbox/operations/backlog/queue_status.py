@@ -7,7 +7,7 @@ from outbox.kinds import Priority
 from outbox.operations.flow.queue_pauses import Pause
 
 MOST_COUNTED = 5_000
-"""Up to how many jobs of a queue, priority and state are counted; more are estimated."""
+"""Up to how many jobs of a queue, priority and state are counted, at most."""
 
 
 @dataclass(slots=True)
@@ -33,8 +33,9 @@ class ByPriority:
 class QueueStatus:
     """One queue. Each queued or running job is in exactly one of the first five.
 
-    Numbers up to `MOST_COUNTED` are exact. Those that may not be are named in `estimated`: names of
-    fields and properties, and of the priorities of `due`.
+    Numbers that may not be exact are named in `estimated`: names of fields and properties, and of
+    the priorities of `due`. Up to `MOST_COUNTED` jobs of a priority and state are counted, or
+    fewer if there are many queues.
     """
 
     queue: str
@@ -42,6 +43,8 @@ class QueueStatus:
     """Due and not yet published, and held back by nothing."""
     held: ByPriority = field(default_factory=ByPriority)
     """Due, and waiting for their keys: for a limit, a rate or their turn."""
+    startable: int = 0
+    """Of `held`, so many could start: no limit and no rate of their keys holds them back."""
     scheduled: ByPriority = field(default_factory=ByPriority)
     """Not due yet, retries included."""
     published: ByPriority = field(default_factory=ByPriority)
@@ -77,10 +80,11 @@ class QueueStatus:
     def work(self) -> int:
         """What workers could do now: due, published and running. The number to scale by.
 
-        Of a paused queue without what is due, which no relay publishes. The broker's queue length
-        is no such number: the relay publishes no more than the window.
+        Of those that are held, it has the startable ones; of a paused queue it has nothing that no
+        relay publishes. The broker's queue length is no such number: the relay publishes no more
+        than the window.
         """
-        due = 0 if self.paused else self.due.total
+        due = 0 if self.paused else self.due.total + self.startable
         return due + self.published.total + self.running.total
 
     def record(self) -> dict[str, Any]:

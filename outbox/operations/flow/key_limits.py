@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from outbox.flow.keys import LONGEST_KEY, check_limit, is_key
@@ -36,10 +36,18 @@ class KeyLimit:
 
 def find(session: Session, keys: Iterable[str]) -> dict[str, KeyLimit]:
     """What was set for those of the keys for which something was."""
-    rows = session.execute(select(table).where(table.c.key.in_([*keys])))
+    return _read(session, select(table).where(table.c.key.in_([*keys])))
+
+
+def all_set(session: Session) -> dict[str, KeyLimit]:
+    """All that was set: people did, so there are few."""
+    return _read(session, select(table))
+
+
+def _read(session: Session, query: Select[Any]) -> dict[str, KeyLimit]:
     return {
         row.key: KeyLimit(row.key, row.at_most, rate_of(row), row.since, row.who, row.why)
-        for row in rows
+        for row in session.execute(query)
     }
 
 

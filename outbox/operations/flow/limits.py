@@ -98,8 +98,8 @@ def find(
 
 def _in_use(key: str, found: list[Any], kinds: Kinds, was_set: KeyLimit | None) -> KeyInUse:
     rows = [row for row in found if row.kind]
-    limits = [_limit(key, row, kinds, was_set) for row in rows]
-    rates = [_rate(key, row, kinds, was_set) for row in rows]
+    limits = [limit_of(key, row, kinds, was_set) for row in rows]
+    rates = [rate_of(key, row, kinds, was_set) for row in rows]
     if was_set and not rows:
         limits, rates = [was_set.at_most], [was_set.rate]
     return KeyInUse(
@@ -115,14 +115,16 @@ def _in_use(key: str, found: list[Any], kinds: Kinds, was_set: KeyLimit | None) 
     )
 
 
-def _limit(key: str, row: Any, kinds: Kinds, was_set: KeyLimit | None) -> int | None:
+def limit_of(key: str, row: Any, kinds: Kinds, was_set: KeyLimit | None) -> int | None:
+    """The limit of this key for jobs of the row's kind and keys; what was set for it counts."""
     declared = _declared(key, row, kinds)
     if declared is None:
         return None if row.kind in kinds else 1
     return declared.limit(was_set.at_most if was_set else None)
 
 
-def _rate(key: str, row: Any, kinds: Kinds, was_set: KeyLimit | None) -> Rate | None:
+def rate_of(key: str, row: Any, kinds: Kinds, was_set: KeyLimit | None) -> Rate | None:
+    """The rate of this key, in the same way."""
     declared = _declared(key, row, kinds)
     if declared is None or not kinds[row.kind].is_rated:
         return None

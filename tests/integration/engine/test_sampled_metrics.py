@@ -144,7 +144,7 @@ def test_a_scrape_shows_what_there_is(by_hand: ByHand, engine: Engine, scraped: 
         "normal q running": 1,
     }
     assert scraped.all("duly_jobs_estimated") == {}
-    assert scraped.all("duly_work") == {"q": 6}
+    assert scraped.all("duly_work") == {"q": 7}
     assert scraped.all("duly_held_jobs") == {"q": 1}
     assert scraped.all("duly_overdue_jobs") == {"q": 1}
     assert 600 <= scraped.all("duly_oldest_due_seconds")["q"] < 660
