@@ -3,10 +3,16 @@
 from collections.abc import Mapping
 from datetime import timedelta
 
+import structlog
 from sqlalchemy.orm import Session
 
 from outbox.maintenance.sampling.walk import DEAD, QUEUED, Walk
 from outbox.maintenance.sampling.workers import Orphans
+
+log = structlog.get_logger(__name__)
+
+MOST_NAMED = 10
+"""So many of the jobs are named in the log."""
 
 
 class PromiseMeter:
@@ -18,14 +24,27 @@ class PromiseMeter:
 
     def __init__(self, silence: timedelta, interval: float) -> None:
         """The arguments are those of `Orphans`."""
-        self._queued = Walk(QUEUED)
-        self._dead = Walk(DEAD)
         self._orphans = Orphans(silence, interval)
+        self._watched: Mapping[str, Walk | Orphans] = {
+            "queued_without_event": Walk(QUEUED),
+            "running_without_worker": self._orphans,
+            "dead_without_letter": Walk(DEAD),
+        }
+        self._told: Mapping[str, int] = {}
 
     def look(self, session: Session) -> Mapping[str, int]:
-        """How many jobs break each promise, as far as they were looked at. Raises its errors."""
-        return {
-            "queued_without_event": self._queued.look(session),
-            "running_without_worker": self._orphans.look(session),
-            "dead_without_letter": self._dead.look(session),
-        }
+        """How many jobs break each promise, as far as they were looked at. Raises its errors.
+
+        When a number changes, some of the jobs are named in the log.
+        """
+        found = {promise: each.look(session) for promise, each in self._watched.items()}
+        for promise, count in found.items():
+            if count and count != self._told.get(promise):
+                jobs = [str(job) for job in self._watched[promise].some(session, MOST_NAMED)]
+                log.error("promise broken", promise=promise, count=count, jobs=jobs)
+        self._told = found
+        return found
+
+    def begin_again(self) -> None:
+        """Presume no worker dead after Postgres was away: it has silenced all of them."""
+        self._orphans.begin_again()

@@ -49,8 +49,7 @@ class Sampler:
         """
         engine = create_async_engine(sqlalchemy_url(self._database_url), poolclass=NullPool)
         configure_engine(engine.sync_engine, SETTINGS)
-        # New for each run: Postgres may have been away, which silenced all workers.
-        self._meter = PromiseMeter(self._silence, INTERVAL_SECONDS)
+        self._meter.begin_again()
         try:
             async with engine.connect() as database:
                 while True:

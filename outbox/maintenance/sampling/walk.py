@@ -84,3 +84,7 @@ class Walk:
         self._place = START if is_end else {"run_at": found.run_at, "id": found.id}
         self._wrong = found.wrong
         return len(self._wrong)
+
+    def some(self, _session: Session, most: int) -> list[UUID]:
+        """Up to so many of the jobs that the last look found wrong."""
+        return self._wrong[:most]

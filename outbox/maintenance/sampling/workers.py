@@ -1,6 +1,8 @@
 """Counts the jobs that run although their worker is gone."""
 
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
@@ -19,13 +21,19 @@ FROM (
 LEFT JOIN duly.workers AS worker ON worker.name = job.worker
 """)
 
+_SOME = text("""
+SELECT id FROM duly.jobs
+WHERE state = 'running' AND coalesce(worker, '') = ANY (:silent) ORDER BY id LIMIT :most
+""")
+
 
 class Orphans:
     """Judges workers as the rescuer does: by heartbeats that do not change, by no clock."""
 
     def __init__(self, silence: timedelta, interval: float) -> None:
         """`silence` is when the rescuer takes jobs away; there is a look at each `interval`."""
-        self._detector = FailureDetector(silence + RESCUED_WITHIN, interval)
+        self._new_detector = partial(FailureDetector, silence + RESCUED_WITHIN, interval)
+        self._detector = self._new_detector()
 
     def look(self, session: Session) -> int:
         """How many jobs run whose worker has been silent, or not there, for too long.
@@ -36,3 +44,12 @@ class Orphans:
         self._detector.look({row.worker: row.heartbeat_at or NEVER for row in found})
         silent = set(self._detector.silent)
         return sum(row.jobs for row in found if row.worker in silent)
+
+    def some(self, session: Session, most: int) -> list[UUID]:
+        """Up to so many of the jobs that the last look counted."""
+        asked = {"silent": list(self._detector.silent), "most": most}
+        return list(session.scalars(_SOME, asked))
+
+    def begin_again(self) -> None:
+        """Forget how long workers have been silent."""
+        self._detector = self._new_detector()

@@ -1,16 +1,21 @@
 """The promise meter: it sees each sort of broken job, and none that is only on its way."""
 
+import re
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 from sqlalchemy.orm import Session
+from structlog.testing import capture_logs
 
 from outbox.maintenance.sampling import walk, workers
 from outbox.maintenance.sampling.promises import PromiseMeter
 from outbox.maintenance.sampling.walk import DEAD, QUEUED, Walk
 from outbox.store import transitions
 from tests.support.engine.by_hand import ByHand
+from tests.support.wait import wait_for
 
 SILENCE = timedelta(seconds=3)
 LOSE_EVENT = "DELETE FROM duly.outbox_events WHERE job_id = %(id)s"
@@ -116,15 +121,66 @@ def test_a_dead_job_without_its_letter_is_broken_until_the_letter_is_there(
     by_hand: ByHand, engine: Engine, meter: PromiseMeter
 ) -> None:
     (job, _), _ = by_hand.dead(), by_hand.dead()
-    by_hand.take("CREATE TEMP TABLE lost AS SELECT * FROM duly.dead_letters")
     by_hand.take(LOSE_LETTER, id=job)
     assert look(engine, meter) == {"dead_without_letter": 1}
-    by_hand.take(
-        "INSERT INTO duly.dead_letters (job_id, dispatch, queue, reason)"
-        " SELECT job_id, dispatch, queue, reason FROM lost WHERE job_id = %(id)s",
-        id=job,
-    )
+    by_hand.take(runbook_query("INSERT"))
     assert look(engine, meter) == {}
+    assert by_hand.take("SELECT count(*) AS n FROM duly.dead_letters") == [{"n": 2}]
+
+
+def test_the_runbook_finds_who_holds_the_rows_of_jobs_that_cannot_be_rescued(
+    by_hand: ByHand, other_hand: ByHand, engine: Engine
+) -> None:
+    by_hand.running(worker="gone")
+    with engine.connect() as holder, ThreadPoolExecutor() as rescuer:
+        blocking = holder.execute(
+            text("SELECT pg_backend_pid() FROM duly.jobs FOR UPDATE")
+        ).scalar()
+        rescued = rescuer.submit(other_hand.take, "UPDATE duly.jobs SET state = 'queued'")
+        wait_for(
+            "the row is waited for",
+            lambda: blocking in [row["blocking"] for row in by_hand.take(runbook_query("SELECT"))],
+        )
+        by_hand.take("SELECT pg_terminate_backend(%(pid)s)", pid=blocking)
+        rescued.result(60)
+        holder.invalidate()
+
+
+def runbook_query(verb: str) -> str:
+    """The query of DulyPromiseBroken's runbook that begins so."""
+    section = Path("docs/alerts.md").read_text().partition("## DulyPromiseBroken")[2]
+    queries = re.findall(r"```sql\n(.*?)```", section.partition("\n## ")[0], re.DOTALL)
+    found: str = next(query for query in queries if query.startswith(verb))
+    return found
+
+
+@pytest.mark.usefixtures("small")
+def test_what_is_broken_stays_known_when_postgres_was_away(
+    by_hand: ByHand, engine: Engine, meter: PromiseMeter
+) -> None:
+    jobs = sorted(by_hand.submit() for _ in range(5))
+    by_hand.take(LOSE_EVENT, id=jobs[1])
+    assert look(engine, meter) == {"queued_without_event": 1}
+    meter.begin_again()
+    assert look(engine, meter) == {"queued_without_event": 1}
+
+
+def test_the_log_names_broken_jobs_whenever_their_number_changes(
+    by_hand: ByHand, engine: Engine, meter: PromiseMeter
+) -> None:
+    jobs = sorted(by_hand.submit() for _ in range(2))
+    gone = by_hand.running(worker="gone")
+    with capture_logs() as lines:
+        for lost in (jobs[0], None, jobs[1], None, None):
+            if lost:
+                by_hand.take(LOSE_EVENT, id=lost)
+            look(engine, meter)
+    assert [(line["promise"], line["count"], line["jobs"]) for line in lines] == [
+        ("queued_without_event", 1, [str(jobs[0])]),
+        ("queued_without_event", 2, [str(job) for job in jobs]),
+        ("running_without_worker", 1, [str(gone)]),
+    ]
+    assert {line["event"] for line in lines} == {"promise broken"}
 
 
 @pytest.mark.usefixtures("small")
