@@ -1,8 +1,11 @@
 """Serves a process's metrics over HTTP, on a port of its own and on threads of its own."""
 
-from prometheus_client import start_http_server
+from threading import Thread
+
+from prometheus_client import make_wsgi_app
 
 from outbox.metrics.registry import Metrics
+from outbox.metrics.scrape_server import ScrapeServer
 
 
 class MetricsServer:
@@ -14,9 +17,11 @@ class MetricsServer:
     def __init__(self, metrics: Metrics, host: str, port: int) -> None:
         """Raises OSError if it cannot listen there, as when another process does."""
         try:
-            self._http, self._thread = start_http_server(port, host, metrics.registry)
+            self._http = ScrapeServer(host, port, make_wsgi_app(metrics.registry))
         except UnicodeError:
             raise OSError("no such host") from None
+        self._thread = Thread(target=self._http.serve_forever, name="metrics", daemon=True)
+        self._thread.start()
 
     @property
     def port(self) -> int:

@@ -42,7 +42,7 @@ def durability(setup: Setup) -> Found:
             " system writes them whole",
             f"ALTER SYSTEM SET full_page_writes = on; {RELOAD}",
         )
-    return ok("they are")
+    return ok("a commit is on disk")
 
 
 @check(GROUP, "If replication is synchronous, a standby confirms commits.", docs=PAGE)

@@ -75,7 +75,7 @@ def collation(setup: Setup) -> Found:
                 f"ALTER DATABASE {row.database} REFRESH COLLATION VERSION",
             ),
         )
-    return ok(f"version {row.actual}" if row.actual else "it has no version")
+    return ok(f"version {row.actual}" if row.actual else "the collation has no version")
 
 
 @check(
@@ -93,4 +93,4 @@ def read_only(setup: Setup) -> Found:
     (row,) = of_role(setup.postgres, READ_ONLY)
     if row.value == "on":
         return error("transactions are read-only by default", statement(row, "off"))
-    return ok("it takes writes")
+    return ok("Postgres takes writes")

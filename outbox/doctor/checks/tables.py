@@ -114,7 +114,7 @@ def sequences(setup: Setup) -> Found:
     if late:
         names = [f"{each.table} (at {each.largest})" for each in late]
         return error(f"numbers are behind their rows: {_few(names)}", duly("migrate"))
-    return ok("none is behind")
+    return ok("no sequence is behind its rows")
 
 
 def _needed(setup: Setup) -> dict[str, object]:

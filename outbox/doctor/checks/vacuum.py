@@ -69,7 +69,7 @@ def autovacuum(setup: Setup) -> Found:
     if row.tables:
         resets = [f"ALTER TABLE {each} RESET (autovacuum_enabled)" for each in row.tables]
         return warning(f"it is off for {', '.join(row.tables)}", "; ".join(resets))
-    return ok("it is")
+    return ok("autovacuum is on")
 
 
 @check(GROUP, "No transaction has been open for hours.")
@@ -82,20 +82,22 @@ def open_transactions(setup: Setup) -> Found:
             f"the role may not see how old {hidden.transactions} transactions of others are:"
             f" GRANT pg_read_all_stats TO {hidden.role}"
         )
-    return _keeping(rows, "transactions keep dead rows", "none")
+    return _keeping(rows, "transactions keep dead rows", "no transaction is old")
 
 
 @check(GROUP, "No prepared transaction has been left behind.")
 def prepared_transactions(setup: Setup) -> Found:
     """It is open until somebody ends it, and outlives crashes. Duly prepares none."""
     rows = setup.postgres.rows(PREPARED, long=LONG)
-    return _keeping(rows, "prepared transactions keep dead rows", "none")
+    return _keeping(rows, "prepared transactions keep dead rows", "none is left")
 
 
 @check(GROUP, "No replication slot is without its consumer.")
 def replication_slots(setup: Setup) -> Found:
     """Postgres keeps all WAL that the consumer has not had, until its disk is full."""
-    return _keeping(setup.postgres.rows(SLOTS), "slots that nobody reads keep WAL", "none")
+    return _keeping(
+        setup.postgres.rows(SLOTS), "slots that nobody reads keep WAL", "none is unread"
+    )
 
 
 def _keeping(rows: Sequence[Row[Any]], what: str, none: str) -> Found:

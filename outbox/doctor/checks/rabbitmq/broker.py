@@ -77,7 +77,7 @@ def rabbitmq_alarm(setup: Setup) -> Found:
             f"RabbitMQ takes no messages: it is short of {MEMORY.what} or {DISK.what}",
             steps(MEMORY.change, DISK.change),
         )
-    return ok("it does")
+    return ok("RabbitMQ takes messages")
 
 
 @check(GROUP, "The user may do what a relay and a worker need.", docs=RIGHTS_PAGE)
@@ -92,7 +92,7 @@ def rabbitmq_rights(setup: Setup) -> Found:
     except Blocked:
         raise Skip("RabbitMQ takes no messages, see rabbitmq-alarm") from None
     if not relay and not worker:
-        return ok(f"the user {broker.user} may")
+        return ok(f"the user {broker.user} has them")
     report = error if relay and worker else warning
     lacks = [f"a relay: {', '.join(relay)}"] * bool(relay)
     lacks += [f"a worker: {', '.join(worker)}"] * bool(worker)

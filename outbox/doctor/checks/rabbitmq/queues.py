@@ -38,7 +38,7 @@ def queues(setup: Setup) -> Found:
         )
     if blind:
         raise Skip(blind)
-    return ok("those that exist do")
+    return ok("those that exist have Duly's arguments")
 
 
 def _compared(connection: BlockingConnection, queues: list[str]) -> Compared:
