@@ -29,9 +29,9 @@ def _times(metrics: Metrics) -> None:
         *("duly_run_seconds", "How long attempts ran that succeeded or failed.", "kind"),
         buckets=buckets.RUN,
     )
-
+    # Without labels it begins at 0: Prometheus sees no increase in a series that begins at 1.
     fix = metrics.histogram(
-        *("duly_fix_seconds", "From a job's first death to its success after a replay.", "kind"),
+        *("duly_fix_seconds", "From a job's first death to its success after a replay."),
         buckets=buckets.FIX,
     )
 
@@ -41,7 +41,7 @@ def _times(metrics: Metrics) -> None:
 
     def fixed(event: Succeeded) -> None:
         if event.fix_seconds is not None:
-            fix.of(event.kind).observe(max(event.fix_seconds, 0.0))
+            fix.of().observe(max(event.fix_seconds, 0.0))
 
     def ended(event: Succeeded | Failed) -> None:
         run.of(event.kind).observe(event.seconds)

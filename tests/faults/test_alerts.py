@@ -34,6 +34,8 @@ from tests.support.wait import wait_for
 pytestmark = pytest.mark.slow
 
 RELAY, WORKER = "relay", "worker"
+MORE_THAN_THREADS = 20
+"""So many jobs at once leave some waiting: a worker has 16 threads."""
 LONG_AGO = "2026-01-01T00:00:00Z"
 
 
@@ -207,7 +209,7 @@ def test_jobs_complete_no_more(
     clients.submit(*[BOOK] * 200)
     wait_for("they are done", lambda: promises.booked() == 200)
     watched.line.receiver.answer = gate = Gate()
-    clients.submit(HOLD)
+    clients.submit(*[HOLD] * MORE_THAN_THREADS)
     alarms.wait_until_raised("DulyCompletionCollapsed")
     gate.open()
     alarms.wait_until_cleared("DulyCompletionCollapsed")
