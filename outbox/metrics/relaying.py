@@ -71,7 +71,5 @@ def _ticks(metrics: Metrics) -> None:
 def _servers(metrics: Metrics) -> None:
     up = metrics.gauge("duly_up", "Whether the server can be reached.", "server")
     blocked = metrics.gauge("duly_broker_blocked", "Whether RabbitMQ blocks publishers.")
-    for server in ("postgres", "broker"):
-        up.of(server).set(0)  # until it is reached
     metrics.on(Reached, lambda told: up.of(told.server).set(told.is_up))
     metrics.on(Blocked, lambda told: blocked.of().set(told.is_blocked))

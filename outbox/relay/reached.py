@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import psycopg
 
 from outbox.listeners import measures
-from outbox.listeners.measures import Reached, Server
+from outbox.listeners.measures import Blocked, Reached, Server
 from outbox.maintenance.outages import is_outage
 
 
@@ -24,4 +24,5 @@ def telling_losses() -> Iterator[None]:
         if is_outage(error):
             server: Server = "postgres" if isinstance(error, psycopg.Error) else "broker"
             measures.emit(Reached(server=server, is_up=False))
+            measures.emit(Blocked(is_blocked=False))  # there is no connection that it could block
         raise

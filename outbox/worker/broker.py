@@ -143,6 +143,9 @@ class Broker(dramatiq.Broker):
         self.prefetch = prefetch
         self.consumed: set[str] = set()
         """Queues that have a consumer, as far as is known."""
+        self.was_tried = False
+        """Whether a consumer was ever made. A worker makes none before it has reached Postgres."""
+        self._was_up_when_left: bool | None = None
         self.used_as_they_are: set[str] = set()
         """Queues that RabbitMQ did not let this worker declare; each is logged once."""
         for queue in prefetch:
@@ -150,8 +153,17 @@ class Broker(dramatiq.Broker):
 
     @property
     def is_up(self) -> bool:
-        """Whether all queues are consumed, over connections that are not known to be lost."""
-        return self.consumed >= self.prefetch.keys()
+        """Whether all queues are consumed, over connections that are not known to be lost.
+
+        True before the first try. What was so when the worker left stays.
+        """
+        if self._was_up_when_left is not None:
+            return self._was_up_when_left
+        return not self.was_tried or self.consumed >= self.prefetch.keys()
+
+    def leave(self) -> None:
+        """Keep what is known of RabbitMQ: from now on the worker closes its consumers itself."""
+        self._was_up_when_left = self.is_up
 
     def declare_queue(self, queue_name: str) -> None:
         """Have Dramatiq's worker consume the queue. Its consumers declare it in RabbitMQ."""
@@ -179,6 +191,7 @@ class Consumer(DramatiqConsumer):
     def __init__(self, broker: Broker, queue: str, timeout_seconds: float) -> None:
         self._broker = broker
         self._queue = queue
+        broker.was_tried = True
         with _lost_connections():
             self.connection = BlockingConnection(broker.nodes)
             try:

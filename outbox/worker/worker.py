@@ -251,9 +251,9 @@ class Worker:
     def _stop_taking(self) -> None:
         """Stop claiming, and close the consumers so that others get prefetched messages at once.
 
-        This requeues the messages of running jobs too. A worker that gets one finds its job
-        running, and drops the message.
+        This requeues those of running jobs too. A worker that gets one finds its job running.
         """
+        self._broker.leave()
         self._ownership.close()
         self._group_commit.stop_waiting()
         consumers = self._worker.consumers.values()

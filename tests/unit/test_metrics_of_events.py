@@ -9,10 +9,12 @@ import pytest
 from pydantic import BaseModel
 
 from outbox import Kind, events
+from outbox.amqp.connection import BrokerGone
 from outbox.events import emit
 from outbox.listeners import measures
 from outbox.metrics.processes import RelayMetrics, WorkerMetrics
 from outbox.metrics.registry import Metrics
+from outbox.relay.reached import telling_losses
 
 
 class Empty(BaseModel):
@@ -167,14 +169,22 @@ def test_a_relay_counts_ticks_and_those_that_were_missed(relay: Metrics) -> None
 
 
 def test_a_relay_tells_which_servers_it_reaches(relay: Metrics) -> None:
-    assert counted(relay, "duly_up") == {"postgres": 0, "broker": 0}
+    assert counted(relay, "duly_up") == {}  # none was tried
     measures.emit(measures.Reached(server="postgres", is_up=True))
     measures.emit(measures.Blocked(is_blocked=True))
-    assert counted(relay, "duly_up") == {"postgres": 1, "broker": 0}
+    assert counted(relay, "duly_up") == {"postgres": 1}
     assert counted(relay, "duly_broker_blocked") == {"": 1}
     measures.emit(measures.Reached(server="postgres", is_up=False))
     measures.emit(measures.Blocked(is_blocked=False))
-    assert counted(relay, "duly_up") == {"postgres": 0, "broker": 0}
+    assert counted(relay, "duly_up") == {"postgres": 0}
+    assert counted(relay, "duly_broker_blocked") == {"": 0}
+
+
+def test_a_broker_that_is_lost_does_not_block(relay: Metrics) -> None:
+    measures.emit(measures.Blocked(is_blocked=True))
+    with pytest.raises(BrokerGone), telling_losses():
+        raise BrokerGone
+    assert counted(relay, "duly_up") == {"broker": 0}
     assert counted(relay, "duly_broker_blocked") == {"": 0}
 
 

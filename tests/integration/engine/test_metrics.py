@@ -15,6 +15,7 @@ from outbox.metrics.registry import Metrics
 from outbox.operations.jobs import JobRecord
 from outbox.worker.runners import loop_watch
 from tests.support.engine.line import AT_ONCE, Line, Note, do_nothing, note_kind
+from tests.support.network.proxy import Proxy
 from tests.support.wait import wait_for
 
 DIED_BEFORE = text(
@@ -121,6 +122,23 @@ def outcomes(metrics: Metrics, **expected: int) -> bool:
     )
 
 
+def test_a_worker_tells_when_it_has_lost_the_broker_and_when_it_is_back(
+    line: Line, queue: str, proxy: Proxy, amqp_url: str, worker_metrics: WorkerMetrics
+) -> None:
+    def is_up(number: int) -> bool:
+        return value(worker_metrics, "duly_up", server="broker") == number
+
+    worker = line.start_worker(
+        Actor(note_kind(queue), lambda _note, _job: None), amqp_url=proxy.url(amqp_url)
+    )
+    worker_metrics.state.watch(worker)
+    wait_for("the queue is consumed", lambda: is_up(1))
+    proxy.refuse()
+    wait_for("the loss is told", lambda: is_up(0))
+    proxy.admit()
+    wait_for("it is back", lambda: is_up(1))
+
+
 def test_the_state_of_a_worker_is_that_of_the_scrape(
     line: Line, queue: str, worker_metrics: WorkerMetrics
 ) -> None:
@@ -144,8 +162,8 @@ def test_the_state_of_a_worker_is_that_of_the_scrape(
     for job in jobs:
         line.wait_for(job, "succeeded")
     wait_for("all are free", lambda: slots(worker_metrics) == {"busy": 0, "free": 4})
-    line.stop_worker(worker)
-    assert value(worker_metrics, "duly_up", server="broker") == 0
+    line.stop_worker(worker)  # which closes its consumers: nobody is to be woken up by that
+    assert value(worker_metrics, "duly_up", server="broker") == 1
 
 
 def slots(metrics: Metrics) -> dict[str, float]:
