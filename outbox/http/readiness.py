@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Sequence
+from contextvars import Context
 from typing import Literal
 
 from pydantic import BaseModel
@@ -58,6 +59,7 @@ class Readiness:
         self._amqp_url = amqp_url
         self._queues = list(queues)
         self._lock = asyncio.Lock()
+        self._look: asyncio.Task[tuple[PostgresState, float | None]] | None = None
         self._report: Report | None = None
         self._checked_at = 0.0
 
@@ -90,6 +92,17 @@ class Readiness:
         )
 
     async def _check_postgres(self) -> tuple[PostgresState, float | None]:
+        """Wait for a look at Postgres, for TIMEOUT_SECONDS at most.
+
+        To give up a statement that a silent Postgres has begun takes some 10 s more. Nobody waits
+        for that, and nobody begins another look meanwhile.
+        """
+        if self._look is None or self._look.done():
+            self._look = asyncio.create_task(self._look_at_postgres(), context=Context())
+        done, _ = await asyncio.wait({self._look}, timeout=TIMEOUT_SECONDS)
+        return self._look.result() if done else ("unreachable", None)
+
+    async def _look_at_postgres(self) -> tuple[PostgresState, float | None]:
         try:
             async with asyncio.timeout(TIMEOUT_SECONDS), self._engine.connect() as connection:
                 found = (await connection.execute(OLDEST_DUE, {"queues": self._queues})).one()

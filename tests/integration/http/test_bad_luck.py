@@ -9,10 +9,12 @@ import psycopg
 import pytest
 from sqlalchemy import make_url
 
+from outbox.http import readiness
 from outbox.http.requests import database, transaction
 from service.settings import Settings
 from service.subjects import NEW_JOBS
 from tests.support.network.deaf import deaf_server
+from tests.support.network.proxy import before
 from tests.support.servers.read_only import read_only
 from tests.support.service.serving import serve
 from tests.support.wait import wait_for
@@ -160,6 +162,24 @@ def test_a_rabbitmq_that_never_answers_degrades_readiness(settings: Settings) ->
 
     assert (ready.status_code, ready.json()["status"]) == (200, "degraded")
     assert (ready.json()["broker"], ready.json()["postgres"]) == ("unreachable", "ok")
+
+
+def test_a_postgres_that_falls_silent_is_said_to_be_unreachable_in_time(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To give the statement up would take psycopg some 10 s more: a scrape would have ended."""
+    monkeypatch.setattr(readiness, "TIMEOUT_SECONDS", 1)
+    monkeypatch.setattr(readiness, "CACHE_SECONDS", 0)
+    with before(settings.database_url) as postgres:
+        silent = settings.model_copy(update={"database_url": postgres.url(settings.database_url)})
+        with serve(silent) as address:
+            assert httpx2.get(f"{address}/readyz").status_code == 200
+            postgres.swallow()
+            answers = [httpx2.get(f"{address}/readyz", timeout=4) for _ in range(2)]
+            postgres.cut_swallowed()
+            ready = f"{address}/readyz"
+            wait_for("it is ready again", lambda: httpx2.get(ready).status_code == 200)
+    assert [each.json()["postgres"] for each in answers] == ["unreachable"] * 2
 
 
 def test_an_api_that_knows_no_rabbitmq_is_ready_without_it(settings: Settings) -> None:
