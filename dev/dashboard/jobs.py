@@ -31,7 +31,7 @@ PROMISES = Row(
             "Age of the figures",
             "s",
             "Since a relay last sampled the database. After 30 s without, its panels are empty.",
-            {"age": f"time() - {largest('duly_sample_timestamp_seconds')}"},
+            {"age": "time() - max (duly_sample_timestamp_seconds > 0)"},
             sort="stat",
             red_from=120,
         ),

@@ -79,7 +79,7 @@ WORKERS = Row(
             "Age of the last heartbeat",
             "s",
             "A worker that is silent for longer than DULY_WORKER_SILENCE counts as dead.",
-            {"{{instance}}": "time() - max by (instance) (duly_heartbeat_timestamp_seconds)"},
+            {"{{instance}}": "time() - max by (instance) (duly_heartbeat_timestamp_seconds > 0)"},
         ),
         Panel(
             "Lag of the event loop",

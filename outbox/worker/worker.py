@@ -172,8 +172,8 @@ class Worker:
 
     @property
     def consumes(self) -> bool:
-        """Whether it consumes all its queues from RabbitMQ, as far as it knows."""
-        return self._broker.is_up
+        """Whether it consumes all its queues from RabbitMQ, foreign ones included, as it knows."""
+        return self._broker.is_up and self._receiving.is_up
 
     @property
     def loop_lag(self) -> float:

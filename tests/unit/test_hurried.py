@@ -10,6 +10,8 @@ def test_durations_and_limits_of_ages_are_a_sixtieth() -> None:
     rule = "expr: max(a_seconds) > 900 and increase(b[15m]) > 5 or c offset 15m\nfor: 2m"
     faster = "expr: max(a_seconds) > 15 and increase(b[15s]) > 5 or c offset 15s\nfor: 2s"
     assert hurried(rule) == faster
+    rule = "max(a_seconds > 0) > 120 and time() - b_seconds < 900"
+    assert hurried(rule) == "max(a_seconds > 0) > 2 and time() - b_seconds < 15"
     assert hurried("[1h]\nfor: 1h") == "[60s]\nfor: 60s"
 
 

@@ -6,7 +6,7 @@ import psycopg
 import structlog
 from sqlalchemy.exc import DBAPIError
 
-from outbox.amqp.connection import connect
+from outbox.amqp.connection import BrokerGone, connect
 from outbox.amqp.queue_backoff import QueueBackoff
 from outbox.consumers import Consumers
 from outbox.postgres.refused_records import first_line
@@ -36,13 +36,23 @@ class Receiving:
         self._sessions = sessions
         self._consumers = consumers
         self._queue_backoff = QueueBackoff()
+        self.is_up = True
+        """Whether RabbitMQ was there when it was tried last; True before."""
 
     async def run(self) -> None:
         """Receive for ever. Raises BrokerGone or psycopg's errors; call it again then.
 
         What was not acknowledged is delivered again then.
         """
+        try:
+            await self._run()
+        except BrokerGone:
+            self.is_up = False
+            raise
+
+    async def _run(self) -> None:
         async with connect(self._amqp_url) as broker:
+            self.is_up = True
             channels = Channels(broker, self._queue_backoff)
             log.info("messages of other services are received", queues=sorted(self._consumers))
             while True:

@@ -22,6 +22,7 @@ class ReceivingThread:
         self._database_url = database_url
         self._amqp_url = amqp_url
         self._consumers = consumers
+        self._receiving: Receiving | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
         self._thread = threading.Thread(target=self._run, name="receiving", daemon=True)
@@ -35,6 +36,14 @@ class ReceivingThread:
     def is_alive(self) -> bool:
         """Whether the thread runs. It ends only when closed, or by a bug."""
         return not self._consumers or self._thread.is_alive()
+
+    @property
+    def is_up(self) -> bool:
+        """Whether it reaches RabbitMQ, as far as is known. True before the first try.
+
+        A failure of Postgres closes the connection, and says nothing of RabbitMQ.
+        """
+        return self._receiving is None or self._receiving.is_up
 
     def close(self, seconds: float) -> None:
         """End it, and wait that long. What is not committed is delivered to another worker."""
@@ -51,8 +60,8 @@ class ReceivingThread:
     async def _receive(self) -> None:
         self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
         engine = engine_for_tasks(self._database_url, lambda: -inf)
-        receiving = Receiving(self._amqp_url, job_sessions(engine), self._consumers)
+        self._receiving = Receiving(self._amqp_url, job_sessions(engine), self._consumers)
         try:
-            await supervise("consumers", receiving.run)
+            await supervise("consumers", self._receiving.run)
         finally:
             await engine.dispose()

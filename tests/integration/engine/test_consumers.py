@@ -15,6 +15,7 @@ from outbox.operations.dead_letters import DeadLetterFilter
 from tests.support.engine.by_hand import ByHand
 from tests.support.engine.line import Line, note_kind
 from tests.support.engine.rabbit import Rabbit
+from tests.support.network.proxy import Proxy
 from tests.support.wait import wait_for
 
 NOTE = note_kind("notes")
@@ -90,6 +91,17 @@ def test_a_message_that_is_received_twice_is_done_once(
     assert job == {"submitted_by": f"queue:{partner.queue}"}
     line.stop()
     assert rabbit.depth(partner.queue) == 0
+
+
+def test_a_worker_that_only_has_consumers_tells_whether_it_reaches_the_broker(
+    line: Line, partner: Partner, proxy: Proxy, amqp_url: str
+) -> None:
+    worker = line.start_worker(consumers=partner.consumers, amqp_url=proxy.url(amqp_url))
+    wait_for("its connection", lambda: worker.consumes)
+    proxy.refuse()
+    wait_for("its loss", lambda: worker.consumes is False)
+    proxy.admit()
+    wait_for("the next one", lambda: worker.consumes)
 
 
 def test_messages_are_known_by_the_id_and_source_of_their_cloud_event(

@@ -4,7 +4,7 @@ import re
 
 FASTER = 60
 DURATION = re.compile(r"(for: |offset |\[)(\d+)([mh])\b")
-SECONDS = re.compile(r"(_seconds\) > )(\d+)")
+SECONDS = re.compile(r"(_seconds(?: > 0)?\)? [<>] )(\d\d+)")
 UNITS = {"m": 60, "h": 3600}
 
 
