@@ -13,7 +13,10 @@ from urllib.parse import parse_qs, urlsplit
 import pika
 from pika.adapters.asyncio_connection import AsyncioConnection
 from pika.adapters.blocking_connection import BlockingConnection
-from pika.adapters.utils.connection_workflow import AMQPConnectorException
+from pika.adapters.utils.connection_workflow import (
+    AMQPConnectorException,
+    AMQPConnectorStackTimeout,
+)
 from pika.exceptions import AMQPError
 
 from outbox.amqp.odd_headers import tolerate
@@ -22,6 +25,7 @@ from outbox.resolver import Resolver
 tolerate()
 
 ANSWER_TIMEOUT_SECONDS = 10
+NO_ANSWER = "it does not answer"
 HEARTBEAT_SECONDS = 15
 FAREWELL_SECONDS = 2
 
@@ -70,7 +74,7 @@ class BrokerConnection:
         )
         self.check()
         if not any(answer.done() for answer in answers):
-            raise BrokerGone("it does not answer")
+            raise BrokerGone(NO_ANSWER)
 
     @property
     def largest_frame(self) -> int:
@@ -177,6 +181,8 @@ def look(amqp_url: str, seconds: float) -> Iterator[BlockingConnection]:
     try:
         with BlockingConnection(_impatient(amqp_url, seconds)) as connection:
             yield connection
+    except AMQPConnectorStackTimeout:
+        raise BrokerGone(NO_ANSWER) from None
     except (AMQPError, AMQPConnectorException, OSError, ValueError) as error:
         # pika has two families of errors: a handshake that times out raises no AMQPError.
         raise BrokerGone(str(error).strip() or type(error).__name__) from None
