@@ -25,7 +25,7 @@ def test_a_link_to_a_broker_that_never_answers_is_given_up(monkeypatch: pytest.M
 def test_a_look_at_it_says_so_in_plain_words() -> None:
     with (
         deaf_server() as port,
-        pytest.raises(BrokerGone, match="^it does not answer$"),
+        pytest.raises(BrokerGone, match=r"^it does not answer$"),
         connection.look(f"amqp://127.0.0.1:{port}/", 0.1),
     ):
         pytest.fail("it has answered")
