@@ -13,6 +13,7 @@ from tests.faults.clients import Clients
 from tests.faults.conftest import SILENCE_SECONDS
 from tests.faults.line import Line
 from tests.faults.promises import Promises
+from tests.support.monitoring.documented import runbook_query
 from tests.support.outside.arrivals import Gate
 from tests.support.servers.nodes import Nodes
 from tests.support.service.scrape import Scraped
@@ -24,6 +25,7 @@ SLOW_MACHINE_SECONDS = 15
 PROMISES = ("queued_without_event", "running_without_worker", "dead_without_letter")
 METER = "duly_promise_broken"
 SAMPLED_AT = "duly_sample_timestamp_seconds"
+LETTERS = "SELECT count(*) FROM duly.dead_letters"
 LATER = "UPDATE duly.{} SET {} = now() + interval '1 hour'"
 
 pytestmark = pytest.mark.slow
@@ -98,18 +100,21 @@ def test_a_job_that_cannot_be_rescued_is_seen_until_it_is(
     promises.assert_kept()
 
 
-def test_a_lost_letter_is_seen_until_it_is_back(
+def test_a_lost_letter_is_seen_until_the_runbook_writes_it_anew(
     line: Line, clients: Clients, promises: Promises, engine: Engine, scraped: Scraped
 ) -> None:
     clients.submit(DOOMED)
     start_relay(line, scraped)
     line.start_worker()
     promises.assert_kept()
-    run(engine, "CREATE TABLE lost AS TABLE duly.dead_letters")
     run(engine, "DELETE FROM duly.dead_letters")
     wait_for_meter(scraped, "dead_without_letter", 1, 2 * SAMPLE_SECONDS)
-    run(engine, "INSERT INTO duly.dead_letters OVERRIDING SYSTEM VALUE TABLE lost")
+    run(engine, runbook_query("DulyPromiseBroken", "INSERT"))
     wait_for_meter(scraped, "dead_without_letter", 0, 2 * SAMPLE_SECONDS)
+    promises.assert_kept()
+    (letter,) = promises.rows("SELECT id FROM duly.dead_letters")
+    line.duly("dlq", "replay", str(letter))
+    wait_for("it is dead again", lambda: promises.rows(LETTERS) == [2])
     promises.assert_kept()
 
 
