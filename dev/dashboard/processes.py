@@ -48,6 +48,13 @@ RELAY = Row(
             {"{{instance}}": "max by (instance) (duly_broker_blocked)"},
             red_from=1,
         ),
+        Panel(
+            "Oldest message to another service",
+            "s",
+            "How long ago the oldest message was published that RabbitMQ has not confirmed.",
+            {"age": largest("duly_oldest_message_seconds")},
+            red_from=120,
+        ),
     ),
 )
 

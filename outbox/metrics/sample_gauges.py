@@ -84,6 +84,10 @@ GAUGES = (
         lambda sample: sample.totals.schedule_lag_seconds,
     ),
     _total(
+        *("duly_oldest_message_seconds", "Age of the oldest unsent message to another service."),
+        lambda sample: sample.totals.message_seconds,
+    ),
+    _total(
         *("duly_open_batches", "Batches that have not settled."),
         lambda sample: sample.totals.open_batches,
     ),

@@ -4,6 +4,7 @@ A real Prometheus has the shipped rules, in which minutes are seconds, and scrap
 """
 
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,12 +17,13 @@ from sqlalchemy.orm import Session
 
 from dev.memory import MEMORY
 from dev.ports import free_port
-from outbox import Missed, monitoring, submit
+from outbox import Missed, monitoring, publish, submit
 from tests.faults.actors import AWAIT, BOOK, CALL, DOOMED, HOLD
 from tests.faults.clients import Clients
 from tests.faults.keyed import BOOK_NEXT
 from tests.faults.line import Line
 from tests.faults.promises import Promises
+from tests.support.engine.rabbit import Rabbit
 from tests.support.engine.schedules import Timetable
 from tests.support.monitoring.alarms import Alarms, watching
 from tests.support.monitoring.hurried import hurried
@@ -36,6 +38,7 @@ pytestmark = pytest.mark.slow
 RELAY, WORKER = "relay", "worker"
 MORE_THAN_THREADS = 20
 """So many jobs at once leave some waiting: a worker has 16 threads."""
+PARTNER = "partner.of.alerts"
 LONG_AGO = "2026-01-01T00:00:00Z"
 
 
@@ -250,6 +253,20 @@ def test_jobs_are_held_for_long(watched: Watched, alarms: Alarms, engine: Engine
     reschedule = ("jobs", "reschedule", str(first.id))
     watched.line.duly(*reschedule, "--at", LONG_AGO, "--why", "others wait")
     alarms.wait_until_cleared("DulyJobsHeld")
+
+
+def test_the_queue_of_a_message_is_missing(
+    watched: Watched, alarms: Alarms, engine: Engine, amqp_url: str
+) -> None:
+    _, _ = watched.relay(), watched.worker()
+    alarms.wait_until_quiet()
+    with Session(engine) as session, session.begin():
+        publish(session, "", PARTNER, {"number": 1}, type="t")
+    alarms.wait_until_raised("DulyMessagesWait")
+    with closing(Rabbit(amqp_url)) as rabbit:
+        rabbit.declare(PARTNER)
+        alarms.wait_until_cleared("DulyMessagesWait")
+        assert rabbit.depth(PARTNER) == 1
 
 
 def test_an_event_is_deleted(

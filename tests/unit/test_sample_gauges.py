@@ -27,7 +27,11 @@ def metrics() -> Iterator[RelayMetrics]:
 def tell(queues: Sequence[QueueStatus]) -> None:
     """A sample of these queues."""
     totals = Totals(
-        closed_letters={"day": 2}, unseen_seconds=3, schedule_lag_seconds=4, open_batches=5
+        closed_letters={"day": 2},
+        unseen_seconds=3,
+        schedule_lag_seconds=4,
+        message_seconds=6,
+        open_batches=5,
     )
     measures.emit(Sampled(queues=queues, totals=totals, broken={"dead_without_letter": 1}))
 

@@ -24,10 +24,9 @@ class PromiseMeter:
 
     def __init__(self, silence: timedelta, interval: float) -> None:
         """The arguments are those of `Orphans`."""
-        self._orphans = Orphans(silence, interval)
         self._watched: Mapping[str, Walk | Orphans] = {
             "queued_without_event": Walk(QUEUED),
-            "running_without_worker": self._orphans,
+            "running_without_worker": Orphans(silence, interval),
             "dead_without_letter": Walk(DEAD),
         }
         self._told: Mapping[str, int] = {}
@@ -44,7 +43,3 @@ class PromiseMeter:
                 log.error("promise broken", promise=promise, count=count, jobs=jobs)
         self._told = found
         return found
-
-    def begin_again(self) -> None:
-        """Presume no worker dead after Postgres was away: it has silenced all of them."""
-        self._orphans.begin_again()

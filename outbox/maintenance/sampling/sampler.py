@@ -45,11 +45,10 @@ class Sampler:
     async def run(self) -> None:
         """Sample for ever. Raises psycopg's errors; call it again then.
 
-        A failed sample is told to nobody.
+        A failed sample is told to nobody. The next one looks again at what was broken before it.
         """
         engine = create_async_engine(sqlalchemy_url(self._database_url), poolclass=NullPool)
         configure_engine(engine.sync_engine, SETTINGS)
-        self._meter.begin_again()
         try:
             async with engine.connect() as database:
                 while True:

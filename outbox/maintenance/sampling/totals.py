@@ -36,6 +36,13 @@ SELECT {_CLOSED},
     (SELECT extract(epoch FROM now() - next_due_at)::float8 FROM duly.schedules
      WHERE next_due_at BETWEEN '2000-01-01' AND now()
      ORDER BY next_due_at LIMIT 1) AS schedule_lag_seconds,
+    (SELECT extract(epoch FROM now() - min(created_at))::float8 FROM (
+        (SELECT created_at FROM duly.outgoing_messages
+         WHERE sent_at IS NULL AND deferred_until IS NULL ORDER BY position LIMIT 1)
+        UNION ALL
+        (SELECT created_at FROM duly.outgoing_messages
+         WHERE deferred_until < 'infinity' ORDER BY deferred_until LIMIT %(most)s)
+     ) AS unsent) AS message_seconds,
     {_counted("batches", "settled_at IS NULL", "id")} AS open_batches
 """  # noqa: S608
 
@@ -50,6 +57,9 @@ class Totals:
     """The age of the oldest open dead letter that nobody has looked at."""
     schedule_lag_seconds: float
     """How late the latest tick is that is due and not made."""
+    message_seconds: float
+    """The age of the oldest message to another service that is not sent and no dead letter: the
+    first in order, or one of those that are tried again."""
     open_batches: int
 
 
@@ -60,5 +70,6 @@ def read(session: Session) -> Totals:
         closed_letters={age: getattr(row, age) for age in _AGES},
         unseen_seconds=max(row.unseen_seconds or 0.0, 0.0),
         schedule_lag_seconds=row.schedule_lag_seconds or 0.0,
+        message_seconds=max(row.message_seconds or 0.0, 0.0),
         open_batches=row.open_batches,
     )

@@ -1,7 +1,6 @@
 """Counts the jobs that run although their worker is gone."""
 
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from uuid import UUID
 
 from sqlalchemy import text
@@ -23,7 +22,7 @@ LEFT JOIN duly.workers AS worker ON worker.name = job.worker
 
 _SOME = text("""
 SELECT id FROM duly.jobs
-WHERE state = 'running' AND coalesce(worker, '') = ANY (:silent) ORDER BY id LIMIT :most
+WHERE state = 'running' AND coalesce(worker, '') = ANY (:silent) ORDER BY worker, id LIMIT :most
 """)
 
 
@@ -32,8 +31,7 @@ class Orphans:
 
     def __init__(self, silence: timedelta, interval: float) -> None:
         """`silence` is when the rescuer takes jobs away; there is a look at each `interval`."""
-        self._new_detector = partial(FailureDetector, silence + RESCUED_WITHIN, interval)
-        self._detector = self._new_detector()
+        self._detector = FailureDetector(silence + RESCUED_WITHIN, interval)
 
     def look(self, session: Session) -> int:
         """How many jobs run whose worker has been silent, or not there, for too long.
@@ -49,7 +47,3 @@ class Orphans:
         """Up to so many of the jobs that the last look counted."""
         asked = {"silent": list(self._detector.silent), "most": most}
         return list(session.scalars(_SOME, asked))
-
-    def begin_again(self) -> None:
-        """Forget how long workers have been silent."""
-        self._detector = self._new_detector()

@@ -1,17 +1,22 @@
 """What a relay's metrics show of Postgres: sampled by a duty, and read without Postgres."""
 
+import asyncio
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 from urllib.request import urlopen
 
+import psycopg
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import Engine, event
 from sqlalchemy.orm import Session
 
 from outbox.kinds import Kinds
-from outbox.maintenance.sampling import sampler
+from outbox.listeners import measures
+from outbox.maintenance.sampling import sampler, walk, workers
+from outbox.maintenance.sampling.sampled import Sampled
 from outbox.maintenance.sampling.sampler import SETTINGS, Sampler
 from outbox.maintenance.supervision import supervise
 from outbox.metrics import sampled
@@ -50,7 +55,23 @@ SELECT id, 1, 'q', 'exhausted', CASE WHEN n > 50 THEN now() - n * interval '1 mi
        CASE WHEN n > 50 THEN 'discarded' END
 FROM (SELECT id, row_number() OVER () AS n FROM duly.jobs WHERE state = 'dead') AS dead
 """
-LARGE = ("jobs", "outbox_events", "dead_letters", "attempts", "batches", "ticks")
+MESSAGES = """
+INSERT INTO duly.outgoing_messages (id, exchange, routing_key, type, properties, body, created_at,
+                                    sent_at, deferred_until)
+SELECT gen_random_uuid(), 'shop', '', 't', '', '', now() - age * interval '1 s',
+       CASE WHEN state = 'sent' THEN now() END,
+       CASE state WHEN 'deferred' THEN now() WHEN 'buried' THEN 'infinity'::timestamptz END
+FROM unnest(%(ages)s::int[], %(states)s::text[]) AS message (age, state)
+"""
+LARGE = (
+    "jobs",
+    "outbox_events",
+    "outgoing_messages",
+    "dead_letters",
+    "attempts",
+    "batches",
+    "ticks",
+)
 
 
 @pytest.fixture
@@ -172,6 +193,18 @@ def test_of_an_empty_database_the_series_of_known_queues_are_0(scraped: Scraped)
     }
 
 
+@pytest.mark.parametrize(
+    ("state", "seconds"), [("waiting", 300), ("deferred", 300), ("sent", 7), ("buried", 7)]
+)
+def test_the_oldest_message_is_one_that_rabbitmq_has_not_confirmed_and_that_is_no_dead_letter(
+    by_hand: ByHand, database_url: str, state: str, seconds: int
+) -> None:
+    own = Sampler(database_url, Kinds(), SILENCE)
+    assert next_sample(own).totals.message_seconds == 0
+    by_hand.take(MESSAGES, ages=[300, 7, 5], states=[state, "waiting", "deferred"])
+    assert seconds <= next_sample(own).totals.message_seconds < seconds + 60
+
+
 def test_a_broken_promise_is_shown_until_it_is_repaired(by_hand: ByHand, scraped: Scraped) -> None:
     job = by_hand.submit()
     by_hand.take("DELETE FROM duly.outbox_events")
@@ -180,6 +213,26 @@ def test_a_broken_promise_is_shown_until_it_is_repaired(by_hand: ByHand, scraped
     by_hand.reschedule(job)
     scraped.wait_for_next_sample()
     assert scraped.all("duly_promise_broken") == {}
+
+
+def test_a_broken_promise_is_still_known_after_a_sample_that_failed(
+    by_hand: ByHand, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though the walk is far from it by then."""
+    monkeypatch.setattr(walk, "MOST_LOOKED_AT", 1)
+    monkeypatch.setattr(workers, "RESCUED_WITHIN", -SILENCE / 2)
+    by_hand.running(worker="gone")
+    jobs = sorted(by_hand.submit() for _ in range(9))
+    by_hand.take("DELETE FROM duly.outbox_events WHERE job_id = %(id)s", id=jobs[1])
+    own = Sampler(database_url, Kinds(), SILENCE)
+    found = [next_sample(own).broken["queued_without_event"] for _ in range(3)]
+    assert found == [0, 1, 1]
+    by_hand.take("ALTER TABLE duly.publications RENAME TO away")
+    with pytest.raises(psycopg.errors.UndefinedTable):
+        next_sample(own)
+    by_hand.take("ALTER TABLE duly.away RENAME TO publications")
+    broken = {"queued_without_event": 1, "running_without_worker": 1, "dead_without_letter": 0}
+    assert next_sample(own).broken == broken
 
 
 def test_without_new_samples_the_gauges_have_no_series_and_their_time_stays(
@@ -205,6 +258,7 @@ def test_no_statement_of_a_sample_reads_a_table_of_jobs_from_end_to_end(
     by_hand.take("ANALYZE")
     by_hand.take(MANY, count=3000)
     by_hand.take(MANY_LETTERS)
+    by_hand.take(MESSAGES, ages=[1] * 900, states=["sent", "waiting", "deferred"] * 300)
     for _ in range(20):
         by_hand.submit()
     if statistics == "new":
@@ -244,3 +298,17 @@ def nodes(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
     yield node
     for each in node.get("Plans", []):
         yield from nodes(each)
+
+
+def next_sample(own: Sampler) -> Sampled:
+    """Run the sampler until it tells of a sample, and end it there by an error."""
+    told: list[Sampled] = []
+
+    def listener(sample: Sampled) -> None:
+        told.append(sample)
+        raise ZeroDivisionError
+
+    with pytest.MonkeyPatch.context() as patch, suppress(ZeroDivisionError):
+        patch.setattr(measures, "emit", listener)
+        asyncio.run(own.run())
+    return told[0]
