@@ -19,6 +19,8 @@ _CLAUSE = (
     r"|ON CONFLICT(?: \([^)]*\)(?: WHERE .*?)?)? DO "
     rf"(?:NOTHING|UPDATE\s+SET (?:[^()]|\({_INNER}\))+?(?=\s*(?:RETURNING\b|\)|$))))"
 )
+_LIMITED = ", true AS is_limited"
+"""All that a claim for kinds with limits has more than the one without: it returns it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,8 @@ def guards() -> list[Guard]:
 def _guards_of(step: str, texts: Mapping[str, str]) -> Iterator[Guard]:
     """Its own: what it has of another step is that one's."""
     sql = texts[step]
+    if _LIMITED in sql and sql.replace(_LIMITED, "").strip() in map(str.strip, texts.values()):
+        return
     others = [text.rstrip() for name, text in texts.items() if name != step]
     taken = [range(at, at + len(text)) for text in others if (at := sql.find(text)) >= 0]
     for pattern, instead in ((_CONDITION, "TRUE"), (_CLAUSE, "")):

@@ -17,6 +17,7 @@ WITHOUT_GUARDS = {
     "READ_HEARTBEATS": "reads all there are",
     "READ_LIMITS": "reads all there are",
     "CLAIM_LIMITED": "CLAIM, with its guards",
+    "CLAIM_UNIQUE_LIMITED": "CLAIM_UNIQUE, with its guards",
     "ADVANCE_SEQUENCES": "repairs a table, and moves no job: see test_worker_records.py",
     "REFUSE": "a function of the schema, which only raises",
     "APPEND_ONLY": "triggers of the schema, which refuse all that they see: see test_acts.py",
