@@ -99,7 +99,8 @@ def test_queues_are_found_by_the_indexes_of_their_events(by_hand: ByHand) -> Non
 
 
 ROWS_READ = """
-SELECT sum(seq_scan + idx_tup_fetch) FROM pg_stat_xact_user_tables WHERE schemaname = 'duly'
+SELECT sum(seq_scan + seq_tup_read + idx_tup_fetch)
+FROM pg_stat_xact_user_tables WHERE schemaname = 'duly'
 """
 
 

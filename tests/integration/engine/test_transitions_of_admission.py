@@ -197,6 +197,8 @@ def test_who_holds_a_key_counts_until_the_job_has_ended(keyed: Keyed, by_hand: B
     running, queued = keyed.running("a"), keyed.submit("a")
     keyed.admit("a")
     assert keyed.count("a", "b") == {"a": 2}
+    (row,) = by_hand.take(transitions.COUNT_HOLDERS, keys=["a"], held=[])
+    assert row["unclaimed"] == 1
     assert keyed.sweep() == []
     by_hand.succeed(running)
     assert keyed.count("a") == {"a": 1}
@@ -253,8 +255,8 @@ def test_holders_are_seen_by_key_and_queue(
     keyed: Keyed, by_hand: ByHand, sql_now: psycopg.Connection
 ) -> None:
     keyed.running("a", "b")
-    keyed.submit("late")
-    keyed.admit("late")
+    keyed.submit("late", "other")
+    keyed.admit("late", "other")
     sql_now.execute("UPDATE duly.key_holders SET admitted_at = admitted_at - interval '300 ms'")
     keyed.submit("a", "b")
     keyed.admit("a", "b")
@@ -262,7 +264,12 @@ def test_holders_are_seen_by_key_and_queue(
     by_hand.snooze(keyed.running("d"))
     rows = by_hand.take(transitions.HOLDERS, held=[])
     seen = sorted((*row.values(),) for row in rows)
-    assert seen == [("a", "q", 2, 1, 0, 1), ("b", "q", 2, 0, 0, 0), ("late", "q", 1, 1, 1, 0)]
+    assert seen == [
+        ("a", "q", 2, 1, 0, 1),
+        ("b", "q", 2, 0, 0, 0),
+        ("late", "q", 1, 1, 1, 0),
+        ("other", "q", 1, 0, 0, 0),
+    ]
     assert keyed.count("b") == {"b": 2}
 
 
@@ -393,6 +400,13 @@ def test_what_is_not_ordered_has_no_first(keyed: Keyed) -> None:
     assert (row["due"], row["is_ordered"], row["first_id"]) == (1, False, None)
 
 
+def test_what_is_not_due_has_no_first(keyed: Keyed, by_hand: ByHand) -> None:
+    keyed.submit("a", ordered=True, queue="r")
+    by_hand.take(LATER, id=keyed.submit("a", ordered=True))
+    (row,) = keyed.scan()
+    assert (row["due"], row["is_ordered"], row["first_id"]) == (0, True, None)
+
+
 def test_the_order_of_one_key_is_not_that_of_another(keyed: Keyed) -> None:
     keyed.submit("a", ordered=True)
     keyed.submit("b")
@@ -412,12 +426,14 @@ def test_who_submits_after_another_has_committed_comes_after_it(
 def test_due_events_are_counted_up_to_a_bound_and_the_kinds_limit(
     keyed: Keyed, by_hand: ByHand
 ) -> None:
-    for key, kind in ("aaab", KIND), ("aaab", "two"), ("aa", "unknown"):
+    for key, kind in ("aa", "not known"), ("aaab", KIND), ("aaab", "two"), ("aa", "unknown"):
         for each in key:
             keyed.submit(each, kind=kind)
     by_hand.take(LATER, id=keyed.submit("b"))
+    keyed.submit("b", priority=2)
     rows = keyed.scan(most=3, two=2)
-    assert [(row["kind"], row["keys"], row["due"]) for row in rows] == [
+    assert [(row["kind"], row["keys"], row["due"]) for row in rows if row["level"] == 1] == [
+        ("not known", ["a"], 1),
         (KIND, ["a"], 3),
         (KIND, ["b"], 1),
         ("two", ["a"], 2),

@@ -461,9 +461,9 @@ def test_pauses_lock_clocks_in_the_order_of_their_keys(
 
 @pytest.mark.parametrize("keys", ["ba", "ab"])
 def test_clocks_are_made_in_the_order_of_their_keys(
-    by_hand: ByHand, other_hand: ByHand, aside: Aside, keys: str
+    rated: Rated, other_hand: ByHand, aside: Aside, keys: str
 ) -> None:
-    rated, other = Rated(by_hand), Rated(other_hand)
+    other = Rated(other_hand)
     jobs = [rated.new(key) for key in keys]
     first, second = rated.new("a"), rated.new("b")
     with other_hand.connection.transaction():

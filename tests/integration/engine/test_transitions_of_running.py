@@ -136,18 +136,22 @@ def test_only_what_somebody_asked_to_cancel_is_stopped(by_hand: ByHand) -> None:
     assert by_hand.letters(job) == []
 
 
-def test_a_claim_says_how_long_ago_its_job_first_died_if_it_was_replayed(by_hand: ByHand) -> None:
+@pytest.mark.parametrize("step", ["CLAIM", "CLAIM_RATED", "CLAIM_UNIQUE", "CLAIM_UNIQUE_RATED"])
+def test_a_claim_says_how_long_ago_its_job_first_died_if_it_was_replayed(
+    by_hand: ByHand, step: str
+) -> None:
+    claim = getattr(transitions, step)
     (other, _), (job, letter) = by_hand.dead(), by_hand.dead()
     by_hand.take(DIED_BEFORE, id=other, ago="1 day")
     by_hand.take(DIED_BEFORE, id=job, ago="1 hour")
     assert by_hand.close(transitions.REPLAY, letter)
-    claimed = by_hand.claim(job, dispatch=2)
+    claimed = by_hand.claim(job, dispatch=2, step=claim)
     assert claimed
     assert 3600 <= claimed["dead_seconds"] < 3660
     never_replayed = by_hand.submit()
     renamed = "UPDATE duly.dead_letters SET job_id = %(id)s WHERE job_id = %(other)s"
     by_hand.take(renamed, id=never_replayed, other=other)
-    claimed = by_hand.claim(never_replayed)
+    claimed = by_hand.claim(never_replayed, step=claim)
     assert claimed
     assert claimed["dead_seconds"] is None
 

@@ -21,11 +21,18 @@ DEBOUNCED: dict[str, Any] = {"debounce_seconds": 10, "cap_seconds": 60}
 Aside = Callable[..., Future[Any]]
 
 
+EACH_CLAIM = pytest.mark.parametrize(
+    "unique", ["CLAIM_UNIQUE", "CLAIM_UNIQUE_RATED"], indirect=True
+)
+"""For tests of what a claim does: by each of those that know of unique jobs."""
+
+
 @pytest.fixture
-def unique(by_hand: ByHand) -> UniqueByHand:
+def unique(request: pytest.FixtureRequest, by_hand: ByHand) -> UniqueByHand:
     """Takes the steps of jobs of unique kinds. One that waits too long for a lock fails."""
     by_hand.take("SET lock_timeout = '5s'")
-    return UniqueByHand(by_hand)
+    step = getattr(request, "param", "CLAIM_UNIQUE")
+    return UniqueByHand(by_hand, getattr(transitions, step))
 
 
 @pytest.fixture
@@ -104,6 +111,7 @@ def test_a_job_keeps_what_it_was_submitted_with(by_hand: ByHand, unique: UniqueB
 # --- until it has started
 
 
+@EACH_CLAIM
 def test_the_start_gives_the_key_back_and_a_retry_does_not_take_it(
     by_hand: ByHand, unique: UniqueByHand
 ) -> None:
@@ -117,12 +125,12 @@ def test_the_start_gives_the_key_back_and_a_retry_does_not_take_it(
     assert unique.held() == [("k", second)]
 
 
+@EACH_CLAIM
 def test_a_claim_is_fenced_as_that_of_other_kinds(by_hand: ByHand, unique: UniqueByHand) -> None:
     job = unique.new()
     before = by_hand.everything(), unique.held()
     assert unique.claim(job, dispatch=2) is None
-    row = {"id": [job], "dispatch": [1], "kind": ["other.kind"], "worker": "w1"}
-    assert by_hand.take(transitions.CLAIM_UNIQUE, **row) == []
+    assert unique.claim_all(job, kinds=["other.kind"]) == []
     assert (by_hand.everything(), unique.held()) == before
     claim = unique.claim(job)
     assert claim
@@ -151,6 +159,7 @@ def test_one_with_keys_of_another_sort_is_claimed_once_it_was_admitted(
     assert unique.claim(job)
 
 
+@EACH_CLAIM
 def test_a_lock_on_a_key_that_is_held_longer_keeps_no_job_from_starting(
     unique: UniqueByHand, other_hand: ByHand
 ) -> None:
@@ -160,15 +169,16 @@ def test_a_lock_on_a_key_that_is_held_longer_keeps_no_job_from_starting(
         assert unique.claim(job)
 
 
+@EACH_CLAIM
 def test_only_the_keys_of_the_claimed_jobs_are_given_back(
     by_hand: ByHand, unique: UniqueByHand
 ) -> None:
     a, b, stale = unique.new("a"), unique.new("b"), unique.new("c")
-    row = {"id": [stale, a], "dispatch": [7, 1], "kind": [KIND] * 2, "worker": "w1"}
-    assert [each["n"] for each in by_hand.take(transitions.CLAIM_UNIQUE, **row)] == [2]
+    assert unique.claim_all(stale, a, dispatches=[7, 1]) == [2]
     assert unique.held() == [("b", b), ("c", stale)]
 
 
+@EACH_CLAIM
 @pytest.mark.parametrize("until", ["ended", "period"])
 def test_a_key_that_is_held_longer_stays_when_the_job_starts(
     unique: UniqueByHand, until: str
@@ -449,14 +459,14 @@ def test_two_that_take_the_same_keys_in_other_orders_do_not_deadlock(
     assert len(ids(by_hand)) == 3
 
 
+@EACH_CLAIM
 def test_a_job_does_not_start_while_somebody_becomes_it(
     by_hand: ByHand, unique: UniqueByHand, other: UniqueByHand
 ) -> None:
     job, free, bystander = (unique.new(key) for key in ("k", "free", "bystander"))
     by_hand.publish(job)
     assert other.holder() == job
-    row = {"id": [job, free], "dispatch": [1, 1], "kind": [KIND] * 2, "worker": "w1"}
-    assert [each["n"] for each in by_hand.take(transitions.CLAIM_UNIQUE, **row)] == [2]
+    assert unique.claim_all(job, free) == [2]
 
     now, event = by_hand.job(job), by_hand.event(job)
     assert event
@@ -472,6 +482,7 @@ def test_a_job_does_not_start_while_somebody_becomes_it(
     assert unique.held() == [("bystander", bystander)]
 
 
+@EACH_CLAIM
 def test_after_it_was_to_start_nobody_becomes_it_any_more(
     by_hand: ByHand, unique: UniqueByHand, other: UniqueByHand
 ) -> None:
@@ -490,6 +501,7 @@ def test_after_it_was_to_start_nobody_becomes_it_any_more(
     assert unique.held() == [("k", second)]
 
 
+@EACH_CLAIM
 def test_a_stale_message_does_not_put_a_locked_job_off(
     by_hand: ByHand, unique: UniqueByHand, other: UniqueByHand
 ) -> None:
@@ -499,12 +511,12 @@ def test_a_stale_message_does_not_put_a_locked_job_off(
     assert by_hand.claim(run)
     other.submit_all(stale={}, early={}, late={}, run={})
     before = by_hand.everything()
-    row = {"id": [job, job, early, late, run], "dispatch": [2, 1, 1, 1, 1], "worker": "w1"}
-    kinds = [KIND, "other.kind", KIND, KIND, KIND]
-    assert by_hand.take(transitions.CLAIM_UNIQUE, **row, kind=kinds) == []
+    asked, kinds = [job, job, early, late, run], [KIND, "other.kind", KIND, KIND, KIND]
+    assert unique.claim_all(*asked, dispatches=[2, 1, 1, 1, 1], kinds=kinds) == []
     assert by_hand.everything() == before
 
 
+@EACH_CLAIM
 def test_a_job_that_is_being_debounced_waits_for_nobody_and_is_left_to_that(
     by_hand: ByHand, unique: UniqueByHand, other: UniqueByHand
 ) -> None:

@@ -24,6 +24,8 @@ WHAT_WENT_WRONG = {
     "error_message": "no",
     "traceback": "Traceback: no",
 }
+NO_RATES = {"spacings": "{}", "bursts": "{}"}
+"""What a claim that takes permits is told of a job without keys. Other claims do not read it."""
 
 
 def wanted(**capacity: int) -> dict[str, list[Any]]:
@@ -87,9 +89,12 @@ class ByHand:
         """What the relay does once the broker has confirmed."""
         self.take(transitions.DELETE_EVENTS, job_id=[job], dispatch=[dispatch])
 
-    def claim(self, job: UUID, dispatch: int = 1, worker: str = "w1") -> Row | None:
+    def claim(
+        self, job: UUID, dispatch: int = 1, worker: str = "w1", *, step: str = transitions.CLAIM
+    ) -> Row | None:
         """Queued to running."""
-        return self.take_one(transitions.CLAIM, id=job, dispatch=dispatch, kind=KIND, worker=worker)
+        row = {"id": job, "dispatch": dispatch, "kind": KIND, "worker": worker}
+        return self.take_one(step, **row, **NO_RATES)
 
     def running(self, *, budget: int = 3, worker: str = "w1") -> UUID:
         """A job published and claimed."""

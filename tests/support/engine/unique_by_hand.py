@@ -1,20 +1,22 @@
 """Submits and claims jobs of unique kinds by hand, one statement and one commit each."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
 from outbox.store import transitions
-from tests.support.engine.by_hand import KIND, ByHand, Row
+from tests.support.engine.by_hand import KIND, NO_RATES, ByHand, Row
 
 
 class UniqueByHand:
-    """What `by_hand` does, for jobs that hold a key."""
+    """What `by_hand` does, for jobs that hold a key; `step` is how they are claimed."""
 
-    def __init__(self, by_hand: ByHand) -> None:
+    def __init__(self, by_hand: ByHand, step: str = transitions.CLAIM_UNIQUE) -> None:
         self.by_hand = by_hand
+        self.step = step
 
     def submit(self, key: str = "k", **options: Any) -> tuple[UUID, UUID]:
         """Submit a job of the key; returns its id, and that of the job which holds the key."""
@@ -44,8 +46,19 @@ class UniqueByHand:
 
     def claim(self, job: UUID, dispatch: int = 1, worker: str = "w1") -> Row | None:
         """Queued to running, and the key given back."""
-        row = {"id": job, "dispatch": dispatch, "kind": KIND, "worker": worker}
-        return self.by_hand.take_one(transitions.CLAIM_UNIQUE, **row)
+        return self.by_hand.claim(job, dispatch, worker, step=self.step)
+
+    def claim_all(
+        self, *jobs: UUID, dispatches: Sequence[int] = (), kinds: Sequence[str] = ()
+    ) -> list[int]:
+        """Claim them in one statement; returns which of them have started, counted from 1."""
+        asked = {
+            "id": list(jobs),
+            "dispatch": [*dispatches] or [1] * len(jobs),
+            "kind": [*kinds] or [KIND] * len(jobs),
+            **{name: [none] * len(jobs) for name, none in NO_RATES.items()},
+        }
+        return sorted(row["n"] for row in self.by_hand.take(self.step, worker="w1", **asked))
 
     def running(self, key: str = "k", **options: Any) -> UUID:
         """A job published and claimed."""
