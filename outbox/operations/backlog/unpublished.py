@@ -11,8 +11,9 @@ MOST_LOOKED_AT = 200
 """Of the events of a queue and level that have keys, so many are looked at."""
 
 # Events with keys that a relay would have admitted: no job of their queue, and none of their keys,
-# was admitted, and they are the first of an ordered key. Not all are looked at, since it is enough
-# to find one that has waited for long.
+# was admitted, and they are the first of an ordered key. Of keys with a rate nothing is said: they
+# may wait for a permit. A dead job keeps its key, and nothing else of its queue. Not all are looked
+# at, since it is enough to find one that has waited for long.
 _UNADMITTED = f"""
 WITH RECURSIVE {levels_of("found", "keys IS NOT NULL")}, holding AS MATERIALIZED ({HOLDING})
 SELECT found.queue,
@@ -20,13 +21,15 @@ SELECT found.queue,
            AS seconds
 FROM found
 CROSS JOIN LATERAL (
-    SELECT keys, position, available_at FROM duly.outbox_events AS event
+    SELECT kind, keys, position, available_at FROM duly.outbox_events AS event
     WHERE keys IS NOT NULL AND event.queue = found.queue AND event.priority = found.priority
     ORDER BY kind, keys, available_at
     LIMIT %(most)s
 ) AS event
 WHERE event.available_at <= now()
-  AND NOT (found.queue = ANY (ARRAY(SELECT queue FROM holding))
+  AND event.kind <> ALL (%(rated)s::text[])
+  AND NOT (found.queue = ANY (ARRAY(SELECT queue FROM holding WHERE state <> 'dead'))
+           OR event.keys && ARRAY(SELECT key FROM duly.key_limits WHERE permits IS NOT NULL)
            OR event.keys && ARRAY(SELECT key FROM holding)
            OR event.position IS NOT NULL AND EXISTS (
                SELECT FROM duly.outbox_events AS earlier
@@ -44,6 +47,7 @@ def measure(session: Session, queues: Queues, kinds: Kinds) -> None:
     """
     for queue in queues.values():
         queue.unpublished_seconds = queue.oldest_due_seconds
-    asked = {"held": kinds.holding, "most": MOST_LOOKED_AT}
+    rated = [name for name, kind in kinds.items() if kind.is_rated]
+    asked = {"held": kinds.holding, "rated": rated, "most": MOST_LOOKED_AT}
     for name, seconds in session.connection().exec_driver_sql(_UNADMITTED, asked):
         queues[name].waited("unpublished_seconds", seconds)
