@@ -158,8 +158,8 @@ LIMITS = Row(
         Panel(
             "Held back each second",
             "ops",
-            "How often relays did not admit a job, or a worker gave it back, because of its keys "
-            "or because enough others may begin.",
+            "How often relays found a due job and did not admit it, because of its keys or because "
+            "enough others may begin.",
             {"{{queue}}": rate("duly_held_back_total", "queue")},
         ),
         Panel(

@@ -47,7 +47,7 @@ def _jobs(metrics: Metrics) -> None:
         "duly_redispatches_total", "Jobs published again, as their message was lost.", "queue"
     )
     held = metrics.counter(
-        "duly_held_back_total", "How often a due job was not admitted for its keys.", "queue"
+        "duly_held_back_total", "How often a due job was found and not admitted.", "queue"
     )
     metrics.on(Redispatched, lambda told: again.of(told.queue).inc(told.jobs))
     metrics.on(HeldBack, lambda told: held.of(told.queue).inc(told.jobs))

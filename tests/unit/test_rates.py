@@ -13,11 +13,12 @@ from typer import BadParameter
 from outbox import Key, Kinds, Rate, RateLimited
 from outbox.cli.commands.limits import _rate
 from outbox.errors import LONGEST_WAIT
+from outbox.flow.clocks import Clock
 from outbox.operations.flow import key_limits
 from outbox.relay.admission.decision import Decision, Waiting, bounded_keys, rated_keys
 from outbox.relay.admission.fair_shares import FairShares
 from outbox.relay.admission.limits import Limits
-from outbox.relay.admission.permits import Clock, ClosedKeys, Permits
+from outbox.relay.admission.permits import ClosedKeys, Permits
 from tests.support.engine.line import note_kind
 
 SECOND, DAY = timedelta(seconds=1), timedelta(days=1)

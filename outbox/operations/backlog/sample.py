@@ -34,8 +34,11 @@ def _share(table: str) -> str:
                     / greatest(pg_relation_size('{table}'), 1))"""
 
 
-def _sampled(table: str) -> str:
-    """The sampled rows. The same blocks are read each time: numbers move only as the table does."""
+def blocks_of(table: str) -> str:
+    """SQL for its rows in about `blocks` blocks.
+
+    The same ones are read each time: numbers move only as the table does.
+    """
     return f"{table} TABLESAMPLE SYSTEM (100 * {_share(table)}) REPEATABLE (0)"
 
 
@@ -44,12 +47,12 @@ SELECT queue, priority, keys IS NOT NULL,
        count(*) FILTER (WHERE available_at <= now()) / {_share("duly.outbox_events")},
        count(*) FILTER (WHERE available_at < now() - %(late)s) / {_share("duly.outbox_events")},
        count(*) FILTER (WHERE available_at > now()) / {_share("duly.outbox_events")}
-FROM {_sampled("duly.outbox_events")}
+FROM {blocks_of("duly.outbox_events")}
 GROUP BY 1, 2, 3
 """  # noqa: S608 - no input
 _LETTERS = f"""
 SELECT queue, count(*) / {_share("duly.dead_letters")}
-FROM {_sampled("duly.dead_letters")}
+FROM {blocks_of("duly.dead_letters")}
 WHERE closed_at IS NULL
 GROUP BY queue
 """  # noqa: S608

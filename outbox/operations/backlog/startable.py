@@ -5,19 +5,19 @@ if they have no limit at all.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy.orm import Session
 
 from outbox.kinds import Kinds
+from outbox.operations.backlog import startable_sample
+from outbox.operations.backlog.places import Places
 from outbox.operations.backlog.queue_status import Queues, QueueStatus
-from outbox.operations.flow import key_limits, limits
-from outbox.operations.flow.key_limits import KeyLimit
-from outbox.store.transitions import COUNT_HOLDERS
+from outbox.operations.flow import key_limits
 from outbox.store.transitions.levels import levels_of
 
-MOST_READ = 4_000
+MOST_READ = 2_000
 """Of the events with keys, so many are read, of all queues and levels."""
 
 # Kinds whose jobs no key ever holds back need no row for each of their keys.
@@ -43,8 +43,8 @@ GROUP BY found.queue, waiting.kind, waiting.keys
 def count(session: Session, queues: Queues, kinds: Kinds) -> None:
     """Count them, once the held ones were counted.
 
-    Of a backlog that is longer than what is read, the rest counts as what was read of kinds that
-    have no limit.
+    Of a queue in which more wait than are read, the number is an estimate from a sample, and at
+    least what was read.
     """
     if not any(queue.held.total for queue in queues.values()):
         return
@@ -52,58 +52,45 @@ def count(session: Session, queues: Queues, kinds: Kinds) -> None:
     free = [] if was_set else [name for name, kind in kinds.items() if not _has_limit(kind)]
     asked = {"free": free, "most": MOST_READ}
     rows = session.connection().exec_driver_sql(_WAITING, asked).all()
-    room = _Room(kinds, was_set, _holders(session, kinds, rows))
-    for name in {row.queue for row in rows}:
-        _count(queues[name], [row for row in rows if row.queue == name], room)
+    places = Places(session, kinds, was_set, rows)
+    long = []
+    for name, of in _by_queue(rows).items():
+        queues[name].startable = _startable(of, places)
+        if queues[name].held.total > sum(row.due for row in of):
+            long.append(queues[name])
+    if long:
+        picked = startable_sample.read(session, [each.queue for each in long], free)
+        _estimate(long, _by_queue(picked), Places(session, kinds, was_set, picked))
 
 
-def _count(queue: QueueStatus, rows: Iterable[Any], room: "_Room") -> None:
-    read: Counter[bool] = Counter()
-    for row in rows:
-        starts = room.take(row)
-        queue.startable += starts
-        read[starts == row.due] += row.due
-    if (more := queue.held.total - read.total()) > 0 and read[True]:
-        queue.startable += more * read[True] // read.total()
+def _estimate(
+    queues: Iterable[QueueStatus], picked: Mapping[str, Sequence[Any]], places: Places
+) -> None:
+    for queue in queues:
         queue.estimated.add("work")
+        if of := picked.get(queue.queue):
+            guess = startable_sample.estimate(of, places, queue.held.total)
+            queue.startable = max(queue.startable, guess)
+
+
+def _startable(rows: Iterable[Any], places: Places) -> int:
+    """How many jobs of these rows may start, if each takes the places of its keys."""
+    total = 0
+    taken: Counter[str] = Counter()
+    for row in rows:
+        left = [free - taken[key] for key, free in places.bounded(row).items()]
+        starts = max(0, min([row.due, *left]))
+        taken.update(dict.fromkeys(row.keys, starts))
+        total += starts
+    return total
+
+
+def _by_queue(rows: Sequence[Any]) -> dict[str, list[Any]]:
+    found: dict[str, list[Any]] = {}
+    for row in rows:
+        found.setdefault(row.queue, []).append(row)
+    return found
 
 
 def _has_limit(kind: Any) -> bool:
     return any(key.at_most or key.rate for key in kind.keys)
-
-
-def _holders(session: Session, kinds: Kinds, rows: Iterable[Any]) -> dict[str, int]:
-    """How many jobs hold each of the keys."""
-    keys = list({key for row in rows for key in row.keys})
-    asked = {"keys": keys, "held": kinds.holding}
-    return {row.key: row.held for row in session.connection().exec_driver_sql(COUNT_HOLDERS, asked)}
-
-
-class _Room:
-    """How many more jobs of each key may start."""
-
-    def __init__(
-        self, kinds: Kinds, was_set: Mapping[str, KeyLimit], held: Mapping[str, int]
-    ) -> None:
-        self._kinds = kinds
-        self._set = was_set
-        self._held = held
-        self._taken: Counter[str] = Counter()
-
-    def take(self, row: Any) -> int:
-        """How many of the row's due jobs may start; they take their places."""
-        left = {key: self._left(key, row) for key in row.keys}
-        starts: int = min([row.due, *(each for each in left.values() if each is not None)])
-        self._taken.update(dict.fromkeys(row.keys, starts))
-        return starts
-
-    def _left(self, key: str, row: Any) -> int | None:
-        was_set = self._set.get(key)
-        at_most = limits.limit_of(key, row, self._kinds, was_set)
-        rate = limits.rate_of(key, row, self._kinds, was_set)
-        bounds = [
-            at_most - self._held.get(key, 0) if at_most else None,
-            rate.burst if rate else None,
-        ]
-        least = min((each for each in bounds if each is not None), default=None)
-        return None if least is None else max(0, least - self._taken[key])

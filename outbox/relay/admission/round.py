@@ -5,13 +5,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from outbox.flow.clocks import Clock
 from outbox.postgres.round_trip import array
 from outbox.relay.admission import statements
 from outbox.relay.admission.decision import Decision, Grants, Waiting, bounded_keys, rated_keys
 from outbox.relay.admission.fair_shares import Shares
 from outbox.relay.admission.key_cursor import HOPS, KeyCursor
 from outbox.relay.admission.limits import Limits
-from outbox.relay.admission.permits import Clock, Permits
+from outbox.relay.admission.permits import Permits
 from outbox.relay.admission.statements import Database, as_json, execute
 
 

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool
 
 from dev.servers import Servers
-from outbox import Kinds
+from outbox import Key, Kinds, Rate
 from outbox.http import readiness
 from outbox.operations import jobs, overdue, status
 from outbox.operations.jobs import JobFilter
@@ -22,6 +22,9 @@ from tests.support.engine.line import note_kind
 from tests.support.servers.databases import new_database
 
 KINDS = Kinds(note_kind("q1"))
+LIMITED = Kinds(
+    note_kind("q1", key=Key(lambda _: "x", at_most=1, rate=Rate(1, timedelta(hours=1))))
+)
 SILENCE = timedelta(seconds=30)
 EACH = 30_000
 """Rows of each sort: enough for the planner to read a table from end to end where it may."""
@@ -74,6 +77,7 @@ FILTERS = [
 LOOKS: dict[str, Callable[[Session], object]] = {
     "status": lambda session: status.read(session, KINDS, SILENCE),
     "queues": lambda session: status.queues(session, KINDS, SILENCE),
+    "queues with limits": lambda session: status.queues(session, LIMITED, SILENCE),
     "overdue": lambda session: overdue.find(session, KINDS, silence=SILENCE),
     "readiness": lambda session: session.execute(readiness.OLDEST_DUE, {"queues": ["q0", "q1"]}),
 } | {
