@@ -9,7 +9,9 @@ from sqlalchemy.orm import Session
 
 from outbox.kinds import Kinds
 from outbox.operations.backlog import plans
+from outbox.operations.flow import permit_times
 from outbox.operations.flow.limits import HOLDING
+from outbox.operations.flow.permit_times import RATED, next_permit
 
 OVERDUE_AFTER = timedelta(minutes=5)
 """A queued job is overdue this long after its `run_at`, or after workers first refused it."""
@@ -71,10 +73,7 @@ SELECT NULL, count(*), NULL FROM waiting HAVING count(*) > %(most)s
 """
 
 # The events ahead are counted level by level, in the relay's order, up to 1000.
-FIND = f""", holding AS ({HOLDING}), rated AS (
-    SELECT * FROM unnest(%(rated)s::text[], %(places)s::int[], %(spacings)s::interval[],
-                         %(bursts)s::int[]) AS rated (kind, place, spacing, burst)
-)
+FIND = f""", holding AS ({HOLDING}), {RATED}
 SELECT overdue.id, overdue.kind, overdue.queue, overdue.state, overdue.since, CASE
     WHEN known_why IS NOT NULL THEN known_why
     WHEN NOT EXISTS (SELECT FROM alive WHERE queues ? overdue.queue)
@@ -104,21 +103,7 @@ LEFT JOIN LATERAL (
     ORDER BY other.position
     LIMIT 1
 ) AS earlier ON true
-LEFT JOIN LATERAL (
-    SELECT of.key, greatest(least(clock.tat, now() + rate.burst * rate.spacing)
-                            + (1 - rate.burst) * rate.spacing, clock.not_before) AS at
-    FROM unnest(event.keys) WITH ORDINALITY AS of (key, place)
-    JOIN rated ON rated.kind = overdue.kind AND rated.place = of.place
-    JOIN duly.key_clocks AS clock ON clock.key = of.key
-    LEFT JOIN duly.key_limits AS own ON own.key = of.key
-    CROSS JOIN LATERAL (
-        SELECT coalesce(own.burst, rated.burst) AS burst,
-               coalesce(own.per / own.permits, rated.spacing) AS spacing
-    ) AS rate
-    WHERE rate.burst > 0
-    ORDER BY 2 DESC
-    LIMIT 1
-) AS permit ON true
+LEFT JOIN LATERAL {next_permit("overdue.kind", "event.keys")} AS permit ON true
 CROSS JOIN LATERAL (
     SELECT count(*) FROM (
         SELECT FROM unnest('{{0,1,2,3,4,5}}'::smallint[]) AS level (priority)
@@ -178,8 +163,8 @@ def find(
     longest limit in `kinds`. A worker without a heartbeat for `silence` counts as dead.
     """
     plans.compile_nothing(session)
-    asked = {"limit": limit, "held": kinds.holding, "most": MOST_FOUND} | _rates(kinds)
-    parameters = _parameters(kinds, silence) | asked
+    asked = {"limit": limit, "held": kinds.holding, "most": MOST_FOUND}
+    parameters = _parameters(kinds, silence) | asked | permit_times.parameters(kinds)
     rows = session.connection().exec_driver_sql(OVERDUE + FIND, parameters)
     return [OverdueJob(*row) for row in rows]
 
@@ -203,16 +188,4 @@ def _parameters(kinds: Kinds, silence: timedelta) -> dict[str, Any]:
         "long": max(limits.values(), default=DEFAULT_TIME_LIMIT),
         "late": OVERDUE_AFTER,
         "most": MOST_READ,
-    }
-
-
-def _rates(kinds: Kinds) -> dict[str, list[Any]]:
-    """The rate of each key of the kinds that have rates, or None."""
-    rated = [kind for kind in kinds.values() if kind.is_rated]
-    keys = [(kind, place, key.rate) for kind in rated for place, key in enumerate(kind.keys, 1)]
-    return {
-        "rated": [kind.name for kind, _, _ in keys],
-        "places": [place for _, place, _ in keys],
-        "spacings": [rate and rate.per / rate.permits for *_, rate in keys],
-        "bursts": [rate and rate.burst for *_, rate in keys],
     }
