@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from outbox.metrics.registry import Metrics
+from outbox.metrics.servers_up import ServersUp
 
 UP_SECONDS = 3.0
 """Postgres counts as up for so long after a heartbeat that it answered. There is one a second."""
@@ -33,8 +34,8 @@ class Worker(Protocol):
         """How many seconds ago it sent the last heartbeat that was answered."""
 
     @property
-    def consumes(self) -> bool:
-        """Whether it consumes from RabbitMQ."""
+    def consumes(self) -> bool | None:
+        """Whether it consumes from RabbitMQ; None before it has tried to."""
 
     @property
     def loop_lag(self) -> float:
@@ -42,14 +43,14 @@ class Worker(Protocol):
 
 
 class WorkerState:
-    """The gauges of one worker. They are 0 until there is one to `watch`."""
+    """The gauges of one worker. Without one to `watch`, they are 0, and `duly_up` has no series."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._slots = metrics.gauge("duly_slots", "Slots for actors.", "sort", "state")
         self._heartbeat = metrics.gauge(
             "duly_heartbeat_timestamp_seconds", "When Postgres last answered a heartbeat."
         )
-        self._up = metrics.gauge("duly_up", "Whether the server can be reached.", "server")
+        self._up = ServersUp(metrics)
         self._lag = metrics.gauge(
             "duly_event_loop_lag_seconds", "Longest wait for a turn of the event loop lately."
         )
@@ -59,8 +60,12 @@ class WorkerState:
         for sort in worker.slots:
             self._watch_slots(sort, worker.slots[sort])
         self._heartbeat.of().set_function(lambda: _moment(worker.heartbeat_age))
-        self._up.of("postgres").set_function(lambda: worker.heartbeat_age < UP_SECONDS)
-        self._up.of("broker").set_function(lambda: worker.consumes)
+        self._up.watch(
+            {
+                "postgres": lambda: worker.heartbeat_age < UP_SECONDS,
+                "broker": lambda: worker.consumes,
+            }
+        )
         self._lag.of().set_function(lambda: worker.loop_lag)
 
     def _watch_slots(self, sort: str, slots: Slots) -> None:

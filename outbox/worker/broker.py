@@ -33,6 +33,12 @@ LOST = (AMQPError, AMQPConnectorException, OSError, AssertionError)
 """What pika raises for a connection that is gone."""
 
 
+def all_up(*answers: bool | None) -> bool | None:
+    """Whether all that were tried are up; None if none was, as None is the answer of each then."""
+    tried = [each for each in answers if each is not None]
+    return all(tried) if tried else None
+
+
 class Answers:
     """Answers the messages of one consumer, from the consumer's thread. Other threads may ask.
 
@@ -152,14 +158,14 @@ class Broker(dramatiq.Broker):
             self.declare_queue(queue)
 
     @property
-    def is_up(self) -> bool:
+    def is_up(self) -> bool | None:
         """Whether all queues are consumed, over connections that are not known to be lost.
 
-        True before the first try. What was so when the worker left stays.
+        None before the first try. What was so when the worker left stays.
         """
         if self._was_up_when_left is not None:
             return self._was_up_when_left
-        return not self.was_tried or self.consumed >= self.prefetch.keys()
+        return self.consumed >= self.prefetch.keys() if self.was_tried else None
 
     def leave(self) -> None:
         """Keep what is known of RabbitMQ: from now on the worker closes its consumers itself."""

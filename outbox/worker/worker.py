@@ -17,7 +17,7 @@ from outbox.consumers import Consumers
 from outbox.submission.pending import WAKE_UP
 from outbox.submission.sessions import job_sessions
 from outbox.worker.attempt import Attempt
-from outbox.worker.broker import Broker, Delivery
+from outbox.worker.broker import Broker, Delivery, all_up
 from outbox.worker.claimer import Claimer, Slots
 from outbox.worker.heartbeat import Heartbeat, worker_name
 from outbox.worker.in_flight import InFlight, JobInFlight, Outcomes
@@ -171,9 +171,9 @@ class Worker:
         return self._heartbeat.age
 
     @property
-    def consumes(self) -> bool:
-        """Whether it consumes all its queues from RabbitMQ, foreign ones included, as it knows."""
-        return self._broker.is_up and self._receiving.is_up
+    def consumes(self) -> bool | None:
+        """Whether it consumes all its queues, foreign ones included; None before it has tried."""
+        return all_up(self._broker.is_up, self._receiving.is_up)
 
     @property
     def loop_lag(self) -> float:

@@ -36,8 +36,8 @@ class Receiving:
         self._sessions = sessions
         self._consumers = consumers
         self._queue_backoff = QueueBackoff()
-        self.is_up = True
-        """Whether RabbitMQ was there when it was tried last; True before."""
+        self.is_up: bool | None = None
+        """Whether RabbitMQ was there when it was tried last; None before."""
 
     async def run(self) -> None:
         """Receive for ever. Raises BrokerGone or psycopg's errors; call it again then.

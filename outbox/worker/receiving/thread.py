@@ -38,12 +38,12 @@ class ReceivingThread:
         return not self._consumers or self._thread.is_alive()
 
     @property
-    def is_up(self) -> bool:
-        """Whether it reaches RabbitMQ, as far as is known. True before the first try.
+    def is_up(self) -> bool | None:
+        """Whether it reaches RabbitMQ, as far as is known; None before the first try.
 
         A failure of Postgres closes the connection, and says nothing of RabbitMQ.
         """
-        return self._receiving is None or self._receiving.is_up
+        return self._receiving.is_up if self._receiving else None
 
     def close(self, seconds: float) -> None:
         """End it, and wait that long. What is not committed is delivered to another worker."""

@@ -9,11 +9,12 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from outbox import Actor, Job, Key, Retry, Snooze, submit
+from outbox import Actor, Actors, Job, Key, Retry, Snooze, submit
 from outbox.metrics.processes import RelayMetrics, WorkerMetrics
 from outbox.metrics.registry import Metrics
 from outbox.operations.jobs import JobRecord
 from outbox.worker.runners import loop_watch
+from outbox.worker.worker import Worker
 from tests.support.engine.line import AT_ONCE, Line, Note, do_nothing, note_kind
 from tests.support.network.proxy import Proxy
 from tests.support.wait import wait_for
@@ -137,6 +138,24 @@ def test_a_worker_tells_when_it_has_lost_the_broker_and_when_it_is_back(
     wait_for("the loss is told", lambda: is_up(0))
     proxy.admit()
     wait_for("it is back", lambda: is_up(1))
+
+
+def test_a_worker_says_nothing_of_the_broker_before_it_has_tried_it(
+    queue: str, database_url: str, amqp_url: str, worker_metrics: WorkerMetrics
+) -> None:
+    def up(server: str) -> float | None:
+        return worker_metrics.registry.get_sample_value("duly_up", {"server": server})
+
+    actors = Actors([Actor(note_kind(queue), do_nothing)])
+    worker = Worker(actors, database_url, amqp_url, queues=None, threads=1)
+    worker_metrics.state.watch(worker)
+    worker.register()
+    assert worker.is_registered(10)
+    wait_for("Postgres is reached", lambda: up("postgres") == 1)
+    assert up("broker") is None
+    worker.start()
+    wait_for("the queue is consumed", lambda: up("broker") == 1)
+    worker.stop(timedelta(0))
 
 
 def test_the_state_of_a_worker_is_that_of_the_scrape(
