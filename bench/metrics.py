@@ -16,7 +16,7 @@ ABOUT = {"job_id": uuid4(), "kind": "k", "queue": "q", "worker": "w", "attempt":
 
 
 def tell() -> None:
-    """What an attempt that succeeds tells, as outbox/worker/attempt_events.py does."""
+    """What an attempt that succeeds tells, as outbox/worker/attempts/attempt_events.py does."""
     if is_wanted(Claimed):
         emit(Claimed(**ABOUT))  # type: ignore[arg-type]
     if is_wanted(Started):

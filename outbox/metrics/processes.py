@@ -7,7 +7,7 @@ from outbox.metrics.api.requests import Requests
 from outbox.metrics.api.state import ApiState
 from outbox.metrics.registry import Metrics
 from outbox.metrics.sampled import SampledGauges
-from outbox.metrics.worker_state import WorkerState
+from outbox.metrics.worker.state import WorkerState
 
 
 class RelayMetrics(Metrics):

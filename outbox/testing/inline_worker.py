@@ -21,7 +21,7 @@ from outbox.submission.pending import WAKE_UP
 from outbox.submission.sessions import job_sessions
 from outbox.testing.late_result import refuse_late_result
 from outbox.values.result import UnstorableResult
-from outbox.worker.attempt import Attempt, Pause, Row, Write, take
+from outbox.worker.attempts.attempt import Attempt, Pause, Row, Write, take
 from outbox.worker.job_watch import JobWatch
 from outbox.worker.records.claims import claim_of, rates_of
 from outbox.worker.records.group_commit import GroupCommit

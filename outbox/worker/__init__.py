@@ -1,5 +1,5 @@
 """The worker process: it claims jobs, runs their actors and records the outcomes.
 
-Reading order: process, worker, broker, claimer, in_flight, runners, attempt, attempt_events,
-records, heartbeat, ownership, job_watch, periodic.
+Reading order: process, worker, broker, claimer, in_flight, runners, attempts, records,
+heartbeat, ownership, job_watch, periodic.
 """

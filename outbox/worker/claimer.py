@@ -21,7 +21,7 @@ from outbox.amqp.messages import Dispatch
 from outbox.job import Claim, Job
 from outbox.listeners import measures
 from outbox.listeners.measures import EmptyClaim
-from outbox.worker.attempt import Attempt
+from outbox.worker.attempts.attempt import Attempt
 from outbox.worker.broker import Delivery
 from outbox.worker.in_flight import InFlight, JobInFlight, State
 from outbox.worker.records.claims import claim_of, rates_of

@@ -12,7 +12,7 @@ import psycopg
 from outbox.amqp.messages import Dispatch
 from outbox.store import transitions
 from outbox.submission.wake_up import NOTIFY_KEYS, NOTIFY_MEMBERS
-from outbox.worker.attempt import Attempt, Row
+from outbox.worker.attempts.attempt import Attempt, Row
 from outbox.worker.broker import Delivery
 from outbox.worker.records.group_commit import GroupCommit
 

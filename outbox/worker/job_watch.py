@@ -7,7 +7,7 @@ from typing import Any
 import structlog
 
 from outbox.store import transitions
-from outbox.worker.attempt import Attempt
+from outbox.worker.attempts.attempt import Attempt
 from outbox.worker.periodic import Periodic
 from outbox.worker.records.group_commit import GroupCommit
 

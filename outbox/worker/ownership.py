@@ -11,8 +11,8 @@ import structlog
 
 from outbox.events import Snoozed
 from outbox.store import transitions
-from outbox.worker.about import About
-from outbox.worker.attempt_events import NOT_OURS, AttemptEvents
+from outbox.worker.attempts.about import About
+from outbox.worker.attempts.attempt_events import NOT_OURS, AttemptEvents
 from outbox.worker.in_flight import InFlight, JobInFlight
 from outbox.worker.periodic import Periodic
 from outbox.worker.records.group_commit import GroupCommit

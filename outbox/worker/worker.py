@@ -16,7 +16,7 @@ from outbox.actors import Actor, Actors
 from outbox.consumers import Consumers
 from outbox.submission.pending import WAKE_UP
 from outbox.submission.sessions import job_sessions
-from outbox.worker.attempt import Attempt
+from outbox.worker.attempts.attempt import Attempt
 from outbox.worker.broker import Broker, Delivery, all_up
 from outbox.worker.claimer import Claimer, Slots
 from outbox.worker.heartbeat import Heartbeat, worker_name

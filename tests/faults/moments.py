@@ -7,6 +7,8 @@ A moment is before or after a function of the production code, which knows nothi
 from dataclasses import dataclass
 from typing import Literal
 
+ATTEMPT = "outbox.worker.attempts.attempt:Attempt"
+
 
 @dataclass(frozen=True, slots=True)
 class Moment:
@@ -143,26 +145,32 @@ WORKER = [
         "after",
         "outbox.worker.records.group_commit:GroupCommit._commit",
     ),
-    Moment("claimed but not begun", "before", "outbox.worker.attempt_events:AttemptEvents.started"),
+    Moment(
+        "claimed but not begun",
+        "before",
+        "outbox.worker.attempts.attempt_events:AttemptEvents.started",
+    ),
     Moment("actor begun but no transaction", "before", "outbox.job:Job.transaction"),
     Moment("effect written but not succeeded", "before", "outbox.job:Job._succeed"),
     Moment("succeeded but not committed", "after", "outbox.job:Job._succeed"),
-    Moment("done but not handed in", "after", "outbox.worker.attempt:Attempt.succeeded"),
+    Moment("done but not handed in", "after", f"{ATTEMPT}.succeeded"),
     Moment("on record but not settled", "before", "outbox.worker.in_flight:Outcomes._on_answer"),
     Moment("succeeded but not acknowledged", "before", "outbox.worker.broker:Received.settle"),
     Moment("acknowledgement handed in", "after", "outbox.worker.broker:Received.settle"),
     Moment("effect elsewhere but not recorded", "after", "tests.faults.actors:post"),
-    Moment("failed but not recorded", "before", "outbox.worker.attempt:Attempt._retry_or_die"),
+    Moment("failed but not recorded", "before", f"{ATTEMPT}._retry_or_die"),
     Moment(
         "retry committed but not acknowledged",
         "after",
-        "outbox.worker.attempt:Attempt._retry_or_die",
+        f"{ATTEMPT}._retry_or_die",
     ),
-    Moment("snoozing but not recorded", "before", "outbox.worker.attempt:Attempt._snooze"),
+    Moment("snoozing but not recorded", "before", f"{ATTEMPT}._snooze"),
     Moment(
-        "snooze committed but not acknowledged", "after", "outbox.worker.attempt:Attempt._snooze"
+        "snooze committed but not acknowledged",
+        "after",
+        f"{ATTEMPT}._snooze",
     ),
-    Moment("dying but not recorded", "before", "outbox.worker.attempt:Attempt._die"),
+    Moment("dying but not recorded", "before", f"{ATTEMPT}._die"),
     Moment("dead but not rejected", "before", "outbox.worker.broker:Received.reject"),
     Moment("rejection handed in", "after", "outbox.worker.broker:Received.reject"),
 ]
@@ -201,7 +209,7 @@ UNDELIVERED = [
     Moment(
         "failed webhook on record but not its attempt",
         "before",
-        "outbox.worker.attempt:Attempt._retry_or_die",
+        f"{ATTEMPT}._retry_or_die",
     ),
 ]
 
@@ -225,8 +233,8 @@ MAIL_UNCERTAIN = [
 CANCELLED = [
     Moment("cancel heard of", "before", "outbox.job.cancellation:Cancellation.ask"),
     Moment("actor interrupted", "after", "outbox.job.cancellation:Cancellation.deliver"),
-    Moment("interrupted but not recorded", "before", "outbox.worker.attempt:Attempt._stop"),
-    Moment("cancelled but not acknowledged", "after", "outbox.worker.attempt:Attempt._stop"),
+    Moment("interrupted but not recorded", "before", f"{ATTEMPT}._stop"),
+    Moment("cancelled but not acknowledged", "after", f"{ATTEMPT}._stop"),
 ]
 
 STOPPING = [
@@ -234,8 +242,12 @@ STOPPING = [
     Moment(
         "consumers closed but jobs running", "after", "outbox.worker.worker:Worker._stop_taking"
     ),
-    Moment("handing back but not recorded", "before", "outbox.worker.attempt:Attempt.hand_back"),
-    Moment("handed back but not gone", "after", "outbox.worker.attempt:Attempt.hand_back"),
+    Moment(
+        "handing back but not recorded",
+        "before",
+        f"{ATTEMPT}.hand_back",
+    ),
+    Moment("handed back but not gone", "after", f"{ATTEMPT}.hand_back"),
     Moment("done but not gone", "before", "outbox.worker.heartbeat:Heartbeat._leave"),
     Moment("gone but not ended", "after", "outbox.worker.heartbeat:Heartbeat._leave"),
 ]

@@ -28,7 +28,7 @@ from outbox.events import (
 )
 from outbox.postgres.outages import OWN_ENGINE
 from outbox.store import transitions
-from outbox.worker.attempt import OUTAGE_SPREADS_SECONDS, Attempt, Pause, Write, take
+from outbox.worker.attempts.attempt import OUTAGE_SPREADS_SECONDS, Attempt, Pause, Write, take
 from outbox.worker.records.group_commit import GroupCommitClosed
 from outbox.worker.records.statements import PROBE
 

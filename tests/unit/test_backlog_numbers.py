@@ -3,7 +3,7 @@
 import pytest
 
 from bench.autoscaler import JOBS_PER_WORKER, wanted
-from outbox.cli.numbers import numbers
+from outbox.cli.terminal.numbers import numbers
 from outbox.operations.backlog.queue_status import ByPriority, QueueStatus
 from outbox.operations.backlog.sample import rounded
 

@@ -9,8 +9,8 @@ import typer
 from outbox.cli.app import kinds, settings
 from outbox.cli.database import session
 from outbox.cli.errors import Code, Stop
-from outbox.cli.numbers import numbers
 from outbox.cli.person import ByOption, WhyOption
+from outbox.cli.terminal.numbers import numbers
 from outbox.cli.terminal.output import Output, OutputOption, print_message, show_rows
 from outbox.operations import status
 from outbox.operations.backlog.queue_status import QueueStatus

@@ -9,7 +9,7 @@ from outbox.cli.app import amqp_url, kinds, settings
 from outbox.cli.broker import Unreachable, depths
 from outbox.cli.database import session
 from outbox.cli.errors import Stop
-from outbox.cli.numbers import numbers
+from outbox.cli.terminal.numbers import numbers
 from outbox.cli.terminal.output import Output, OutputOption, show, show_rows
 from outbox.operations.backlog.queue_status import QueueStatus
 from outbox.operations.status import Status, WorkerStatus, read

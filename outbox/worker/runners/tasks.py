@@ -19,7 +19,7 @@ import structlog
 from outbox.errors import Interrupted, JobCancelled, TimeLimitExceeded, WorkerStopping
 from outbox.job import Job
 from outbox.values.result import UnstorableResult
-from outbox.worker.attempt import Attempt, Pause, Row, Write, take_async
+from outbox.worker.attempts.attempt import Attempt, Pause, Row, Write, take_async
 from outbox.worker.broker import Delivery
 from outbox.worker.claimer import Slots
 from outbox.worker.in_flight import JobInFlight, Outcomes, State

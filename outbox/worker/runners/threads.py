@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from outbox.errors import Interrupted, WorkerStopping
 from outbox.job import Job
 from outbox.values.result import UnstorableResult
-from outbox.worker.attempt import Pause, Row, Steps, Write, take
+from outbox.worker.attempts.attempt import Pause, Row, Steps, Write, take
 from outbox.worker.broker import Delivery
 from outbox.worker.claimer import Slots
 from outbox.worker.in_flight import InFlight, JobInFlight, Outcomes, State

@@ -17,7 +17,8 @@ from outbox.maintenance import dead_letter_collector, dead_letter_consumer, resc
 from outbox.maintenance.pruning import pruner
 from outbox.relay import poll_policy
 from outbox.store.schema import acts, metadata
-from outbox.worker import attempt, ownership
+from outbox.worker import ownership
+from outbox.worker.attempts import attempt
 from outbox.worker.records import group_commit, held_records
 from outbox.worker.runners import time_limit
 from tests.integration.engine.refusing import Refusing

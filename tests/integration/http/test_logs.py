@@ -173,7 +173,7 @@ def test_a_line_that_cannot_be_written_is_no_error(configured: Configured) -> No
 def test_the_line_for_a_job_costs_few_microseconds(log_format: str, configured: Configured) -> None:
     """It is to cost 10 at most; 20 here, as the machine may be busy with other things."""
     configured(log_format)
-    ours = structlog.stdlib.get_logger("outbox.worker.attempt")
+    ours = structlog.stdlib.get_logger("outbox.worker.attempts.attempt")
     job = "01a229e9-0af2-7000-8000-000000000bb3"
 
     def seconds_for_each(lines: int) -> float:

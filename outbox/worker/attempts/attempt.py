@@ -41,7 +41,7 @@ from outbox.retry import Retry
 from outbox.store import transitions
 from outbox.submission.wake_up import NOTIFY
 from outbox.values.result import UnstorableResult, storable
-from outbox.worker.attempt_events import NOT_OURS, error_of, events_of
+from outbox.worker.attempts.attempt_events import NOT_OURS, error_of, events_of
 from outbox.worker.records.claims import rates_of
 from outbox.worker.records.failure_record import UNKNOWN_FAILURE, Failure, FailureRecorder
 from outbox.worker.records.group_commit import GroupCommitClosed

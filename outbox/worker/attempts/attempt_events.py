@@ -22,8 +22,8 @@ from outbox.events import (
 )
 from outbox.job import Claim, Job
 from outbox.tracing.tracer import installed
-from outbox.worker.about import About
-from outbox.worker.attempt_trace import AttemptTrace
+from outbox.worker.attempts.about import About
+from outbox.worker.attempts.attempt_trace import AttemptTrace
 from outbox.worker.records.failure_record import Failure
 
 UNTRACED = nullcontext()

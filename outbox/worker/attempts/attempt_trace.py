@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from outbox.events import JobEvent, emit
 from outbox.job import Claim
 from outbox.tracing.tracer import AttemptOf, AttemptSpan, Tracer
-from outbox.worker.about import About
+from outbox.worker.attempts.about import About
 
 
 class AttemptTrace:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from outbox.metrics.registry import Metrics
-from outbox.metrics.servers_up import ServersUp
+from outbox.metrics.worker.servers_up import ServersUp
 
 UP_SECONDS = 3.0
 """Postgres counts as up for so long after a heartbeat that it answered. There is one a second."""
