@@ -70,6 +70,12 @@ def database_url(shared_database_url: str) -> str:
 
 
 @pytest.fixture
+def small_tables(sql_now: psycopg.Connection) -> None:
+    """Tables without the empty blocks that other tests left: all of a small table is sampled."""
+    sql_now.execute("TRUNCATE duly.outbox_events, duly.dead_letters")
+
+
+@pytest.fixture
 def new_queue(rabbit: Rabbit) -> Iterator[Callable[[], str]]:
     """Names queues of the test's own, deleted afterwards."""
     names: list[str] = []

@@ -2,7 +2,6 @@
 
 from datetime import timedelta
 
-import psycopg
 import pytest
 from sqlalchemy.orm import Session
 
@@ -23,11 +22,7 @@ UPDATE duly.outbox_events SET available_at = now() - %(age)s WHERE job_id = %(id
 LATER = timedelta(hours=-1)
 LATE = timedelta(minutes=6)
 
-
-@pytest.fixture(autouse=True)
-def _small_tables(sql_now: psycopg.Connection) -> None:
-    """Tables without the empty blocks that other tests left: all of a small table is sampled."""
-    sql_now.execute("TRUNCATE duly.outbox_events, duly.dead_letters")
+pytestmark = pytest.mark.usefixtures("small_tables")
 
 
 def look(session: Session, queue: str = "q") -> QueueStatus:

@@ -1,8 +1,6 @@
 """The promise meter: it sees each sort of broken job, and none that is only on its way."""
 
-import re
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, text
@@ -14,9 +12,11 @@ from outbox.maintenance.sampling.promises import PromiseMeter
 from outbox.maintenance.sampling.walk import DEAD, QUEUED, Walk
 from outbox.store import transitions
 from tests.support.engine.by_hand import ByHand
+from tests.support.monitoring.documented import runbook_query
 from tests.support.wait import wait_for
 
 SILENCE = timedelta(seconds=3)
+ALERT = "DulyPromiseBroken"
 LOSE_EVENT = "DELETE FROM duly.outbox_events WHERE job_id = %(id)s"
 LOSE_PUBLICATIONS = "DELETE FROM duly.publications"
 LOSE_LETTER = "DELETE FROM duly.dead_letters WHERE job_id = %(id)s"
@@ -122,7 +122,7 @@ def test_a_dead_job_without_its_letter_is_broken_until_the_letter_is_there(
     (job, _), _ = by_hand.dead(), by_hand.dead()
     by_hand.take(LOSE_LETTER, id=job)
     assert look(engine, meter) == {"dead_without_letter": 1}
-    by_hand.take(runbook_query("INSERT"))
+    by_hand.take(runbook_query(ALERT, "INSERT"))
     assert look(engine, meter) == {}
     assert by_hand.take("SELECT count(*) AS n FROM duly.dead_letters") == [{"n": 2}]
 
@@ -137,18 +137,10 @@ def test_the_runbook_finds_who_holds_the_rows_of_jobs_that_cannot_be_rescued(
         holding = holder.execute(held).scalar()
         by_hand.rescue()
         assert by_hand.job(job)["state"] == "running"
-        assert holding in [row["pid"] for row in by_hand.take(runbook_query("SELECT"))]
+        assert holding in [row["pid"] for row in by_hand.take(runbook_query(ALERT, "SELECT"))]
         by_hand.take("SELECT pg_terminate_backend(%(pid)s)", pid=holding)
         holder.invalidate()
     wait_for("a rescue", lambda: by_hand.rescue() or by_hand.job(job)["state"] == "queued")
-
-
-def runbook_query(verb: str) -> str:
-    """The query of DulyPromiseBroken's runbook that begins so."""
-    section = Path("docs/alerts.md").read_text().partition("## DulyPromiseBroken")[2]
-    queries = re.findall(r"```sql\n(.*?)```", section.partition("\n## ")[0], re.DOTALL)
-    found: str = next(query for query in queries if query.startswith(verb))
-    return found
 
 
 def test_the_log_names_broken_jobs_whenever_their_number_changes(

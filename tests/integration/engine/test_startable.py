@@ -2,7 +2,6 @@
 
 from datetime import timedelta
 
-import psycopg
 import pytest
 from sqlalchemy.orm import Session
 
@@ -22,6 +21,8 @@ VALUES (%(key)s, now() + %(taken)s, now() + %(pause)s::interval)
 """
 SHARED = Key(lambda _: "shared")
 
+pytestmark = pytest.mark.usefixtures("small_tables")
+
 
 def kinds(*keys: Key) -> Kinds:
     return Kinds(note_kind("q", KIND, key=keys))
@@ -33,14 +34,8 @@ def look(session: Session, known: Kinds) -> QueueStatus:
     return found
 
 
-@pytest.fixture(autouse=True)
-def _small_tables(sql_now: psycopg.Connection) -> None:
-    """Tables without the empty blocks that other tests left: all of a small table is sampled."""
-    sql_now.execute("TRUNCATE duly.outbox_events")
-
-
 @pytest.fixture
-def keyed(by_hand: ByHand) -> Keyed:
+def keyed(small_tables: None, by_hand: ByHand) -> Keyed:
     """Five jobs of the key A, two of B, and one of A that is not due."""
     keyed = Keyed(by_hand)
     for key in ("A", "A", "A", "A", "A", "B", "B"):

@@ -466,7 +466,7 @@ def test_a_job_does_not_start_while_somebody_becomes_it(
     job, free, bystander = (unique.new(key) for key in ("k", "free", "bystander"))
     by_hand.publish(job)
     assert other.holder() == job
-    assert unique.claim_all(job, free) == [2]
+    assert unique.claim_all(job, free, bystander, dispatches=[1, 1, 2]) == [2]
 
     now, event = by_hand.job(job), by_hand.event(job)
     assert event
