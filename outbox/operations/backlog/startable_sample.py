@@ -54,9 +54,10 @@ def read(session: Session, queues: Sequence[str], free: Sequence[str]) -> Sequen
 
 
 def estimate(rows: Sequence[Any], places: Places, waiting: int) -> int:
-    """About how many of so many jobs that wait may start.
+    """About how many of the `waiting` jobs may start.
 
-    If a key has places for 2 of its 10 jobs, each of these counts for a fifth.
+    A picked job counts as the share of its key's jobs that may start: a fifth, if the key has room
+    for 2 of its 10.
     """
     each = waiting / sum(row.times for row in rows)
     jobs = _jobs_of_keys(rows, each)
